@@ -1,0 +1,143 @@
+//! The endpoints: one module each, with a `request` that builds what to send and a `response` that reads the answer.
+//!
+//! They are pure functions, for those who do not want the [`LoginFlow`](crate::LoginFlow) that is built on them. This
+//! file is the one way a request is built and an answer is judged: first by its status and headers, then by its body.
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use self::object::Object;
+use crate::{Error, Homeserver, RetryAfter, ServerError};
+
+pub mod login;
+pub mod login_types;
+mod object;
+pub mod sso;
+pub mod versions;
+pub mod well_known;
+
+/// The longest body that is read, in bytes. What a login exchanges is much smaller. A longer one counts as an invalid
+/// response where it was needed and as absent in an error. A driver should stop reading there too.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
+pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v1/login/get_token";
+
+/// An endpoint as errors name it: a method and a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    method: Method,
+    path: &'static str,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}
+
+impl Endpoint {
+    pub(crate) const fn new(method: Method, path: &'static str) -> Self {
+        assert!(path.len() <= LONGEST_PATH.len(), "LONGEST_PATH is not the longest path");
+        Self { method, path }
+    }
+
+    /// A request without a body, to this endpoint of a homeserver.
+    pub(crate) fn request(&self, homeserver: &Homeserver) -> Request<Vec<u8>> {
+        self.request_to(homeserver.uri(self.path))
+    }
+
+    /// A request without a body, to wherever this endpoint is.
+    pub(crate) fn request_to(&self, uri: Uri) -> Request<Vec<u8>> {
+        let mut request = Request::new(Vec::new());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        request
+    }
+
+    /// A request with a JSON body, to this endpoint of a homeserver.
+    pub(crate) fn json_request(&self, homeserver: &Homeserver, body: &impl Serialize) -> Request<Vec<u8>> {
+        let mut request = self.request(homeserver);
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // The default is never taken: the bodies of this crate are objects of strings, flags and JSON values, for all
+        // of which there is JSON.
+        *request.body_mut() = serde_json::to_vec(body).unwrap_or_default();
+        request
+    }
+
+    /// The object that a successful answer brings, or the error that an answer is.
+    pub(crate) fn object<'a, B: AsRef<[u8]>>(&self, response: &'a Response<B>) -> Result<Object<'a>, Error> {
+        if response.status().is_success() { self.successful_object(response) } else { Err(self.failure(response)) }
+    }
+
+    /// The object in a body, whatever the status.
+    pub(crate) fn successful_object<'a, B: AsRef<[u8]>>(&self, response: &'a Response<B>) -> Result<Object<'a>, Error> {
+        let body = response.body().as_ref();
+        if body.len() > MAX_BODY {
+            return Err(Error::TooLarge { endpoint: self.clone(), length: body.len() });
+        }
+        let json = json(body);
+        match Object::parse(json) {
+            Some(object) => Ok(object),
+            // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
+            None if json.starts_with(b"{") || serde_json::from_slice::<&RawValue>(json).is_ok() => {
+                Err(self.invalid("the body", "a JSON object"))
+            }
+            None => Err(self.not_matrix(response.status())),
+        }
+    }
+
+    /// What an answer that is no success says.
+    pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Error {
+        let status = response.status();
+        if status.is_redirection() {
+            let location = response.headers().get(header::LOCATION);
+            let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+            return Error::Redirected { endpoint: self.clone(), location };
+        }
+        match server_error(response) {
+            Some(error) => error.into(),
+            None => self.not_matrix(status),
+        }
+    }
+
+    pub(crate) fn not_matrix(&self, status: StatusCode) -> Error {
+        Error::NotMatrix { endpoint: self.clone(), status }
+    }
+
+    pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> Error {
+        Error::InvalidResponse { endpoint: self.clone(), field, expected }
+    }
+}
+
+/// The URI of a text that is known to be one. The default is never taken: the address types were only accepted because
+/// this succeeds. If it were, nothing could be sent, since the default names no server.
+pub(crate) fn uri(text: String) -> Uri {
+    Uri::try_from(text).unwrap_or_default()
+}
+
+/// A body without a byte order mark, which static hosting sometimes adds, and without blanks before it.
+fn json(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start()
+}
+
+/// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
+/// or `error`. A 429 is one whatever its body, since proxies limit rates too.
+fn server_error<B: AsRef<[u8]>>(response: &Response<B>) -> Option<ServerError> {
+    let status = response.status();
+    let body = response.body().as_ref();
+    let object = if body.len() > MAX_BODY { None } else { Object::parse(json(body)) };
+    let mut error = ServerError::new(status);
+    error.retry_after = RetryAfter::from_headers(response.headers());
+    if let Some(mut object) = object {
+        error.errcode = object.take("errcode");
+        error.message = object.take("error");
+        error.soft_logout = object.take_flag("soft_logout");
+        let delay = object.take_number_rounded_up("retry_after_ms").map(std::time::Duration::from_millis);
+        error.retry_after = error.retry_after.or(delay.map(RetryAfter::Delay));
+        error.other = object.rest();
+    }
+    let is_matrix = error.errcode.is_some() || error.message.is_some() || status == StatusCode::TOO_MANY_REQUESTS;
+    is_matrix.then_some(error)
+}

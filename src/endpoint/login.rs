@@ -1,0 +1,149 @@
+//! `POST /_matrix/client/v3/login`
+//! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3login>
+
+use std::time::Duration;
+
+use http::{Method as HttpMethod, Request, Response as Answer, header};
+use serde::Serialize;
+
+use super::{Endpoint, object::Object};
+use crate::{
+    AccessToken, Choice, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId, UserIdentifier,
+    choice::{Credentials, Method},
+};
+
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(HttpMethod::POST, "/_matrix/client/v3/login");
+
+/// All that the homeserver said when it granted a login.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// Who is logged in. It counts instead of the user that was asked for, from whom it may differ.
+    pub user_id: UserId,
+    /// What authenticates further requests.
+    pub access_token: AccessToken,
+    /// The device that the login made or took over.
+    pub device_id: String,
+    /// Deprecated: the server name of the user ID, or whatever else the server writes there.
+    pub home_server: Option<String>,
+    /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
+    /// nanoseconds do not fit `u64`, which are 584 years.
+    pub expires_in: Option<Duration>,
+    /// What buys the next access token.
+    pub refresh_token: Option<RefreshToken>,
+    /// Where the homeserver would like to be found, as in the well-known file.
+    pub well_known: Option<Fields>,
+    /// The `base_url` of `m.homeserver` in `well_known`, if it is usable.
+    pub well_known_base_url: Option<Homeserver>,
+    /// All other keys of the answer.
+    pub other: Fields,
+}
+
+/// The request's body. Fields without a value are left out: Synapse refuses `"refresh_token": null`.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    login_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifier: Option<&'a UserIdentifier>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(flatten)]
+    own_fields: Option<&'a Fields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_device_display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refresh_token: bool,
+    #[serde(flatten)]
+    further_fields: &'a Fields,
+}
+
+/// Asks a homeserver to log in.
+///
+/// The request is not idempotent: if its answer is lost, the login may have made a device. With a
+/// [device ID](LoginSettings::device_id) of one's own, the same request again replaces that device.
+///
+/// # Errors
+///
+/// [`Error::InvalidInput`] for a choice of single sign-on, which begins in a browser: see [`sso`](super::sso).
+pub fn request(homeserver: &Homeserver, choice: &Choice, settings: &LoginSettings) -> Result<Request<Vec<u8>>, Error> {
+    match &choice.method {
+        Method::Credentials(credentials) => Ok(request_with(homeserver, credentials, &choice.fields, settings)),
+        Method::Sso(_) => Err(Error::invalid_input("choice", "credentials; single sign-on begins with a redirect")),
+    }
+}
+
+pub(crate) fn request_with(
+    homeserver: &Homeserver,
+    credentials: &Credentials,
+    further_fields: &Fields,
+    settings: &LoginSettings,
+) -> Request<Vec<u8>> {
+    let mut body = Body {
+        login_type: credentials.login_type(),
+        identifier: None,
+        password: None,
+        token: None,
+        own_fields: None,
+        device_id: settings.device_id.as_deref(),
+        initial_device_display_name: settings.initial_device_display_name.as_deref(),
+        refresh_token: settings.refresh_tokens,
+        further_fields,
+    };
+    let mut authorization = None;
+    match credentials {
+        Credentials::Password { identifier, password } => {
+            body.identifier = Some(identifier);
+            body.password = Some(password.expose());
+        }
+        Credentials::Token(token) => body.token = Some(token.expose()),
+        Credentials::ApplicationService { identifier, as_token } => {
+            body.identifier = Some(identifier);
+            authorization = Some(as_token.authorization());
+        }
+        Credentials::Custom { fields, .. } => body.own_fields = Some(fields),
+    }
+    let mut request = ENDPOINT.json_request(homeserver, &body);
+    if let Some(authorization) = authorization {
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
+    }
+    request
+}
+
+/// Reads the answer. What is optional and unusable counts as absent: it never costs a login that was granted.
+///
+/// # Errors
+///
+/// [`Error::InvalidResponse`] if `access_token`, `user_id` or `device_id` is missing or unusable. [`Error::Server`] is
+/// the homeserver's refusal. Other errors as the answer has them: see [`Error`].
+pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<Response, Error> {
+    let mut object = ENDPOINT.object(response)?;
+    let access_token = object.take("access_token").and_then(|token: String| AccessToken::new(token).ok());
+    let access_token =
+        access_token.ok_or_else(|| ENDPOINT.invalid("`access_token`", "a string of visible ASCII characters"))?;
+    let user_id = object.take("user_id").ok_or_else(|| ENDPOINT.invalid("`user_id`", "a valid user ID"))?;
+    let device_id =
+        object.take_text("device_id").ok_or_else(|| ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
+    let lifetime_fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
+    let well_known = object.take("well_known").map(Object::rest);
+    Ok(Response {
+        user_id,
+        access_token,
+        device_id,
+        home_server: object.take("home_server"),
+        expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis).filter(lifetime_fits),
+        refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
+        well_known_base_url: well_known.as_ref().and_then(base_url),
+        well_known,
+        other: object.rest(),
+    })
+}
+
+/// The homeserver that a `well_known` names, if it is usable.
+pub(crate) fn base_url(well_known: &Fields) -> Option<Homeserver> {
+    well_known.get("m.homeserver")?.get("base_url")?.as_str()?.parse().ok()
+}

@@ -1,0 +1,67 @@
+//! Reading a JSON object field by field, so that a bad field spoils itself and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Number, Value, value::RawValue};
+
+use crate::Fields;
+
+/// A JSON object whose values have not been read yet. Even a value that no Rust type can hold (a number out of range,
+/// half a surrogate pair, a thousand nested lists) is no harm as long as nobody asks for it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Object<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+
+impl<'a> Object<'a> {
+    /// Reads an object and nothing else: serde's derive would also take an array. The last of duplicate keys counts.
+    pub(crate) fn parse(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// Takes a value out; `None` if it is absent, null or of another type.
+    pub(crate) fn take<T: Deserialize<'a>>(&mut self, key: &str) -> Option<T> {
+        let raw = self.0.remove(key)?;
+        serde_json::from_str::<Option<T>>(raw.get()).ok().flatten()
+    }
+
+    /// Takes a string that is not empty.
+    pub(crate) fn take_text(&mut self, key: &str) -> Option<String> {
+        self.take(key).filter(|text: &String| !text.is_empty())
+    }
+
+    pub(crate) fn take_flag(&mut self, key: &str) -> bool {
+        self.take(key).unwrap_or(false)
+    }
+
+    /// Takes a whole number that is not negative; `3600000.0` is one.
+    pub(crate) fn take_whole_number(&mut self, key: &str) -> Option<u64> {
+        let number: Number = self.take(key)?;
+        number.as_u64().or_else(|| to_u64(number.as_f64().filter(|float| float.fract() == 0.0)?))
+    }
+
+    /// Takes a number that may be fractional, rounded up; a negative one is zero.
+    pub(crate) fn take_number_rounded_up(&mut self, key: &str) -> Option<u64> {
+        let number: Number = self.take(key)?;
+        number.as_u64().or_else(|| to_u64(number.as_f64()?.ceil().max(0.0)))
+    }
+
+    /// Takes a list; an entry of another type is left out.
+    pub(crate) fn take_list<T: Deserialize<'a>>(&mut self, key: &str) -> Option<impl Iterator<Item = T>> {
+        let entries: Vec<&'a RawValue> = self.take(key)?;
+        Some(entries.into_iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()))
+    }
+
+    /// What was not taken, as far as a [`Value`] can hold it.
+    pub(crate) fn rest(self) -> Fields {
+        let readable = |(key, raw): (String, &RawValue)| Some((key, serde_json::from_str(raw.get()).ok()?));
+        Fields(self.0.into_iter().filter_map(readable).collect::<Map<String, Value>>())
+    }
+}
+
+/// A float that is whole as an integer, if it is one of `u64`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+fn to_u64(whole: f64) -> Option<u64> {
+    // 2^64, the first that does not fit.
+    (0.0..18_446_744_073_709_551_616.0).contains(&whole).then_some(whole as u64)
+}

@@ -1,0 +1,161 @@
+//! `GET /_matrix/client/v3/login/sso/redirect` and `GET /_matrix/client/v3/login/sso/redirect/{idpId}`
+//! <https://spec.matrix.org/latest/client-server-api/#client-login-via-sso>
+//!
+//! It is a browser that goes there, and that comes back to the caller's redirect URL with a login token. The
+//! specification binds that callback to nothing; here it has to bring a `state` back (as in RFC 6749, section 10.12),
+//! so that nobody can slip the user a login token of somebody else's.
+
+use std::fmt::Write as _;
+
+use url::Url;
+
+use crate::{Error, Homeserver, LoginToken, macros::secret};
+
+const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
+
+/// The query parameter of the redirect URL that holds the caller's state.
+const STATE: &str = "state";
+
+/// The query parameter that the homeserver adds to the redirect URL.
+const LOGIN_TOKEN: &str = "loginToken";
+
+secret! {
+    /// The state of a single sign-on: whoever knows it can forge a callback.
+    pub(crate) struct State
+}
+
+impl State {
+    pub(crate) fn new(state: String) -> Result<Self, Error> {
+        if state.chars().count() < 16 {
+            return Err(Error::invalid_input("SSO state", "at least 16 characters from a source of randomness"));
+        }
+        Ok(Self(state))
+    }
+}
+
+/// Where the browser goes, and how it comes back.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// Without the state.
+    url: Url,
+    state: State,
+    identity_provider: Option<String>,
+    action: Option<Action>,
+}
+
+/// What the user wants of the identity provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Log in to an account that the user has.
+    Login,
+    /// Make an account.
+    Register,
+}
+
+impl Redirect {
+    /// Takes the URL, of any scheme, that the homeserver shall send the browser to, and a state, which is added to its
+    /// query. The state must be unguessable: take it from a source of randomness, and a new one for every login.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the state has fewer than 16 characters, or if the URL's query holds `state` or
+    /// `loginToken` already.
+    pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, Error> {
+        if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
+            return Err(Error::invalid_input("redirect URL", "a query without `state` and `loginToken`"));
+        }
+        Ok(Self { url: redirect_url, state: State::new(state.into())?, identity_provider: None, action: None })
+    }
+
+    /// Goes straight to one of the [identity providers](crate::LoginType::Sso) that the homeserver offers, by its ID.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the ID is empty, `.` or `..`, which cannot be a segment of a path.
+    pub fn identity_provider(self, id: impl Into<String>) -> Result<Self, Error> {
+        let id = id.into();
+        if matches!(id.as_str(), "" | "." | "..") {
+            return Err(Error::invalid_input("identity provider", "the ID of one that the homeserver offers"));
+        }
+        Ok(Self { identity_provider: Some(id), ..self })
+    }
+
+    /// Tells the homeserver what the user wants.
+    #[must_use]
+    pub fn action(self, action: Action) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn identity_provider_id(&self) -> Option<&str> {
+        self.identity_provider.as_deref()
+    }
+}
+
+/// The URL to open in a browser.
+#[must_use]
+pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
+    let mut callback = redirect.url.clone();
+    callback.query_pairs_mut().append_pair(STATE, redirect.state.expose());
+
+    let mut url = match &redirect.identity_provider {
+        Some(id) => homeserver.join(&format!("{PATH}/{}", percent_encode(id))),
+        None => homeserver.join(PATH),
+    };
+    url.query_pairs_mut().append_pair("redirectUrl", callback.as_str());
+    if let Some(action) = redirect.action {
+        let action = match action {
+            Action::Login => "login",
+            Action::Register => "register",
+        };
+        url.query_pairs_mut().append_pair("action", action);
+    }
+    url
+}
+
+/// The login token in the URL that the browser came back to, given the state that the login began with.
+///
+/// The query is compared after decoding, since homeservers write it anew. A fragment may follow.
+///
+/// # Errors
+///
+/// [`Error::ForeignCallback`] unless there is exactly one `state`, which is the given one, and a `loginToken` that is
+/// not empty (of several the last, which is the homeserver's).
+pub fn response(callback: &Url, state: &str) -> Result<LoginToken, Error> {
+    if self::state(callback).as_deref() != Some(state) {
+        return Err(Error::ForeignCallback);
+    }
+    let token = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last();
+    match token {
+        Some((_, token)) if !token.is_empty() => Ok(LoginToken::new(token)),
+        _ => Err(Error::ForeignCallback),
+    }
+}
+
+/// The state in a callback, for a web backend that finds the suspended flow by it. `None` unless there is exactly one.
+#[must_use]
+pub fn state(callback: &Url) -> Option<String> {
+    let mut states = callback.query_pairs().filter(|(name, _)| name == STATE);
+    match (states.next(), states.next()) {
+        (Some((_, state)), None) => Some(state.into_owned()),
+        _ => None,
+    }
+}
+
+/// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.
+fn percent_encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => {
+                // Writing to a string cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}

@@ -1,0 +1,253 @@
+//! What goes wrong, whose doing it is, and what can be done.
+
+use std::{borrow::Cow, fmt};
+
+use http::StatusCode;
+
+use crate::{Fields, Homeserver, RetryAfter, Session, endpoint::Endpoint};
+
+/// What went wrong. The message says what to do; nothing in it is a secret.
+///
+/// An error of a [`LoginFlow`](crate::LoginFlow) leaves the flow where it was, with one exception:
+/// [`MissingRefreshToken`](Self::MissingRefreshToken).
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller: a value cannot be what it should be.
+    #[error("invalid {field}: expected {expected}")]
+    InvalidInput {
+        /// Which value.
+        field: Cow<'static, str>,
+        /// What it should be.
+        expected: &'static str,
+    },
+
+    /// The caller: the input does not answer the step that is due. Ask [`step`](crate::LoginFlow::step) what to do.
+    #[error("{input} is out of step: {due} is due")]
+    OutOfStep {
+        /// The method that was called.
+        input: &'static str,
+        /// The variant of [`Step`](crate::Step) that is due.
+        due: &'static str,
+    },
+
+    /// The caller: the flow has a session. Log it out before another login, or begin another flow.
+    #[error("already logged in: log out first, or begin another login")]
+    AlreadyLoggedIn,
+
+    /// The caller: the homeserver does not offer this way to log in.
+    #[error("the homeserver does not offer {choice}, but {}", list(offered))]
+    NotOffered {
+        /// The login type, or the identity provider, that was chosen.
+        choice: String,
+        /// Those that are offered.
+        offered: Vec<String>,
+    },
+
+    /// The callback of a single sign-on does not belong to this login. Keep waiting for the one that does.
+    #[error("the callback does not belong to this login: expected its `state`, once, and a `loginToken`")]
+    ForeignCallback,
+
+    /// The homeserver refused, with an error of the Matrix API.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+
+    /// The homeserver has no login API of the kind that this crate knows; it may have the OAuth 2.0 API instead.
+    #[error("the homeserver does not support this kind of login; it may support OAuth 2.0 only")]
+    LegacyLoginUnsupported,
+
+    /// The homeserver's answer lacks what it has to have.
+    #[error("invalid answer to {endpoint}: expected {field} to be {expected}; the homeserver is at fault")]
+    InvalidResponse {
+        /// The request.
+        endpoint: Endpoint,
+        /// Which part of the answer.
+        field: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+
+    /// The answer is longer than [`MAX_BODY`](crate::MAX_BODY) and was not read.
+    #[error(
+        "invalid answer to {endpoint}: {length} bytes are too long; the homeserver, or what answers for it, is at fault"
+    )]
+    TooLarge {
+        /// The request.
+        endpoint: Endpoint,
+        /// The length of the body in bytes.
+        length: usize,
+    },
+
+    /// The answer comes from something that is no Matrix server: a proxy, a captive portal, a web site.
+    #[error("the answer to {endpoint} is not from a Matrix server (status {}): {}", status.as_u16(), not_matrix_advice(*status))]
+    NotMatrix {
+        /// The request.
+        endpoint: Endpoint,
+        /// The status of the answer.
+        status: StatusCode,
+    },
+
+    /// The server redirects a request that must not be redirected, since it holds credentials or is no GET.
+    #[error("the answer to {endpoint} is a redirect{}: use the address where the API is", to(location.as_deref()))]
+    Redirected {
+        /// The request.
+        endpoint: Endpoint,
+        /// The `Location` header, as it was sent.
+        location: Option<String>,
+    },
+
+    /// There was no answer. Only a [`DiscoveryFailure`] has this cause; the driver said so.
+    #[error("no answer to {endpoint}: check the network and the address")]
+    Unreachable {
+        /// The request.
+        endpoint: Endpoint,
+    },
+
+    /// The homeserver was not found.
+    #[error(transparent)]
+    Discovery(Box<DiscoveryFailure>),
+
+    /// The homeserver granted a login that ends when its access token expires, and
+    /// [`require_refresh_token`](crate::LoginSettings::require_refresh_token) asks for one that does not. The session
+    /// is good: use it, or log it out. The flow is back at the question.
+    #[error(
+        "logged in, but the access token expires and there is no refresh token: accept such sessions or log this one out"
+    )]
+    MissingRefreshToken(Box<Session>),
+}
+
+impl Error {
+    /// Whether the same request can succeed later: a rate limit, a server's failure, a proxy's page for one, or no
+    /// answer. When, and how often, is for the caller to decide.
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Server(error) => error.is_rate_limit() || error.status.is_server_error(),
+            Self::NotMatrix { status, .. } => status.is_server_error(),
+            Self::Unreachable { .. } => true,
+            Self::Discovery(failure) => failure.cause.may_retry(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn invalid_input(field: impl Into<Cow<'static, str>>, expected: &'static str) -> Self {
+        Self::InvalidInput { field: field.into(), expected }
+    }
+}
+
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
+    }
+}
+
+impl From<DiscoveryFailure> for Error {
+    fn from(failure: DiscoveryFailure) -> Self {
+        Self::Discovery(Box::new(failure))
+    }
+}
+
+/// An error of the Matrix API (specification, "Standard error response").
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub struct ServerError {
+    /// The status of the answer. It says more than the errcode `M_UNKNOWN` does.
+    pub status: StatusCode,
+    /// What kind of error it is, such as `M_FORBIDDEN`.
+    pub errcode: Option<String>,
+    /// The server's words, for a person to read (the field `error`). They are not this crate's: they may have line
+    /// breaks and more. `Display` shows them in one line.
+    pub message: Option<String>,
+    /// Whether the device and its keys are still good, if an access token was refused.
+    pub soft_logout: bool,
+    /// When the server takes the request again, under whatever status it says so.
+    pub retry_after: Option<RetryAfter>,
+    /// All other keys of the error.
+    pub other: Fields,
+}
+
+impl ServerError {
+    pub(crate) fn new(status: StatusCode) -> Self {
+        Self { status, errcode: None, message: None, soft_logout: false, retry_after: None, other: Fields::default() }
+    }
+
+    /// Whether to wait and ask again: any 429, and `M_LIMIT_EXCEEDED` under another status if it names a wait
+    /// (Synapse's spam checker has it under 403).
+    #[must_use]
+    pub fn is_rate_limit(&self) -> bool {
+        let limited = self.errcode.as_deref() == Some("M_LIMIT_EXCEEDED");
+        self.status == StatusCode::TOO_MANY_REQUESTS || (limited && self.retry_after.is_some())
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = if self.status.is_server_error() { "the homeserver failed" } else { "the homeserver refused" };
+        write!(formatter, "{whose} (status {}", self.status.as_u16())?;
+        if let Some(errcode) = &self.errcode {
+            write!(formatter, ", {}", one_line(errcode))?;
+        }
+        formatter.write_str(")")?;
+        if let Some(message) = &self.message {
+            write!(formatter, ": {}", one_line(message))?;
+        }
+        Ok(())
+    }
+}
+
+/// How discovery ended, in the specification's words (section "Well-known URIs").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DiscoveryOutcome {
+    /// `IGNORE`: the server says nothing. Find the address in another way: a default, or the server's own name.
+    Ignore,
+    /// `FAIL_PROMPT`: what the server says cannot be read. Ask the user for the address.
+    FailPrompt,
+    /// `FAIL_ERROR`: the server names an address that does not work. Tell the user so, and do not go on by yourself.
+    FailError,
+}
+
+/// Why no homeserver was found for a server name.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no homeserver found: {cause}; {}", self.advice())]
+#[non_exhaustive]
+pub struct DiscoveryFailure {
+    /// What the specification says about it.
+    pub outcome: DiscoveryOutcome,
+    /// The address that does not work, if one was found. A user who knows better can insist on it:
+    /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
+    pub homeserver: Option<Homeserver>,
+    /// What went wrong.
+    pub cause: Error,
+}
+
+impl DiscoveryFailure {
+    pub(crate) fn new(outcome: DiscoveryOutcome, cause: Error) -> Self {
+        Self { outcome, homeserver: None, cause }
+    }
+
+    fn advice(&self) -> String {
+        match (self.outcome, &self.homeserver) {
+            (_, Some(homeserver)) => format!("check {homeserver}, or give the URL of the homeserver"),
+            (DiscoveryOutcome::FailError, None) => "the server's administrator has to mend it".to_owned(),
+            (_, None) => "check the server name, or give the URL of the homeserver".to_owned(),
+        }
+    }
+}
+
+fn not_matrix_advice(status: StatusCode) -> &'static str {
+    if status.is_server_error() { "try again later" } else { "check the address" }
+}
+
+fn to(location: Option<&str>) -> String {
+    location.map(|location| format!(" to {}", one_line(location))).unwrap_or_default()
+}
+
+fn list(offered: &[String]) -> String {
+    if offered.is_empty() { "nothing".to_owned() } else { one_line(&offered.join(", ")) }
+}
+
+/// A server's text without line breaks and escape sequences: it may end up on a terminal.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}

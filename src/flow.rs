@@ -1,0 +1,449 @@
+//! The flow: the only file that changes where a login stands.
+
+mod state;
+mod step;
+mod suspended;
+
+use std::time::SystemTime;
+
+use http::{Response, StatusCode, Uri};
+use url::Url;
+
+use self::{
+    state::{Browse, LogIn, Pending, Stage, State},
+    suspended::Position,
+};
+pub use self::{
+    step::{Step, Wait},
+    suspended::Suspended,
+};
+use crate::{
+    Choice, DiscoveryFailure, DiscoveryOutcome, Error, Fields, Homeserver, LoginSettings, LoginType, LoginTypes,
+    ServerName, Session, UserId,
+    choice::{Credentials, Method},
+    endpoint::{self, login, login_types, sso, versions, well_known},
+};
+
+/// How many redirects of the well-known file are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// What discovery found out, kept whole.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// What the server's well-known file says.
+    pub well_known: well_known::Response,
+    /// What the homeserver supports.
+    pub versions: versions::Response,
+}
+
+/// A login, from a server name or an address to a [`Session`].
+///
+/// Ask [`step`](Self::step) what is due, do it, and tell the flow what came of it with the method that the step names.
+///
+/// - A step is a view of the flow. Nothing is lost by asking twice, by dropping a future or by failing to send.
+/// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is
+///   [`Error::MissingRefreshToken`].
+/// - A refusal is a step, not an error: a wrong password is [`Step::Choose`], a rate limit is [`Step::Wait`], a server
+///   that cannot be found is [`Step::Locate`].
+/// - There is no clock, no randomness and no I/O inside. Time comes in with a response.
+///
+/// `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct LoginFlow {
+    settings: LoginSettings,
+    /// About the homeserver that is in use, so not after another one was given.
+    discovered: Option<Box<Discovered>>,
+    state: State,
+}
+
+impl LoginFlow {
+    /// Begins with a server name, whose homeserver is discovered (specification, "Server Discovery").
+    #[must_use]
+    pub fn discover(server_name: ServerName, settings: LoginSettings) -> Self {
+        Self::new(settings, State::WellKnown { server_name, redirects: Vec::new() })
+    }
+
+    /// Begins with a homeserver whose address is known.
+    #[must_use]
+    pub fn at(homeserver: Homeserver, settings: LoginSettings) -> Self {
+        Self::new(settings, State::LogIn(LogIn::at(homeserver)))
+    }
+
+    /// Begins at the end, with a session that was restored from storage, so that a driver needs no other case for it.
+    #[must_use]
+    pub fn logged_in(session: Session) -> Self {
+        Self::new(LoginSettings::default(), State::Done(Box::new(session)))
+    }
+
+    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process.
+    #[must_use]
+    pub fn resume(suspended: Suspended) -> Self {
+        let Suspended { position, settings } = suspended;
+        match position {
+            Position::Discovery(server_name) => Self::discover(server_name, settings),
+            Position::LogIn { homeserver, browse } => {
+                let stage = match browse {
+                    Some(browse) => Stage::Browse { browse, further_fields: Fields::default() },
+                    None => Stage::Question { refused: None },
+                };
+                Self::new(settings, State::LogIn(LogIn::new(homeserver, stage)))
+            }
+        }
+    }
+
+    fn new(settings: LoginSettings, state: State) -> Self {
+        Self { settings, discovered: None, state }
+    }
+
+    /// What is due. A pure function of the flow: ask as often as you like.
+    pub fn step(&self) -> Step<'_> {
+        if let Some(wait) = self.wait() {
+            return Step::Wait(wait);
+        }
+        match &self.state {
+            State::WellKnown { server_name, redirects } => Step::Send(match redirects.last() {
+                Some(target) => well_known::ENDPOINT.request_to(target.clone()),
+                None => well_known::request(server_name),
+            }),
+            State::Versions { well_known, .. } => Step::Send(versions::request(&well_known.base_url)),
+            State::Locate { failure, .. } => Step::Locate { failure },
+            State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
+                (Stage::Question { refused }, Some(login_types)) => {
+                    Step::Choose { login_types, refused: refused.as_deref() }
+                }
+                (Stage::Question { .. }, None) => Step::Send(login_types::request(&log_in.homeserver)),
+                (Stage::Credentials { credentials, further_fields }, _) => {
+                    Step::Send(login::request_with(&log_in.homeserver, credentials, further_fields, &self.settings))
+                }
+                (Stage::Browse { browse, .. }, _) => Step::Browse(&browse.url),
+            },
+            State::Done(session) => Step::Done(session),
+        }
+    }
+
+    /// Takes the answer to the request that is due, and the time when it arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfStep`] if no request is due. What the answer itself can be: [`Error::InvalidResponse`],
+    /// [`Error::TooLarge`], [`Error::NotMatrix`], [`Error::Redirected`], [`Error::Server`],
+    /// [`Error::LegacyLoginUnsupported`]; the same request is due then. [`Error::MissingRefreshToken`] owns a session
+    /// that was granted; the question is due then.
+    pub fn handle_response<B: AsRef<[u8]>>(
+        &mut self,
+        response: &Response<B>,
+        received_at: SystemTime,
+    ) -> Result<(), Error> {
+        if self.wait().is_some() {
+            return Err(self.out_of_step("handle_response"));
+        }
+        match &mut self.state {
+            State::WellKnown { server_name, redirects } => {
+                let failure = match well_known::response(response) {
+                    Ok(well_known) => {
+                        let server_name = server_name.clone();
+                        self.state = State::Versions { server_name, well_known, pending: Pending::default() };
+                        return Ok(());
+                    }
+                    Err(error) => match redirect(server_name, redirects, response.status(), &error) {
+                        Some(target) => {
+                            redirects.push(target);
+                            return Ok(());
+                        }
+                        None => failure(DiscoveryOutcome::FailPrompt, None, error),
+                    },
+                };
+                self.state = State::Locate { server_name: server_name.clone(), failure };
+            }
+            State::Versions { server_name, well_known, pending } => match versions::response(response) {
+                Ok(versions) => {
+                    let log_in = LogIn::at(well_known.base_url.clone());
+                    self.discovered = Some(Box::new(Discovered { well_known: well_known.clone(), versions }));
+                    self.state = State::LogIn(log_in);
+                }
+                Err(Error::Server(error)) if error.is_rate_limit() => pending.put_off(*error, received_at),
+                Err(cause) => {
+                    let failure = failure(DiscoveryOutcome::FailError, Some(&well_known.base_url), cause);
+                    self.state = State::Locate { server_name: server_name.clone(), failure };
+                }
+            },
+            State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
+                (Stage::Question { .. }, None) => match login_types::response(response) {
+                    Ok(login_types) => {
+                        log_in.login_types = Some(login_types);
+                        log_in.pending = Pending::default();
+                    }
+                    Err(Error::Server(error)) if error.is_rate_limit() => log_in.pending.put_off(*error, received_at),
+                    Err(error) => return Err(error),
+                },
+                (Stage::Credentials { .. }, _) => match login::response(response) {
+                    Ok(granted) => {
+                        let session = Session::granted(granted, &log_in.homeserver, &self.settings, received_at);
+                        if self.settings.require_refresh_token && session.ends_for_good() {
+                            log_in.enter(Stage::Question { refused: None });
+                            return Err(Error::MissingRefreshToken(Box::new(session)));
+                        }
+                        self.state = State::Done(Box::new(session));
+                    }
+                    Err(Error::Server(error)) if error.is_rate_limit() => log_in.pending.put_off(*error, received_at),
+                    Err(Error::Server(error)) if error.status.is_client_error() => {
+                        log_in.enter(Stage::Question { refused: Some(error) });
+                    }
+                    Err(error) => return Err(error),
+                },
+                _ => return Err(self.out_of_step("handle_response")),
+            },
+            _ => return Err(self.out_of_step("handle_response")),
+        }
+        Ok(())
+    }
+
+    /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfStep`] if no wait is due.
+    pub fn handle_timeout(&mut self) -> Result<(), Error> {
+        match &mut self.state {
+            State::Versions { pending: Pending { wait: wait @ Some(_), .. }, .. }
+            | State::LogIn(LogIn { pending: Pending { wait: wait @ Some(_), .. }, .. }) => {
+                *wait = None;
+                Ok(())
+            }
+            _ => Err(self.out_of_step("handle_timeout")),
+        }
+    }
+
+    /// The driver gives up on a request of discovery, to which no answer came: [`Step::Locate`] is due.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfStep`] if no request for the well-known file or the versions is due. All other requests go to a
+    /// homeserver that the flow knows: send them again, or drop the flow.
+    pub fn handle_unreachable(&mut self) -> Result<(), Error> {
+        if self.wait().is_some() {
+            return Err(self.out_of_step("handle_unreachable"));
+        }
+        let (server_name, failure) = match &self.state {
+            State::WellKnown { server_name, .. } => {
+                let cause = Error::Unreachable { endpoint: well_known::ENDPOINT };
+                (server_name, failure(DiscoveryOutcome::FailPrompt, None, cause))
+            }
+            State::Versions { server_name, well_known, .. } => {
+                let cause = Error::Unreachable { endpoint: versions::ENDPOINT };
+                (server_name, failure(DiscoveryOutcome::FailError, Some(&well_known.base_url), cause))
+            }
+            _ => return Err(self.out_of_step("handle_unreachable")),
+        };
+        self.state = State::Locate { server_name: server_name.clone(), failure };
+        Ok(())
+    }
+
+    /// Goes on with this homeserver, whatever was found before. Login types and choice are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyLoggedIn`] if there is a session.
+    pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
+        if self.session().is_some() {
+            return Err(Error::AlreadyLoggedIn);
+        }
+        self.discovered = None;
+        self.state = State::LogIn(LogIn::at(homeserver));
+        Ok(())
+    }
+
+    /// Answers the question how to log in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
+    /// [`Error::NotOffered`] if the homeserver does not offer the login type, or not the identity provider.
+    pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
+        let log_in = match &mut self.state {
+            State::LogIn(log_in) => log_in,
+            State::Done(_) => return Err(Error::AlreadyLoggedIn),
+            _ => return Err(self.out_of_step("choose")),
+        };
+        let (Stage::Question { .. }, Some(login_types)) = (&log_in.stage, &log_in.login_types) else {
+            return Err(self.out_of_step("choose"));
+        };
+        check_offered(login_types, &choice)?;
+        let Choice { method, fields: further_fields } = choice;
+        log_in.enter(match method {
+            Method::Credentials(credentials) => Stage::Credentials { credentials, further_fields },
+            Method::Sso(redirect) => {
+                let browse =
+                    Browse { url: sso::request(&log_in.homeserver, &redirect), state: redirect.state().clone() };
+                Stage::Browse { browse, further_fields }
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes the URL that the browser came back to. The login with the token in it is due then, whether or not the
+    /// homeserver lists `m.login.token`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignCallback`] if the URL does not belong to this login; the flow still waits for the one that does.
+    /// [`Error::OutOfStep`] if no callback is due.
+    pub fn handle_callback(&mut self, url: &Url) -> Result<(), Error> {
+        let State::LogIn(log_in) = &mut self.state else { return Err(self.out_of_step("handle_callback")) };
+        let Stage::Browse { browse, further_fields } = &mut log_in.stage else {
+            return Err(self.out_of_step("handle_callback"));
+        };
+        let credentials = Credentials::Token(sso::response(url, browse.state.expose())?);
+        let further_fields = std::mem::take(further_fields);
+        log_in.enter(Stage::Credentials { credentials, further_fields });
+        Ok(())
+    }
+
+    /// Goes back to the question: from the browser, or from credentials that have not been answered yet, which are
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfStep`] if nothing was chosen.
+    pub fn back(&mut self) -> Result<(), Error> {
+        match &mut self.state {
+            State::LogIn(log_in @ LogIn { stage: Stage::Credentials { .. } | Stage::Browse { .. }, .. }) => {
+                log_in.enter(Stage::Question { refused: None });
+                Ok(())
+            }
+            _ => Err(self.out_of_step("back")),
+        }
+    }
+
+    /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
+    /// [`Session`] then.
+    #[must_use]
+    pub fn suspend(&self) -> Option<Suspended> {
+        let position = match &self.state {
+            State::WellKnown { server_name, .. }
+            | State::Versions { server_name, .. }
+            | State::Locate { server_name, .. } => Position::Discovery(server_name.clone()),
+            State::LogIn(LogIn { homeserver, stage, .. }) => {
+                let browse = match stage {
+                    Stage::Browse { browse, .. } => Some(browse.clone()),
+                    Stage::Question { .. } | Stage::Credentials { .. } => None,
+                };
+                Position::LogIn { homeserver: homeserver.clone(), browse }
+            }
+            State::Done(_) => return None,
+        };
+        Some(Suspended { position, settings: self.settings.clone() })
+    }
+
+    /// The address in use, once it is known. After the login it is the session's.
+    #[must_use]
+    pub fn homeserver(&self) -> Option<&Homeserver> {
+        match &self.state {
+            State::WellKnown { .. } | State::Locate { .. } => None,
+            State::Versions { well_known, .. } => Some(&well_known.base_url),
+            State::LogIn(LogIn { homeserver, .. }) => Some(homeserver),
+            State::Done(session) => session.homeserver(),
+        }
+    }
+
+    /// What discovery found out about the homeserver in use; `None` if its address was given.
+    #[must_use]
+    pub fn discovered(&self) -> Option<&Discovered> {
+        self.discovered.as_deref()
+    }
+
+    /// The session; `None` until logged in.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Done(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Who is logged in; `None` until logged in.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.session().map(Session::user_id)
+    }
+
+    /// The device that is logged in; `None` until logged in.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&str> {
+        self.session().map(Session::device_id)
+    }
+
+    /// The session by value.
+    ///
+    /// # Errors
+    ///
+    /// The flow as it was, if it is not logged in.
+    #[expect(clippy::result_large_err, reason = "the error is the caller's own flow, given back")]
+    pub fn into_session(self) -> Result<Session, Self> {
+        match self.state {
+            State::Done(session) => Ok(*session),
+            _ => Err(self),
+        }
+    }
+
+    fn wait(&self) -> Option<&Wait> {
+        match &self.state {
+            State::Versions { pending, .. } | State::LogIn(LogIn { pending, .. }) => pending.wait.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn out_of_step(&self, input: &'static str) -> Error {
+        Error::OutOfStep { input, due: self.step().name() }
+    }
+}
+
+fn failure(outcome: DiscoveryOutcome, homeserver: Option<&Homeserver>, cause: Error) -> DiscoveryFailure {
+    match cause {
+        Error::Discovery(failure) => *failure,
+        cause => DiscoveryFailure { homeserver: homeserver.cloned(), ..DiscoveryFailure::new(outcome, cause) },
+    }
+}
+
+/// Where a redirect of the well-known file leads, if it may be followed: on https, to where the flow has not been, and
+/// not too often.
+fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, error: &Error) -> Option<Uri> {
+    let Error::Redirected { location: Some(location), .. } = error else { return None };
+    // The other 3xx are no redirects in this sense (RFC 9110, section 15.4).
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) || redirects.len() >= MAX_REDIRECTS {
+        return None;
+    }
+    let first = endpoint::uri(server_name.well_known());
+    let here = redirects.last().unwrap_or(&first);
+    let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
+    if target.scheme() != "https" {
+        return None;
+    }
+    target.set_username("").ok()?;
+    target.set_password(None).ok()?;
+    target.set_fragment(None);
+    let target = Uri::try_from(target.as_str()).ok()?;
+    (target != first && !redirects.contains(&target)).then_some(target)
+}
+
+fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error> {
+    let login_type = choice.login_type();
+    let Some(offered) = login_types.get(login_type) else {
+        let offered = login_types.iter().map(|offered| offered.as_str().to_owned());
+        return Err(Error::NotOffered { choice: login_type.to_owned(), offered: offered.collect() });
+    };
+    // A server that lists no providers may still have some.
+    if let (LoginType::Sso { identity_providers, .. }, Method::Sso(redirect)) = (offered, &choice.method) {
+        if let Some(id) = redirect.identity_provider_id() {
+            if !identity_providers.is_empty() && !identity_providers.iter().any(|provider| provider.id == id) {
+                let offered = identity_providers.iter().map(|provider| provider.id.clone());
+                return Err(Error::NotOffered {
+                    choice: format!("identity provider {id}"),
+                    offered: offered.collect(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

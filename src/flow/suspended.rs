@@ -1,0 +1,127 @@
+//! A flow that waits in a file, a cookie store or a database, for another process to go on with it.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+use url::Url;
+
+use super::state::Browse;
+use crate::{Error, Homeserver, LoginSettings, ServerName, endpoint::sso};
+
+/// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
+const VERSION: u64 = 1;
+
+/// Where a flow stands, without any credential and without anything that a server said: the type has no room for
+/// either. It serialises to a small object; [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
+///
+/// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
+/// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.
+///
+/// While a single sign-on is under way it holds the SSO state. That is no credential of the user's, but whoever can
+/// *write* it can decide which account the user ends up in, and on which homeserver: where others can write, sign it.
+///
+/// # Errors when deserialising
+///
+/// The error says what is wrong: no object of this kind, another version, or a value that a flow cannot have.
+#[derive(Clone)]
+pub struct Suspended {
+    pub(crate) position: Position,
+    pub(crate) settings: LoginSettings,
+}
+
+#[derive(Clone)]
+pub(crate) enum Position {
+    Discovery(ServerName),
+    LogIn { homeserver: Homeserver, browse: Option<Browse> },
+}
+
+/// The serialised form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<ServerName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    homeserver: Option<Homeserver>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sso: Option<StoredBrowse>,
+    settings: LoginSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredBrowse {
+    state: String,
+    url: Url,
+}
+
+impl Suspended {
+    fn restore(stored: Stored) -> Result<Self, Error> {
+        let position = match (stored.server_name, stored.homeserver, stored.sso) {
+            (Some(server_name), None, None) => Position::Discovery(server_name),
+            (None, Some(homeserver), None) => Position::LogIn { homeserver, browse: None },
+            (None, Some(homeserver), Some(sso)) => {
+                let state = sso::State::new(sso.state)?;
+                if sso.url.origin() != homeserver.origin() {
+                    return Err(Error::invalid_input("suspended flow", "an SSO URL of its homeserver"));
+                }
+                Position::LogIn { homeserver, browse: Some(Browse { url: sso.url, state }) }
+            }
+            _ => return Err(Error::invalid_input("suspended flow", "either a server name or a homeserver")),
+        };
+        // The setter knows which device IDs can be sent.
+        let settings = match stored.settings.device_id.clone() {
+            Some(device_id) => stored.settings.device_id(device_id)?,
+            None => stored.settings,
+        };
+        Ok(Self { position, settings })
+    }
+}
+
+impl Serialize for Suspended {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = self.settings.clone();
+        let stored = match self.position.clone() {
+            Position::Discovery(server_name) => {
+                Stored { version: VERSION, server_name: Some(server_name), homeserver: None, sso: None, settings }
+            }
+            Position::LogIn { homeserver, browse } => {
+                let sso = browse.map(|Browse { url, state }| StoredBrowse { state: state.expose().to_owned(), url });
+                Stored { version: VERSION, server_name: None, homeserver: Some(homeserver), sso, settings }
+            }
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Suspended {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The version is looked at first: another one may have other fields.
+        let value = Value::deserialize(deserializer)?;
+        match value.get("version").and_then(Value::as_u64) {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(de::Error::custom(format!(
+                    "suspended flow of version {version}: expected version {VERSION}; begin the login again"
+                )));
+            }
+            None => return Err(de::Error::custom("no suspended flow: expected an object with a version")),
+        }
+        let stored = Stored::deserialize(value).map_err(de::Error::custom)?;
+        Self::restore(stored).map_err(de::Error::custom)
+    }
+}
+
+/// Without the SSO state.
+impl fmt::Debug for Suspended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Suspended");
+        match &self.position {
+            Position::Discovery(server_name) => debug.field("server_name", server_name),
+            Position::LogIn { homeserver, browse } => debug.field("homeserver", homeserver).field("browse", browse),
+        };
+        debug.field("settings", &self.settings).finish()
+    }
+}

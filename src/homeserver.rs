@@ -1,0 +1,110 @@
+//! The address of a homeserver: where its client-server API is.
+
+use std::str::FromStr;
+
+use http::Uri;
+use url::{Origin, Url};
+
+use crate::{Error, endpoint, macros::text_traits};
+
+/// What the stored form of a session and the specification's older text call the client API's base.
+const CLIENT_API: &str = "/_matrix/client";
+
+/// The base URL of a homeserver: http or https, a host, and perhaps a port and a path prefix.
+///
+/// User information, query and fragment are dropped, and so are slashes at the end. Joining an endpoint's path to it
+/// never doubles a slash, which servers answer as if they did not know the endpoint.
+///
+/// ```
+/// let homeserver: matrix_login::Homeserver = "https://matrix.example.org/".parse()?;
+/// assert_eq!(homeserver.as_str(), "https://matrix.example.org");
+/// # Ok::<(), matrix_login::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Homeserver {
+    /// Without slashes at the end of its path, except that `url` writes the empty path as one.
+    url: Url,
+}
+
+text_traits!(Homeserver);
+
+impl Homeserver {
+    /// The base URL without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    /// The base URL as a [`Url`], whose empty path is `/`.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Scheme, host and port: what a token that was granted here may be sent to.
+    pub(crate) fn origin(&self) -> Origin {
+        self.url.origin()
+    }
+
+    /// Whether following the server from here to `other` would give up encryption.
+    pub(crate) fn is_downgraded_by(&self, other: &Self) -> bool {
+        self.url.scheme() == "https" && other.url.scheme() != "https"
+    }
+
+    /// An endpoint's URI. The path starts with a slash.
+    pub(crate) fn uri(&self, path: &str) -> Uri {
+        endpoint::uri(format!("{}{path}", self.as_str()))
+    }
+
+    /// The same as a URL, for the addresses that a browser opens and that carry a query.
+    pub(crate) fn join(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+
+    /// The stored form's `base_client_url`.
+    pub(crate) fn base_client_url(&self) -> String {
+        format!("{}{CLIENT_API}/", self.as_str())
+    }
+
+    /// Reads the stored form's `base_client_url`; one that lacks the API's path is taken for the base URL itself.
+    pub(crate) fn from_base_client_url(text: &str) -> Option<Self> {
+        let homeserver: Self = text.parse().ok()?;
+        match homeserver.as_str().strip_suffix(CLIENT_API) {
+            Some(base) => base.parse().ok(),
+            None => Some(homeserver),
+        }
+    }
+}
+
+impl FromStr for Homeserver {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the text is not an http or https URL with a host (a bare `example.org` is a
+    /// [`ServerName`](crate::ServerName)), or if no `http::Uri` can be made of it: `url` takes more than `http` does.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = || {
+            Error::invalid_input("homeserver", "an http or https URL with a host, such as https://matrix.example.org")
+        };
+        let mut url = Url::parse(text).map_err(|_| invalid())?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(invalid());
+        }
+        // These fail only for URLs without a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+
+        let homeserver = Self { url };
+        match Uri::try_from(format!("{homeserver}{}", endpoint::LONGEST_PATH)) {
+            Ok(_) => Ok(homeserver),
+            Err(_) => Err(invalid()),
+        }
+    }
+}

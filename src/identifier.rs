@@ -1,0 +1,142 @@
+//! Who logs in: the `identifier` object of a login request.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Error, Fields, UserId};
+
+/// A user identifier (specification, "Identifier types").
+///
+/// ```
+/// use matrix_login::UserIdentifier;
+///
+/// let by_name = UserIdentifier::user("alice");
+/// let by_user_id = UserIdentifier::user("@alice:example.org");
+/// let by_email = UserIdentifier::email("alice@example.org");
+/// let by_msisdn = UserIdentifier::msisdn("+44 7700 900-123")?;
+/// let by_phone = UserIdentifier::phone("GB", "07700 900123")?;
+/// # Ok::<(), matrix_login::Error>(())
+/// ```
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct UserIdentifier(Kind);
+
+#[derive(Clone, Serialize)]
+#[serde(tag = "type")]
+enum Kind {
+    #[serde(rename = "m.id.user")]
+    User { user: String },
+    #[serde(rename = "m.id.thirdparty")]
+    ThirdParty { medium: String, address: String },
+    /// The specification says `phone`; Synapse refuses the identifier unless `number` is there.
+    #[serde(rename = "m.id.phone")]
+    Phone { country: String, phone: String, number: String },
+    #[serde(untagged)]
+    Custom {
+        #[serde(rename = "type")]
+        identifier_type: String,
+        #[serde(flatten)]
+        fields: Fields,
+    },
+}
+
+impl UserIdentifier {
+    /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
+    pub fn user(user: impl Into<String>) -> Self {
+        Self(Kind::User { user: user.into() })
+    }
+
+    /// `m.id.thirdparty` with the medium `email`.
+    pub fn email(address: impl Into<String>) -> Self {
+        Self(Kind::ThirdParty { medium: "email".to_owned(), address: address.into() })
+    }
+
+    /// `m.id.thirdparty` with the medium `msisdn`: an international number. `+`, blanks and dashes are removed, since
+    /// homeservers store the digits alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if anything but digits is left, or nothing.
+    pub fn msisdn(number: &str) -> Result<Self, Error> {
+        let is_filling =
+            |character: char| matches!(character, '+' | '-' | '\u{2010}'..='\u{2015}') || character.is_whitespace();
+        let address = number.replace(is_filling, "");
+        if address.is_empty() || !address.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::invalid_input("phone number", "country code and digits, such as +44 7700 900123"));
+        }
+        Ok(Self(Kind::ThirdParty { medium: "msisdn".to_owned(), address }))
+    }
+
+    /// `m.id.phone`: a number as it is dialled in a country, which is given by its two letters (ISO 3166-1 alpha-2) in
+    /// either case. The homeserver makes the international number of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the country is not two letters or the number is empty.
+    pub fn phone(country: &str, number: impl Into<String>) -> Result<Self, Error> {
+        if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return Err(Error::invalid_input("country", "its two letters, such as GB"));
+        }
+        let number = number.into();
+        if number.is_empty() {
+            return Err(Error::invalid_input("phone number", "a number as it is dialled in the country"));
+        }
+        // Synapse knows countries by capitals only.
+        Ok(Self(Kind::Phone { country: country.to_ascii_uppercase(), phone: number.clone(), number }))
+    }
+
+    /// `m.id.thirdparty` of any medium. The media `email` and `msisdn` are treated as [`email`](Self::email) and
+    /// [`msisdn`](Self::msisdn) do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the medium is empty, or as for [`msisdn`](Self::msisdn).
+    pub fn third_party(medium: impl Into<String>, address: impl Into<String>) -> Result<Self, Error> {
+        let (medium, address) = (medium.into(), address.into());
+        match medium.as_str() {
+            "" => Err(Error::invalid_input("medium", "the kind of address, such as email")),
+            "msisdn" => Self::msisdn(&address),
+            _ => Ok(Self(Kind::ThirdParty { medium, address })),
+        }
+    }
+
+    /// An identifier of any other type, with fields of its own that are sent as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the type is empty or the fields hold `type`.
+    pub fn custom(identifier_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, Error> {
+        let identifier_type = identifier_type.into();
+        if identifier_type.is_empty() {
+            return Err(Error::invalid_input("identifier type", "a name, such as org.example.badge"));
+        }
+        if fields.contains_key("type") {
+            return Err(Error::invalid_input("identifier field `type`", "to be left out, since it is the type itself"));
+        }
+        Ok(Self(Kind::Custom { identifier_type, fields: fields.into() }))
+    }
+
+    /// The identifier's type, such as `m.id.user`.
+    #[must_use]
+    pub fn identifier_type(&self) -> &str {
+        match &self.0 {
+            Kind::User { .. } => "m.id.user",
+            Kind::ThirdParty { .. } => "m.id.thirdparty",
+            Kind::Phone { .. } => "m.id.phone",
+            Kind::Custom { identifier_type, .. } => identifier_type,
+        }
+    }
+}
+
+impl From<&UserId> for UserIdentifier {
+    fn from(user_id: &UserId) -> Self {
+        Self::user(user_id.as_str())
+    }
+}
+
+/// The type alone: addresses are nobody's business and custom fields may hold a secret.
+impl std::fmt::Debug for UserIdentifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("UserIdentifier").field(&self.identifier_type()).finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! What all address types and all secrets have in common, written once.
+
+/// The traits of a type that is parsed from text by its `FromStr` and shown by its `as_str`.
+macro_rules! text_traits {
+    ($type:ident) => {
+        impl TryFrom<&str> for $type {
+            type Error = crate::Error;
+
+            fn try_from(text: &str) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self.as_str(), formatter)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way out.
+macro_rules! secret {
+    ($(#[$doc:meta])* $visibility:vis struct $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        $visibility struct $type(String);
+
+        impl $type {
+            /// The secret itself. Whoever calls this answers for where it goes.
+            #[must_use]
+            $visibility fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("[redacted]")
+            }
+        }
+    };
+}
+
+pub(crate) use {secret, text_traits};

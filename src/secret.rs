@@ -1,0 +1,107 @@
+//! What must not be seen: passwords, tokens, and JSON whose meaning only its owner knows.
+//!
+//! The types keep secrets out of `Debug`, `Display` and errors. They do not overwrite the memory when they are dropped:
+//! the bytes of a request or an answer pass through the driver's buffers anyway.
+
+use std::ops::Deref;
+
+use http::HeaderValue;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Error, macros::secret};
+
+secret! {
+    /// A password, as the user typed it.
+    pub struct Password
+}
+
+secret! {
+    /// A login token: single sign-on or `get_token` grants it, `m.login.token` spends it, once and within minutes.
+    pub struct LoginToken
+}
+
+secret! {
+    /// An access token of a user or an application service. It is visible ASCII, so that it fits a header.
+    pub struct AccessToken
+}
+
+secret! {
+    /// A refresh token, which buys the next access token.
+    pub struct RefreshToken
+}
+
+impl Password {
+    /// Takes any text; whether it is right is for the homeserver to say.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(password.into())
+    }
+}
+
+impl LoginToken {
+    /// Takes any text; whether it is right is for the homeserver to say.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+}
+
+impl RefreshToken {
+    /// Takes any text; whether it is right is for the homeserver to say.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+}
+
+impl AccessToken {
+    /// Takes a token that can stand in a header.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if it is empty or has anything but visible ASCII characters (a line break from the file
+    /// that it was read from, say).
+    pub fn new(token: impl Into<String>) -> Result<Self, Error> {
+        let token = token.into();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::invalid_input(
+                "access token",
+                "visible ASCII characters, without blanks or line breaks",
+            ));
+        }
+        Ok(Self(token))
+    }
+
+    /// The value of the `Authorization` header (specification, "Client Authentication"), marked as sensitive.
+    ///
+    /// The scheme is `Bearer` with a capital: Synapse refuses `bearer`.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        // The default is never taken: `new` let only visible ASCII pass, all of which a header can hold.
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).unwrap_or(HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        value
+    }
+}
+
+/// JSON fields that this crate carries but does not read. Since they may hold a secret, `Debug` only counts them.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Fields(pub Map<String, Value>);
+
+impl Deref for Fields {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "[{} fields]", self.0.len())
+    }
+}

@@ -1,0 +1,99 @@
+//! The name of a server: what stands behind the first colon of a user ID.
+
+use std::{net::Ipv6Addr, str::FromStr};
+
+use http::Uri;
+use url::Url;
+
+use crate::{Error, macros::text_traits};
+
+/// A server name (specification, appendix "Server Name"): a DNS name, an IPv4 address or an IPv6 address in brackets,
+/// with or without a port.
+///
+/// It says who a user's server is, not where it can be reached: that is a [`Homeserver`](crate::Homeserver), and
+/// [`LoginFlow::discover`](crate::LoginFlow::discover) leads from one to the other.
+///
+/// ```
+/// let server_name: matrix_login::ServerName = "example.org:8448".parse()?;
+/// assert_eq!(server_name.host(), "example.org");
+/// assert_eq!(server_name.port(), Some(8448));
+/// # Ok::<(), matrix_login::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName {
+    name: String,
+    host: String,
+    port: Option<u16>,
+}
+
+text_traits!(ServerName);
+
+impl ServerName {
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// The name without its port; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, if the name has one. It is the federation's: a client does not connect to it.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Where the server's well-known file is, on the default port whatever the name says (specification,
+    /// "Well-known URIs": extract the hostname from the server name).
+    pub(crate) fn well_known(&self) -> String {
+        well_known(&self.host)
+    }
+}
+
+fn well_known(host: &str) -> String {
+    format!("https://{host}/.well-known/matrix/client")
+}
+
+impl FromStr for ServerName {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the text does not follow the specification's grammar, or no URL can be made of it.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let (host, port) = split_port(name).ok_or_else(invalid)?;
+        // `url` refuses hosts that follow the grammar and yet cannot be looked up (1.2.3.999), `http` those that it
+        // cannot send.
+        if Url::parse(&well_known(host)).is_err() || Uri::try_from(well_known(host)).is_err() {
+            return Err(invalid());
+        }
+        Ok(Self { name: name.to_owned(), host: host.to_owned(), port })
+    }
+}
+
+fn invalid() -> Error {
+    Error::invalid_input("server name", "a host name or address with or without a port, such as example.org")
+}
+
+/// The host and the port of a name, if both follow the grammar.
+fn split_port(name: &str) -> Option<(&str, Option<u16>)> {
+    let end_of_host =
+        if name.starts_with('[') { name.find(']')?.checked_add(1)? } else { name.find(':').unwrap_or(name.len()) };
+    let (host, rest) = name.split_at_checked(end_of_host)?;
+    let port = match rest.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+        None if rest.is_empty() => None,
+        _ => return None,
+    };
+    let valid = match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        }
+    };
+    valid.then_some((host, port))
+}

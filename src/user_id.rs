@@ -1,0 +1,64 @@
+//! A user ID, as the homeserver knows its users.
+
+use std::str::FromStr;
+
+use crate::{Error, ServerName, macros::text_traits};
+
+/// A user ID (specification, appendix "User Identifiers"): `@localpart:server_name`.
+///
+/// Clients have to accept historical localparts: any characters but `:` and NUL, capitals included, and even none.
+///
+/// ```
+/// let user_id: matrix_login::UserId = "@alice:example.org:8448".parse()?;
+/// assert_eq!(user_id.localpart(), "alice");
+/// assert_eq!(user_id.server_name().as_str(), "example.org:8448");
+/// # Ok::<(), matrix_login::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId {
+    id: String,
+    server_name: ServerName,
+}
+
+text_traits!(UserId);
+
+impl UserId {
+    /// The whole user ID.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.id
+    }
+
+    /// What stands between the `@` and the first colon.
+    #[must_use]
+    pub fn localpart(&self) -> &str {
+        split(&self.id).map_or("", |(localpart, _)| localpart)
+    }
+
+    /// What stands behind the first colon: the server where the account is.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        &self.server_name
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if the text has no `@` at its start, no colon, a NUL, or an invalid server name.
+    fn from_str(id: &str) -> Result<Self, Error> {
+        let server_name = split(id)
+            .filter(|(localpart, _)| !localpart.contains('\0'))
+            .and_then(|(_, server_name)| server_name.parse().ok())
+            .ok_or_else(|| {
+                Error::invalid_input("user ID", "an @, a name, a colon and a server name, such as @alice:example.org")
+            })?;
+        Ok(Self { id: id.to_owned(), server_name })
+    }
+}
+
+fn split(id: &str) -> Option<(&str, &str)> {
+    id.strip_prefix('@')?.split_once(':')
+}
