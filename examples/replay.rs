@@ -530,7 +530,7 @@ pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
             json!({ "step": "wait", "ms": milliseconds(wait.remaining(now)), "attempt": wait.attempt() })
         }
         Step::Locate { failure } => {
-            json!({ "step": "locate", "outcome": outcome(failure), "reason": failure.cause.to_string() })
+            json!({ "step": "locate", "outcome": outcome(failure), "reason": failure.to_string() })
         }
         Step::Choose { login_types, refused } => json!({
             "step": "choose",

@@ -208,8 +208,7 @@ pub enum DiscoveryOutcome {
 }
 
 /// Why no homeserver was found for a server name.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("no homeserver found: {cause}; {}", self.advice())]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DiscoveryFailure {
     /// What the specification says about it.
@@ -225,13 +224,19 @@ impl DiscoveryFailure {
     pub(crate) fn new(outcome: DiscoveryOutcome, cause: Error) -> Self {
         Self { outcome, homeserver: None, cause }
     }
+}
 
-    fn advice(&self) -> String {
-        match (self.outcome, &self.homeserver) {
-            (_, Some(homeserver)) => format!("check {homeserver}, or give the URL of the homeserver"),
-            (DiscoveryOutcome::FailError, None) => "the server's administrator has to mend it".to_owned(),
-            (_, None) => "check the server name, or give the URL of the homeserver".to_owned(),
+impl std::error::Error for DiscoveryFailure {}
+
+impl fmt::Display for DiscoveryFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { outcome, homeserver, cause } = self;
+        match (outcome, homeserver) {
+            (DiscoveryOutcome::Ignore, _) => formatter.write_str("the server does not say where its homeserver is")?,
+            (_, Some(homeserver)) => write!(formatter, "the homeserver {homeserver} cannot be used: {cause}")?,
+            (_, None) => write!(formatter, "the server does not say clearly where its homeserver is: {cause}")?,
         }
+        formatter.write_str("; if you know its URL, give that")
     }
 }
 

@@ -41,6 +41,23 @@ pub struct Discovered {
 ///
 /// Ask [`step`](Self::step) what is due, do it, and tell the flow what came of it with the method that the step names.
 ///
+/// ```text
+/// LoginFlow::discover(server)      LoginFlow::at(homeserver)      LoginFlow::logged_in(session)
+///       |                                   |                                |
+///  Send GET well-known --no-> Locate --use_homeserver--+                     |
+///       | yes                   ^                      |                     |
+///  Send GET versions ---no------+                      v                     |
+///       | yes                                    Send GET login              |
+///       +--------------------------------------------> |                     |
+///                    +---------refused------------- Choose <--back--+        |
+///                    |                        password,|   | sso    |        |
+///                    |                     token, ...  |   +-> Browse        |
+///            Send POST login <-------------------------+        |            |
+///               |  |  ^  +--------------callback----------------+            |
+///               |  |  +--timeout-- Wait <-- rate limit                       |
+///               |  +----------------ok----------------------------> Done <---+
+/// ```
+///
 /// - A step is a view of the flow. Nothing is lost by asking twice, by dropping a future or by failing to send.
 /// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is
 ///   [`Error::MissingRefreshToken`].

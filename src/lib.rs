@@ -1,4 +1,173 @@
 //! Logs in to a Matrix homeserver without doing any I/O.
+//!
+//! A server name or an address goes in, a [`Session`] comes out. Between them this crate finds the homeserver, asks it
+//! what it supports, logs in with a password, a token, single sign-on or as an application service, and deals with
+//! refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s; who
+//! carries them, on what runtime and with which TLS, is the caller's choice.
+//!
+//! # A login in twenty lines
+//!
+//! A [`LoginFlow`] always knows what is due. A driver asks it, does that, and tells it what came of it:
+//!
+//! ```
+//! # use matrix_login::{LoginSettings, Password, UserId, UserIdentifier};
+//! use std::{
+//!     error::Error,
+//!     time::{Duration, SystemTime},
+//! };
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{Choice, LoginFlow, Session, Step};
+//!
+//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits.
+//! fn log_in(
+//!     mut flow: LoginFlow,
+//!     choice: Choice,
+//!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
+//!     mut sleep: impl FnMut(Duration),
+//! ) -> Result<Session, Box<dyn Error>> {
+//!     loop {
+//!         match flow.step() {
+//!             Step::Send(request) => flow.handle_response(&send(request)?, SystemTime::now())?,
+//!             Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
+//!             Step::Wait(wait) => {
+//!                 sleep(wait.remaining(SystemTime::now()));
+//!                 flow.handle_timeout()?;
+//!             }
+//!             Step::Locate { failure } => return Err(failure.clone().into()),
+//!             Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
+//!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
+//!             Step::Browse(url) => return Err(format!("nobody is there to open {url}").into()),
+//!             Step::Done(session) => return Ok(session.clone()),
+//!         }
+//!     }
+//! }
+//! #
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # let send = |request: Request<Vec<u8>>| {
+//! #     Ok(Response::new(match (request.method().as_str(), request.uri().path()) {
+//! #         (_, "/.well-known/matrix/client") => r#"{"m.homeserver":{"base_url":"https://example.org"}}"#.into(),
+//! #         (_, "/_matrix/client/versions") => r#"{"versions":["v1.11"]}"#.into(),
+//! #         ("GET", _) => r#"{"flows":[{"type":"m.login.password"}]}"#.into(),
+//! #         _ => r#"{"user_id":"@alice:example.org","device_id":"KITCHEN","access_token":"t"}"#.into(),
+//! #     }))
+//! # };
+//! # let sleep = |_: Duration| {};
+//!
+//! let user_id: UserId = "@alice:example.org".parse()?;
+//! let settings = LoginSettings::default().device_id("KITCHEN")?;
+//! let flow = LoginFlow::discover(user_id.server_name().clone(), settings);
+//! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
+//! let session = log_in(flow, password, send, sleep)?;
+//! println!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `send` is any HTTP client that **follows no redirects** and takes a 4xx for an answer, and it should stop reading
+//! after [`MAX_BODY`] bytes. Where the flow stands does not depend on the driver's success: after a failure the same
+//! step is due.
+//!
+//! # What the steps ask for
+//!
+//! | [`Step`] | the driver | then |
+//! | --- | --- | --- |
+//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response); or again; or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
+//! | `Wait` | waits as long as the server asks, or gives up | [`handle_timeout`](LoginFlow::handle_timeout) |
+//! | `Locate` | asks the user for the homeserver's URL | [`use_homeserver`](LoginFlow::use_homeserver) |
+//! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
+//! | `Browse` | opens the URL and takes the callback | [`handle_callback`](LoginFlow::handle_callback), or [`back`](LoginFlow::back) |
+//! | `Done` | stores the session | |
+//!
+//! Four rules hold everywhere:
+//!
+//! 1. A step is a view, not an event: asking twice, dropping a future or failing to send loses nothing.
+//! 2. An input returns `Ok` and the flow has moved, or an [`Error`] and nothing has changed. One exception: a login
+//!    that was granted and is refused here ([`Error::MissingRefreshToken`]) is over, and the error owns its session.
+//! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
+//!    session, and `back` whenever something was chosen.
+//! 4. There is no clock, no randomness and no I/O inside.
+//!
+//! Whether and when to try again is the driver's to decide; [`Error::may_retry`] says whether it can help. A login
+//! request is not idempotent: if its answer is lost, it may have made a device. With a
+//! [device ID](LoginSettings::device_id) of one's own a repeated request replaces that device instead of adding one.
+//!
+//! # Finding the homeserver
+//!
+//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification: the well-known file, and the versions
+//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and with a [`DiscoveryOutcome`]
+//! what to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight
+//! away. Redirects of the well-known file are followed by the flow itself, to https only; no other request is
+//! redirected. A transport that cannot help following redirects (a browser's `fetch`) may do so for that GET alone.
+//!
+//! # Who logs in, and how
+//!
+//! [`LoginTypes::for_a_person`] is what to offer. A [`Choice`] is a login type with its credentials:
+//! [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
+//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one;
+//! [`field`](Choice::field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user name, a
+//! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] say what is
+//! the same for all of them.
+//!
+//! # Single sign-on
+//!
+//! ```
+//! use matrix_login::{Choice, endpoint::sso::Redirect};
+//! use url::Url;
+//!
+//! # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
+//! let callback = Url::parse("http://127.0.0.1:8765/callback")?;
+//! let choice = Choice::sso(Redirect::new(callback, sixteen_random_bytes_in_hex)?);
+//! # drop(choice);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Step::Browse`] is the URL to open. The browser comes back to the callback with a login token, which the flow
+//! spends at once, if the callback brings the state back. A user who gives up never comes back: bound the wait.
+//!
+//! The callback may reach another process, or this one after a restart: [`LoginFlow::suspend`] makes a small object
+//! without any credential of the flow, in every state, and [`LoginFlow::resume`] goes on with it.
+//! [`endpoint::sso::state`] finds the state in a callback, so that a web backend can store suspended flows under it.
+//!
+//! # The session
+//!
+//! A [`Session`] has the tokens. It serialises to a JSON object, **with the tokens in it**, and
+//! [`Session::from_json`] reads it back; `{}` is nobody. [`Session::authorize`] puts the access token into a request,
+//! and refuses to if the request goes elsewhere. [`Session::is_expired`] says when it is time for the next token.
+//!
+//! ```
+//! use matrix_login::{LoginFlow, Session};
+//!
+//! let stored = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN",
+//!     "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! let session = Session::from_json(stored)?.expect("somebody is logged in");
+//! let mut request = http::Request::get("https://example.org/_matrix/client/v3/account/whoami").body(())?;
+//! session.authorize(&mut request)?;
+//!
+//! assert!(Session::from_json("{}")?.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Without the flow
+//!
+//! Under the flow lie pure functions, a `request` and a `response` for each [`endpoint`]. They do no less checking.
+//!
+//! # Secrets
+//!
+//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`, have no `Display`, no `Eq`
+//! and no `Serialize`, and come out by `expose` alone. No error and no `Debug` output of this crate holds the body of
+//! an answer, or the values of [`Fields`] that it does not know. What a server says in a [`ServerError`] is shown. A
+//! `Debug` of [`http::Request`] itself does print the body: do not log the request of [`Step::Send`].
+//!
+//! # What is not in it
+//!
+//! - Registration, and the OAuth 2.0 API. A homeserver that has only the latter is
+//!   [`Error::LegacyLoginUnsupported`].
+//! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.
+//! - End-to-end encryption, synchronisation, rooms: a Matrix SDK goes on where the session begins.
+//!
+//! Types of other crates in this API: those of [`http`], [`url::Url`], [`serde_json::Map`] and [`serde_json::Value`],
+//! and serde's traits. The oldest Rust that this crate compiles with is 1.85; only a minor release raises it.
 #![warn(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -9,6 +178,11 @@
     clippy::unwrap_used
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
+
+/// The README's code is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod choice;
 pub mod endpoint;
