@@ -1,0 +1,148 @@
+//! What the README and the manual show is what is tested here: the driver, which never asks for ever, and the diagram.
+
+use std::{cell::Cell, error::Error};
+
+use http::Response;
+use matrix_login::{LoginFlow, LoginSettings, Session};
+
+use crate::{
+    driver::log_in,
+    scenario::{self, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN},
+};
+
+const README: &str = include_str!("../../README.md");
+const MANUAL: &str = include_str!("../../src/lib.rs");
+const FLOW: &str = include_str!("../../src/flow.rs");
+
+/// The text of doc comments, without what marks them.
+fn doc_text(source: &str) -> String {
+    let line = |line: &str| {
+        let line = line.trim_start();
+        let text = line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).unwrap_or("");
+        text.strip_prefix(' ').unwrap_or(text).to_owned() + "\n"
+    };
+    source.lines().map(line).collect()
+}
+
+#[test]
+fn the_driver_is_the_same_everywhere() {
+    let driver = include_str!("driver.rs").split_once("/// Logs in").unwrap().1.replace("pub fn", "fn");
+    assert!(README.contains(&driver), "the README shows another driver");
+    assert!(doc_text(MANUAL).contains(&driver), "lib.rs shows another driver");
+}
+
+#[test]
+fn the_diagram_is_the_same_everywhere() {
+    let diagram = README.split_once("```text\n").unwrap().1.split_once("```").unwrap().0;
+    assert!(diagram.contains("Browse"));
+    assert!(doc_text(FLOW).contains(diagram), "flow.rs shows another diagram");
+}
+
+/// What became of a login with that driver, how many requests it sent, and how often it waited.
+fn drive(
+    flow: LoginFlow,
+    answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
+) -> (Result<Session, Box<dyn Error>>, u32, u32) {
+    let (sent, waits) = (Cell::new(0), Cell::new(0));
+    let session = log_in(
+        flow,
+        scenario::password(),
+        |request| {
+            sent.set(sent.get() + 1);
+            assert!(sent.get() < 100, "the driver never ends");
+            let target = format!("{} {}", request.method(), request.uri().path());
+            answer(&target, sent.get()).ok_or_else(|| "connection reset".into())
+        },
+        |_| waits.set(waits.get() + 1),
+    );
+    (session, sent.get(), waits.get())
+}
+
+fn flows() -> [LoginFlow; 2] {
+    let settings = LoginSettings::default;
+    [
+        LoginFlow::discover("example.org".parse().unwrap(), settings()),
+        LoginFlow::at(HOMESERVER.parse().unwrap(), settings()),
+    ]
+}
+
+fn good(target: &str) -> Response<Vec<u8>> {
+    scenario::answer(
+        200,
+        &[],
+        match target {
+            "GET /.well-known/matrix/client" => WELL_KNOWN,
+            "GET /_matrix/client/versions" => VERSIONS,
+            "GET /_matrix/client/v3/login" => OFFERS,
+            "POST /_matrix/client/v3/login" => GRANTED,
+            target => panic!("{target}"),
+        },
+    )
+}
+
+#[test]
+fn the_driver_logs_in() {
+    let [discover, at] = flows();
+    let (session, sent, _) = drive(discover, |target, _| Some(good(target)));
+    assert_eq!((session.unwrap().device_id(), sent), ("DEVICEID", 4));
+    let (session, sent, _) = drive(at, |target, _| Some(good(target)));
+    assert_eq!((session.unwrap().device_id(), sent), ("DEVICEID", 2));
+}
+
+#[test]
+fn the_driver_waits_out_a_rate_limit() {
+    let [flow, _] = flows();
+    let (session, sent, waits) = drive(flow, |target, sent| {
+        Some(if matches!(sent, 2 | 4 | 5) { scenario::answer(429, &[], "") } else { good(target) })
+    });
+    assert_eq!((session.unwrap().device_id(), sent, waits), ("DEVICEID", 7, 3));
+}
+
+#[test]
+fn a_server_that_always_refuses_gets_few_requests() {
+    for flow in flows() {
+        let (session, sent, _) = drive(flow, |_, _| Some(scenario::answer(403, &[], FORBIDDEN)));
+        assert!(session.is_err() && sent == 1);
+    }
+    for flow in flows() {
+        let (session, sent, _) = drive(flow, |target, _| {
+            Some(if target.starts_with("POST") { scenario::answer(403, &[], FORBIDDEN) } else { good(target) })
+        });
+        let message = session.unwrap_err().to_string();
+        assert_eq!(message, "the homeserver refused (status 403, M_FORBIDDEN): Invalid username or password");
+        assert!(sent <= 4);
+    }
+}
+
+#[test]
+fn a_server_that_always_limits_the_rate_gets_few_requests() {
+    for flow in flows() {
+        let (session, sent, waits) = drive(flow, |_, _| Some(scenario::answer(429, &[], "")));
+        assert!(session.is_err() && sent <= 4 && waits <= 3, "{sent} {waits}");
+    }
+    // At every request in turn, it is waited for three times and no more.
+    for flow in flows() {
+        let (session, sent, waits) = drive(flow, |target, _| {
+            Some(if target.starts_with("POST") { scenario::answer(429, &[], "") } else { good(target) })
+        });
+        assert!(session.is_err() && sent <= 7 && waits == 3, "{sent} {waits}");
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_gets_one_request() {
+    for flow in flows() {
+        let (session, sent, _) = drive(flow, |_, _| None);
+        assert_eq!((session.unwrap_err().to_string().as_str(), sent), ("connection reset", 1));
+    }
+}
+
+#[test]
+fn a_server_that_answers_nonsense_gets_few_requests() {
+    for flow in flows() {
+        for (status, body) in [(200, "{}"), (200, "<html>"), (302, ""), (500, ""), (204, ""), (404, "")] {
+            let (session, sent, _) = drive(flow.clone(), |_, _| Some(scenario::answer(status, &[], body)));
+            assert!(session.is_err() && sent == 1, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! POST /login, the request: what settings and choices make of it, and which fields nobody may replace.
+
+use http::{Request, header};
+use matrix_login::{
+    AccessToken, Choice, Error, Homeserver, LoginSettings, LoginToken, Password, UserIdentifier, endpoint::login,
+};
+use serde_json::{Map, Value, json};
+
+use crate::scenario::{HOMESERVER, password, sso};
+
+fn request(choice: &Choice, settings: &LoginSettings) -> Request<Vec<u8>> {
+    let homeserver: Homeserver = HOMESERVER.parse().unwrap();
+    login::request(&homeserver, choice, settings).unwrap()
+}
+
+fn body(choice: &Choice) -> Value {
+    serde_json::from_slice(request(choice, &LoginSettings::default()).body()).unwrap()
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+#[test]
+fn fields_without_a_value_are_left_out_never_null() {
+    let settings = LoginSettings::default().refresh_tokens(false);
+    let request = request(&Choice::token(LoginToken::new("t")), &settings);
+    assert_eq!(request.body(), br#"{"type":"m.login.token","token":"t"}"#);
+}
+
+#[test]
+fn a_password_request_to_the_byte() {
+    let settings = LoginSettings::default().device_id("D").unwrap().initial_device_display_name("n");
+    let choice = password().field("org.example.field", 1).unwrap();
+    let expected = concat!(
+        r#"{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"},"password":"wonderland","#,
+        r#""device_id":"D","initial_device_display_name":"n","refresh_token":true,"org.example.field":1}"#
+    );
+    assert_eq!(String::from_utf8_lossy(request(&choice, &settings).body()), expected);
+}
+
+#[test]
+fn an_application_service_shows_its_token_in_the_header_only() {
+    let as_token = AccessToken::new("as-secret").unwrap();
+    let choice = Choice::application_service(UserIdentifier::user("bot"), as_token);
+    let request = request(&choice, &LoginSettings::default());
+    let authorization = &request.headers()[header::AUTHORIZATION];
+    assert_eq!(authorization, "Bearer as-secret");
+    assert!(authorization.is_sensitive());
+    assert_eq!(
+        body(&choice),
+        json!({
+            "type": "m.login.application_service",
+            "identifier": {"type": "m.id.user", "user": "bot"},
+            "refresh_token": true,
+        })
+    );
+}
+
+#[test]
+fn a_custom_type_sends_its_own_fields() {
+    let fields = object(json!({"token": "a.jwt", "identifier": 1, "password": 2, "k": null}));
+    let choice = Choice::custom("org.matrix.login.jwt", fields).unwrap().field("org.example", true).unwrap();
+    assert_eq!(
+        body(&choice),
+        json!({
+            "type": "org.matrix.login.jwt", "token": "a.jwt", "identifier": 1, "password": 2, "k": null,
+            "refresh_token": true, "org.example": true,
+        })
+    );
+}
+
+#[test]
+fn a_custom_type_may_not_write_what_settings_write() {
+    for name in ["type", "device_id", "initial_device_display_name", "refresh_token"] {
+        let error = Choice::custom("org.example", object(json!({name: "x"}))).unwrap_err();
+        let expected =
+            format!("invalid further field `{name}`: expected a name that the login request does not have already");
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(matches!(Choice::custom("", Map::new()), Err(Error::InvalidInput { .. })));
+}
+
+#[test]
+fn further_fields_may_not_replace_the_crates_own() {
+    let names =
+        ["type", "identifier", "password", "token", "device_id", "initial_device_display_name", "refresh_token"];
+    for name in names {
+        for choice in [password(), Choice::token(LoginToken::new("t")), sso(), custom()] {
+            let error = choice.field(name, "x").unwrap_err();
+            assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+        }
+    }
+}
+
+fn custom() -> Choice {
+    Choice::custom("org.example", object(json!({"k": "v"}))).unwrap()
+}
+
+#[test]
+fn further_fields_may_not_replace_a_custom_types_own() {
+    assert!(custom().field("k", "other").is_err());
+    assert!(custom().field("l", "other").is_ok());
+}
+
+#[test]
+fn single_sign_on_is_no_login_request() {
+    let homeserver: Homeserver = HOMESERVER.parse().unwrap();
+    let error = login::request(&homeserver, &sso(), &LoginSettings::default()).unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { .. }));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_at_the_door() {
+    assert!(LoginSettings::default().device_id("").is_err());
+    for token in ["", "a b", "a\n", "tök", "a\u{7f}"] {
+        assert!(AccessToken::new(token).is_err(), "{token:?}");
+    }
+    // Whether these are right is for the homeserver to say.
+    drop(Choice::password(UserIdentifier::user(""), Password::new("")));
+}
+
+#[test]
+fn odd_text_is_escaped_as_json() {
+    let choice = Choice::password(UserIdentifier::user("al\"ice\n"), Password::new("\\\u{0}🔑"));
+    let body = body(&choice);
+    assert_eq!(body["identifier"]["user"], "al\"ice\n");
+    assert_eq!(body["password"], "\\\u{0}🔑");
+}

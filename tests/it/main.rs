@@ -1,0 +1,32 @@
+//! Logins told as stories, against a scripted homeserver. One module per behaviour; none needs a network or a clock.
+#![allow(
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    reason = "a program of tests has no API, and a story reads better without ceremony"
+)]
+
+#[allow(dead_code, reason = "the program's `main` is not called here")]
+#[path = "../../examples/replay.rs"]
+mod replay;
+mod scenario;
+
+mod addresses;
+mod chapter;
+mod discovery;
+mod documents;
+mod driver;
+mod identifiers;
+mod login_answer;
+mod login_request;
+mod login_types;
+mod messages;
+mod properties;
+mod rate_limits;
+mod refusals;
+mod rules;
+mod secrets;
+mod session;
+mod sso;
+mod suspend;
+mod table_of_answers;
+mod transcripts;

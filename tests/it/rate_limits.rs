@@ -1,0 +1,184 @@
+//! Rate limits: how long to wait, how often, and when the count starts over.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Response;
+use matrix_login::{DiscoveryOutcome, Error, RetryAfter};
+
+use crate::scenario::{
+    FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password, sso,
+};
+
+fn limited(headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
+    answer(429, headers, body)
+}
+
+#[test]
+fn the_wait_is_over_and_the_same_request_is_due() {
+    let mut story = Scenario::logging_in();
+    let request = crate::replay::step_line(&story.flow.step(), noon());
+    story.answer_with(limited(&[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#));
+    story.waits(3_000, 1);
+    assert_eq!(story.wait().until(), noon() + Duration::from_secs(3));
+    assert_eq!(story.wait().error().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
+    story.timeout();
+    assert_eq!(crate::replay::step_line(&story.flow.step(), noon()), request);
+    story.answer(200, GRANTED).session();
+}
+
+#[test]
+fn how_long_to_wait() {
+    const LIMIT: &str = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#;
+    for (headers, body, milliseconds) in [
+        // The header counts first; browsers see the body alone.
+        (&[("retry-after", "3")][..], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":9000}"#, 3_000),
+        (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#, 2_987),
+        (&[("retry-after", "0")], LIMIT, 0),
+        (&[("retry-after", " 7 ")], LIMIT, 7_000),
+        (&[("retry-after", "7"), ("retry-after", "9")], LIMIT, 7_000),
+        // A date is held against the time when the answer arrived.
+        (&[("retry-after", "Mon, 23 Nov 2026 12:01:30 GMT")], LIMIT, 90_000),
+        (&[("retry-after", "Mon, 23 Nov 2026 11:00:00 GMT")], LIMIT, 0),
+        // A header that cannot be understood is none.
+        (&[("retry-after", "soon")], r#"{"retry_after_ms":5000}"#, 5_000),
+        (&[("retry-after", "+5")], r#"{"retry_after_ms":6000}"#, 6_000),
+        (&[("retry-after", "-5")], r#"{"retry_after_ms":6000}"#, 6_000),
+        (&[("retry-after", "1.5")], r#"{"retry_after_ms":6000}"#, 6_000),
+        (&[("retry-after", "")], r#"{"retry_after_ms":6000}"#, 6_000),
+        (&[("retry-after", "99999999999999999999")], r#"{"retry_after_ms":6000}"#, 6_000),
+        // The number in the body, rounded up and not below zero.
+        (&[], r#"{"retry_after_ms":2986.2}"#, 2_987),
+        (&[], r#"{"retry_after_ms":-5}"#, 0),
+        (&[], r#"{"retry_after_ms":-0.5}"#, 0),
+        (&[], r#"{"retry_after_ms":1e3}"#, 1_000),
+        // Neither: a second.
+        (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":null}"#, 1_000),
+        (&[], r#"{"retry_after_ms":"3000"}"#, 1_000),
+        (&[], r#"{"retry_after_ms":1e30}"#, 1_000),
+        (&[], r#"{"errcode":"M_UNKNOWN"}"#, 1_000),
+        (&[], "<html>error code: 1015</html>", 1_000),
+        (&[], "[]", 1_000),
+        (&[], "", 1_000),
+        // A delay that leads beyond what time can hold.
+        (&[("retry-after", "18446744073709551615")], "", 1_000),
+        // Cloudflare: a page and a header.
+        (&[("retry-after", "12")], "<html>error code: 1015</html>", 12_000),
+    ] {
+        let mut story = Scenario::logging_in();
+        story.answer_with(limited(headers, body)).waits(milliseconds, 1);
+    }
+}
+
+#[test]
+fn a_date_is_late_by_the_clock_of_the_answers_arrival() {
+    let mut story = Scenario::logging_in();
+    let response = limited(&[("retry-after", "Mon, 23 Nov 2026 12:00:10 GMT")], "");
+    let arrived = noon() - Duration::from_secs(50);
+    story.flow.handle_response(&response, arrived).unwrap();
+    assert_eq!(story.wait().remaining(arrived), Duration::from_secs(60));
+    assert_eq!(story.wait().remaining(noon()), Duration::from_secs(10));
+    assert_eq!(story.wait().remaining(noon() + Duration::from_secs(11)), Duration::ZERO);
+}
+
+#[test]
+fn without_a_hint_the_wait_doubles_to_a_minute() {
+    let mut story = Scenario::logging_in();
+    for (attempt, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60, 60]) {
+        story.answer(429, "").waits(seconds * 1_000, attempt).timeout();
+    }
+}
+
+#[test]
+fn attempts_count_on_through_hints_and_errors() {
+    let mut story = Scenario::logging_in();
+    story.answer(429, r#"{"retry_after_ms":5}"#).waits(5, 1).timeout();
+    story.fails(502, "<html>");
+    story.answer(429, "").waits(2_000, 2).timeout();
+    story.fails(200, "{}");
+    story.answer(429, "").waits(4_000, 3);
+}
+
+#[test]
+fn the_count_starts_over_after_an_answer_that_is_no_wait() {
+    let mut story = Scenario::at_versions();
+    story.answer(429, "").timeout().answer(429, "").waits(2_000, 2).timeout();
+    story.answer(200, VERSIONS).gets(LOGIN_URL);
+    story.answer(429, "").waits(1_000, 1).timeout().answer(429, "").waits(2_000, 2).timeout();
+    story.answer(200, OFFERS).choose(password());
+    story.answer(429, "").waits(1_000, 1).timeout().answer(429, "").waits(2_000, 2).timeout();
+    story.answer(403, FORBIDDEN).choose(password());
+    story.answer(429, "").waits(1_000, 1);
+}
+
+#[test]
+fn the_count_starts_over_after_back_and_use_homeserver() {
+    let mut story = Scenario::logging_in();
+    story.answer(429, "").timeout().answer(429, "").waits(2_000, 2).back().choose(password());
+    story.answer(429, "").waits(1_000, 1).use_homeserver(HOMESERVER).gets(LOGIN_URL);
+    story.answer(429, "").waits(1_000, 1);
+}
+
+#[test]
+fn a_limit_under_another_status_counts_if_it_names_a_wait() {
+    let spam_checker = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many","retry_after_ms":4000}"#;
+    Scenario::logging_in().answer(403, spam_checker).waits(4_000, 1);
+    Scenario::logging_in().answer(503, spam_checker).waits(4_000, 1);
+    let header = answer(400, &[("retry-after", "2")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
+    Scenario::logging_in().answer_with(header).waits(2_000, 1);
+
+    let without = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many"}"#;
+    let mut story = Scenario::logging_in();
+    story.answer(403, without);
+    assert_eq!(story.refused().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
+    assert!(matches!(Scenario::logging_in().fails(503, without), Error::Server(_)));
+}
+
+#[test]
+fn a_hint_without_a_limit_is_kept_and_makes_no_wait() {
+    let mut story = Scenario::logging_in();
+    story.answer_with(answer(403, &[("retry-after", "5")], r#"{"errcode":"M_FORBIDDEN"}"#));
+    assert_eq!(story.refused().retry_after, Some(RetryAfter::Delay(Duration::from_secs(5))));
+    let busy = answer(503, &[("retry-after", "5")], r#"{"errcode":"M_UNKNOWN"}"#);
+    let Error::Server(error) = Scenario::logging_in().fails_with(busy) else { panic!() };
+    assert_eq!(error.retry_after, Some(RetryAfter::Delay(Duration::from_secs(5))));
+}
+
+#[test]
+fn an_outage_that_answers_versions_with_429_and_m_unknown_is_waited_out() {
+    let mut story = Scenario::at_versions();
+    story.answer(429, r#"{"errcode":"M_UNKNOWN"}"#).waits(1_000, 1).timeout();
+    story.gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
+}
+
+#[test]
+fn a_limit_on_the_well_known_is_a_failure_of_discovery() {
+    Scenario::discover("example.org").answer(429, "").locates(DiscoveryOutcome::FailPrompt);
+}
+
+#[test]
+fn a_wait_for_the_login_can_be_left() {
+    let mut story = Scenario::logging_in();
+    story.answer(429, "").back().choose(sso());
+    story.browses();
+}
+
+#[test]
+fn a_wait_that_holds_no_choice_cannot_be_left_by_back() {
+    for mut story in [Scenario::at_versions(), Scenario::at(HOMESERVER)] {
+        story.answer(429, "");
+        assert!(matches!(story.flow.back(), Err(Error::OutOfStep { due: "Wait", .. })));
+        story.waits(1_000, 1);
+    }
+}
+
+#[test]
+fn times_at_either_end_do_no_harm() {
+    let long_ago = UNIX_EPOCH.checked_sub(Duration::from_secs(1 << 40)).unwrap();
+    let far_away = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX.unsigned_abs())).unwrap();
+    for received_at in [long_ago, far_away, SystemTime::UNIX_EPOCH] {
+        let mut story = Scenario::logging_in();
+        story.flow.handle_response(&limited(&[("retry-after", "9")], ""), received_at).unwrap();
+        assert!(story.wait().until() >= received_at);
+        story.timeout().answer(200, GRANTED).session();
+    }
+}

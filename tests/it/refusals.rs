@@ -1,0 +1,192 @@
+//! Refusals: what a homeserver says when it does not log somebody in, and that the question is put again with it.
+
+use http::StatusCode;
+use matrix_login::Error;
+
+use crate::scenario::{GRANTED, LOGIN_URL, OFFERS, Scenario, answer, noon, not_matrix, password};
+
+#[test]
+fn a_wrong_password_and_then_the_right_one() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
+    let refused = story.refused();
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"));
+    assert_eq!(refused.message.as_deref(), Some("Invalid username or password"));
+    story.choose(password()).answer(200, GRANTED).session();
+}
+
+#[test]
+fn every_kind_of_refusal_is_shown_as_the_server_says_it() {
+    for (status, body, errcode) in [
+        (403, r#"{"errcode":"M_FORBIDDEN"}"#, "M_FORBIDDEN"),
+        (403, r#"{"errcode":"M_USER_DEACTIVATED","error":"This account has been deactivated"}"#, "M_USER_DEACTIVATED"),
+        (
+            401,
+            r#"{"errcode":"M_USER_LOCKED","error":"User account has been locked","soft_logout":true}"#,
+            "M_USER_LOCKED",
+        ),
+        (400, r#"{"errcode":"M_UNKNOWN","error":"Missing JSON keys."}"#, "M_UNKNOWN"),
+        (400, r#"{"errcode":"M_INVALID_PARAM","error":"device_id too long"}"#, "M_INVALID_PARAM"),
+        (400, r#"{"errcode":"M_MISSING_PARAM","error":"x"}"#, "M_MISSING_PARAM"),
+        (400, r#"{"errcode":"M_BAD_JSON","error":"x"}"#, "M_BAD_JSON"),
+        (400, r#"{"errcode":"M_TOO_LARGE","error":"x"}"#, "M_TOO_LARGE"),
+        (
+            403,
+            r#"{"errcode":"M_RESOURCE_LIMIT_EXCEEDED","error":"full","admin_contact":null}"#,
+            "M_RESOURCE_LIMIT_EXCEEDED",
+        ),
+        (
+            403,
+            r#"{"errcode":"ORG.MATRIX.MSC3866_USER_AWAITING_APPROVAL","error":"x"}"#,
+            "ORG.MATRIX.MSC3866_USER_AWAITING_APPROVAL",
+        ),
+        (400, r#"{"errcode":"M_APPSERVICE_LOGIN_UNSUPPORTED","error":"x"}"#, "M_APPSERVICE_LOGIN_UNSUPPORTED"),
+        (
+            400,
+            r#"{"errcode":"IO.ELEMENT.MSC4190.M_APPSERVICE_LOGIN_UNSUPPORTED","error":"x"}"#,
+            "IO.ELEMENT.MSC4190.M_APPSERVICE_LOGIN_UNSUPPORTED",
+        ),
+        (404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#, "M_UNRECOGNIZED"),
+    ] {
+        let mut story = Scenario::logging_in();
+        story.answer(status, body);
+        let refused = story.refused();
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (status, Some(errcode)));
+    }
+}
+
+#[test]
+fn a_locked_user_is_told_so_and_keeps_the_device() {
+    let mut story = Scenario::logging_in();
+    story.answer(401, r#"{"errcode":"M_USER_LOCKED","error":"locked","soft_logout":true}"#);
+    assert!(story.refused().soft_logout);
+    let mut story = Scenario::logging_in();
+    story.answer(401, r#"{"errcode":"M_USER_LOCKED","error":"locked"}"#);
+    assert!(!story.refused().soft_logout);
+}
+
+#[test]
+fn an_odd_secondary_field_never_costs_the_errcode() {
+    for body in [
+        r#"{"errcode":"M_FORBIDDEN","error":7,"soft_logout":"yes","retry_after_ms":"soon"}"#,
+        r#"{"errcode":"M_FORBIDDEN","error":null,"soft_logout":null,"retry_after_ms":null}"#,
+        r#"{"errcode":"M_FORBIDDEN","error":"\ud800","retry_after_ms":1e999,"x":"\ud800"}"#,
+        "\u{feff} {\"errcode\":\"M_UNKNOWN\",\"errcode\":\"M_FORBIDDEN\"}",
+    ] {
+        let mut story = Scenario::logging_in();
+        story.answer(403, body);
+        let refused = story.refused();
+        assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"), "{body}");
+        assert_eq!((refused.message.as_deref(), refused.soft_logout, refused.retry_after), (None, false, None));
+    }
+}
+
+#[test]
+fn a_message_alone_is_a_matrix_error() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, r#"{"error":"go away"}"#);
+    assert_eq!((story.refused().errcode.as_deref(), story.refused().message.as_deref()), (None, Some("go away")));
+}
+
+#[test]
+fn all_other_keys_of_an_error_are_kept() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, r#"{"errcode":"M_RESOURCE_LIMIT_EXCEEDED","admin_contact":null,"limit_type":"hs_disabled"}"#);
+    let other = &story.refused().other;
+    assert!(other["admin_contact"].is_null());
+    assert_eq!(other["limit_type"], "hs_disabled");
+    assert_eq!(other.len(), 2);
+}
+
+#[test]
+fn what_is_no_matrix_error_is_no_refusal() {
+    for (status, body) in [
+        (403, "<html>Forbidden</html>"),
+        (404, ""),
+        (413, "<html>413 Request Entity Too Large</html>"),
+        (401, r#"{"flows":[{"stages":["m.login.password"]}],"session":"x"}"#),
+        (400, r#"["M_FORBIDDEN"]"#),
+        (400, r#"{"errcode":7,"error":null}"#),
+        (403, r#"{"errcode":"M_FORBIDDEN""#),
+    ] {
+        let mut story = Scenario::logging_in();
+        assert_eq!(not_matrix(&story.fails(status, body)).as_u16(), status, "{body}");
+    }
+}
+
+#[test]
+fn the_homeservers_failure_is_no_refusal_and_may_pass() {
+    for (status, body) in [
+        (500, r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
+        (502, "<html>502 Bad Gateway</html>"),
+        (503, ""),
+        (504, "<html>504 Gateway Time-out</html>"),
+        (500, r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t"}"#),
+    ] {
+        let mut story = Scenario::logging_in();
+        let error = story.fails(status, body);
+        assert!(matches!(error, Error::Server(_) | Error::NotMatrix { .. }), "{error:?}");
+        assert!(error.may_retry(), "{error}");
+        story.answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn a_login_request_is_never_redirected() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut story = Scenario::logging_in();
+        let response = answer(status, &[("location", "https://evil.example.com/_matrix/client/v3/login")], GRANTED);
+        let error = story.fails_with(response);
+        let Error::Redirected { location, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(location.as_deref(), Some("https://evil.example.com/_matrix/client/v3/login"));
+        assert!(!error.may_retry());
+    }
+}
+
+#[test]
+fn a_login_that_became_a_get_on_the_way_is_no_login() {
+    // What nginx's `return 301` makes of a POST in many clients: the list of login types, with status 200.
+    let mut story = Scenario::logging_in();
+    let error = story.fails(200, OFFERS);
+    assert!(matches!(error, Error::InvalidResponse { field: "`access_token`", .. }));
+}
+
+#[test]
+fn a_refusal_is_forgotten_with_the_next_choice() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, r#"{"errcode":"M_FORBIDDEN"}"#).choose(password()).back();
+    story.asks(&[
+        "m.login.password",
+        "m.login.sso",
+        "m.login.token",
+        "m.login.application_service",
+        "org.example.badge",
+    ]);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_not_read() {
+    let long = |prefix: &str| {
+        let mut body = prefix.as_bytes().to_vec();
+        body.resize(matrix_login::MAX_BODY + 1, b' ');
+        body
+    };
+    let mut story = Scenario::logging_in();
+    let error = story.fails(200, long(GRANTED));
+    assert!(matches!(error, Error::TooLarge { length, .. } if length == matrix_login::MAX_BODY + 1));
+    assert_eq!(not_matrix(&story.fails(403, long(r#"{"errcode":"M_FORBIDDEN"}"#))), StatusCode::FORBIDDEN);
+    let mut fits = GRANTED.as_bytes().to_vec();
+    fits.resize(matrix_login::MAX_BODY, b' ');
+    story.answer(200, fits).session();
+}
+
+#[test]
+fn a_lost_answer_leaves_the_same_request_due() {
+    let mut story = Scenario::logging_in();
+    let first = crate::replay::step_line(&story.flow.step(), noon());
+    assert_eq!(first["url"], LOGIN_URL);
+    assert!(matches!(story.flow.handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
+    assert_eq!(crate::replay::step_line(&story.flow.step(), noon()), first);
+    story.answer(200, GRANTED).session();
+}

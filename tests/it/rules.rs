@@ -1,0 +1,197 @@
+//! The four rules, over every state and every input: an input moves the flow, or it is an error and nothing changes.
+//!
+//! What each input comes to in each state stands in `rules.txt`, to be read by people too.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use matrix_login::{Error, LoginFlow, LoginSettings, Session, Step};
+
+use crate::scenario::{
+    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, picture,
+    sso,
+};
+
+pub fn states() -> Vec<(&'static str, LoginFlow)> {
+    let after = |mut story: Scenario, tell: fn(&mut Scenario) -> &mut Scenario| {
+        tell(&mut story);
+        story.flow
+    };
+    let session = r#"{"access_token":"t","user_id":"@alice:example.org","device_id":"D"}"#;
+    vec![
+        ("GET well-known", Scenario::discover("example.org").flow),
+        (
+            "GET well-known, redirected",
+            after(Scenario::discover("example.org"), |story| {
+                story.answer_with(answer(301, &[("location", "/client.json")], ""))
+            }),
+        ),
+        ("GET versions", Scenario::at_versions().flow),
+        ("GET versions, waiting", after(Scenario::at_versions(), |story| story.answer(429, ""))),
+        ("Locate", Scenario::lost().flow),
+        ("GET login", Scenario::at(HOMESERVER).flow),
+        ("GET login, waiting", after(Scenario::at(HOMESERVER), |story| story.answer(429, ""))),
+        (
+            "GET login, after a resume and a refusal",
+            after(Scenario::in_the_browser(), |story| story.suspend().callback(CALLBACK).answer(403, FORBIDDEN)),
+        ),
+        ("Choose", Scenario::at_the_question().flow),
+        ("Choose, refused", after(Scenario::logging_in(), |story| story.answer(403, FORBIDDEN))),
+        ("POST login", Scenario::logging_in().flow),
+        ("POST login, waiting", after(Scenario::logging_in(), |story| story.answer(429, ""))),
+        ("POST login, after single sign-on", after(Scenario::in_the_browser(), |story| story.callback(CALLBACK))),
+        ("Browse", Scenario::in_the_browser().flow),
+        ("Browse, resumed", after(Scenario::in_the_browser(), Scenario::suspend)),
+        ("Done", Scenario::logged_in().flow),
+        ("Done, restored", LoginFlow::logged_in(Session::from_json(session).unwrap().unwrap())),
+    ]
+}
+
+pub type Input = fn(&mut LoginFlow) -> Result<(), Error>;
+
+pub fn inputs() -> Vec<(&'static str, Input)> {
+    fn respond(flow: &mut LoginFlow, status: u16, body: &str) -> Result<(), Error> {
+        flow.handle_response(&answer(status, &[], body), noon())
+    }
+    vec![
+        ("well-known", |flow| respond(flow, 200, WELL_KNOWN)),
+        ("versions", |flow| respond(flow, 200, VERSIONS)),
+        ("login types", |flow| respond(flow, 200, OFFERS)),
+        ("session", |flow| respond(flow, 200, GRANTED)),
+        ("session that ends", |flow| {
+            respond(flow, 200, r#"{"user_id":"@a:b","device_id":"D","access_token":"t","expires_in_ms":1}"#)
+        }),
+        ("redirect", |flow| flow.handle_response(&answer(302, &[("location", "/other")], ""), noon())),
+        ("403", |flow| respond(flow, 403, FORBIDDEN)),
+        ("404", |flow| respond(flow, 404, "")),
+        ("429", |flow| respond(flow, 429, "")),
+        ("502", |flow| respond(flow, 502, "<html>")),
+        ("timeout", LoginFlow::handle_timeout),
+        ("unreachable", LoginFlow::handle_unreachable),
+        ("use_homeserver", |flow| flow.use_homeserver("https://other.example.org".parse()?)),
+        ("choose password", |flow| flow.choose(password())),
+        ("choose sso", |flow| flow.choose(sso())),
+        ("choose what is not offered", |flow| {
+            flow.choose(matrix_login::Choice::custom("org.example.unknown", serde_json::Map::new())?)
+        }),
+        ("callback", |flow| flow.handle_callback(&CALLBACK.parse().unwrap())),
+        ("foreign callback", |flow| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
+        ("back", LoginFlow::back),
+    ]
+}
+
+fn due(flow: &LoginFlow) -> String {
+    match flow.step() {
+        Step::Send(request) if request.uri().path() == "/_matrix/client/v3/login" => {
+            format!("{} login", request.method())
+        }
+        Step::Send(request) if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
+        Step::Send(request) => format!("GET {}", request.uri()),
+        Step::Wait(wait) => format!("Wait {}", wait.attempt()),
+        Step::Locate { failure } => format!("Locate {:?}", failure.outcome),
+        Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
+        Step::Choose { refused: None, .. } => "Choose".to_owned(),
+        Step::Browse(_) => "Browse".to_owned(),
+        Step::Done(_) => "Done".to_owned(),
+    }
+}
+
+fn kind(error: &Error) -> String {
+    let debug = format!("{error:?}");
+    debug.split([' ', '(', '{']).next().unwrap().to_owned()
+}
+
+#[test]
+fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
+    let mut table = String::new();
+    for (name, flow) in states() {
+        let _ = writeln!(table, "{name}");
+        let mut outcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (input, apply) in inputs() {
+            let before = picture(&flow);
+            let mut moved = flow.clone();
+            let outcome = match apply(&mut moved) {
+                Ok(()) => {
+                    assert_ne!(picture(&moved), before, "{name}: {input} was accepted, but nothing moved");
+                    due(&moved)
+                }
+                // The one exception: what was granted is the error's, and the question is due.
+                Err(Error::MissingRefreshToken(session)) => {
+                    assert_eq!(session.access_token().expose(), "t");
+                    format!("error MissingRefreshToken, and {}", due(&moved))
+                }
+                Err(error) => {
+                    assert_eq!(picture(&moved), before, "{name}: {input} was an error, but something changed");
+                    format!("error {}", kind(&error))
+                }
+            };
+            outcomes.entry(outcome).or_default().push(input);
+        }
+        let out_of_step = outcomes.remove("error OutOfStep");
+        for (outcome, inputs) in outcomes {
+            let _ = writeln!(table, "    {outcome}: {}", inputs.join(", "));
+        }
+        // Most inputs are, in most states.
+        if out_of_step.is_some() {
+            table.push_str("    error OutOfStep: all others\n");
+        }
+    }
+    assert!(table == include_str!("rules.txt"), "the table as it is now:\n{table}");
+}
+
+#[test]
+fn a_step_is_a_view_of_the_state() {
+    for (name, flow) in states() {
+        let first = picture(&flow);
+        assert_eq!(picture(&flow), first, "{name}");
+        assert_eq!(picture(&flow.clone()), first, "{name}");
+    }
+}
+
+#[test]
+fn no_state_is_a_dead_end() {
+    for (name, flow) in states() {
+        let mut other = flow.clone();
+        match other.use_homeserver("https://other.example.org".parse().unwrap()) {
+            Ok(()) => assert_eq!(due(&other), "GET login", "{name}"),
+            Err(error) => assert!(matches!(error, Error::AlreadyLoggedIn) && flow.session().is_some(), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn every_state_can_be_suspended_until_there_is_a_session() {
+    for (name, flow) in states() {
+        assert_eq!(flow.suspend().is_none(), flow.session().is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_session_comes_out_only_when_there_is_one() {
+    for (name, flow) in states() {
+        let has_session = flow.session().is_some();
+        let before = picture(&flow);
+        match flow.into_session() {
+            Ok(session) => assert!(has_session, "{name}: {session:?}"),
+            Err(flow) => assert!(!has_session && picture(&flow) == before, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn out_of_step_says_what_was_called_and_what_is_due() {
+    let error = Scenario::at_the_question().flow.handle_timeout().unwrap_err();
+    assert_eq!(error.to_string(), "handle_timeout is out of step: Choose is due");
+}
+
+#[test]
+fn types_go_wherever_a_driver_needs_them() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<LoginFlow>();
+    check::<LoginSettings>();
+    check::<matrix_login::Choice>();
+    check::<Session>();
+    check::<matrix_login::Suspended>();
+    check::<Error>();
+    check::<Step<'static>>();
+    check::<matrix_login::Discovered>();
+}

@@ -1,0 +1,269 @@
+//! The scripted homeserver. A story says what the flow asks for and what it is told, in the order in which it happens.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{Response, StatusCode};
+use matrix_login::{
+    Choice, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, Password, ServerError, Session, Step,
+    UserIdentifier, Wait, endpoint::sso,
+};
+use serde_json::{Value, json};
+
+use crate::replay;
+
+pub const HOMESERVER: &str = "https://hs.example.org";
+pub const WELL_KNOWN_URL: &str = "https://example.org/.well-known/matrix/client";
+pub const VERSIONS_URL: &str = "https://hs.example.org/_matrix/client/versions";
+pub const LOGIN_URL: &str = "https://hs.example.org/_matrix/client/v3/login";
+
+pub const WELL_KNOWN: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"}}"#;
+pub const VERSIONS: &str = r#"{"versions":["v1.11"]}"#;
+pub const OFFERS: &str = r#"{"flows":[{"type":"m.login.password"},{"type":"m.login.sso","identity_providers":[
+    {"id":"oidc-x","name":"X"}]},{"type":"m.login.token"},{"type":"m.login.application_service"},
+    {"type":"org.example.badge","colour":"blue"}]}"#;
+pub const GRANTED: &str = r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"anopaquestring"}"#;
+pub const FORBIDDEN: &str = r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#;
+
+pub const STATE: &str = "0123456789abcdef";
+pub const CALLBACK: &str = "http://127.0.0.1:9/cb?state=0123456789abcdef&loginToken=t0k3n";
+
+/// When everything happens, unless the story says otherwise: a round second, 2026-11-23 12:00:00.
+pub fn noon() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_435_200)
+}
+
+pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(body.into()).unwrap()
+}
+
+pub fn password() -> Choice {
+    Choice::password(UserIdentifier::user("alice"), Password::new("wonderland"))
+}
+
+pub fn sso() -> Choice {
+    Choice::sso(sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap())
+}
+
+/// All that can be seen of a flow: requests with their bodies, sessions with their tokens.
+pub fn picture(flow: &LoginFlow) -> Value {
+    json!({
+        "step": replay::step_line(&flow.step(), noon()),
+        "suspended": flow.suspend(),
+        "session": flow.session(),
+        "homeserver": flow.homeserver(),
+        "debug": format!("{flow:?}"),
+    })
+}
+
+pub struct Scenario {
+    pub flow: LoginFlow,
+}
+
+impl Scenario {
+    // How it begins.
+
+    pub fn of(flow: LoginFlow) -> Self {
+        Self { flow }
+    }
+
+    pub fn at(homeserver: &str) -> Self {
+        Self::of(LoginFlow::at(homeserver.parse().unwrap(), LoginSettings::default()))
+    }
+
+    pub fn discover(server_name: &str) -> Self {
+        Self::of(LoginFlow::discover(server_name.parse().unwrap(), LoginSettings::default()))
+    }
+
+    /// The well-known file was read; GET versions is due.
+    pub fn at_versions() -> Self {
+        let mut story = Self::discover("example.org");
+        story.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+        story
+    }
+
+    /// No homeserver was found.
+    pub fn lost() -> Self {
+        let mut story = Self::discover("example.org");
+        story.answer(404, "").locates(DiscoveryOutcome::Ignore);
+        story
+    }
+
+    /// The question is put, with all login types there are.
+    pub fn at_the_question() -> Self {
+        Self::at_the_question_with(LoginSettings::default())
+    }
+
+    pub fn at_the_question_with(settings: LoginSettings) -> Self {
+        let mut story = Self::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
+        story.gets(LOGIN_URL).answer(200, OFFERS);
+        story
+    }
+
+    /// POST login is due, with a password.
+    pub fn logging_in() -> Self {
+        let mut story = Self::at_the_question();
+        story.choose(password());
+        story
+    }
+
+    /// The user is in the browser.
+    pub fn in_the_browser() -> Self {
+        let mut story = Self::at_the_question();
+        story.choose(sso());
+        story
+    }
+
+    pub fn logged_in() -> Self {
+        let mut story = Self::logging_in();
+        story.answer(200, GRANTED);
+        story
+    }
+
+    // What the flow asks for.
+
+    pub fn gets(&mut self, url: &str) -> &mut Self {
+        let line = replay::step_line(&self.flow.step(), noon());
+        assert_eq!(line, json!({"step": "send", "method": "GET", "url": url, "headers": {}, "body": null}));
+        self
+    }
+
+    pub fn posts(&mut self, url: &str, body: Value) -> &mut Self {
+        let line = replay::step_line(&self.flow.step(), noon());
+        let headers = json!({"content-type": "application/json"});
+        assert_eq!(line, json!({"step": "send", "method": "POST", "url": url, "headers": headers, "body": body}));
+        self
+    }
+
+    /// The question is put, with these login types and no refusal.
+    pub fn asks(&mut self, expected: &[&str]) -> &mut Self {
+        let Step::Choose { login_types, refused } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        assert!(refused.is_none(), "{refused:?}");
+        assert_eq!(login_types.iter().map(LoginType::as_str).collect::<Vec<_>>(), expected);
+        self
+    }
+
+    /// The question is put, after a refusal.
+    pub fn refused(&self) -> &ServerError {
+        match self.flow.step() {
+            Step::Choose { refused: Some(refused), .. } => refused,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    pub fn wait(&self) -> &Wait {
+        match self.flow.step() {
+            Step::Wait(wait) => wait,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    /// A wait is due, so long after noon.
+    pub fn waits(&mut self, milliseconds: u64, attempt: u32) -> &mut Self {
+        let wait = self.wait();
+        assert_eq!(wait.remaining(noon()), Duration::from_millis(milliseconds));
+        assert_eq!(wait.attempt(), attempt);
+        self
+    }
+
+    pub fn locates(&mut self, outcome: DiscoveryOutcome) -> &mut Self {
+        let Step::Locate { failure } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        assert_eq!(failure.outcome, outcome, "{failure}");
+        self
+    }
+
+    pub fn browses(&self) -> url::Url {
+        match self.flow.step() {
+            Step::Browse(url) => url.clone(),
+            step => panic!("{step:?}"),
+        }
+    }
+
+    pub fn session(&self) -> &Session {
+        match self.flow.step() {
+            Step::Done(session) => session,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    // What the flow is told.
+
+    pub fn answer(&mut self, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
+        self.answer_with(answer(status, &[], body))
+    }
+
+    pub fn answer_with(&mut self, response: Response<Vec<u8>>) -> &mut Self {
+        let before = picture(&self.flow);
+        self.flow.handle_response(&response, noon()).unwrap();
+        assert_ne!(picture(&self.flow), before, "accepted, but nothing moved");
+        self
+    }
+
+    /// An answer that the flow does not accept, and that changes nothing.
+    pub fn fails(&mut self, status: u16, body: impl Into<Vec<u8>>) -> Error {
+        self.fails_with(answer(status, &[], body))
+    }
+
+    pub fn fails_with(&mut self, response: Response<Vec<u8>>) -> Error {
+        let before = picture(&self.flow);
+        let error = self.flow.handle_response(&response, noon()).unwrap_err();
+        assert_eq!(picture(&self.flow), before, "an error, but something changed");
+        error
+    }
+
+    pub fn timeout(&mut self) -> &mut Self {
+        self.flow.handle_timeout().unwrap();
+        self
+    }
+
+    pub fn unreachable(&mut self) -> &mut Self {
+        self.flow.handle_unreachable().unwrap();
+        self
+    }
+
+    pub fn use_homeserver(&mut self, homeserver: &str) -> &mut Self {
+        self.flow.use_homeserver(homeserver.parse().unwrap()).unwrap();
+        self
+    }
+
+    pub fn choose(&mut self, choice: Choice) -> &mut Self {
+        self.flow.choose(choice).unwrap();
+        self
+    }
+
+    pub fn callback(&mut self, url: &str) -> &mut Self {
+        self.flow.handle_callback(&url.parse().unwrap()).unwrap();
+        self
+    }
+
+    pub fn back(&mut self) -> &mut Self {
+        self.flow.back().unwrap();
+        self
+    }
+
+    /// Another process goes on.
+    pub fn suspend(&mut self) -> &mut Self {
+        let stored = serde_json::to_string(&self.flow.suspend().unwrap()).unwrap();
+        self.flow = LoginFlow::resume(serde_json::from_str(&stored).unwrap());
+        self
+    }
+}
+
+/// The status of a [`Error::NotMatrix`].
+pub fn not_matrix(error: &Error) -> StatusCode {
+    match error {
+        Error::NotMatrix { status, .. } => *status,
+        error => panic!("{error:?}"),
+    }
+}
+
+/// The field of an [`Error::InvalidResponse`].
+pub fn invalid_field(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidResponse { field, .. } => field,
+        error => panic!("{error:?}"),
+    }
+}

@@ -1,0 +1,211 @@
+//! Secrets are planted in every input, and looked for in every output but the request that has to carry them.
+
+use std::error::Error as StdError;
+
+use http::Response;
+use matrix_login::{
+    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, RefreshToken, Session, Suspended,
+    UserIdentifier,
+    endpoint::{login, login_types, sso, versions, well_known},
+};
+use serde_json::{Map, Value, json};
+
+use crate::scenario::{Scenario, answer, noon};
+
+/// What every planted secret holds.
+const SECRET: &str = "s3cr3t";
+/// The same for a secret that a server sends as a number.
+const SECRET_NUMBER: u64 = 5_317_008_853;
+
+fn clean(what: &str, text: &str) {
+    let leaks = text.contains(SECRET) || text.contains(&SECRET_NUMBER.to_string());
+    assert!(!leaks, "{what} shows a secret: {text}");
+}
+
+fn clean_debug(what: &str, value: &impl std::fmt::Debug) {
+    clean(what, &format!("{value:?}"));
+    clean(what, &format!("{value:#?}"));
+}
+
+fn clean_error(what: &str, error: &Error) {
+    clean_debug(what, error);
+    let mut source: Option<&dyn StdError> = Some(error);
+    while let Some(error) = source {
+        clean(what, &error.to_string());
+        source = error.source();
+    }
+}
+
+/// All that a flow shows, short of the request and the session that are meant to be used.
+fn clean_flow(what: &str, flow: &LoginFlow) {
+    clean_debug(what, flow);
+    clean_debug(what, &flow.step());
+    if let Some(suspended) = flow.suspend() {
+        clean_debug(what, &suspended);
+        clean(what, &serde_json::to_string(&suspended).unwrap());
+    }
+}
+
+fn fields(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn choices() -> Vec<Choice> {
+    let custom_identifier =
+        UserIdentifier::custom("org.example.badge", fields(json!({"pin": "s3cr3t", "number": SECRET_NUMBER}))).unwrap();
+    let user = || UserIdentifier::user("alice");
+    let choices = vec![
+        Choice::password(user(), Password::new("s3cr3t")),
+        Choice::password(custom_identifier, Password::new("s3cr3t")),
+        Choice::token(LoginToken::new("s3cr3t")),
+        Choice::application_service(user(), AccessToken::new("s3cr3t").unwrap()),
+        Choice::custom("org.example.badge", fields(json!({"token": "s3cr3t", "n": SECRET_NUMBER}))).unwrap(),
+        Choice::sso(sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), "0123456789-s3cr3t").unwrap()),
+    ];
+    choices.into_iter().map(|choice| choice.field("org.example.x", json!({"deep": ["s3cr3t"]})).unwrap()).collect()
+}
+
+/// Answers to POST /login that hold tokens, whole and broken in every way that is an error.
+fn login_answers() -> Vec<Response<Vec<u8>>> {
+    let bodies = [
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","refresh_token":"s3cr3t","expires_in_ms":9,
+            "other":"s3cr3t","well_known":{"x":"s3cr3t"}}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","expires_in_ms":9}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","refresh_token":["s3cr3t"],"well_known":"s3cr3t"}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":["s3cr3t"]}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":{"s3cr3t":1}}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":5317008853}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t\n"}"#,
+        r#"{"user_id":"s3cr3t","device_id":"D","access_token":"s3cr3t"}"#,
+        r#"{"user_id":"@a:b","device_id":["s3cr3t"],"access_token":"s3cr3t"}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t"#,
+        r#"["s3cr3t"]"#,
+        r#""s3cr3t""#,
+        "s3cr3t",
+        "<html>s3cr3t</html>",
+    ];
+    let statuses = [200, 202, 301, 401, 403, 429, 500, 502];
+    let mut answers: Vec<_> =
+        statuses.iter().flat_map(|status| bodies.map(|body| answer(*status, &[], body))).collect();
+    answers.push(answer(200, &[("x-secret", "s3cr3t")], format!("{}s3cr3t", " ".repeat(matrix_login::MAX_BODY))));
+    let fields = r#"{"errcode":"M_FORBIDDEN","x":"s3cr3t","retry_after_ms":"s3cr3t","soft_logout":"s3cr3t"}"#;
+    answers.extend([answer(403, &[], fields), answer(429, &[("retry-after", "s3cr3t")], fields)]);
+    answers
+}
+
+#[test]
+fn the_planted_secrets_are_there() {
+    for choice in choices() {
+        let mut story = Scenario::at_the_question();
+        story.choose(choice);
+        let step = crate::replay::step_line(&story.flow.step(), noon()).to_string();
+        assert!(step.contains(SECRET), "{step}");
+    }
+}
+
+#[test]
+fn choices_and_secrets_hide_themselves() {
+    for choice in choices() {
+        clean_debug("choice", &choice);
+    }
+    clean_debug("password", &Password::new("s3cr3t"));
+    clean_debug("login token", &LoginToken::new("s3cr3t"));
+    clean_debug("access token", &AccessToken::new("s3cr3t"));
+    clean_debug("refresh token", &RefreshToken::new("s3cr3t"));
+    assert_eq!(format!("{:?}", Password::new("s3cr3t")), "[redacted]");
+    clean_error("access token", &AccessToken::new("s3cr3t\n").unwrap_err());
+    clean_error("custom", &Choice::custom("x", fields(json!({"device_id": "s3cr3t"}))).unwrap_err());
+    clean_error("field", &choices().remove(0).field("password", "s3cr3t").unwrap_err());
+    clean_error("msisdn", &UserIdentifier::msisdn("s3cr3t").unwrap_err());
+    clean_error("country", &UserIdentifier::phone("s3cr3t", "1").unwrap_err());
+    clean_error("state", &sso::Redirect::new("http://a/".parse().unwrap(), "s3cr3t").unwrap_err());
+    clean_error("device ID", &LoginSettings::default().device_id("").unwrap_err());
+}
+
+#[test]
+fn a_flow_hides_what_it_was_given_and_what_it_was_told() {
+    for choice in choices() {
+        let mut asked = Scenario::at_the_question().flow;
+        asked.choose(choice).unwrap();
+        // The state is part of the suspended form, and of that alone.
+        clean_debug("flow", &asked);
+        clean_debug("step", &asked.step());
+        clean_debug("suspended", &asked.suspend());
+        if matches!(asked.step(), matrix_login::Step::Browse(_)) {
+            asked
+                .handle_callback(&"http://127.0.0.1:9/cb?state=0123456789-s3cr3t&loginToken=s3cr3t".parse().unwrap())
+                .unwrap();
+        }
+        clean_flow("flow", &asked);
+        for response in login_answers() {
+            let mut flow = asked.clone();
+            if let Err(error) = flow.handle_response(&response, noon()) {
+                clean_error("login answer", &error);
+            }
+            clean_flow("flow after the answer", &flow);
+        }
+    }
+}
+
+#[test]
+fn foreign_callbacks_are_not_quoted() {
+    let flow = &mut Scenario::in_the_browser().flow;
+    let error = flow.handle_callback(&"http://127.0.0.1:9/cb?loginToken=s3cr3t".parse().unwrap()).unwrap_err();
+    clean_error("callback", &error);
+    clean_flow("flow", flow);
+}
+
+#[test]
+fn pure_functions_hide_what_they_read() {
+    for response in login_answers() {
+        let clean_result = |what: &str, debug: String, error: Option<&Error>| {
+            clean(what, &debug);
+            if let Some(error) = error {
+                clean_error(what, error);
+            }
+        };
+        let result = login::response(&response);
+        clean_result("login", format!("{:?}", result), result.as_ref().err());
+        let result = login_types::response(&response);
+        clean_result("login types", format!("{result:?}"), result.as_ref().err());
+        let result = versions::response(&response);
+        clean_result("versions", format!("{result:?}"), result.as_ref().err());
+        let result = well_known::response(&response);
+        clean_result("well-known", format!("{result:?}"), result.as_ref().err());
+    }
+}
+
+#[test]
+fn stored_sessions_hide_their_tokens_and_are_not_quoted() {
+    let good = json!({
+        "access_token": "s3cr3t", "refresh_token": "s3cr3t", "user_id": "@a:b", "device_id": "D",
+        "well_known_from_login": {"x": "s3cr3t"}, "other": "s3cr3t", "base_client_url": 5_317_008_853_u64,
+    });
+    clean_debug("session", &Session::from_json(good.to_string()).unwrap());
+    for (key, value) in [
+        ("access_token", json!(["s3cr3t"])),
+        ("access_token", json!(SECRET_NUMBER)),
+        ("access_token", json!("s3cr3t s3cr3t")),
+        ("user_id", json!("s3cr3t")),
+        ("device_id", json!(["s3cr3t"])),
+    ] {
+        let mut broken = good.clone();
+        broken[key] = value;
+        clean_error("stored session", &Session::from_json(broken.to_string()).unwrap_err());
+        let error = serde_json::from_value::<Session>(broken).unwrap_err();
+        clean("stored session", &format!("{error} {error:?}"));
+    }
+    for text in [r#""s3cr3t""#, r#"{"access_token":"s3cr3t"#, "5317008853", "s3cr3t", r#"["s3cr3t"]"#] {
+        clean_error("stored session", &Session::from_json(text).unwrap_err());
+        let error = serde_json::from_str::<Session>(text).unwrap_err();
+        clean("stored session", &format!("{error} {error:?}"));
+    }
+}
+
+#[test]
+fn a_suspended_flow_has_no_room_for_a_secret() {
+    let mut stored = serde_json::to_value(Scenario::in_the_browser().flow.suspend()).unwrap();
+    stored["settings"]["password"] = "s3cr3t".into();
+    let error = serde_json::from_value::<Suspended>(stored).unwrap_err();
+    clean("suspended flow", &format!("{error} {error:?}"));
+}

@@ -1,0 +1,211 @@
+//! The session: what is stored and read back, when it expires, and which requests get its token.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Request;
+use matrix_login::{Error, Session};
+use serde_json::{Value, json};
+
+/// As the chapter's script writes it, in its order.
+const CHAPTERS_FILE: &str = r#"{"access_token": "anopaquestring", "access_token_valid_until": 1795438800123456789,
+    "refresh_token": "another", "user_id": "@alice:example.org", "device_id": "DEVICEID", "well_known_from_login":
+    {"m.homeserver": {"base_url": "https://matrix.example.org"}},
+    "base_client_url": "https://matrix.example.org/_matrix/client/"}"#;
+
+fn minimal() -> Value {
+    json!({"access_token": "t", "user_id": "@alice:example.org", "device_id": "D"})
+}
+
+fn with(key: &str, value: Value) -> Value {
+    let mut stored = minimal();
+    stored[key] = value;
+    stored
+}
+
+fn load(stored: &Value) -> Session {
+    Session::from_json(stored.to_string()).unwrap().unwrap()
+}
+
+fn refusal(json: &str) -> String {
+    Session::from_json(json).unwrap_err().to_string()
+}
+
+#[test]
+fn the_chapters_own_file_loads_and_is_written_again_as_it_was() {
+    let session = Session::from_json(CHAPTERS_FILE).unwrap().unwrap();
+    assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    assert_eq!(session.device_id(), "DEVICEID");
+    assert_eq!(session.access_token().expose(), "anopaquestring");
+    assert_eq!(session.refresh_token().unwrap().expose(), "another");
+    assert_eq!(session.homeserver().unwrap().as_str(), "https://matrix.example.org");
+    assert!(session.well_known().unwrap().contains_key("m.homeserver"));
+    let end = UNIX_EPOCH + Duration::from_nanos(1_795_438_800_123_456_789);
+    assert_eq!(session.expires_at(), Some(end));
+
+    let written = serde_json::to_value(&session).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(CHAPTERS_FILE).unwrap());
+}
+
+#[test]
+fn nobody_is_logged_in_without_an_access_token() {
+    for stored in ["{}", r#"{"user_id":"@alice:example.org"}"#, r#"{"access_token":null}"#] {
+        assert!(Session::from_json(stored).unwrap().is_none(), "{stored}");
+        assert!(serde_json::from_str::<Session>(stored).is_err(), "{stored}");
+    }
+}
+
+#[test]
+fn what_is_no_stored_session_is_refused_by_the_field() {
+    for broken in ["", "{", "[]", "null", "\"t\"", "{\"access_token\":\"t\",}"] {
+        assert_eq!(refusal(broken), "invalid stored session: expected a JSON object");
+    }
+    let token = "invalid `access_token` of the stored session: expected a string of visible ASCII characters";
+    for value in [json!(1), json!(""), json!("a b"), json!(["t"])] {
+        assert_eq!(refusal(&with("access_token", value).to_string()), token);
+    }
+    let user_id = "invalid `user_id` of the stored session: expected a user ID, such as @alice:example.org";
+    for value in [Value::Null, json!(1), json!("alice"), json!("@alice")] {
+        assert_eq!(refusal(&with("user_id", value).to_string()), user_id);
+    }
+    let device_id = "invalid `device_id` of the stored session: expected a string that is not empty";
+    for value in [Value::Null, json!(1), json!("")] {
+        assert_eq!(refusal(&with("device_id", value).to_string()), device_id);
+    }
+}
+
+#[test]
+fn unknown_keys_survive_a_round_trip() {
+    let mut stored = minimal();
+    stored["next_batch"] = json!("s72595_4483_1934");
+    stored["org.example"] = json!({"a": [1, {"b": null}]});
+    assert_eq!(serde_json::to_value(load(&stored)).unwrap(), stored);
+    let through_serde: Session = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(serde_json::to_value(through_serde).unwrap(), stored);
+}
+
+#[test]
+fn optional_keys_that_cannot_be_used_are_absent_and_not_lost() {
+    for (key, value) in [
+        ("access_token_valid_until", json!("tomorrow")),
+        ("access_token_valid_until", json!(-1)),
+        ("access_token_valid_until", json!(1.5)),
+        ("refresh_token", json!("")),
+        ("refresh_token", json!(7)),
+        ("well_known_from_login", json!("https://matrix.example.org")),
+        ("base_client_url", json!("matrix.example.org:443")),
+    ] {
+        let stored = with(key, value);
+        let session = load(&stored);
+        assert_eq!(session.expires_at(), None);
+        assert!(session.refresh_token().is_none());
+        assert!(session.well_known().is_none());
+        assert!(session.homeserver().is_none());
+        assert_eq!(serde_json::to_value(session).unwrap(), stored);
+    }
+}
+
+#[test]
+fn keys_without_a_value_are_left_out() {
+    let mut stored = minimal();
+    for key in ["access_token_valid_until", "refresh_token", "well_known_from_login", "base_client_url"] {
+        stored[key] = Value::Null;
+    }
+    assert_eq!(serde_json::to_value(load(&stored)).unwrap(), minimal());
+}
+
+#[test]
+fn the_base_client_url_is_the_base_url_and_the_path_of_the_api() {
+    for (stored, homeserver) in [
+        ("https://example.org/_matrix/client/", "https://example.org"),
+        ("https://example.org/_matrix/client", "https://example.org"),
+        ("http://example.org:8008/prefix/_matrix/client/", "http://example.org:8008/prefix"),
+        ("https://example.org/", "https://example.org"),
+    ] {
+        let session = load(&with("base_client_url", json!(stored)));
+        assert_eq!(session.homeserver().unwrap().as_str(), homeserver);
+        let written = serde_json::to_value(&session).unwrap();
+        assert_eq!(written["base_client_url"], format!("{homeserver}/_matrix/client/"));
+    }
+}
+
+#[test]
+fn a_session_without_a_homeserver_gets_one_after_discovery() {
+    let mut session = load(&minimal());
+    let mut request = Request::get("https://hs.example.org/_matrix/client/v3/sync").body(()).unwrap();
+    assert!(matches!(session.authorize(&mut request), Err(Error::InvalidInput { .. })));
+    session.set_homeserver("https://hs.example.org".parse().unwrap());
+    session.authorize(&mut request).unwrap();
+    assert_eq!(request.headers()["authorization"], "Bearer t");
+}
+
+fn expiring_at(nanoseconds: u64) -> Session {
+    load(&with("access_token_valid_until", json!(nanoseconds)))
+}
+
+#[test]
+fn a_token_expires_at_its_time_and_a_margin_before_it() {
+    let session = expiring_at(100_000_000_000);
+    let at = |milliseconds| UNIX_EPOCH + Duration::from_millis(milliseconds);
+    let second = Duration::from_secs(1);
+    for (now, margin, expired) in [
+        (99_999, Duration::ZERO, false),
+        (100_000, Duration::ZERO, true),
+        (98_999, second, false),
+        (99_000, second, true),
+        (200_000, Duration::ZERO, true),
+        (0, Duration::MAX, true),
+    ] {
+        assert_eq!(session.is_expired(at(now), margin), expired, "{now} {margin:?}");
+    }
+}
+
+#[test]
+fn a_token_without_an_end_never_expires() {
+    let far = UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX));
+    assert!(!load(&minimal()).is_expired(far, Duration::MAX));
+}
+
+#[test]
+fn the_last_end_that_can_be_stored_is_kept() {
+    let session = expiring_at(u64::MAX);
+    assert_eq!(session.expires_at(), UNIX_EPOCH.checked_add(Duration::from_nanos(u64::MAX)));
+    assert!(!session.is_expired(SystemTime::UNIX_EPOCH, Duration::ZERO));
+    assert_eq!(serde_json::to_value(session).unwrap()["access_token_valid_until"], u64::MAX);
+}
+
+#[test]
+fn only_requests_to_the_homeservers_origin_get_the_token() {
+    let session = load(&with("base_client_url", json!("https://hs.example.org/prefix/_matrix/client/")));
+    for good in [
+        "https://hs.example.org/_matrix/client/v3/sync?since=1",
+        "https://HS.example.org:443/other",
+        "https://hs.example.org",
+    ] {
+        let mut request = Request::get(good).body("body").unwrap();
+        session.authorize(&mut request).unwrap();
+        let value = &request.headers()["authorization"];
+        assert_eq!(value, "Bearer t");
+        assert!(value.is_sensitive());
+    }
+    for foreign in [
+        "http://hs.example.org/_matrix/client/v3/sync",
+        "https://hs.example.org:8448/",
+        "https://hs.example.org.example.com/",
+        "https://hs.example.org@example.com/",
+        "https://example.org/",
+        "/_matrix/client/v3/sync",
+    ] {
+        let mut request = Request::get(foreign).body(()).unwrap();
+        let error = session.authorize(&mut request).unwrap_err();
+        assert!(matches!(error, Error::InvalidInput { .. }), "{foreign}: {error}");
+        assert!(request.headers().is_empty(), "{foreign}");
+    }
+}
+
+#[test]
+fn a_token_that_was_there_before_is_replaced() {
+    let session = load(&with("base_client_url", json!("https://hs.example.org/_matrix/client/")));
+    let mut request = Request::get("https://hs.example.org/").header("authorization", "Bearer old").body(()).unwrap();
+    session.authorize(&mut request).unwrap();
+    assert_eq!(request.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer t"]);
+}

@@ -1,0 +1,194 @@
+//! Suspend and resume: in every state, by another process, and with data that somebody has tampered with.
+
+use matrix_login::{LoginFlow, LoginSettings, Suspended};
+use serde_json::{Value, json};
+
+use crate::scenario::{
+    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, STATE, Scenario, VERSIONS, WELL_KNOWN, WELL_KNOWN_URL,
+    answer, noon, password, sso,
+};
+
+fn stored(story: &Scenario) -> Value {
+    serde_json::to_value(story.flow.suspend().unwrap()).unwrap()
+}
+
+fn refusal(stored: Value) -> String {
+    serde_json::from_value::<Suspended>(stored).unwrap_err().to_string()
+}
+
+#[test]
+fn during_discovery_it_starts_over_at_the_well_known() {
+    let mut redirected = Scenario::discover("example.org");
+    redirected.answer_with(answer(302, &[("location", "https://www.example.org/client.json")], ""));
+    let mut waiting = Scenario::at_versions();
+    waiting.answer(429, "");
+    for mut story in [Scenario::discover("example.org"), redirected, Scenario::at_versions(), waiting, Scenario::lost()]
+    {
+        story.suspend().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).answer(200, VERSIONS).gets(LOGIN_URL);
+    }
+}
+
+#[test]
+fn with_a_homeserver_the_login_types_are_asked_for_again() {
+    let mut waiting_for_types = Scenario::at(HOMESERVER);
+    waiting_for_types.answer(429, "");
+    let mut refused = Scenario::logging_in();
+    refused.answer(403, FORBIDDEN);
+    let mut waiting = Scenario::logging_in();
+    waiting.answer(429, "");
+    let mut insisting = Scenario::lost();
+    insisting.use_homeserver(HOMESERVER);
+    for mut story in [
+        Scenario::at(HOMESERVER),
+        waiting_for_types,
+        Scenario::at_the_question(),
+        refused,
+        Scenario::logging_in(),
+        waiting,
+        insisting,
+    ] {
+        story.suspend().gets(LOGIN_URL).answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
+        story.asks(&["m.login.password"]).choose(password()).answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn in_the_browser_the_same_url_is_due_and_the_callback_counts() {
+    let mut story = Scenario::in_the_browser();
+    let url = story.browses();
+    story.suspend();
+    assert_eq!(story.browses(), url);
+    story.callback(CALLBACK).answer(200, GRANTED).session();
+}
+
+#[test]
+fn after_a_resume_a_refused_token_is_shown_with_the_next_question() {
+    let mut story = Scenario::in_the_browser();
+    story.suspend().callback(CALLBACK).answer(403, FORBIDDEN).gets(LOGIN_URL);
+    story.answer(429, "").timeout();
+    story.answer(200, OFFERS);
+    assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
+}
+
+#[test]
+fn after_a_resume_back_asks_for_the_login_types_first() {
+    let mut story = Scenario::in_the_browser();
+    story.suspend().back().gets(LOGIN_URL).answer(200, OFFERS).choose(sso());
+    story.browses();
+}
+
+#[test]
+fn settings_survive_and_a_choices_fields_do_not() {
+    let settings = LoginSettings::default()
+        .device_id("D")
+        .unwrap()
+        .initial_device_display_name("n")
+        .refresh_tokens(false)
+        .require_refresh_token(false)
+        .follow_well_known(false);
+    let mut story = Scenario::at_the_question_with(settings);
+    story.choose(sso().field("org.example", "x").unwrap()).suspend().callback(CALLBACK);
+    story.posts(
+        LOGIN_URL,
+        json!({"type": "m.login.token", "token": "t0k3n", "device_id": "D", "initial_device_display_name": "n"}),
+    );
+    story.answer(
+        200,
+        r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1,
+            "well_known":{"m.homeserver":{"base_url":"https://other.example.org"}}}"#,
+    );
+    assert_eq!(story.session().homeserver().unwrap().as_str(), HOMESERVER);
+}
+
+#[test]
+fn what_is_stored_is_small_and_versioned() {
+    assert_eq!(
+        stored(&Scenario::discover("example.org:8448")),
+        json!({
+            "version": 1,
+            "server_name": "example.org:8448",
+            "settings": {"refresh_tokens": true, "require_refresh_token": true, "follow_well_known": true},
+        })
+    );
+    let story = Scenario::in_the_browser();
+    assert_eq!(
+        stored(&story),
+        json!({
+            "version": 1,
+            "homeserver": HOMESERVER,
+            "sso": {"state": STATE, "url": story.browses().as_str()},
+            "settings": {"refresh_tokens": true, "require_refresh_token": true, "follow_well_known": true},
+        })
+    );
+}
+
+#[test]
+fn nothing_that_a_server_said_is_stored() {
+    let mut story = Scenario::at_versions();
+    story.answer(200, VERSIONS).answer(200, OFFERS).choose(password()).answer(403, FORBIDDEN);
+    let text = stored(&story).to_string();
+    for said in ["v1.11", "badge", "oidc-x", "M_FORBIDDEN", "Invalid username"] {
+        assert!(!text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn suspended_twice_is_the_same() {
+    for mut story in [Scenario::discover("example.org"), Scenario::at_the_question(), Scenario::in_the_browser()] {
+        let first = stored(&story);
+        assert_eq!(stored(story.suspend()), first);
+    }
+}
+
+#[test]
+fn who_is_logged_in_stores_a_session_instead() {
+    assert!(Scenario::logged_in().flow.suspend().is_none());
+}
+
+#[test]
+fn other_versions_are_named() {
+    for version in [0, 2, u64::MAX] {
+        let mut changed = stored(&Scenario::in_the_browser());
+        changed["version"] = version.into();
+        changed["new_field"] = true.into();
+        let expected = format!("suspended flow of version {version}: expected version 1; begin the login again");
+        assert_eq!(refusal(changed), expected);
+    }
+    for other in [json!({}), json!([]), json!(null), json!("x"), json!({"version": "1"}), json!({"version": -1})] {
+        assert_eq!(refusal(other), "no suspended flow: expected an object with a version");
+    }
+}
+
+#[test]
+fn data_that_somebody_changed_is_refused() {
+    let change = |path: &str, value: Value| {
+        let mut changed = stored(&Scenario::in_the_browser());
+        *changed.pointer_mut(path).unwrap() = value;
+        refusal(changed)
+    };
+    let foreign = "invalid suspended flow: expected an SSO URL of its homeserver";
+    assert_eq!(change("/sso/url", json!("https://evil.example.com/_matrix/client/v3/login/sso/redirect")), foreign);
+    assert_eq!(change("/sso/url", json!("file:///etc/passwd")), foreign);
+    assert_eq!(change("/homeserver", json!("https://evil.example.com")), foreign);
+    assert!(change("/sso/state", json!("short")).starts_with("invalid SSO state"));
+    assert!(change("/homeserver", json!("example.org")).starts_with("invalid homeserver"));
+    change("/sso/url", json!(7));
+    change("/settings", json!({"device_id": ""}));
+    change("/settings", json!({"unknown": true}));
+
+    let settings = json!({});
+    let neither = "invalid suspended flow: expected either a server name or a homeserver";
+    assert_eq!(refusal(json!({"version": 1, "settings": settings})), neither);
+    let both = json!({"version": 1, "settings": settings, "server_name": "a", "homeserver": HOMESERVER});
+    assert_eq!(refusal(both), neither);
+}
+
+#[test]
+fn truncated_data_is_refused_wherever_it_ends() {
+    let text = stored(&Scenario::in_the_browser()).to_string();
+    for end in 0..text.len() {
+        assert!(serde_json::from_str::<Suspended>(&text[..end]).is_err(), "{}", &text[..end]);
+    }
+    let flow = LoginFlow::resume(serde_json::from_str(&text).unwrap());
+    assert_eq!(crate::replay::step_line(&flow.step(), noon())["step"], "browse");
+}

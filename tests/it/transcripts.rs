@@ -1,0 +1,146 @@
+//! Transcripts: each in `tests/transcripts` replays to the lines that stand beside it, by the program as by its function.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::replay::replay;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
+
+fn lines(transcript: &str) -> Vec<Value> {
+    replay(transcript).unwrap()
+}
+
+fn no_transcript(transcript: &str) -> String {
+    replay(transcript).unwrap_err().to_string()
+}
+
+/// The program, as its users run it.
+fn program(arguments: &[&str], input: &str) -> Output {
+    let mut program = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "replay", "--"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it has read its input is no failure of the test.
+    let _ = program.stdin.take().unwrap().write_all(input.as_bytes());
+    program.wait_with_output().unwrap()
+}
+
+#[test]
+fn every_transcript_replays_to_the_lines_beside_it() {
+    let mut replayed = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let expected = fs::read_to_string(path.with_extension("expected")).unwrap();
+        let expected: Vec<Value> = expected.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let replayed_lines = lines(&fs::read_to_string(&path).unwrap());
+        assert_eq!(replayed_lines.len(), expected.len(), "{}", path.display());
+        for (number, (line, expected)) in replayed_lines.iter().zip(&expected).enumerate() {
+            assert_eq!(line, expected, "{} line {}", path.display(), number + 1);
+        }
+        replayed += 1;
+    }
+    assert!(replayed > 20, "{replayed} transcripts");
+}
+
+#[test]
+fn the_program_replays_files_and_standard_input_one_after_the_other() {
+    let file = folder().join("password.json");
+    let input = fs::read_to_string(folder().join("endpoint_login.json")).unwrap();
+    let output = program(&[file.to_str().unwrap(), "-"], &input);
+    let expected = ["password.expected", "endpoint_login.expected"]
+        .map(|name| fs::read_to_string(folder().join(name)).unwrap())
+        .concat();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
+fn the_program_exits_with_2_and_one_line_for_what_is_no_transcript() {
+    let missing = "no such file.json";
+    for (arguments, input) in [(&["-"][..], "{"), (&["-"], "{\"start\":\n[\"x\n"), (&[missing], ""), (&[], "")] {
+        let output = program(arguments, input);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_transcript() {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"start":{}}"#,
+        r#"{"start":{"server":"example.org"}}"#,
+        r#"{"start":{"server_name":"a","homeserver":"https://a"}}"#,
+        r#"{"start":{"server_name":"a"},"settings":{"device":"D"}}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"unknown":true}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"timeout":false}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":99}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":200,"body":"","body_base64":""}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":200,"body_base64":"*"}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":200,"received_at":"noon"}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":200,"headers":[["a b","c"]]}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"response":{"status":200,"headers":{"a":1}}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"choose":{"type":"m.login.password"}}]}"#,
+        r#"{"start":{"server_name":"a"},"inputs":[{"choose":{}}]}"#,
+        r#"{"endpoint":"unknown","response":{"status":200}}"#,
+        r#"{"endpoint":"login"}"#,
+        r#"{"endpoint":"login","response":{"status":200},"request":{}}"#,
+        r#"{"endpoint":"sso","response":{"status":200}}"#,
+    ] {
+        assert!(!no_transcript(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_value_that_the_crate_refuses_is_one_line_and_no_step() {
+    for transcript in [
+        json!({"start": {"server_name": "ex ample"}}),
+        json!({"start": {"user_id": "alice"}}),
+        json!({"start": {"homeserver": "example.org"}}),
+        json!({"start": {"session": {"access_token": 1}}}),
+        json!({"start": {"server_name": "example.org"}, "settings": {"device_id": ""}, "inputs": [{"back": true}]}),
+        json!({"endpoint": "versions", "request": {"homeserver": "example.org"}}),
+        json!({"endpoint": "sso", "request": {"homeserver": "http://a", "redirect_url": "x", "state": "y"}}),
+    ] {
+        let lines = lines(&transcript.to_string());
+        assert_eq!(lines.len(), 1, "{transcript}");
+        assert_eq!(lines[0]["error"]["kind"], "invalid_input", "{transcript}");
+    }
+}
+
+#[test]
+fn a_response_without_a_time_arrives_at_the_epoch() {
+    let granted = r#"{"user_id":"@a:b","device_id":"D","access_token":"t","refresh_token":"r","expires_in_ms":1}"#;
+    let transcript = json!({
+        "start": {"homeserver": "https://example.org"},
+        "inputs": [
+            {"response": {"status": 200, "headers": {"x": "y"}, "body": r#"{"flows":[{"type":"m.login.token"}]}"#}},
+            {"choose": {"type": "m.login.token", "token": "t"}},
+            {"response": {"status": 200, "body": granted}},
+        ],
+    });
+    let last = lines(&transcript.to_string()).pop().unwrap();
+    assert_eq!(last["session"]["access_token_valid_until"], 1_000_000);
+}
