@@ -4,6 +4,9 @@
 //! due first, and for every input the error, if there was one, and the step that is due after it. So a bug report can be
 //! tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
 //!
+//! Fields that are not known are left alone in the transcript and its responses, as notes of whoever recorded them; in
+//! settings, inputs and choices they are mistakes.
+//!
 //! The exit status is 0 whatever the login came to, and 2 if a file is no transcript.
 #![allow(
     clippy::disallowed_methods,
@@ -86,7 +89,7 @@ pub fn replay(transcript: &str) -> Result<Vec<Value>, NoTranscript> {
 struct FlowTranscript {
     start: Start,
     #[serde(default)]
-    settings: Settings,
+    settings: Option<Settings>,
     #[serde(default)]
     inputs: Vec<Input>,
 }
@@ -119,7 +122,7 @@ fn replay_flow(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     // Every input is read before the first line is printed: half a transcript is none.
     let inputs = inputs.into_iter().map(Prepared::try_from).collect::<Result<Vec<_>, _>>()?;
 
-    let mut flow = match settings.take().and_then(|settings| start.take(settings)) {
+    let mut flow = match settings.unwrap_or_default().take().and_then(|settings| start.take(settings)) {
         Ok(flow) => flow,
         Err(error) => return Ok(vec![error_line(&error, UNIX_EPOCH)]),
     };
@@ -235,30 +238,32 @@ enum ChosenMethod {
     Token(TokenLogin),
     Sso(RedirectRequest),
     ApplicationService(ApplicationServiceLogin),
-    Custom(CustomLogin),
+    Custom(String, CustomLogin),
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PasswordLogin {
     identifier: Map<String, Value>,
     password: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TokenLogin {
     token: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ApplicationServiceLogin {
     identifier: Map<String, Value>,
     as_token: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CustomLogin {
-    #[serde(rename = "type")]
-    login_type: String,
     #[serde(default)]
     fields: Map<String, Value>,
 }
@@ -268,14 +273,14 @@ impl TryFrom<Map<String, Value>> for Chosen {
 
     fn try_from(mut chosen: Map<String, Value>) -> Result<Self, serde_json::Error> {
         let extra = chosen.remove("extra").map(serde_json::from_value).transpose()?.unwrap_or_default();
-        let login_type = chosen.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let login_type: String = serde_json::from_value(chosen.remove("type").unwrap_or_default())?;
         let chosen = Value::Object(chosen);
         let method = match login_type.as_str() {
             "m.login.password" => ChosenMethod::Password(serde_json::from_value(chosen)?),
             "m.login.token" => ChosenMethod::Token(serde_json::from_value(chosen)?),
             "m.login.sso" => ChosenMethod::Sso(serde_json::from_value(chosen)?),
             "m.login.application_service" => ChosenMethod::ApplicationService(serde_json::from_value(chosen)?),
-            _ => ChosenMethod::Custom(serde_json::from_value(chosen)?),
+            _ => ChosenMethod::Custom(login_type, serde_json::from_value(chosen)?),
         };
         Ok(Self { method, extra })
     }
@@ -300,7 +305,7 @@ impl Chosen {
             ChosenMethod::ApplicationService(ApplicationServiceLogin { identifier, as_token }) => {
                 Choice::application_service(take_identifier(identifier)?, AccessToken::new(as_token)?)
             }
-            ChosenMethod::Custom(CustomLogin { login_type, fields }) => Choice::custom(login_type, fields)?,
+            ChosenMethod::Custom(login_type, CustomLogin { fields }) => Choice::custom(login_type, fields)?,
         };
         for (name, value) in self.extra {
             choice = choice.field(name, value)?;
@@ -350,8 +355,7 @@ fn invalid_input(field: &'static str, expected: &'static str) -> Error {
 #[derive(Deserialize)]
 struct RecordedResponse {
     status: u16,
-    #[serde(default)]
-    headers: Headers,
+    headers: Option<Headers>,
     body: Option<String>,
     body_base64: Option<String>,
     received_at: Option<String>,
@@ -365,12 +369,6 @@ enum Headers {
     Object(Map<String, Value>),
 }
 
-impl Default for Headers {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
 impl RecordedResponse {
     fn read(self) -> Result<(Response<Vec<u8>>, SystemTime), NoTranscript> {
         let body = match (self.body, self.body_base64) {
@@ -380,8 +378,9 @@ impl RecordedResponse {
         };
         let mut response = Response::builder().status(self.status).body(body)?;
         let headers = match self.headers {
-            Headers::List(headers) => headers,
-            Headers::Object(headers) => {
+            None => Vec::new(),
+            Some(Headers::List(headers)) => headers,
+            Some(Headers::Object(headers)) => {
                 let text = |(name, value): (String, Value)| match value {
                     Value::String(value) => Ok((name, value)),
                     _ => Err(format!("the header {name} is no string")),
@@ -441,7 +440,9 @@ fn endpoint_response(endpoint: &str, response: &Response<Vec<u8>>) -> Result<Tak
                 Some(Ok(base_url)) => json!(base_url),
                 Some(Err(problem)) => json!({ "problem": problem.to_string() }),
             };
-            json!({ "base_url": answer.base_url, "identity_server": identity_server, "other": answer.other })
+            let mut other = answer.file.clone();
+            other.0.retain(|key, _| !matches!(key.as_str(), "m.homeserver" | "m.identity_server"));
+            json!({ "base_url": answer.base_url, "identity_server": identity_server, "other": other })
         }),
         "versions" => versions::response(response)
             .map(|answer| json!({ "versions": answer.versions, "unstable_features": answer.unstable_features })),
@@ -478,8 +479,7 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
     struct LoginRequest {
         homeserver: String,
         choose: Chosen,
-        #[serde(default)]
-        settings: Settings,
+        settings: Option<Settings>,
     }
     #[derive(Deserialize)]
     struct SsoRequest {
@@ -504,7 +504,7 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
         }
         "login" => {
             let LoginRequest { homeserver, choose, settings } = fields(request)?;
-            let build = || login::request(&homeserver.parse()?, &choose.take()?, &settings.take()?);
+            let build = || login::request(&homeserver.parse()?, &choose.take()?, &settings.unwrap_or_default().take()?);
             build().map(|request| request_value(&request))
         }
         "sso" => {

@@ -23,12 +23,12 @@ const WRITTEN_FOR_KNOWN_TYPES: [&str; 3] = ["identifier", "password", "token"];
 /// ```
 #[derive(Clone, Debug)]
 pub struct Choice {
-    pub(crate) method: Method,
+    pub(crate) kind: Kind,
     pub(crate) fields: Fields,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Method {
+pub(crate) enum Kind {
     Credentials(Credentials),
     Sso(sso::Redirect),
 }
@@ -59,7 +59,7 @@ impl Choice {
     /// `m.login.sso`: the user logs in with a browser.
     #[must_use]
     pub fn sso(redirect: sso::Redirect) -> Self {
-        Self { method: Method::Sso(redirect), fields: Fields::default() }
+        Self { kind: Kind::Sso(redirect), fields: Fields::default() }
     }
 
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
@@ -96,7 +96,7 @@ impl Choice {
         let name = name.into();
         let written = WRITTEN_FOR_EVERY_TYPE.iter().chain(&WRITTEN_FOR_KNOWN_TYPES).any(|written| *written == name);
         if written
-            || matches!(&self.method, Method::Credentials(Credentials::Custom { fields, .. }) if fields.contains_key(&name))
+            || matches!(&self.kind, Kind::Credentials(Credentials::Custom { fields, .. }) if fields.contains_key(&name))
         {
             return Err(reserved(name));
         }
@@ -107,16 +107,16 @@ impl Choice {
     /// The login type that has to be offered for this choice.
     #[must_use]
     pub fn login_type(&self) -> &str {
-        match &self.method {
-            Method::Credentials(credentials) => credentials.login_type(),
-            Method::Sso(_) => "m.login.sso",
+        match &self.kind {
+            Kind::Credentials(credentials) => credentials.login_type(),
+            Kind::Sso(_) => "m.login.sso",
         }
     }
 }
 
 impl From<Credentials> for Choice {
     fn from(credentials: Credentials) -> Self {
-        Self { method: Method::Credentials(credentials), fields: Fields::default() }
+        Self { kind: Kind::Credentials(credentials), fields: Fields::default() }
     }
 }
 

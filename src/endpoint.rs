@@ -3,6 +3,8 @@
 //! They are pure functions, for those who do not want the [`LoginFlow`](crate::LoginFlow) that is built on them. This
 //! file is the one way a request is built and an answer is judged: first by its status and headers, then by its body.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,13 +14,13 @@ use crate::{Error, Homeserver, RetryAfter, ServerError};
 
 pub mod login;
 pub mod login_types;
-mod object;
+pub(crate) mod object;
 pub mod sso;
 pub mod versions;
 pub mod well_known;
 
 /// The longest body that is read, in bytes. What a login exchanges is much smaller. A longer one counts as an invalid
-/// response where it was needed and as absent in an error. A driver should stop reading there too.
+/// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it shows.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
@@ -66,22 +68,23 @@ impl Endpoint {
         request
     }
 
-    /// The object that a successful answer brings, or the error that an answer is.
-    pub(crate) fn object<'a, B: AsRef<[u8]>>(&self, response: &'a Response<B>) -> Result<Object<'a>, Error> {
-        if response.status().is_success() { self.successful_object(response) } else { Err(self.failure(response)) }
-    }
-
-    /// The object in a body, whatever the status.
-    pub(crate) fn successful_object<'a, B: AsRef<[u8]>>(&self, response: &'a Response<B>) -> Result<Object<'a>, Error> {
-        let body = response.body().as_ref();
-        if body.len() > MAX_BODY {
-            return Err(Error::TooLarge { endpoint: self.clone(), length: body.len() });
+    /// The object that a successful answer brings in its [`json`], or the error that an answer is.
+    pub(crate) fn object<'a, B: AsRef<[u8]>>(
+        &self,
+        response: &Response<B>,
+        json: &'a str,
+    ) -> Result<Object<'a>, Error> {
+        if !response.status().is_success() {
+            return Err(self.failure(response));
         }
-        let json = json(body);
+        let length = response.body().as_ref().len();
+        if length > MAX_BODY {
+            return Err(Error::TooLarge { endpoint: self.clone(), length });
+        }
         match Object::parse(json) {
             Some(object) => Ok(object),
             // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
-            None if json.starts_with(b"{") || serde_json::from_slice::<&RawValue>(json).is_ok() => {
+            None if json.starts_with('{') || serde_json::from_str::<&RawValue>(json).is_ok() => {
                 Err(self.invalid("the body", "a JSON object"))
             }
             None => Err(self.not_matrix(response.status())),
@@ -117,20 +120,23 @@ pub(crate) fn uri(text: String) -> Uri {
     Uri::try_from(text).unwrap_or_default()
 }
 
-/// A body without a byte order mark, which static hosting sometimes adds, and without blanks before it.
-fn json(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start()
+/// The body as text, without a byte order mark, which static hosting sometimes adds, and without blanks before it. A
+/// body that is too long is not read. Bytes that are no UTF-8 are replaced: they spoil the field that they are in.
+pub(crate) fn json<B: AsRef<[u8]>>(response: &Response<B>) -> Cow<'_, str> {
+    let body = response.body().as_ref();
+    if body.len() > MAX_BODY {
+        return Cow::default();
+    }
+    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start())
 }
 
 /// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
 /// or `error`. A 429 is one whatever its body, since proxies limit rates too.
 fn server_error<B: AsRef<[u8]>>(response: &Response<B>) -> Option<ServerError> {
     let status = response.status();
-    let body = response.body().as_ref();
-    let object = if body.len() > MAX_BODY { None } else { Object::parse(json(body)) };
     let mut error = ServerError::new(status);
     error.retry_after = RetryAfter::from_headers(response.headers());
-    if let Some(mut object) = object {
+    if let Some(mut object) = Object::parse(&json(response)) {
         error.errcode = object.take("errcode");
         error.message = object.take("error");
         error.soft_logout = object.take_flag("soft_logout");

@@ -87,8 +87,9 @@ pub enum Error {
         status: StatusCode,
     },
 
-    /// The server redirects a request that must not be redirected, since it holds credentials or is no GET.
-    #[error("the answer to {endpoint} is a redirect{}: use the address where the API is", to(location.as_deref()))]
+    /// The server redirects, and the redirect is not followed: only those of the well-known file are, by the flow, and
+    /// only to https, in no circle and five times at most. Other requests may hold credentials.
+    #[error("the answer to {endpoint} is a redirect{} that is not followed: use the right address", to(location.as_deref()))]
     Redirected {
         /// The request.
         endpoint: Endpoint,
@@ -109,7 +110,8 @@ pub enum Error {
 
     /// The homeserver granted a login that ends when its access token expires, and
     /// [`require_refresh_token`](crate::LoginSettings::require_refresh_token) asks for one that does not. The session
-    /// is good: use it, or log it out. The flow is back at the question.
+    /// is good: use it, or log it out. The flow is back at the question, for which a resumed flow asks for the login
+    /// types first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: accept such sessions or log this one out"
     )]
@@ -182,7 +184,7 @@ impl ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.status.is_server_error() { "the homeserver failed" } else { "the homeserver refused" };
+        let whose = if self.status.is_server_error() { "the server failed" } else { "the server refused" };
         write!(formatter, "{whose} (status {}", self.status.as_u16())?;
         if let Some(errcode) = &self.errcode {
             write!(formatter, ", {}", one_line(errcode))?;
@@ -252,7 +254,10 @@ fn list(offered: &[String]) -> String {
     if offered.is_empty() { "nothing".to_owned() } else { one_line(&offered.join(", ")) }
 }
 
-/// A server's text without line breaks and escape sequences: it may end up on a terminal.
+/// A server's text without line breaks, escape sequences and changes of direction: it may end up on a terminal.
 fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    let moves_the_text = |character: char| {
+        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(moves_the_text, " ")
 }

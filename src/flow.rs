@@ -20,14 +20,14 @@ pub use self::{
 use crate::{
     Choice, DiscoveryFailure, DiscoveryOutcome, Error, Fields, Homeserver, LoginSettings, LoginType, LoginTypes,
     ServerName, Session, UserId,
-    choice::{Credentials, Method},
+    choice::{Credentials, Kind},
     endpoint::{self, login, login_types, sso, versions, well_known},
 };
 
 /// How many redirects of the well-known file are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// What discovery found out, kept whole.
+/// What discovery found out.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Discovered {
@@ -69,7 +69,7 @@ pub struct Discovered {
 #[derive(Clone, Debug)]
 pub struct LoginFlow {
     settings: LoginSettings,
-    /// About the homeserver that is in use, so not after another one was given.
+    /// About the homeserver that the login is asked of, so not after another one was given.
     discovered: Option<Box<Discovered>>,
     state: State,
 }
@@ -146,7 +146,7 @@ impl LoginFlow {
     /// [`Error::OutOfStep`] if no request is due. What the answer itself can be: [`Error::InvalidResponse`],
     /// [`Error::TooLarge`], [`Error::NotMatrix`], [`Error::Redirected`], [`Error::Server`],
     /// [`Error::LegacyLoginUnsupported`]; the same request is due then. [`Error::MissingRefreshToken`] owns a session
-    /// that was granted; the question is due then.
+    /// that was granted; the flow is back at the question then.
     pub fn handle_response<B: AsRef<[u8]>>(
         &mut self,
         response: &Response<B>,
@@ -156,23 +156,19 @@ impl LoginFlow {
             return Err(self.out_of_step("handle_response"));
         }
         match &mut self.state {
-            State::WellKnown { server_name, redirects } => {
-                let failure = match well_known::response(response) {
-                    Ok(well_known) => {
-                        let server_name = server_name.clone();
-                        self.state = State::Versions { server_name, well_known, pending: Pending::default() };
-                        return Ok(());
+            State::WellKnown { server_name, redirects } => match well_known::response(response) {
+                Ok(well_known) => {
+                    let server_name = server_name.clone();
+                    self.state = State::Versions { server_name, well_known, pending: Pending::default() };
+                }
+                Err(Error::Discovery(failure)) => self.state = locate(server_name, *failure),
+                Err(error) => match redirect(server_name, redirects, response.status(), error) {
+                    Ok(target) => redirects.push(target),
+                    Err(cause) => {
+                        self.state = locate(server_name, DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause));
                     }
-                    Err(error) => match redirect(server_name, redirects, response.status(), &error) {
-                        Some(target) => {
-                            redirects.push(target);
-                            return Ok(());
-                        }
-                        None => failure(DiscoveryOutcome::FailPrompt, None, error),
-                    },
-                };
-                self.state = State::Locate { server_name: server_name.clone(), failure };
-            }
+                },
+            },
             State::Versions { server_name, well_known, pending } => match versions::response(response) {
                 Ok(versions) => {
                     let log_in = LogIn::at(well_known.base_url.clone());
@@ -180,10 +176,7 @@ impl LoginFlow {
                     self.state = State::LogIn(log_in);
                 }
                 Err(Error::Server(error)) if error.is_rate_limit() => pending.put_off(*error, received_at),
-                Err(cause) => {
-                    let failure = failure(DiscoveryOutcome::FailError, Some(&well_known.base_url), cause);
-                    self.state = State::Locate { server_name: server_name.clone(), failure };
-                }
+                Err(cause) => self.state = locate(server_name, unusable(&well_known.base_url, cause)),
             },
             State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
                 (Stage::Question { .. }, None) => match login_types::response(response) {
@@ -242,18 +235,17 @@ impl LoginFlow {
         if self.wait().is_some() {
             return Err(self.out_of_step("handle_unreachable"));
         }
-        let (server_name, failure) = match &self.state {
+        self.state = match &self.state {
             State::WellKnown { server_name, .. } => {
                 let cause = Error::Unreachable { endpoint: well_known::ENDPOINT };
-                (server_name, failure(DiscoveryOutcome::FailPrompt, None, cause))
+                locate(server_name, DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))
             }
             State::Versions { server_name, well_known, .. } => {
                 let cause = Error::Unreachable { endpoint: versions::ENDPOINT };
-                (server_name, failure(DiscoveryOutcome::FailError, Some(&well_known.base_url), cause))
+                locate(server_name, unusable(&well_known.base_url, cause))
             }
             _ => return Err(self.out_of_step("handle_unreachable")),
         };
-        self.state = State::Locate { server_name: server_name.clone(), failure };
         Ok(())
     }
 
@@ -287,10 +279,10 @@ impl LoginFlow {
             return Err(self.out_of_step("choose"));
         };
         check_offered(login_types, &choice)?;
-        let Choice { method, fields: further_fields } = choice;
-        log_in.enter(match method {
-            Method::Credentials(credentials) => Stage::Credentials { credentials, further_fields },
-            Method::Sso(redirect) => {
+        let Choice { kind, fields: further_fields } = choice;
+        log_in.enter(match kind {
+            Kind::Credentials(credentials) => Stage::Credentials { credentials, further_fields },
+            Kind::Sso(redirect) => {
                 let browse =
                     Browse { url: sso::request(&log_in.homeserver, &redirect), state: redirect.state().clone() };
                 Stage::Browse { browse, further_fields }
@@ -364,7 +356,8 @@ impl LoginFlow {
         }
     }
 
-    /// What discovery found out about the homeserver in use; `None` if its address was given.
+    /// What discovery found out about the homeserver that the login was asked of; `None` if its address was given, or
+    /// the flow was resumed.
     #[must_use]
     pub fn discovered(&self) -> Option<&Discovered> {
         self.discovered.as_deref()
@@ -416,25 +409,34 @@ impl LoginFlow {
     }
 }
 
-fn failure(outcome: DiscoveryOutcome, homeserver: Option<&Homeserver>, cause: Error) -> DiscoveryFailure {
-    match cause {
-        Error::Discovery(failure) => *failure,
-        cause => DiscoveryFailure { homeserver: homeserver.cloned(), ..DiscoveryFailure::new(outcome, cause) },
-    }
+fn locate(server_name: &ServerName, failure: DiscoveryFailure) -> State {
+    State::Locate { server_name: server_name.clone(), failure }
 }
 
-/// Where a redirect of the well-known file leads, if it may be followed: on https, to where the flow has not been, and
-/// not too often.
-fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, error: &Error) -> Option<Uri> {
-    let Error::Redirected { location: Some(location), .. } = error else { return None };
-    // The other 3xx are no redirects in this sense (RFC 9110, section 15.4).
-    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) || redirects.len() >= MAX_REDIRECTS {
-        return None;
-    }
+/// The failure of an address that the well-known file names.
+fn unusable(homeserver: &Homeserver, cause: Error) -> DiscoveryFailure {
+    let failure = DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
+    DiscoveryFailure { homeserver: Some(homeserver.clone()), ..failure }
+}
+
+/// Where a redirect of the well-known file leads, or the error that it is.
+fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, error: Error) -> Result<Uri, Error> {
+    let target = match &error {
+        // The other 3xx are no redirects in this sense (RFC 9110, section 15.4).
+        Error::Redirected { location: Some(location), .. } if matches!(status.as_u16(), 301..=303 | 307 | 308) => {
+            redirect_target(server_name, redirects, location)
+        }
+        _ => None,
+    };
+    target.ok_or(error)
+}
+
+/// A target that may be followed: on https, where the flow has not been, and not after too many others.
+fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
     let first = endpoint::uri(server_name.well_known());
     let here = redirects.last().unwrap_or(&first);
     let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
-    if target.scheme() != "https" {
+    if target.scheme() != "https" || redirects.len() >= MAX_REDIRECTS {
         return None;
     }
     target.set_username("").ok()?;
@@ -451,7 +453,7 @@ fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error>
         return Err(Error::NotOffered { choice: login_type.to_owned(), offered: offered.collect() });
     };
     // A server that lists no providers may still have some.
-    if let (LoginType::Sso { identity_providers, .. }, Method::Sso(redirect)) = (offered, &choice.method) {
+    if let (LoginType::Sso { identity_providers, .. }, Kind::Sso(redirect)) = (offered, &choice.kind) {
         if let Some(id) = redirect.identity_provider_id() {
             if !identity_providers.is_empty() && !identity_providers.iter().any(|provider| provider.id == id) {
                 let offered = identity_providers.iter().map(|provider| provider.id.clone());

@@ -65,7 +65,7 @@
 //! ```
 //!
 //! `send` is any HTTP client that **follows no redirects** and takes a 4xx for an answer, and it should stop reading
-//! after [`MAX_BODY`] bytes. Where the flow stands does not depend on the driver's success: after a failure the same
+//! one byte after [`MAX_BODY`]. Where the flow stands does not depend on the driver's success: after a failure the same
 //! step is due.
 //!
 //! # What the steps ask for
@@ -161,6 +161,7 @@
 //!
 //! # What is not in it
 //!
+//! - Refreshing a session and ending it: not yet.
 //! - Registration, and the OAuth 2.0 API. A homeserver that has only the latter is
 //!   [`Error::LegacyLoginUnsupported`].
 //! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.

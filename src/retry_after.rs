@@ -7,6 +7,7 @@ use http::{HeaderMap, header::RETRY_AFTER};
 /// When a server takes the request again, as it said: the header `Retry-After` (RFC 9110, section 10.2.3), or else
 /// `retry_after_ms` of its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryAfter {
     /// So long after its answer.
     Delay(Duration),
@@ -26,22 +27,27 @@ impl RetryAfter {
 
     /// What the header says, if it can be understood: seconds or an IMF-fixdate.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        match number(text) {
-            Some(seconds) => Some(Self::Delay(Duration::from_secs(seconds))),
-            None => imf_fixdate(text).map(Self::At),
-        }
+        headers.get_all(RETRY_AFTER).iter().find_map(|value| {
+            let text = value.to_str().ok()?.trim();
+            match number(text) {
+                Some(seconds) => Some(Self::Delay(Duration::from_secs(seconds))),
+                None => imf_fixdate(text).map(Self::At),
+            }
+        })
     }
 }
 
-/// Digits only: `parse` alone would also take a plus sign.
+/// Digits only: `parse` alone would also take a plus sign. More of them than fit are the largest number.
 fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7). The day's name is not compared with the date.
+/// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7). The day's name is not compared with the date. What
+/// was before the epoch is the epoch: past in any case.
 fn imf_fixdate(text: &str) -> Option<SystemTime> {
     let (day_name, rest) = text.split_once(", ")?;
     let mut parts = rest.split(' ');
@@ -50,39 +56,32 @@ fn imf_fixdate(text: &str) -> Option<SystemTime> {
     let [hour, minute, second] = std::array::from_fn(|_| clock.next().unwrap_or(""));
     let digits = |text: &str, length: usize| if text.len() == length { number(text) } else { None };
 
-    let month = u64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()?;
+    let month = MONTHS.iter().position(|name| *name == month)?;
     let (day, year) = (digits(day, 2)?, digits(year, 4)?);
     let (hour, minute, second) = (digits(hour, 2)?, digits(minute, 2)?, digits(second, 2)?);
+    let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last_day = if month == 1 && is_leap_year { 29 } else { *DAYS.get(month)? };
     let valid = day_name.len() == 3
         && zone == "GMT"
         && parts.next().is_none()
         && clock.next().is_none()
-        && (1..=31).contains(&day)
+        && (1..=last_day).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
     if !valid {
         return None;
     }
-    let days = days_since_epoch(year, month, day);
-    let seconds = days?.checked_mul(86_400)?.checked_add(hour.checked_mul(3_600)?)?;
-    let seconds = seconds.checked_add(minute.checked_mul(60)?)?.checked_add(second)?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-/// The days from the epoch to a date of the Gregorian calendar; zero for dates before it, which are past in any case.
-/// The month counts from zero.
-fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
-    // With the year beginning in March, the leap day is its last and the months' lengths repeat every five.
-    let (shifted_year, shifted_month) = match month.checked_sub(2) {
-        Some(from_march) => (year, from_march),
-        None => (year.checked_sub(1)?, month.checked_add(10)?),
-    };
-    let leap_days = (shifted_year / 4).checked_sub(shifted_year / 100)?.checked_add(shifted_year / 400)?;
-    let day_of_year = shifted_month.checked_mul(153)?.checked_add(2)? / 5;
-    let days = shifted_year.checked_mul(365)?.checked_add(leap_days)?.checked_add(day_of_year)?.checked_add(day)?;
-    // The 1st of January 1970, counted in the same way.
-    Some(days.saturating_sub(719_469))
+    let Some(years) = year.checked_sub(1970) else { return Some(UNIX_EPOCH) };
+    // The leap days of the years before: every fourth, but of the hundredth only every fourth.
+    let before = year.checked_sub(1)?;
+    let leap_days = (before / 4).checked_sub(before / 100)?.checked_add(before / 400)?.checked_sub(477)?;
+    let leap_day = u64::from(month > 1 && is_leap_year);
+    let days_of_months: u64 = DAYS.iter().take(month).sum();
+    let days = [years.checked_mul(365)?, leap_days, days_of_months, leap_day, day.checked_sub(1)?];
+    let seconds =
+        [days.iter().sum::<u64>().checked_mul(86_400)?, hour.checked_mul(3_600)?, minute.checked_mul(60)?, second];
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds.iter().sum()))
 }
 
 #[cfg(test)]
@@ -100,7 +99,11 @@ mod tests {
         assert_eq!(seconds("Thu, 29 Feb 2024 23:59:60 GMT"), Some(1_709_251_200));
         assert_eq!(seconds("Fri, 01 Mar 2024 00:00:00 GMT"), Some(1_709_251_200));
         assert_eq!(seconds("Fri, 31 Dec 9999 23:59:59 GMT"), Some(253_402_300_799));
-        assert_eq!(seconds("Tue, 31 Dec 1968 00:00:00 GMT"), Some(0));
+        assert_eq!(seconds("Tue, 31 Dec 1968 23:59:59 GMT"), Some(0));
+        assert_eq!(seconds("Wed, 31 Dec 1969 23:59:59 GMT"), Some(0));
+        assert_eq!(seconds("Wed, 01 Mar 2000 00:00:01 GMT"), Some(951_868_801));
+        assert_eq!(seconds("Mon, 01 Mar 2100 00:00:00 GMT"), Some(4_107_542_400));
+        assert_eq!(seconds("Mon, 01 Jan 0000 00:00:00 GMT"), Some(0));
     }
 
     #[test]
@@ -112,6 +115,8 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 CET",
             "Sun, 6 Nov 1994 08:49:37 GMT",
             "Sun, 32 Nov 1994 08:49:37 GMT",
+            "Tue, 29 Feb 2100 00:00:00 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 24:00:00 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT x",

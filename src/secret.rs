@@ -8,6 +8,7 @@ use std::ops::Deref;
 use http::HeaderValue;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::{Error, macros::secret};
 
@@ -104,4 +105,15 @@ impl std::fmt::Debug for Fields {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "[{} fields]", self.0.len())
     }
+}
+
+/// A URL as `Debug` may show it: without user information, query and fragment.
+pub(crate) fn shown(url: &Url) -> Url {
+    let mut url = url.clone();
+    // These fail only for URLs that have no user information.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{AccessToken, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId, endpoint::login};
+use crate::{
+    AccessToken, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId,
+    endpoint::{login, object::whole_number},
+};
 
 /// A device that is logged in, with the tokens that prove it.
 ///
@@ -34,7 +37,7 @@ pub struct Session {
     refresh_token: Option<RefreshToken>,
     well_known: Option<Fields>,
     /// What the login answer had beside what the crate reads. It is not stored.
-    answer: Fields,
+    other: Fields,
     /// Keys of the stored form that the crate does not know.
     stored: Fields,
 }
@@ -42,7 +45,7 @@ pub struct Session {
 impl Session {
     /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
     ///
-    /// Other optional keys that cannot be used count as absent and are kept until there is something to write there.
+    /// Other keys of the list above that cannot be used count as absent. Keys that are not listed are kept.
     ///
     /// # Errors
     ///
@@ -55,25 +58,22 @@ impl Session {
     }
 
     fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, Error> {
-        if stored.get("access_token").is_none_or(Value::is_null) {
-            return Ok(None);
-        }
-        let access_token = take(&mut stored, "access_token", |value| AccessToken::new(value.as_str()?).ok());
-        let access_token =
-            access_token.ok_or_else(|| invalid("`access_token`", "a string of visible ASCII characters"))?;
-        let user_id = take(&mut stored, "user_id", |value| value.as_str()?.parse().ok());
-        let user_id = user_id.ok_or_else(|| invalid("`user_id`", "a user ID, such as @alice:example.org"))?;
-        let device_id = take(&mut stored, "device_id", text);
-        let device_id = device_id.ok_or_else(|| invalid("`device_id`", "a string that is not empty"))?;
+        let mut take = |key| stored.remove(key).filter(|value| !value.is_null());
+        let Some(access_token) = take("access_token") else { return Ok(None) };
+        let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
+        let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
         Ok(Some(Self {
-            homeserver: take(&mut stored, "base_client_url", |value| Homeserver::from_base_client_url(value.as_str()?)),
-            user_id,
-            device_id,
-            access_token,
-            valid_until: take(&mut stored, "access_token_valid_until", Value::as_u64),
-            refresh_token: take(&mut stored, "refresh_token", text).map(RefreshToken::new),
-            well_known: take(&mut stored, "well_known_from_login", |value| value.as_object().cloned()).map(Fields),
-            answer: Fields::default(),
+            access_token: access_token
+                .ok_or_else(|| invalid("access_token", "a string of visible ASCII characters"))?,
+            user_id: user_id.ok_or_else(|| invalid("user_id", "a user ID, such as @alice:example.org"))?,
+            device_id: take("device_id")
+                .and_then(text)
+                .ok_or_else(|| invalid("device_id", "a string that is not empty"))?,
+            valid_until: take("access_token_valid_until").and_then(|end| whole_number(end.as_number()?)),
+            refresh_token: take("refresh_token").and_then(text).map(RefreshToken::new),
+            well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields),
+            homeserver: take("base_client_url").and_then(text).and_then(|url| Homeserver::from_base_client_url(&url)),
+            other: Fields::default(),
             stored: Fields(stored),
         }))
     }
@@ -89,9 +89,9 @@ impl Session {
             Some(named) if settings.follow_well_known && !asked.is_downgraded_by(&named) => named,
             _ => asked.clone(),
         };
-        let mut answer = response.other;
+        let mut other = response.other;
         if let Some(home_server) = response.home_server {
-            answer.0.insert("home_server".to_owned(), home_server.into());
+            other.0.insert("home_server".to_owned(), home_server.into());
         }
         Self {
             homeserver: Some(homeserver),
@@ -101,7 +101,7 @@ impl Session {
             valid_until: response.expires_in.and_then(|lifetime| end(received_at, lifetime)),
             refresh_token: response.refresh_token,
             well_known: response.well_known,
-            answer,
+            other,
             stored: Fields::default(),
         }
     }
@@ -152,8 +152,8 @@ impl Session {
     /// The keys of the login answer that this crate does not read, and the deprecated `home_server`. They are not
     /// stored: a restored session has none.
     #[must_use]
-    pub fn answer(&self) -> &Fields {
-        &self.answer
+    pub fn other(&self) -> &Fields {
+        &self.other
     }
 
     /// When the access token expires, if it does.
@@ -199,23 +199,32 @@ impl Session {
         self.valid_until.is_some() && self.refresh_token.is_none()
     }
 
-    fn to_stored(&self) -> Map<String, Value> {
-        let mut stored = self.stored.0.clone();
-        let mut put = |key: &str, value: Option<Value>| value.and_then(|value| stored.insert(key.to_owned(), value));
-        put("access_token", Some(self.access_token.expose().into()));
-        put("access_token_valid_until", self.valid_until.map(Value::from));
-        put("refresh_token", self.refresh_token.as_ref().map(|token| token.expose().into()));
-        put("user_id", Some(self.user_id.as_str().into()));
-        put("device_id", Some(self.device_id.as_str().into()));
-        put("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.0.clone())));
-        put("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into()));
-        stored
+    /// Writes the stored form into an object that may have keys of others: those stay as they are, and of the keys that
+    /// are listed above those without a value are removed.
+    pub fn store_in(&self, object: &mut Map<String, Value>) {
+        let text = |text: &str| Some(Value::from(text));
+        for (key, value) in [
+            ("access_token", text(self.access_token.expose())),
+            ("access_token_valid_until", self.valid_until.map(Value::from)),
+            ("refresh_token", self.refresh_token.as_ref().and_then(|token| text(token.expose()))),
+            ("user_id", text(self.user_id.as_str())),
+            ("device_id", text(&self.device_id)),
+            ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.0.clone()))),
+            ("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into())),
+        ] {
+            match value {
+                Some(value) => object.insert(key.to_owned(), value),
+                None => object.remove(key),
+            };
+        }
     }
 }
 
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_stored().serialize(serializer)
+        let mut stored = self.stored.0.clone();
+        self.store_in(&mut stored);
+        stored.serialize(serializer)
     }
 }
 
@@ -228,23 +237,16 @@ impl<'de> Deserialize<'de> for Session {
             _ => Err(not_an_object()),
         };
         session
-            .and_then(|session| session.ok_or_else(|| invalid("`access_token`", "to be there: nobody is logged in")))
+            .and_then(|session| session.ok_or_else(|| invalid("access_token", "to be there: nobody is logged in")))
             .map_err(de::Error::custom)
     }
 }
 
-/// Takes a value out if it can be used. Null is no value; anything else that cannot be used stays where it is.
-fn take<T>(stored: &mut Map<String, Value>, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
-    let value = stored.get(key)?;
-    let taken = read(value);
-    if taken.is_some() || value.is_null() {
-        stored.remove(key);
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
     }
-    taken
-}
-
-fn text(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// When a lifetime ends, in nanoseconds since the epoch; `None` for an end that has no such number.
@@ -258,5 +260,5 @@ fn not_an_object() -> Error {
 }
 
 fn invalid(key: &str, expected: &'static str) -> Error {
-    Error::invalid_input(format!("{key} of the stored session"), expected)
+    Error::invalid_input(format!("`{key}` of the stored session"), expected)
 }

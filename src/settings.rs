@@ -1,6 +1,6 @@
 //! What a client wants of every login, whatever the login type.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::Error;
 
@@ -17,7 +17,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoginSettings {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "device_id")]
     pub(crate) device_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) initial_device_display_name: Option<String>,
@@ -59,7 +59,8 @@ impl LoginSettings {
         Self { initial_device_display_name: Some(name.into()), ..self }
     }
 
-    /// Whether to ask for a refresh token (`true`).
+    /// Whether to ask for a refresh token (`true`). Who does not, and logs in where access tokens expire, has to accept
+    /// logins without one, too: [`require_refresh_token`](Self::require_refresh_token).
     #[must_use]
     pub fn refresh_tokens(self, wanted: bool) -> Self {
         Self { refresh_tokens: wanted, ..self }
@@ -78,4 +79,13 @@ impl LoginSettings {
     pub fn follow_well_known(self, follow: bool) -> Self {
         Self { follow_well_known: follow, ..self }
     }
+}
+
+/// A device ID that was stored is held to the same rule as one that is set.
+fn device_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let settings = match Option::<String>::deserialize(deserializer)? {
+        Some(device_id) => LoginSettings::default().device_id(device_id).map_err(de::Error::custom)?,
+        None => LoginSettings::default(),
+    };
+    Ok(settings.device_id)
 }

@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use http::{Method as HttpMethod, Request, Response as Answer, header};
+use http::{Method, Request, header};
 use serde::Serialize;
 
-use super::{Endpoint, object::Object};
+use super::{Endpoint, json, object::Object, well_known};
 use crate::{
     AccessToken, Choice, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId, UserIdentifier,
-    choice::{Credentials, Method},
+    choice::{Credentials, Kind},
 };
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(HttpMethod::POST, "/_matrix/client/v3/login");
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");
 
 /// All that the homeserver said when it granted a login.
 #[derive(Clone, Debug)]
@@ -71,9 +71,9 @@ struct Body<'a> {
 ///
 /// [`Error::InvalidInput`] for a choice of single sign-on, which begins in a browser: see [`sso`](super::sso).
 pub fn request(homeserver: &Homeserver, choice: &Choice, settings: &LoginSettings) -> Result<Request<Vec<u8>>, Error> {
-    match &choice.method {
-        Method::Credentials(credentials) => Ok(request_with(homeserver, credentials, &choice.fields, settings)),
-        Method::Sso(_) => Err(Error::invalid_input("choice", "credentials; single sign-on begins with a redirect")),
+    match &choice.kind {
+        Kind::Credentials(credentials) => Ok(request_with(homeserver, credentials, &choice.fields, settings)),
+        Kind::Sso(_) => Err(Error::invalid_input("choice", "credentials; single sign-on begins with a redirect")),
     }
 }
 
@@ -120,8 +120,9 @@ pub(crate) fn request_with(
 ///
 /// [`Error::InvalidResponse`] if `access_token`, `user_id` or `device_id` is missing or unusable. [`Error::Server`] is
 /// the homeserver's refusal. Other errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<Response, Error> {
-    let mut object = ENDPOINT.object(response)?;
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    let json = json(response);
+    let mut object = ENDPOINT.object(response, &json)?;
     let access_token = object.take("access_token").and_then(|token: String| AccessToken::new(token).ok());
     let access_token =
         access_token.ok_or_else(|| ENDPOINT.invalid("`access_token`", "a string of visible ASCII characters"))?;
@@ -129,7 +130,7 @@ pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<Response, Error>
     let device_id =
         object.take_text("device_id").ok_or_else(|| ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
     let lifetime_fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
-    let well_known = object.take("well_known").map(Object::rest);
+    let well_known: Option<Object<'_>> = object.take("well_known");
     Ok(Response {
         user_id,
         access_token,
@@ -137,13 +138,8 @@ pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<Response, Error>
         home_server: object.take("home_server"),
         expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis).filter(lifetime_fits),
         refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
-        well_known_base_url: well_known.as_ref().and_then(base_url),
-        well_known,
+        well_known_base_url: well_known.as_ref().and_then(|file| well_known::base_url(file, "m.homeserver")?.ok()),
+        well_known: well_known.map(Object::rest),
         other: object.rest(),
     })
-}
-
-/// The homeserver that a `well_known` names, if it is usable.
-pub(crate) fn base_url(well_known: &Fields) -> Option<Homeserver> {
-    well_known.get("m.homeserver")?.get("base_url")?.as_str()?.parse().ok()
 }

@@ -1,9 +1,9 @@
 //! `GET /_matrix/client/v3/login`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login>
 
-use http::{Method, Request, Response as Answer};
+use http::{Method, Request, Response};
 
-use super::{Endpoint, object::Object};
+use super::{Endpoint, json, object::Object};
 use crate::{Error, Homeserver, IdentityProvider, LoginType, LoginTypes};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/login");
@@ -20,8 +20,9 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// [`Error::LegacyLoginUnsupported`] for `M_UNRECOGNIZED`; [`Error::InvalidResponse`] if `flows` is missing or no list.
 /// Other errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<LoginTypes, Error> {
-    let mut object = match ENDPOINT.object(response) {
+pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Error> {
+    let json = json(response);
+    let mut object = match ENDPOINT.object(response, &json) {
         // 404 by the specification, 400 by older servers.
         Err(Error::Server(error))
             if error.status.is_client_error()
@@ -37,7 +38,7 @@ pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<LoginTypes, Erro
 }
 
 fn login_type(mut entry: Object<'_>) -> Option<LoginType> {
-    let login_type: String = entry.take("type")?;
+    let login_type = entry.take_text("type")?;
     Some(match login_type.as_str() {
         "m.login.password" => LoginType::Password,
         "m.login.token" => LoginType::Token { get_login_token: entry.take_flag("get_login_token") },

@@ -15,14 +15,20 @@ pub(crate) struct Object<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// Reads an object and nothing else: serde's derive would also take an array. The last of duplicate keys counts.
-    pub(crate) fn parse(json: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
+    pub(crate) fn parse(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
     }
 
-    /// Takes a value out; `None` if it is absent, null or of another type.
+    /// Looks at a value; `None` if it is absent, null or of another type.
+    pub(crate) fn get<T: Deserialize<'a>>(&self, key: &str) -> Option<T> {
+        serde_json::from_str::<Option<T>>(self.0.get(key)?.get()).ok().flatten()
+    }
+
+    /// Takes a value out, so that it is not in the [rest](Self::rest), if it can be used or not.
     pub(crate) fn take<T: Deserialize<'a>>(&mut self, key: &str) -> Option<T> {
-        let raw = self.0.remove(key)?;
-        serde_json::from_str::<Option<T>>(raw.get()).ok().flatten()
+        let value = self.get(key);
+        self.0.remove(key);
+        value
     }
 
     /// Takes a string that is not empty.
@@ -34,16 +40,14 @@ impl<'a> Object<'a> {
         self.take(key).unwrap_or(false)
     }
 
-    /// Takes a whole number that is not negative; `3600000.0` is one.
     pub(crate) fn take_whole_number(&mut self, key: &str) -> Option<u64> {
-        let number: Number = self.take(key)?;
-        number.as_u64().or_else(|| to_u64(number.as_f64().filter(|float| float.fract() == 0.0)?))
+        whole_number(&self.take(key)?)
     }
 
-    /// Takes a number that may be fractional, rounded up; a negative one is zero.
+    /// Takes a number that may be fractional, rounded up; a negative one is zero, and one that is too large the largest.
     pub(crate) fn take_number_rounded_up(&mut self, key: &str) -> Option<u64> {
         let number: Number = self.take(key)?;
-        number.as_u64().or_else(|| to_u64(number.as_f64()?.ceil().max(0.0)))
+        number.as_u64().or_else(|| Some(to_u64(number.as_f64()?.ceil().max(0.0)).unwrap_or(u64::MAX)))
     }
 
     /// Takes a list; an entry of another type is left out.
@@ -57,6 +61,11 @@ impl<'a> Object<'a> {
         let readable = |(key, raw): (String, &RawValue)| Some((key, serde_json::from_str(raw.get()).ok()?));
         Fields(self.0.into_iter().filter_map(readable).collect::<Map<String, Value>>())
     }
+}
+
+/// A whole number that is not negative; `3600000.0` is one.
+pub(crate) fn whole_number(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| to_u64(number.as_f64().filter(|float| float.fract() == 0.0)?))
 }
 
 /// A float that is whole as an integer, if it is one of `u64`.

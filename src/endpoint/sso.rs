@@ -1,17 +1,20 @@
 //! `GET /_matrix/client/v3/login/sso/redirect` and `GET /_matrix/client/v3/login/sso/redirect/{idpId}`
 //! <https://spec.matrix.org/latest/client-server-api/#client-login-via-sso>
 //!
-//! It is a browser that goes there, and that comes back to the caller's redirect URL with a login token. The
+//! It is a browser that goes there: `request` makes a URL, not a request of HTTP. And it is a browser that comes back to the caller's redirect URL with a login token. The
 //! specification binds that callback to nothing; here it has to bring a `state` back (as in RFC 6749, section 10.12),
 //! so that nobody can slip the user a login token of somebody else's.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use url::Url;
 
-use crate::{Error, Homeserver, LoginToken, macros::secret};
+use crate::{Error, Homeserver, LoginToken, macros::secret, secret::shown};
 
 const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
+
+/// The query parameter that says where the homeserver sends the browser in the end.
+const REDIRECT_URL: &str = "redirectUrl";
 
 /// The query parameter of the redirect URL that holds the caller's state.
 const STATE: &str = "state";
@@ -25,7 +28,7 @@ secret! {
 }
 
 impl State {
-    pub(crate) fn new(state: String) -> Result<Self, Error> {
+    fn new(state: String) -> Result<Self, Error> {
         if state.chars().count() < 16 {
             return Err(Error::invalid_input("SSO state", "at least 16 characters from a source of randomness"));
         }
@@ -34,13 +37,24 @@ impl State {
 }
 
 /// Where the browser goes, and how it comes back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Redirect {
     /// Without the state.
     url: Url,
     state: State,
     identity_provider: Option<String>,
     action: Option<Action>,
+}
+
+impl fmt::Debug for Redirect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Redirect")
+            .field("url", &shown(&self.url).as_str())
+            .field("identity_provider", &self.identity_provider)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the user wants of the identity provider.
@@ -105,7 +119,7 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
         Some(id) => homeserver.join(&format!("{PATH}/{}", percent_encode(id))),
         None => homeserver.join(PATH),
     };
-    url.query_pairs_mut().append_pair("redirectUrl", callback.as_str());
+    url.query_pairs_mut().append_pair(REDIRECT_URL, callback.as_str());
     if let Some(action) = redirect.action {
         let action = match action {
             Action::Login => "login",
@@ -125,7 +139,8 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
 /// [`Error::ForeignCallback`] unless there is exactly one `state`, which is the given one, and a `loginToken` that is
 /// not empty (of several the last, which is the homeserver's).
 pub fn response(callback: &Url, state: &str) -> Result<LoginToken, Error> {
-    if self::state(callback).as_deref() != Some(state) {
+    // A state that was lost on the caller's side must not match one that is empty.
+    if state.is_empty() || self::state(callback).as_deref() != Some(state) {
         return Err(Error::ForeignCallback);
     }
     let token = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last();
@@ -143,6 +158,18 @@ pub fn state(callback: &Url) -> Option<String> {
         (Some((_, state)), None) => Some(state.into_owned()),
         _ => None,
     }
+}
+
+/// The state of a login that has begun with this URL, if the URL is one that [`request`] makes for this homeserver.
+pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<State> {
+    let redirect = homeserver.join(PATH);
+    let below = url.path().strip_prefix(redirect.path())?;
+    let is_ours = url.origin() == homeserver.origin()
+        && (below.is_empty() || below.starts_with('/'))
+        && url.username().is_empty()
+        && url.password().is_none();
+    let (_, callback) = url.query_pairs().find(|(name, _)| is_ours && name == REDIRECT_URL)?;
+    State::new(state(&Url::parse(&callback).ok()?)?).ok()
 }
 
 /// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, Request, Response as Answer};
+use http::{Method, Request};
 
-use super::{Endpoint, object::Object};
+use super::{Endpoint, json, object::Object};
 use crate::{Error, Fields, Homeserver};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versions");
@@ -32,10 +32,12 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `versions` is missing or no list; a version that is no string is left out. Other
+/// [`Error::InvalidResponse`] if `versions` is missing or no list; a version that is no string is left out, and so is a
+/// feature that is neither true nor false. Other
 /// errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &Answer<B>) -> Result<Response, Error> {
-    let mut object = ENDPOINT.object(response)?;
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    let json = json(response);
+    let mut object = ENDPOINT.object(response, &json)?;
     let versions = object.take_list("versions").ok_or_else(|| ENDPOINT.invalid("`versions`", "a list of strings"))?;
     let versions = versions.collect();
     let features = object.take::<Object<'_>>("unstable_features").map(Object::rest).unwrap_or_default();

@@ -5,11 +5,12 @@ use std::{fmt, time::SystemTime};
 use http::Uri;
 use url::Url;
 
-use super::step::{Wait, without_query};
+use super::step::Wait;
 use crate::{
     DiscoveryFailure, Fields, Homeserver, LoginTypes, ServerError, ServerName, Session,
     choice::Credentials,
     endpoint::{sso, well_known},
+    secret::shown,
 };
 
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ pub(crate) struct Browse {
 
 impl fmt::Debug for Browse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Browse({})", without_query(&self.url))
+        write!(formatter, "Browse({})", shown(&self.url))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use http::Request;
 use url::Url;
 
-use crate::{DiscoveryFailure, LoginTypes, RetryAfter, ServerError, Session};
+use crate::{DiscoveryFailure, LoginTypes, RetryAfter, ServerError, Session, secret::shown};
 
 /// What is due. It is a view of the flow, not an event: asked again, the flow says the same.
 ///
@@ -66,19 +66,13 @@ impl fmt::Debug for Step<'_> {
             Self::Choose { login_types, refused } => {
                 formatter.debug_struct("Choose").field("login_types", login_types).field("refused", refused).finish()
             }
-            Self::Browse(url) => write!(formatter, "Browse({})", without_query(url)),
+            Self::Browse(url) => write!(formatter, "Browse({})", shown(url)),
             Self::Done(session) => formatter.debug_tuple("Done").field(session).finish(),
         }
     }
 }
 
-/// A URL as it may be shown.
-pub(crate) fn without_query(url: &Url) -> Url {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    url
-}
+const CENTURY: Duration = Duration::from_secs(3_155_760_000);
 
 /// A wait that the homeserver asks for before it takes the request that is due.
 #[derive(Clone, Debug)]
@@ -93,8 +87,9 @@ impl Wait {
     pub(crate) fn new(error: ServerError, attempt: u32, received_at: SystemTime) -> Self {
         let asked = error.retry_after.map(|retry_after: RetryAfter| retry_after.delay(received_at));
         let own = Duration::from_secs(2_u64.saturating_pow(attempt.saturating_sub(1)).min(60));
-        // A server may ask for more than time can hold.
-        let until = asked.and_then(|delay| received_at.checked_add(delay)).or_else(|| received_at.checked_add(own));
+        let delay = asked.unwrap_or(own);
+        // A server may ask for more than time can hold: then a century will do.
+        let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(delay.min(CENTURY)));
         Self { until: until.unwrap_or(received_at), attempt, error }
     }
 

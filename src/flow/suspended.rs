@@ -12,13 +12,13 @@ use crate::{Error, Homeserver, LoginSettings, ServerName, endpoint::sso};
 /// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
 const VERSION: u64 = 1;
 
-/// Where a flow stands, without any credential and without anything that a server said: the type has no room for
+/// Where a flow stands, without any credential and without what a server said of itself: the type has no room for
 /// either. It serialises to a small object; [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
 ///
 /// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
 /// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.
 ///
-/// While a single sign-on is under way it holds the SSO state. That is no credential of the user's, but whoever can
+/// While a single sign-on is under way it holds the URL with the SSO state. That is no credential of the user's, but whoever can
 /// *write* it can decide which account the user ends up in, and on which homeserver: where others can write, sign it.
 ///
 /// # Errors when deserialising
@@ -36,7 +36,7 @@ pub(crate) enum Position {
     LogIn { homeserver: Homeserver, browse: Option<Browse> },
 }
 
-/// The serialised form.
+/// The serialised form: one of server name and homeserver, and what the browser opened if it did.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -46,52 +46,38 @@ struct Stored {
     #[serde(skip_serializing_if = "Option::is_none")]
     homeserver: Option<Homeserver>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sso: Option<StoredBrowse>,
+    sso_url: Option<Url>,
     settings: LoginSettings,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredBrowse {
-    state: String,
-    url: Url,
 }
 
 impl Suspended {
     fn restore(stored: Stored) -> Result<Self, Error> {
-        let position = match (stored.server_name, stored.homeserver, stored.sso) {
+        let position = match (stored.server_name, stored.homeserver, stored.sso_url) {
             (Some(server_name), None, None) => Position::Discovery(server_name),
             (None, Some(homeserver), None) => Position::LogIn { homeserver, browse: None },
-            (None, Some(homeserver), Some(sso)) => {
-                let state = sso::State::new(sso.state)?;
-                if sso.url.origin() != homeserver.origin() {
-                    return Err(Error::invalid_input("suspended flow", "an SSO URL of its homeserver"));
-                }
-                Position::LogIn { homeserver, browse: Some(Browse { url: sso.url, state }) }
+            (None, Some(homeserver), Some(url)) => {
+                // The state is in the URL, and nowhere else: two copies could differ.
+                let state = sso::begun(&homeserver, &url)
+                    .ok_or_else(|| Error::invalid_input("suspended flow", "an SSO URL of its homeserver"))?;
+                Position::LogIn { homeserver, browse: Some(Browse { url, state }) }
             }
             _ => return Err(Error::invalid_input("suspended flow", "either a server name or a homeserver")),
         };
-        // The setter knows which device IDs can be sent.
-        let settings = match stored.settings.device_id.clone() {
-            Some(device_id) => stored.settings.device_id(device_id)?,
-            None => stored.settings,
-        };
-        Ok(Self { position, settings })
+        Ok(Self { position, settings: stored.settings })
     }
 }
 
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let settings = self.settings.clone();
-        let stored = match self.position.clone() {
-            Position::Discovery(server_name) => {
-                Stored { version: VERSION, server_name: Some(server_name), homeserver: None, sso: None, settings }
-            }
+        let mut stored = Stored { version: VERSION, server_name: None, homeserver: None, sso_url: None, settings };
+        match self.position.clone() {
+            Position::Discovery(server_name) => stored.server_name = Some(server_name),
             Position::LogIn { homeserver, browse } => {
-                let sso = browse.map(|Browse { url, state }| StoredBrowse { state: state.expose().to_owned(), url });
-                Stored { version: VERSION, server_name: None, homeserver: Some(homeserver), sso, settings }
+                stored.homeserver = Some(homeserver);
+                stored.sso_url = browse.map(|browse| browse.url);
             }
-        };
+        }
         stored.serialize(serializer)
     }
 }
@@ -109,7 +95,9 @@ impl<'de> Deserialize<'de> for Suspended {
             }
             None => return Err(de::Error::custom("no suspended flow: expected an object with a version")),
         }
-        let stored = Stored::deserialize(value).map_err(de::Error::custom)?;
+        // serde's own words would quote the URL, and with it the state.
+        let stored = Stored::deserialize(value)
+            .map_err(|_| de::Error::custom("no suspended flow: a field is missing, unknown or cannot be used"))?;
         Self::restore(stored).map_err(de::Error::custom)
     }
 }

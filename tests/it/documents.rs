@@ -109,7 +109,7 @@ fn a_server_that_always_refuses_gets_few_requests() {
             Some(if target.starts_with("POST") { scenario::answer(403, &[], FORBIDDEN) } else { good(target) })
         });
         let message = session.unwrap_err().to_string();
-        assert_eq!(message, "the homeserver refused (status 403, M_FORBIDDEN): Invalid username or password");
+        assert_eq!(message, "the server refused (status 403, M_FORBIDDEN): Invalid username or password");
         assert!(sent <= 4);
     }
 }

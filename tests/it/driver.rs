@@ -1,5 +1,4 @@
 //! The driver that the manual and the README show; `documents.rs` keeps them the same.
-#![allow(clippy::disallowed_methods, reason = "a driver brings the clock")]
 
 use std::{
     error::Error,

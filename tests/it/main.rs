@@ -1,8 +1,10 @@
 //! Logins told as stories, against a scripted homeserver. One module per behaviour; none needs a network or a clock.
 #![allow(
     unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::needless_pass_by_value,
-    reason = "a program of tests has no API, and a story reads better without ceremony"
+    reason = "a program of tests has no API and does I/O of its own, and a story reads better without ceremony"
 )]
 
 #[allow(dead_code, reason = "the program's `main` is not called here")]

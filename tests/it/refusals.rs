@@ -83,6 +83,19 @@ fn an_odd_secondary_field_never_costs_the_errcode() {
 }
 
 #[test]
+fn bytes_that_are_no_text_spoil_the_field_that_they_are_in() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, *b"{\"errcode\":\"M_FORBIDDEN\",\"error\":\"f\xfcr dich\"}");
+    assert_eq!(story.refused().message.as_deref(), Some("f\u{fffd}r dich"));
+    story.choose(password());
+    story.answer(
+        200,
+        *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\",\"access_token\":\"t\",\"x\":\"M\xfcller\"}",
+    );
+    assert_eq!(story.session().other()["x"], "M\u{fffd}ller");
+}
+
+#[test]
 fn a_message_alone_is_a_matrix_error() {
     let mut story = Scenario::logging_in();
     story.answer(403, r#"{"error":"go away"}"#);

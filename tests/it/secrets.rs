@@ -206,6 +206,18 @@ fn stored_sessions_hide_their_tokens_and_are_not_quoted() {
 fn a_suspended_flow_has_no_room_for_a_secret() {
     let mut stored = serde_json::to_value(Scenario::in_the_browser().flow.suspend()).unwrap();
     stored["settings"]["password"] = "s3cr3t".into();
-    let error = serde_json::from_value::<Suspended>(stored).unwrap_err();
-    clean("suspended flow", &format!("{error} {error:?}"));
+    let mut odd = stored.clone();
+    odd["sso_url"] = "no URL, state=s3cr3t".into();
+    let mut numeric = stored.clone();
+    numeric["sso_url"] = SECRET_NUMBER.into();
+    for stored in [stored, odd, numeric] {
+        let error = serde_json::from_value::<Suspended>(stored).unwrap_err();
+        clean("suspended flow", &format!("{error} {error:?}"));
+    }
+}
+
+#[test]
+fn a_redirect_url_shows_neither_its_user_nor_its_query() {
+    let url = "https://alice:s3cr3t@example.org/cb?key=s3cr3t#s3cr3t".parse().unwrap();
+    clean_debug("redirect", &sso::Redirect::new(url, "0123456789-s3cr3t").unwrap());
 }

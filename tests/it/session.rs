@@ -84,24 +84,42 @@ fn unknown_keys_survive_a_round_trip() {
 }
 
 #[test]
-fn optional_keys_that_cannot_be_used_are_absent_and_not_lost() {
+fn optional_keys_that_cannot_be_used_are_absent() {
     for (key, value) in [
         ("access_token_valid_until", json!("tomorrow")),
         ("access_token_valid_until", json!(-1)),
         ("access_token_valid_until", json!(1.5)),
+        ("access_token_valid_until", json!(1e30)),
         ("refresh_token", json!("")),
         ("refresh_token", json!(7)),
         ("well_known_from_login", json!("https://matrix.example.org")),
         ("base_client_url", json!("matrix.example.org:443")),
     ] {
-        let stored = with(key, value);
-        let session = load(&stored);
+        let session = load(&with(key, value));
         assert_eq!(session.expires_at(), None);
         assert!(session.refresh_token().is_none());
         assert!(session.well_known().is_none());
         assert!(session.homeserver().is_none());
-        assert_eq!(serde_json::to_value(session).unwrap(), stored);
+        assert_eq!(serde_json::to_value(session).unwrap(), minimal());
     }
+}
+
+#[test]
+fn an_expiry_that_somebody_wrote_as_a_float_is_a_number() {
+    let session = load(&with("access_token_valid_until", json!(1.795_438_8e18)));
+    let end = UNIX_EPOCH + Duration::from_secs(1_795_438_800);
+    assert_eq!(session.expires_at(), Some(end));
+}
+
+#[test]
+fn stored_into_an_object_it_leaves_the_keys_of_others_as_they_are() {
+    let session = load(&with("next_batch", json!("s1")));
+    let mut object = json!({"refresh_token": "stale", "next_batch": "s2", "o": null}).as_object().unwrap().clone();
+    session.store_in(&mut object);
+    let expected = json!({
+        "access_token": "t", "user_id": "@alice:example.org", "device_id": "D", "next_batch": "s2", "o": null,
+    });
+    assert_eq!(Value::Object(object), expected);
 }
 
 #[test]

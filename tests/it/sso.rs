@@ -207,4 +207,7 @@ fn a_backend_finds_the_state_of_a_callback() {
     assert_eq!(state(CALLBACK).as_deref(), Some(STATE));
     assert_eq!(state("http://127.0.0.1:9/cb?loginToken=t"), None);
     assert_eq!(state("http://127.0.0.1:9/cb?state=a&state=a"), None);
+    // A state that the backend has lost matches nothing.
+    let empty = "http://127.0.0.1:9/cb?state=&loginToken=t".parse().unwrap();
+    assert!(matches!(sso::response(&empty, ""), Err(Error::ForeignCallback)));
 }

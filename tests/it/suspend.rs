@@ -4,7 +4,7 @@ use matrix_login::{LoginFlow, LoginSettings, Suspended};
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, STATE, Scenario, VERSIONS, WELL_KNOWN, WELL_KNOWN_URL,
+    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, WELL_KNOWN, WELL_KNOWN_URL,
     answer, noon, password, sso,
 };
 
@@ -116,7 +116,7 @@ fn what_is_stored_is_small_and_versioned() {
         json!({
             "version": 1,
             "homeserver": HOMESERVER,
-            "sso": {"state": STATE, "url": story.browses().as_str()},
+            "sso_url": story.browses().as_str(),
             "settings": {"refresh_tokens": true, "require_refresh_token": true, "follow_well_known": true},
         })
     );
@@ -167,14 +167,32 @@ fn data_that_somebody_changed_is_refused() {
         refusal(changed)
     };
     let foreign = "invalid suspended flow: expected an SSO URL of its homeserver";
-    assert_eq!(change("/sso/url", json!("https://evil.example.com/_matrix/client/v3/login/sso/redirect")), foreign);
-    assert_eq!(change("/sso/url", json!("file:///etc/passwd")), foreign);
+    let query = "redirectUrl=http%3A%2F%2Fa%2F%3Fstate%3D0123456789abcdef";
+    for url in [
+        format!("https://evil.example.com/_matrix/client/v3/login/sso/redirect?{query}"),
+        format!("https://hs.example.org/elsewhere?{query}"),
+        format!("https://hs.example.org/_matrix/client/v3/login/sso/redirected?{query}"),
+        format!("https://alice@hs.example.org/_matrix/client/v3/login/sso/redirect?{query}"),
+        format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect"),
+        format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect?redirectUrl=http%3A%2F%2Fa%2F"),
+        format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect?redirectUrl=http%3A%2F%2Fa%2F%3Fstate%3Dshort"),
+        format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect?redirectUrl=nonsense"),
+        "file:///etc/passwd".to_owned(),
+    ] {
+        assert_eq!(change("/sso_url", json!(url)), foreign, "{url}");
+    }
     assert_eq!(change("/homeserver", json!("https://evil.example.com")), foreign);
-    assert!(change("/sso/state", json!("short")).starts_with("invalid SSO state"));
-    assert!(change("/homeserver", json!("example.org")).starts_with("invalid homeserver"));
-    change("/sso/url", json!(7));
-    change("/settings", json!({"device_id": ""}));
-    change("/settings", json!({"unknown": true}));
+    let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+    for (path, value) in [
+        ("/homeserver", json!("example.org")),
+        ("/sso_url", json!(7)),
+        ("/sso_url", json!("nonsense")),
+        ("/settings", json!({"device_id": ""})),
+        ("/settings", json!({"unknown": true})),
+        ("/settings", json!({"refresh_tokens": null})),
+    ] {
+        assert_eq!(change(path, value), unusable, "{path}");
+    }
 
     let settings = json!({});
     let neither = "invalid suspended flow: expected either a server name or a homeserver";
