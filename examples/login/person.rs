@@ -1,0 +1,95 @@
+//! Whoever answers the program's questions: somebody at a terminal, a pipe, or the script of the demo.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, IsTerminal, Write},
+    process,
+};
+
+use matrix_login::Password;
+
+/// The exit status that a shell gives a program which Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
+
+pub enum Person {
+    /// Can be asked as often as it takes. A password is read without echo.
+    Terminal,
+    /// Standard input is a file or another program: an answer is a line of it.
+    Pipe,
+    /// Answers of the demo, which are no secrets.
+    Script(VecDeque<&'static str>),
+}
+
+impl Person {
+    pub fn at_standard_input() -> Self {
+        if io::stdin().is_terminal() { Self::Terminal } else { Self::Pipe }
+    }
+
+    pub fn user(&mut self) -> io::Result<String> {
+        self.answer("User ID: ", "a user ID")
+    }
+
+    pub fn password(&mut self, user: &str) -> io::Result<Password> {
+        let password = match self {
+            Self::Terminal => match rpassword::prompt_password(format!("Password for {user}: ")) {
+                // It has seen to the terminal, and sends itself the signal that is handled below.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => process::exit(INTERRUPTED),
+                password => password?,
+            },
+            Self::Pipe | Self::Script(_) => self.answer(&format!("Password for {user}: "), "a password")?,
+        };
+        Ok(Password::new(password))
+    }
+
+    /// Whether somebody is there to read what went wrong and do something about it.
+    pub fn can_be_asked_again(&self) -> bool {
+        match self {
+            Self::Terminal => true,
+            Self::Pipe => false,
+            Self::Script(answers) => !answers.is_empty(),
+        }
+    }
+
+    /// Waits until somebody has read what stands above.
+    pub fn confirm(&mut self, what: &str) -> io::Result<()> {
+        self.answer(what, "Enter").map(drop)
+    }
+
+    fn answer(&mut self, question: &str, expected: &str) -> io::Result<String> {
+        let mut line = String::new();
+        match self {
+            Self::Script(answers) => {
+                line.extend(answers.pop_front());
+                eprintln!("{question}{line}");
+                return Ok(line);
+            }
+            Self::Terminal => {
+                eprint!("{question}");
+                io::stderr().flush()?;
+            }
+            Self::Pipe => {}
+        }
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err(io::Error::other(format!("standard input is at its end: expected {expected} on a line")));
+        }
+        // The line's end is no part of a password; blanks are.
+        let answer = line.strip_suffix('\n').unwrap_or(&line);
+        Ok(answer.strip_suffix('\r').unwrap_or(answer).to_owned())
+    }
+}
+
+/// Ends the program at Ctrl-C with the terminal as it was found, since asking for a password switches its echo off.
+pub fn restore_terminal_when_interrupted() {
+    #[cfg(unix)]
+    let found = rustix::termios::tcgetattr(io::stdin()).ok();
+    let set = ctrlc::set_handler(move || {
+        #[cfg(unix)]
+        if let Some(found) = &found {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+        }
+        eprintln!();
+        process::exit(INTERRUPTED);
+    });
+    // Without a handler Ctrl-C still ends the program.
+    drop(set);
+}

@@ -1,0 +1,630 @@
+//! The login program, run as a process: what it says, what it sends, and what it leaves in its file.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+    thread,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    loopback::{Answer, Loopback, Received, answer},
+    scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
+};
+
+const PASSWORD: &str = "wonderland";
+
+/// The program, built by cargo as it is now.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "login", "--message-format", "json"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        let messages = String::from_utf8(build.stdout).unwrap();
+        let mut executables = messages.lines().filter_map(|message| {
+            let message: Value = serde_json::from_str(message).unwrap();
+            (message["target"]["name"] == "login").then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
+        });
+        executables.next().expect("cargo builds the login example")
+    })
+}
+
+/// A folder of its own for the program, and what becomes of a run in it.
+struct Run {
+    folder: TempDir,
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+impl Run {
+    fn new(folder: TempDir, output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { folder, status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The program in a folder, with something on its standard input.
+    fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
+        let mut command = Command::new(program());
+        command.args(arguments);
+        Self::of(folder, command, input)
+    }
+
+    fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
+        let mut child = command
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Some runs end without reading it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Self::new(folder, child.wait_with_output().unwrap())
+    }
+
+    fn logs_in(&self, line: &str) {
+        assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
+    }
+
+    /// There was no login, and the last line, which is in one piece, says why.
+    fn fails(&self, line: &str) {
+        assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        assert_eq!(self.stderr.lines().last(), Some(line), "{}", self.stderr);
+        assert!(!self.stderr.contains(PASSWORD), "{}", self.stderr);
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        files
+    }
+
+    fn file(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.folder.path().join(name)).unwrap()).unwrap()
+    }
+}
+
+fn good((target, _): &Received) -> Answer {
+    match target.as_str() {
+        "GET /_matrix/client/versions" => answer(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
+        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
+        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    }
+}
+
+/// A homeserver that is good until the login request, to which it answers this.
+fn until_login(login: impl Fn() -> Answer + Send + 'static) -> Loopback {
+    Loopback::start(move |received| if received.0.starts_with("POST") { login() } else { good(received) })
+}
+
+fn is_tidy(run: &Run) {
+    assert_eq!(run.files(), Vec::<String>::new(), "{}", run.stderr);
+}
+
+#[test]
+fn the_demo_shows_a_login_and_leaves_no_file() {
+    let run = Run::with(folder(), &["--demo"], "");
+    let last = run.stdout.lines().last().unwrap();
+    assert!(last.starts_with("logged in as @alice:127.0.0.1:") && last.contains(" with device ID "), "{last}");
+    assert_eq!(run.status, Some(0));
+    for shown in [
+        "/_matrix/client/versions: 200 OK",
+        "/_matrix/client/v3/login: 200 OK",
+        "/_matrix/client/v3/login: 403 Forbidden",
+        "/_matrix/client/v3/login: 429 Too Many Requests",
+        "the homeserver limits the rate of logins: waiting 1s",
+    ] {
+        assert_eq!(run.stderr.matches(shown).count(), if shown.ends_with("login: 200 OK") { 2 } else { 1 }, "{shown}");
+    }
+    is_tidy(&run);
+}
+
+#[test]
+fn the_demo_stores_its_session_if_it_is_told_where() {
+    let run = Run::with(folder(), &["--demo", "--data", "demo.json"], "");
+    assert_eq!((run.status, run.files()), (Some(0), vec!["demo.json".to_owned()]), "{}", run.stderr);
+    let session = run.file("demo.json");
+    let url = session["well_known_from_login"]["m.homeserver"]["base_url"].as_str().unwrap();
+    assert_eq!(session["base_client_url"], format!("{url}_matrix/client/"));
+    assert!(session["refresh_token"].is_string() && session["access_token_valid_until"].is_u64());
+
+    let again = Run::with(run.folder, &["--demo", "--data", "demo.json"], "");
+    let user_id = session["user_id"].as_str().unwrap();
+    again.fails(&format!(
+        "Error: already logged in as {user_id} in demo.json; name another file with --data to log in once more"
+    ));
+}
+
+#[test]
+fn a_localpart_logs_in_at_a_url_and_the_session_is_stored() {
+    let homeserver = Loopback::start(good);
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+    assert_eq!(
+        run.file("data.json"),
+        json!({
+            "access_token": "anopaquestring", "user_id": "@alice:example.org", "device_id": "DEVICEID",
+            "base_client_url": format!("{}/_matrix/client/", homeserver.url),
+        })
+    );
+    assert_eq!(run.files(), ["data.json"]);
+    let (target, mut body) = homeserver.received().pop().unwrap();
+    assert_eq!(target, "POST /_matrix/client/v3/login");
+    let device_id = body["device_id"].take();
+    assert!(device_id.as_str().is_some_and(|id| id.len() == 10), "{device_id}");
+    assert_eq!(
+        body,
+        json!({
+            "type": "m.login.password", "identifier": {"type": "m.id.user", "user": "alice"}, "password": PASSWORD,
+            "device_id": null, "initial_device_display_name": "matrix-login", "refresh_token": true,
+        })
+    );
+    assert!(!run.stderr.contains(PASSWORD) && !run.stderr.contains("anopaquestring"), "{}", run.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone_also_where_others_could_read_it_before() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    let file = folder.path().join("data.json");
+    fs::write(&file, "{}").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    fs::write(folder.path().join("elsewhere/session.json"), "{}").unwrap();
+    std::os::unix::fs::symlink("elsewhere/session.json", folder.path().join("data.json")).unwrap();
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.folder.path().join("data.json").is_symlink());
+    assert_eq!(run.file("elsewhere/session.json")["user_id"], "@alice:example.org");
+}
+
+#[test]
+fn the_user_is_asked_for_if_it_is_not_given() {
+    let homeserver = Loopback::start(good);
+    let run = Run::with(folder(), &["-H", &homeserver.url], "@alice:example.org\nwonderland\n");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let (_, body) = homeserver.received().pop().unwrap();
+    assert_eq!((&body["identifier"]["user"], &body["password"]), (&json!("@alice:example.org"), &json!(PASSWORD)));
+}
+
+#[test]
+fn blanks_of_a_password_are_kept_and_the_lines_end_is_not() {
+    for (input, password) in [("  a b \n", "  a b "), ("a\r\n", "a"), ("a", "a"), ("\n", ""), ("a\nb\n", "a")] {
+        let homeserver = Loopback::start(good);
+        let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], input);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert_eq!(homeserver.received().pop().unwrap().1["password"], password);
+    }
+}
+
+#[test]
+fn who_is_logged_in_already_is_told_so_and_nothing_is_sent() {
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    let stored = r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#;
+    fs::write(folder.path().join("data.json"), stored).unwrap();
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.fails(
+        "Error: already logged in as @bob:example.org in data.json; name another file with --data to log in once more",
+    );
+    assert_eq!(homeserver.received(), []);
+    assert_eq!(fs::read_to_string(run.folder.path().join("data.json")).unwrap(), stored);
+}
+
+#[test]
+fn a_file_without_an_access_token_is_nobodys_and_keeps_what_it_holds() {
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    let stored = json!({"refresh_token": "stale", "access_token_valid_until": 1, "next_batch": "s1", "o": {"x": null}});
+    fs::write(folder.path().join("data.json"), stored.to_string()).unwrap();
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+    let session = run.file("data.json");
+    assert_eq!((&session["next_batch"], &session["o"]), (&json!("s1"), &json!({"x": null})));
+    assert_eq!((session.get("refresh_token"), session.get("access_token_valid_until")), (None, None));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_an_error_and_stays_untouched() {
+    let homeserver = Loopback::start(good);
+    for (stored, problem) in [
+        ("{\"access_token\":", "it is no JSON object"),
+        ("", "it is no JSON object"),
+        ("[]", "it is no JSON object"),
+        (
+            r#"{"access_token":7}"#,
+            "invalid `access_token` of the stored session: expected a string of visible ASCII characters",
+        ),
+        (
+            r#"{"access_token":"t","user_id":"bob"}"#,
+            "invalid `user_id` of the stored session: expected a user ID, such as @alice:example.org",
+        ),
+    ] {
+        let folder = folder();
+        fs::write(folder.path().join("data.json"), stored).unwrap();
+        let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+        run.fails(&format!("Error: data.json: {problem}; mend it, or name another file with --data"));
+        assert_eq!(fs::read_to_string(run.folder.path().join("data.json")).unwrap(), stored);
+        assert_eq!(run.files(), ["data.json"]);
+    }
+    assert_eq!(homeserver.received(), []);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error_before_anything_is_sent() {
+    let homeserver = Loopback::start(good);
+    let run = Run::with(folder(), &["-H", &homeserver.url, "--data", "no/such.json", "alice"], "wonderland\n");
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.starts_with("Error: no/such.json: cannot write there: "), "{}", run.stderr);
+    assert_eq!(homeserver.received(), []);
+}
+
+#[test]
+fn a_file_that_another_process_writes_meanwhile_is_not_lost() {
+    let folder = folder();
+    let file = folder.path().join("data.json");
+    // While the homeserver has the request, somebody else puts something there.
+    let written = file.clone();
+    let homeserver = until_login(move || {
+        fs::write(&written, r#"{"next_batch":"s1"}"#).unwrap();
+        answer(200, GRANTED)
+    });
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert_eq!(run.file("data.json")["next_batch"], "s1");
+    assert_eq!(run.file("data.json")["device_id"], "DEVICEID");
+}
+
+#[test]
+fn another_login_to_the_same_file_meanwhile_loses_neither_session() {
+    for other in [r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#, "{broken"] {
+        let folder = folder();
+        let file = folder.path().join("data.json");
+        let written = file.clone();
+        let homeserver = until_login(move || {
+            fs::write(&written, other).unwrap();
+            answer(200, GRANTED)
+        });
+        let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+        run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+        assert!(run.stderr.ends_with("stored the session in data.json.DEVICEID\n"), "{}", run.stderr);
+        assert_eq!(fs::read_to_string(file).unwrap(), other);
+        assert_eq!(run.file("data.json.DEVICEID")["user_id"], "@alice:example.org");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_leaves_the_file_as_it_was() {
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    fs::write(folder.path().join("data.json"), r#"{"next_batch":"s1"}"#).unwrap();
+    // No file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program());
+    limited.args(["-H", &homeserver.url, "alice"]);
+    let run = Run::of(folder, limited, "wonderland\n");
+    run.fails(
+        "Error: logged in as @alice:example.org, but data.json: cannot be written: File too large (os error 27); \
+         log the device DEVICEID out with another client",
+    );
+    assert_eq!(run.files(), ["data.json"]);
+    assert_eq!(run.file("data.json"), json!({"next_batch": "s1"}));
+}
+
+#[test]
+fn a_localpart_without_a_url_names_the_option() {
+    let run = Run::with(folder(), &["alice"], "");
+    run.fails(
+        "Error: alice is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H",
+    );
+    is_tidy(&run);
+}
+
+#[test]
+fn mistyped_addresses_are_named() {
+    let homeserver = Loopback::start(good);
+    let expected = "an @, a name, a colon and a server name, such as @alice:example.org";
+    Run::with(folder(), &["@alice"], "").fails(&format!("Error: invalid user ID: expected {expected}"));
+    Run::with(folder(), &["-H", &homeserver.url, "@alice"], "")
+        .fails(&format!("Error: invalid user ID: expected {expected}"));
+    let expected = "an http or https URL with a host, such as https://matrix.example.org";
+    Run::with(folder(), &["-H", "example.org", "alice"], "")
+        .fails(&format!("Error: invalid homeserver: expected {expected}"));
+    assert_eq!(homeserver.received(), []);
+}
+
+#[test]
+fn mistyped_options_are_named() {
+    for arguments in [&["--demo", "alice"][..], &["--date", "x"], &["a", "b"], &["--timeout", "0", "a"]] {
+        let run = Run::with(folder(), arguments, "");
+        assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
+    for (flows, offered) in [
+        (r#"{"flows":[{"type":"m.login.sso"},{"type":"m.login.token"}]}"#, "m.login.sso, m.login.token"),
+        (r#"{"flows":[]}"#, "nothing"),
+    ] {
+        let homeserver =
+            Loopback::start(move |received| answer(200, if received.0.ends_with("login") { flows } else { VERSIONS }));
+        let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
+        run.fails(&format!("Error: server does not support logging in with password; it offers {offered}"));
+        is_tidy(&run);
+    }
+}
+
+#[test]
+fn an_address_without_a_homeserver_says_how_to_give_another() {
+    let web_site = Loopback::start(|_| answer(200, "<!DOCTYPE html>"));
+    let run = Run::with(folder(), &["-H", &web_site.url, "alice"], "");
+    run.fails(&format!(
+        "No Matrix server found: {} is no homeserver: the answer to GET /_matrix/client/versions is not from a Matrix \
+         server (status 200): check the address; give the URL of the homeserver with -H",
+        web_site.url
+    ));
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let run = Run::with(folder(), &["-H", &format!("http://{closed}"), "alice"], "");
+    assert_eq!(run.status, Some(1));
+    let last = run.stderr.lines().last().unwrap();
+    assert!(last.starts_with(&format!("No Matrix server found: no answer from http://{closed}: ")), "{last}");
+    assert!(last.ends_with("; give the URL of the homeserver with -H"), "{last}");
+}
+
+#[test]
+fn a_redirect_of_the_api_is_not_followed() {
+    let moved = Loopback::start(|_| (301, vec![("Location", "https://example.org/".to_owned())], String::new()));
+    let run = Run::with(folder(), &["-H", &moved.url, "alice"], "");
+    assert!(run.stderr.contains("is a redirect to https://example.org/ that is not followed: use the right address"));
+    assert_eq!((run.status, moved.received().len()), (Some(1), 1));
+}
+
+#[test]
+fn a_server_that_cannot_be_discovered_is_not_found() {
+    // Nobody discovers anything on the default port of loopback.
+    let run = Run::with(folder(), &["@alice:127.0.0.1:9"], "");
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
+    assert!(run.stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{}", run.stderr);
+    is_tidy(&run);
+}
+
+#[test]
+fn a_wrong_password_from_a_pipe_ends_it() {
+    let homeserver = until_login(|| answer(403, FORBIDDEN));
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\nwonderland\n");
+    run.fails(
+        "Error: the server refused (status 403, M_FORBIDDEN): Invalid username or password; check the user and the \
+         password",
+    );
+    assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 1);
+    is_tidy(&run);
+}
+
+#[test]
+fn other_refusals_are_shown_as_the_server_says_them_in_one_line() {
+    let homeserver = until_login(|| {
+        answer(403, r#"{"errcode":"M_USER_DEACTIVATED","error":"This account\nhas been \u001b[31mdeactivated"}"#)
+    });
+    Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n").fails(
+        "Error: the server refused (status 403, M_USER_DEACTIVATED): This account has been  [31mdeactivated; \
+         ask whoever runs the homeserver",
+    );
+}
+
+#[test]
+fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
+    let limited = || answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":332100}"#);
+    let homeserver = until_login(limited);
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+    assert_eq!(run.status, Some(1));
+    // A second may have passed meanwhile.
+    let last = run.stderr.lines().last().unwrap();
+    let named = ["5m 33s", "5m 32s"]
+        .map(|left| format!("Error: the homeserver limits the rate of logins: try again in {left}"));
+    assert!(named.iter().any(|line| line == last), "{last}");
+    is_tidy(&run);
+
+    let homeserver = until_login(|| (429, vec![("Retry-After", "0".to_owned())], String::new()));
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.fails("Error: the homeserver limits the rate of logins: try again in 0s");
+    assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 4);
+}
+
+#[test]
+fn a_server_that_goes_away_midway_is_named() {
+    // It answers one request a connection, and hangs up on the login.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        for (body, connection) in [VERSIONS, OFFERS, ""].into_iter().zip(listener.incoming()) {
+            let mut connection = connection.unwrap();
+            let head = BufReader::new(&connection).lines().next().unwrap().unwrap();
+            if head.starts_with("GET") {
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+                connection.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    });
+    let run = Run::with(folder(), &["-H", &url, "alice"], "wonderland\n");
+    server.join().unwrap();
+    assert_eq!(run.status, Some(1));
+    let last = run.stderr.lines().last().unwrap();
+    assert!(last.starts_with(&format!("Error: no answer from {url}/_matrix/client/v3/login: ")), "{last}");
+    assert!(last.ends_with("; check the network and try again"), "{last}");
+    is_tidy(&run);
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let run = Run::with(folder(), &["-H", &url, "--timeout", "1", "alice"], "");
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.lines().last().unwrap().contains("timeout"), "{}", run.stderr);
+}
+
+#[test]
+fn an_answer_that_never_ends_is_not_read_to_its_end() {
+    let homeserver = until_login(|| answer(200, " ".repeat(1 << 24)));
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.fails(
+        "Error: invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the homeserver, or what \
+         answers for it, is at fault",
+    );
+}
+
+#[test]
+fn a_token_that_expires_for_good_is_accepted_and_said() {
+    let granted = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":300000}"#;
+    let homeserver = until_login(move || answer(200, granted));
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.logs_in("logged in as @alice:example.org with device ID D");
+    let said = "this session ends when its access token expires: the homeserver gave no refresh token";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}
+
+#[test]
+fn standard_input_that_is_empty_is_said() {
+    let homeserver = Loopback::start(good);
+    let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
+    run.fails("Error: standard input is at its end: expected a password on a line");
+    is_tidy(&run);
+}
+
+/// At a terminal, which `script` of util-linux makes.
+#[cfg(target_os = "linux")]
+mod terminal {
+    use super::*;
+
+    /// Runs the program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
+    /// terminal showed.
+    fn at_a_terminal(folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
+        // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
+        let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program().display());
+        let mut child = Command::new("script")
+            .args(["-q", "-e", "-c", &command, "/dev/null"])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("util-linux has `script`");
+        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut shown = Vec::new();
+        let mut seen = 0;
+        for (question, answer) in type_at {
+            loop {
+                let text = String::from_utf8_lossy(&shown[seen..]).into_owned();
+                if text.contains(question) {
+                    seen = shown.len();
+                    if question.starts_with("Password") {
+                        wait_until_nothing_is_shown(&String::from_utf8_lossy(&shown));
+                    }
+                    break;
+                }
+                let mut buffer = [0; 1024];
+                let length = output.read(&mut buffer).unwrap();
+                assert_ne!(length, 0, "no {question} in {}", String::from_utf8_lossy(&shown));
+                shown.extend_from_slice(&buffer[..length]);
+            }
+            input.write_all(answer.as_bytes()).unwrap();
+            input.flush().unwrap();
+        }
+        output.read_to_end(&mut shown).unwrap();
+        child.wait().unwrap();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// The echo is switched off a moment after the question is put: people do not type that fast, tests do.
+    fn wait_until_nothing_is_shown(shown: &str) {
+        let terminal = shown.lines().next().unwrap().trim();
+        for _ in 0..10_000 {
+            let settings = Command::new("stty").args(["-a", "-F", terminal]).output().unwrap();
+            if String::from_utf8_lossy(&settings.stdout).contains("-echo ") {
+                return;
+            }
+        }
+        panic!("the terminal still shows what is typed");
+    }
+
+    #[test]
+    fn a_password_is_not_shown_and_may_be_tried_again() {
+        let homeserver = Loopback::start({
+            let mut tries = 0;
+            move |received| {
+                tries += usize::from(received.0.starts_with("POST"));
+                if tries == 1 { answer(403, FORBIDDEN) } else { good(received) }
+            }
+        });
+        let folder = folder();
+        let arguments = format!("-H {}", homeserver.url);
+        let asked = "Password for alice: ";
+        let typed = [("User ID: ", "alice\n"), (asked, "a guess\n"), (asked, "wonderland\n")];
+        let shown = at_a_terminal(&folder, &arguments, &typed);
+        assert!(shown.contains("logged in as @alice:example.org with device ID DEVICEID"), "{shown}");
+        assert!(shown.contains("status 0"), "{shown}");
+        assert!(shown.contains("Invalid username or password; try again"), "{shown}");
+        assert!(!shown.contains("guess") && !shown.contains(PASSWORD), "{shown}");
+        assert!(folder.path().join("data.json").exists());
+    }
+
+    #[test]
+    fn the_third_wrong_password_ends_it() {
+        let homeserver = until_login(|| answer(403, FORBIDDEN));
+        let folder = folder();
+        let shown =
+            at_a_terminal(&folder, &format!("-H {} alice", homeserver.url), &[("Password for alice: ", "x\n"); 3]);
+        assert!(shown.contains("check the user and the password"), "{shown}");
+        assert!(shown.contains("status 1"), "{shown}");
+        assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 3);
+    }
+
+    #[test]
+    fn interrupted_at_the_prompt_it_leaves_nothing_behind() {
+        let homeserver = Loopback::start(good);
+        let folder = folder();
+        let arguments = format!("-H {} alice", homeserver.url);
+        let shown = at_a_terminal(&folder, &arguments, &[("Password for alice: ", "wonder\u{3}")]);
+        assert!(shown.contains("status 130"), "{shown}");
+        assert!(!shown.contains("wonder"), "{shown}");
+        for setting in ["echo", "icanon", "isig"] {
+            assert!(shown.contains(setting) && !shown.contains(&format!("-{setting} ")), "{setting}: {shown}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 0);
+    }
+}

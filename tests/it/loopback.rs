@@ -1,0 +1,70 @@
+//! A scripted homeserver on a real socket, for the programs. It remembers what it was asked.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use serde_json::Value;
+use tiny_http::{Header, Response, Server};
+
+/// A request as it arrived: `POST /path` and the body, null if there was none.
+pub type Received = (String, Value);
+
+/// Status, headers and body.
+pub type Answer = (u16, Vec<(&'static str, String)>, String);
+
+pub fn answer(status: u16, body: impl Into<String>) -> Answer {
+    (status, Vec::new(), body.into())
+}
+
+pub struct Loopback {
+    pub url: String,
+    server: Arc<Server>,
+    thread: Option<JoinHandle<()>>,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Loopback {
+    /// Answers every request with what the script says.
+    pub fn start(mut script: impl FnMut(&Received) -> Answer + Send + 'static) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let url = format!("http://{}", server.server_addr());
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (requests, log) = (Arc::clone(&server), Arc::clone(&received));
+        let thread = thread::spawn(move || {
+            for mut request in requests.incoming_requests() {
+                let mut body = String::new();
+                request.as_reader().read_to_string(&mut body).unwrap();
+                let target = format!("{} {}", request.method(), request.url());
+                let this = (target, serde_json::from_str(&body).unwrap_or(Value::Null));
+                let (status, headers, body) = script(&this);
+                log.lock().unwrap().push(this);
+                let mut response = Response::from_string(body).with_status_code(status);
+                for (name, value) in headers {
+                    response.add_header(Header::from_bytes(name, value).unwrap());
+                }
+                // A client that has gone has read enough.
+                let _ = request.respond(response);
+            }
+        });
+        Self { url, server, thread: Some(thread), received }
+    }
+
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    pub fn targets(&self) -> Vec<String> {
+        self.received().into_iter().map(|(target, _)| target).collect()
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        self.server.unblock();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
