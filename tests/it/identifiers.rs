@@ -1,1 +1,107 @@
-//!
+//! Identifiers: what each kind of user becomes in the login request, and what is refused before it is sent.
+
+use matrix_login::{Choice, Error, Homeserver, LoginSettings, Password, UserId, UserIdentifier, endpoint::login};
+use serde_json::{Map, Value, json};
+
+use crate::scenario::HOMESERVER;
+
+fn sent(identifier: UserIdentifier) -> Value {
+    let homeserver: Homeserver = HOMESERVER.parse().unwrap();
+    let choice = Choice::password(identifier, Password::new("p"));
+    let request = login::request(&homeserver, &choice, &LoginSettings::default()).unwrap();
+    serde_json::from_slice::<Value>(request.body()).unwrap()["identifier"].take()
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result.unwrap_err() {
+        Error::InvalidInput { field, .. } => field.into_owned(),
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn users_are_sent_as_they_are_given() {
+    for user in ["alice", "@alice:example.org", "Alice", "@ALICE:example.org", " a b ", "alice@example.org", ""] {
+        assert_eq!(sent(UserIdentifier::user(user)), json!({"type": "m.id.user", "user": user}));
+    }
+    let user_id: UserId = "@alice:example.org".parse().unwrap();
+    assert_eq!(sent(UserIdentifier::from(&user_id)), json!({"type": "m.id.user", "user": "@alice:example.org"}));
+}
+
+#[test]
+fn an_e_mail_address_is_a_third_party_identifier() {
+    let expected = json!({"type": "m.id.thirdparty", "medium": "email", "address": "Alice@Example.org"});
+    assert_eq!(sent(UserIdentifier::email("Alice@Example.org")), expected);
+    assert_eq!(sent(UserIdentifier::third_party("email", "Alice@Example.org").unwrap()), expected);
+}
+
+#[test]
+fn a_phone_number_loses_what_is_no_digit() {
+    let expected = json!({"type": "m.id.thirdparty", "medium": "msisdn", "address": "447700900123"});
+    for number in [
+        "447700900123",
+        "+447700900123",
+        "+44 7700 900123",
+        "+44-7700-900-123",
+        "44\u{2011}7700\u{2013}900123",
+        "\t+44\u{a0}7700\u{202f}900123\n",
+    ] {
+        assert_eq!(sent(UserIdentifier::msisdn(number).unwrap()), expected, "{number}");
+        assert_eq!(sent(UserIdentifier::third_party("msisdn", number).unwrap()), expected, "{number}");
+    }
+    for number in ["", "+", " - ", "+44 (0)7700 900123", "0x44", "447700.900123", "٤٤٧٧", "alice"] {
+        assert_eq!(refused(UserIdentifier::msisdn(number)), "phone number", "{number}");
+        assert_eq!(refused(UserIdentifier::third_party("msisdn", number)), "phone number", "{number}");
+    }
+}
+
+#[test]
+fn a_phone_number_of_a_country_is_sent_under_both_names() {
+    for country in ["GB", "gb", "Gb"] {
+        assert_eq!(
+            sent(UserIdentifier::phone(country, "07700 900-123").unwrap()),
+            json!({"type": "m.id.phone", "country": "GB", "phone": "07700 900-123", "number": "07700 900-123"}),
+        );
+    }
+    for country in ["", "G", "GBR", "44", "ÄÖ", "+4", "ß"] {
+        assert_eq!(refused(UserIdentifier::phone(country, "07700")), "country", "{country}");
+    }
+    assert_eq!(refused(UserIdentifier::phone("GB", "")), "phone number");
+}
+
+#[test]
+fn other_media_are_sent_as_they_are_given() {
+    assert_eq!(
+        sent(UserIdentifier::third_party("org.example.badge", "+7 7").unwrap()),
+        json!({"type": "m.id.thirdparty", "medium": "org.example.badge", "address": "+7 7"}),
+    );
+    assert_eq!(refused(UserIdentifier::third_party("", "7")), "medium");
+}
+
+#[test]
+fn other_types_bring_their_own_fields() {
+    let fields = |value: Value| value.as_object().unwrap().clone();
+    assert_eq!(
+        sent(UserIdentifier::custom("org.example.badge", fields(json!({"number": 7, "o": {"x": null}}))).unwrap()),
+        json!({"type": "org.example.badge", "number": 7, "o": {"x": null}}),
+    );
+    assert_eq!(
+        sent(UserIdentifier::custom("m.id.user", fields(json!({"user": "alice"}))).unwrap()),
+        json!({"type": "m.id.user", "user": "alice"}),
+    );
+    assert_eq!(refused(UserIdentifier::custom("", Map::new())), "identifier type");
+    assert_eq!(refused(UserIdentifier::custom("x", fields(json!({"type": "y"})))), "identifier field `type`");
+}
+
+#[test]
+fn the_type_can_be_asked_for_and_the_address_is_nobodys_business() {
+    for (identifier, identifier_type) in [
+        (UserIdentifier::user("alice"), "m.id.user"),
+        (UserIdentifier::email("alice@example.org"), "m.id.thirdparty"),
+        (UserIdentifier::phone("GB", "07700").unwrap(), "m.id.phone"),
+        (UserIdentifier::custom("org.example.badge", Map::new()).unwrap(), "org.example.badge"),
+    ] {
+        assert_eq!(identifier.identifier_type(), identifier_type);
+        assert_eq!(format!("{identifier:?}"), format!("UserIdentifier({identifier_type:?})"));
+    }
+}
