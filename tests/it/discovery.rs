@@ -14,7 +14,8 @@ use crate::scenario::{
     not_matrix, password, picture,
 };
 
-const HTML: &str = "<!DOCTYPE html><html><head><title>example.org</title></head><body><div id=\"app\"></div></body></html>";
+const HTML: &str =
+    "<!DOCTYPE html><html><head><title>example.org</title></head><body><div id=\"app\"></div></body></html>";
 
 fn failure(story: &Scenario) -> &DiscoveryFailure {
     match story.flow.step() {
@@ -253,9 +254,16 @@ fn base_urls_as_servers_write_them() {
 
 #[test]
 fn a_base_url_that_is_no_url_is_an_error() {
-    for base_url in
-        ["matrix.example:443", "hs.example.org", "", "/", "ws://hs.example.org", "https://", "https://:443", "https://a b"]
-    {
+    for base_url in [
+        "matrix.example:443",
+        "hs.example.org",
+        "",
+        "/",
+        "ws://hs.example.org",
+        "https://",
+        "https://:443",
+        "https://a b",
+    ] {
         let mut story = Scenario::discover("example.org");
         story.answer(200, well_known_of(base_url)).locates(FailError);
         assert_eq!(invalid_field(&failure(&story).cause), "`base_url` of `m.homeserver`", "{base_url}");
@@ -312,7 +320,9 @@ fn a_bad_identity_server_spoils_only_itself() {
         let mut story = Scenario::discover("example.org");
         story.answer(
             200,
-            format!(r#"{{"m.homeserver":{{"base_url":"https://hs.example.org"}},"m.identity_server":{identity_server}}}"#),
+            format!(
+                r#"{{"m.homeserver":{{"base_url":"https://hs.example.org"}},"m.identity_server":{identity_server}}}"#
+            ),
         );
         story.gets(VERSIONS_URL).answer(200, VERSIONS);
         let named = &story.flow.discovered().unwrap().well_known.identity_server;

@@ -165,7 +165,7 @@ fn pure_functions_hide_what_they_read() {
             }
         };
         let result = login::response(&response);
-        clean_result("login", format!("{:?}", result), result.as_ref().err());
+        clean_result("login", format!("{result:?}"), result.as_ref().err());
         let result = login_types::response(&response);
         clean_result("login types", format!("{result:?}"), result.as_ref().err());
         let result = versions::response(&response);
