@@ -1,0 +1,170 @@
+//! Invariant: bytes never panic, what is accepted is usable, what is written is read back, what is refused is not quoted.
+//!
+//! The input is a line and the rest. The line is the name of an endpoint, a status, and perhaps headers after a bar each:
+//! `login 429 | retry-after: 3`. The rest is the body. `session`, `suspended`, `callback`, `homeserver`, `server_name`
+//! and `user_id` stand for what else comes from outside.
+
+#![no_main]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderName, HeaderValue, Response};
+use libfuzzer_sys::fuzz_target;
+use matrix_login::{
+    Error, Homeserver, LoginFlow, MAX_BODY, ServerName, Session, Suspended, UserId,
+    endpoint::{login, login_types, sso, versions, well_known},
+};
+use url::Url;
+
+fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
+    let mut parts = line.split(" | ");
+    let status: u16 = parts.next()?.trim().parse().ok()?;
+    let mut response = Response::builder().status(status).body(body.to_vec()).ok()?;
+    for header in parts {
+        let (name, value) = header.split_once(": ")?;
+        response.headers_mut().append(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+    }
+    Some(response)
+}
+
+/// An error may be shown, whatever it is about, and the time it names can be reckoned with.
+fn check_error(error: &Error) {
+    assert_eq!(error.to_string().lines().count(), 1);
+    let _ = format!("{error:?} {}", error.may_retry());
+    if let Error::Server(error) = error {
+        assert!(!error.status.is_success() && !error.status.is_redirection());
+        if let Some(retry_after) = error.retry_after {
+            let _ = UNIX_EPOCH.checked_add(retry_after.delay(UNIX_EPOCH));
+        }
+    }
+}
+
+fn check_homeserver(homeserver: &Homeserver) {
+    assert_eq!(&homeserver.to_string().parse::<Homeserver>().expect("it is read back"), homeserver);
+    let request = versions::request(homeserver);
+    assert_eq!(request.uri().to_string(), format!("{homeserver}/_matrix/client/versions"));
+}
+
+fn check_session(session: &Session, now: SystemTime) {
+    let stored = serde_json::to_string(session).expect("it serialises");
+    let again = Session::from_json(&stored).expect("it is read back").expect("somebody is logged in");
+    assert_eq!(serde_json::to_string(&again).expect("it serialises"), stored);
+    let _ = session.is_expired(now, Duration::MAX);
+    if let Some(homeserver) = session.homeserver() {
+        check_homeserver(homeserver);
+        let mut request = versions::request(homeserver);
+        session.authorize(&mut request).expect("it goes to the homeserver");
+    }
+    // A token of one character is in every text.
+    let token = session.access_token().expose();
+    assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+}
+
+fn check_login(response: &Response<Vec<u8>>) {
+    let Ok(answer) = login::response(response) else { return };
+    let token = answer.access_token.expose();
+    assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+    assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(!answer.device_id.is_empty());
+    assert!(answer.refresh_token.is_none_or(|token| !token.expose().is_empty()));
+    assert!(answer.expires_in.is_none_or(|lifetime| u64::try_from(lifetime.as_nanos()).is_ok()));
+}
+
+fuzz_target!(|data: &[u8]| {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (line, body) = data.split_at(end);
+    let body = body.strip_prefix(b"\n").unwrap_or(body);
+    let Ok(line) = std::str::from_utf8(line) else { return };
+    let (name, line) = line.split_once(' ').unwrap_or((line, ""));
+    let text = String::from_utf8_lossy(body);
+
+    let failed = match name {
+        "session" => match Session::from_json(body) {
+            Ok(Some(session)) => {
+                check_session(&session, UNIX_EPOCH);
+                None
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        },
+        "suspended" => {
+            if let Ok(suspended) = serde_json::from_slice::<Suspended>(body) {
+                let stored = serde_json::to_string(&suspended).expect("it serialises");
+                let flow = LoginFlow::resume(suspended);
+                assert_eq!(serde_json::to_string(&flow.suspend()).expect("it serialises"), stored);
+                let _ = format!("{:?}", flow.step());
+            }
+            None
+        }
+        "callback" => {
+            let Ok(callback) = Url::parse(&text) else { return };
+            let state = sso::state(&callback).unwrap_or_default();
+            match sso::response(&callback, &state) {
+                Ok(token) => {
+                    assert!(!state.is_empty() && !token.expose().is_empty());
+                    None
+                }
+                Err(error) => Some(error),
+            }
+        }
+        "homeserver" => match text.parse::<Homeserver>() {
+            Ok(homeserver) => {
+                check_homeserver(&homeserver);
+                None
+            }
+            Err(error) => Some(error),
+        },
+        "server_name" => match text.parse::<ServerName>() {
+            Ok(server_name) => {
+                assert_eq!(server_name.to_string(), text);
+                let request = well_known::request(&server_name);
+                assert_eq!(
+                    request.uri().to_string(),
+                    format!("https://{}/.well-known/matrix/client", server_name.host())
+                );
+                None
+            }
+            Err(error) => Some(error),
+        },
+        "user_id" => match text.parse::<UserId>() {
+            Ok(user_id) => {
+                assert_eq!(user_id.to_string(), text);
+                assert_eq!(format!("@{}:{}", user_id.localpart(), user_id.server_name()), text);
+                None
+            }
+            Err(error) => Some(error),
+        },
+        _ => {
+            let Some(response) = response(line, body) else { return };
+            match name {
+                "well_known" => match well_known::response(&response) {
+                    Ok(answer) => {
+                        check_homeserver(&answer.base_url);
+                        None
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, Error::Discovery(_) | Error::Redirected { .. }));
+                        Some(error)
+                    }
+                },
+                "versions" => versions::response(&response).err(),
+                "login_types" => match login_types::response(&response) {
+                    Ok(login_types) => {
+                        assert!(login_types.iter().all(|offered| login_types.contains(offered.as_str())));
+                        assert!(login_types.for_a_person().count() <= login_types.iter().count());
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
+                "login" => {
+                    check_login(&response);
+                    login::response(&response).err()
+                }
+                _ => return,
+            }
+        }
+    };
+    if let Some(error) = failed {
+        check_error(&error);
+    }
+});
