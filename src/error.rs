@@ -36,7 +36,7 @@ pub enum Error {
     AlreadyLoggedIn,
 
     /// The caller: the homeserver does not offer this way to log in.
-    #[error("the homeserver does not offer {choice}, but {}", list(offered))]
+    #[error("the homeserver does not offer {}, but {}", one_line(choice), list(offered))]
     NotOffered {
         /// The login type, or the identity provider, that was chosen.
         choice: String,

@@ -1,8 +1,8 @@
 //! Reading a JSON object field by field, so that a bad field spoils itself and nothing else.
 
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
 
 use crate::Fields;
@@ -11,7 +11,37 @@ use crate::Fields;
 /// half a surrogate pair, a thousand nested lists) is no harm as long as nobody asks for it.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Object<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+pub(crate) struct Object<'a>(#[serde(borrow)] BTreeMap<Key, &'a RawValue>);
+
+/// A key. As bytes it can be read even where a string cannot hold it (half a surrogate pair); nobody asks for such a key.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key(String);
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a key")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
 
 impl<'a> Object<'a> {
     /// Reads an object and nothing else: serde's derive would also take an array. The last of duplicate keys counts.
@@ -58,7 +88,7 @@ impl<'a> Object<'a> {
 
     /// What was not taken, as far as a [`Value`] can hold it.
     pub(crate) fn rest(self) -> Fields {
-        let readable = |(key, raw): (String, &RawValue)| Some((key, serde_json::from_str(raw.get()).ok()?));
+        let readable = |(key, raw): (Key, &RawValue)| Some((key.0, serde_json::from_str(raw.get()).ok()?));
         Fields(self.0.into_iter().filter_map(readable).collect::<Map<String, Value>>())
     }
 }

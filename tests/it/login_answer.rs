@@ -1,266 +1,550 @@
-//! POST /login, the answer: what it must have, and that nothing optional costs a login that was granted.
+//! The answer to POST login: what it must have, and that nothing else costs a login which was granted.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use matrix_login::{Error, LoginSettings, MAX_BODY, Session, endpoint::login};
-use serde_json::{Map, Value, json};
+use http::Response;
+use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, Session, endpoint::login};
+use serde_json::json;
 
-use crate::scenario::{GRANTED, HOMESERVER, LOGIN_URL, OFFERS, STATE, Scenario, answer, invalid_field, noon, password};
+use crate::scenario::{
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, answer, invalid_field, noon, not_matrix, password,
+};
 
-fn with(key: &str, value: Value) -> String {
-    let mut answer: Map<String, Value> = serde_json::from_str(GRANTED).unwrap();
-    answer.insert(key.to_owned(), value);
-    Value::Object(answer).to_string()
+const TYPES: [&str; 5] =
+    ["m.login.password", "m.login.sso", "m.login.token", "m.login.application_service", "org.example.badge"];
+
+/// An answer with all that it must have, and more.
+fn granted_with(more: &str) -> String {
+    format!(r#"{{"user_id":"@alice:example.org","device_id":"D","access_token":"t",{more}}}"#)
 }
 
-/// The answer with one more field, written as it stands: no `Value` holds all that a server can send.
-fn with_raw(field: &str) -> String {
-    format!("{},{field}}}", GRANTED.strip_suffix('}').unwrap())
+/// The session of an answer that arrives at noon. A token that expires without a refresh token is accepted.
+fn session(body: &str) -> Session {
+    session_at(body, noon())
 }
 
-fn granted(body: impl Into<Vec<u8>>) -> Session {
-    let mut story = Scenario::logging_in();
-    story.answer(200, body);
-    story.session().clone()
+fn session_at(body: &str, received_at: SystemTime) -> Session {
+    let mut flow = logging_in(HOMESERVER, lenient()).flow;
+    flow.handle_response(&answer(200, &[], body), received_at).unwrap_or_else(|error| panic!("{body}: {error}"));
+    flow.into_session().unwrap()
 }
 
-fn response(body: &str) -> login::Response {
+fn lenient() -> LoginSettings {
+    LoginSettings::default().require_refresh_token(false)
+}
+
+fn logging_in(homeserver: &str, settings: LoginSettings) -> Scenario {
+    let mut story = Scenario::of(LoginFlow::at(homeserver.parse().unwrap(), settings));
+    story.answer(200, OFFERS).choose(password());
+    story
+}
+
+/// The login that the flow refuses although the homeserver granted it.
+fn missing_refresh_token(story: &mut Scenario, body: &str) -> Session {
+    match story.flow.handle_response(&answer(200, &[], body), noon()) {
+        Err(Error::MissingRefreshToken(session)) => *session,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+fn read(body: impl Into<Vec<u8>>) -> login::Response {
     login::response(&answer(200, &[], body)).unwrap()
 }
 
+// What it must have.
+
 #[test]
-fn what_is_required_is_named_and_the_login_is_still_due() {
-    for (key, values) in [
-        (
-            "access_token",
-            vec![Value::Null, json!(""), json!(7), json!(["t"]), json!("a b"), json!("t\n"), json!("tök")],
-        ),
-        ("user_id", vec![Value::Null, json!(""), json!(7), json!("alice"), json!("@alice"), json!("@alice:")]),
-        ("device_id", vec![Value::Null, json!(""), json!(7), json!({})]),
-    ] {
-        for value in values {
+fn a_login_is_granted() {
+    let mut story = Scenario::logging_in();
+    let session = story.answer(200, GRANTED).session();
+    assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    assert_eq!(session.device_id(), "DEVICEID");
+    assert_eq!(session.access_token().expose(), "anopaquestring");
+    assert_eq!(session.homeserver().unwrap().as_str(), HOMESERVER);
+    assert!(session.refresh_token().is_none());
+    assert!(session.expires_at().is_none());
+    assert!(session.well_known().is_none());
+    assert!(session.other().is_empty());
+    assert_eq!(story.flow.user_id(), Some(story.session().user_id()));
+    assert_eq!(story.flow.device_id(), Some("DEVICEID"));
+}
+
+#[test]
+fn any_2xx_grants_it() {
+    for status in [200, 201, 202, 203, 206, 299] {
+        Scenario::logging_in().answer(status, GRANTED).session();
+    }
+}
+
+#[test]
+fn each_required_field_must_be_there_and_be_usable() {
+    let bad = ["", "null", r#""""#, "7", "true", "[]", "{}", r#"["t"]"#, r#"{"t":"t"}"#, r#""\ud800""#, "1e999"];
+    let good = [("`user_id`", r#""@a:example.org""#), ("`device_id`", r#""D""#), ("`access_token`", r#""t""#)];
+    for (field, _) in good {
+        for value in bad {
+            let pairs = good.iter().filter_map(|(name, good)| {
+                let value = if *name == field { value } else { good };
+                (!value.is_empty()).then(|| format!("{}:{value}", name.replace('`', "\"")))
+            });
+            let body = format!("{{{}}}", pairs.collect::<Vec<_>>().join(","));
             let mut story = Scenario::logging_in();
-            assert_eq!(invalid_field(&story.fails(200, with(key, value))), format!("`{key}`"));
+            assert_eq!(invalid_field(&story.fails(200, body.clone())), field, "{body}");
+            // Nothing is lost: the same request is due, and the login can still be granted.
             story.answer(200, GRANTED).session();
         }
     }
 }
 
 #[test]
-fn what_is_no_object_is_no_answer() {
-    for body in ["[]", "null", "7", "\"t\"", "true", &format!("[{GRANTED}]"), r#"["t","@a:b","D"]"#] {
-        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, body)), "the body", "{body}");
-    }
-    for body in [&GRANTED[..GRANTED.len() - 1], "{", &format!("{GRANTED},"), &format!("{GRANTED}{GRANTED}")] {
-        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, body)), "the body", "{body}");
-    }
-    for body in ["", " ", "<html>", "OK", "access_token=t"] {
-        assert!(matches!(Scenario::logging_in().fails(200, body), Error::NotMatrix { .. }), "{body}");
+fn the_user_id_must_be_valid() {
+    for user_id in ["alice", "@alice", "@alice:", "@alice:exa mple.org", "alice:example.org", "@alice:example.org:x"] {
+        let body = json!({"user_id": user_id, "device_id": "D", "access_token": "t"});
+        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, body.to_string())), "`user_id`", "{user_id}");
     }
 }
 
 #[test]
-fn optional_fields_that_cannot_be_used_are_absent() {
-    let deep = format!(r#""deep":{}{}"#, "[".repeat(10_000), "]".repeat(10_000));
-    for field in [
-        r#""refresh_token":null"#,
-        r#""refresh_token":"""#,
-        r#""refresh_token":7"#,
-        r#""expires_in_ms":null"#,
-        r#""expires_in_ms":"3600000""#,
-        r#""expires_in_ms":-1"#,
-        r#""expires_in_ms":0.5"#,
-        r#""expires_in_ms":1e400"#,
-        r#""expires_in_ms":1e30"#,
-        r#""expires_in_ms":18446744073709551615"#,
-        r#""expires_in_ms":18446744073710"#,
-        r#""expires_in_ms":[]"#,
-        r#""well_known":null"#,
-        r#""well_known":"https://other.example.org""#,
-        r#""home_server":null"#,
-        r#""home_server":7"#,
-        r#""user":"\ud800""#,
-        r#""number":1e999"#,
-        &deep,
-    ] {
-        let session = granted(with_raw(field));
-        assert_eq!(session.expires_at(), None, "{field}");
-        assert!(session.refresh_token().is_none() && session.well_known().is_none(), "{field}");
-        assert_eq!(session.homeserver().unwrap().as_str(), HOMESERVER);
-        assert!(session.other().is_empty(), "{field}");
+fn the_access_token_must_fit_a_header() {
+    for token in ["a b", " t", "t ", "t\n", "a\r\nx: y", "a\tb", "tök", "t\u{7f}", "t\0", "🔑"] {
+        let body = json!({"user_id": "@alice:example.org", "device_id": "D", "access_token": token});
+        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, body.to_string())), "`access_token`", "{token:?}");
+    }
+    let token: String = ('!'..='~').collect();
+    let body = json!({"user_id": "@alice:example.org", "device_id": "D", "access_token": token});
+    assert_eq!(session(&body.to_string()).access_token().expose(), token);
+}
+
+#[test]
+fn a_device_id_may_be_any_text() {
+    for device_id in ["a b", "KÜCHE", "\n", " "] {
+        let body = json!({"user_id": "@alice:example.org", "device_id": device_id, "access_token": "t"});
+        assert_eq!(session(&body.to_string()).device_id(), device_id);
     }
 }
 
 #[test]
-fn lifetimes_that_can_be_used() {
-    for (lifetime, milliseconds) in
-        [("0", 0), ("1", 1), ("3600000", 3_600_000), ("3600000.0", 3_600_000), ("3.6e6", 3_600_000), ("-0.0", 0)]
-    {
-        let session = granted(with_raw(&format!(r#""refresh_token":"r","expires_in_ms":{lifetime}"#)));
-        let end = noon() + Duration::from_millis(milliseconds);
-        assert_eq!(session.expires_at(), Some(end), "{lifetime}");
+fn the_user_is_the_answers_not_the_one_that_was_asked_for() {
+    for user_id in ["@Alice:example.org", "@alice:other.example.org:8448", "@bob:example.org", "@:example.org"] {
+        let body = json!({"user_id": user_id, "device_id": "D", "access_token": "t"}).to_string();
+        let mut story = Scenario::logging_in();
+        assert_eq!(story.answer(200, body).session().user_id().as_str(), user_id);
     }
-}
-
-#[test]
-fn an_end_that_does_not_fit_is_no_end() {
-    // The last millisecond whose nanoseconds fit, and the one after it.
-    let last = u64::MAX / 1_000_000;
-    let body = |lifetime: u64| with_raw(&format!(r#""expires_in_ms":{lifetime}"#));
-    assert_eq!(response(&body(last)).expires_in, Some(Duration::from_millis(last)));
-    assert_eq!(response(&body(last + 1)).expires_in, None);
-    // Counted from the epoch it fits, and so it needs a refresh token; counted from noon it does not.
-    let mut story = Scenario::logging_in();
-    let at_the_epoch = story.flow.handle_response(&answer(200, &[], body(last)), UNIX_EPOCH);
-    assert!(matches!(at_the_epoch, Err(Error::MissingRefreshToken(_))));
-    story.choose(password()).answer(200, body(last));
-    assert_eq!(story.session().expires_at(), None);
-}
-
-#[test]
-fn an_end_before_the_epoch_is_no_end() {
-    let mut story = Scenario::logging_in();
-    let long_ago = UNIX_EPOCH - Duration::from_secs(10);
-    story.flow.handle_response(&answer(200, &[], with_raw(r#""expires_in_ms":5000"#)), long_ago).unwrap();
-    assert_eq!(story.session().expires_at(), None);
 }
 
 #[test]
 fn the_last_of_duplicate_keys_counts() {
-    let session = granted(with_raw(r#""access_token":7,"access_token":"last","user_id":"@bob:example.org""#));
-    assert_eq!((session.access_token().expose(), session.user_id().as_str()), ("last", "@bob:example.org"));
-}
-
-#[test]
-fn all_that_the_server_said_is_kept() {
-    let body = with_raw(
-        r#""home_server":"https://example.org","refresh_token":"r","expires_in_ms":5,
-           "well_known":{"m.homeserver":{"base_url":"https://hs2.example.org/","x":1},"y":[]},"org.example":{"z":null}"#,
+    let session = session(
+        r#"{"access_token":"a","user_id":7,"device_id":null,"refresh_token":"a","expires_in_ms":1,"x":1,
+            "access_token":"b","user_id":"@alice:example.org","device_id":"D","refresh_token":"b","expires_in_ms":2,
+            "x":2}"#,
     );
-    let answer = response(&body);
-    assert_eq!(answer.home_server.as_deref(), Some("https://example.org"));
-    assert_eq!(answer.refresh_token.as_ref().unwrap().expose(), "r");
-    assert_eq!(answer.expires_in, Some(Duration::from_millis(5)));
-    assert_eq!(answer.well_known_base_url.as_ref().unwrap().as_str(), "https://hs2.example.org");
-    let well_known = json!({"m.homeserver": {"base_url": "https://hs2.example.org/", "x": 1}, "y": []});
-    assert_eq!(serde_json::to_value(&answer.well_known).unwrap(), well_known);
-    assert_eq!(serde_json::to_value(&answer.other).unwrap(), json!({"org.example": {"z": null}}));
-
-    let session = granted(body);
-    assert_eq!(serde_json::to_value(session.well_known()).unwrap(), well_known);
-    let other = json!({"home_server": "https://example.org", "org.example": {"z": null}});
-    assert_eq!(serde_json::to_value(session.other()).unwrap(), other);
-    let stored = serde_json::to_value(&session).unwrap();
-    assert!(stored.get("org.example").is_none() && stored.get("home_server").is_none(), "{stored}");
+    assert_eq!(session.access_token().expose(), "b");
+    assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    assert_eq!(session.device_id(), "D");
+    assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("b"));
+    assert_eq!(session.expires_at(), Some(noon() + Duration::from_millis(2)));
+    assert_eq!(session.other()["x"], 2);
+    let error = Scenario::logging_in().fails(200, granted_with(r#""access_token":null"#));
+    assert_eq!(invalid_field(&error), "`access_token`");
 }
 
+// What holds it.
+
 #[test]
-fn users_as_servers_name_them() {
-    for user_id in
-        ["@ALICE:example.org", "@alice:other.example", "@:example.org", "@a/b=c:example.org", "@alice:node.1"]
-    {
-        assert_eq!(granted(with("user_id", json!(user_id))).user_id().as_str(), user_id);
+fn a_byte_order_mark_and_blanks_are_no_harm() {
+    for body in [format!("\u{feff}{GRANTED}"), format!("\u{feff}\r\n {GRANTED}\t\n"), format!(" {GRANTED}")] {
+        Scenario::logging_in().answer(200, body).session();
     }
+    let error = Scenario::logging_in().fails(200, format!("\u{feff}\u{feff}{GRANTED}"));
+    assert_eq!(not_matrix(&error).as_u16(), 200);
 }
 
 #[test]
-fn a_well_known_moves_the_session_if_it_can_be_followed() {
-    let well_known = |base_url: &str| with("well_known", json!({"m.homeserver": {"base_url": base_url}}));
-    for (base_url, homeserver) in [
-        ("https://other.example.org/", "https://other.example.org"),
-        ("https://other.example.org/prefix", "https://other.example.org/prefix"),
-        ("http://other.example.org", HOMESERVER),
-        ("other.example.org", HOMESERVER),
-        ("", HOMESERVER),
+fn what_is_no_object_grants_nothing() {
+    for body in [
+        format!("[{GRANTED}]"),
+        r#"["@alice:example.org","t","D"]"#.to_owned(),
+        r#"["@alice:example.org","t","D",null,null,null,null,null,{}]"#.to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "true".to_owned(),
+        "7".to_owned(),
+        r#""t""#.to_owned(),
+        format!("{GRANTED}{GRANTED}"),
+        format!("{GRANTED}x"),
+        format!("{GRANTED}\0"),
+        format!("{GRANTED}<!-- served in 3 ms -->"),
+        GRANTED.replace('}', ",}"),
     ] {
-        let session = granted(well_known(base_url));
-        assert_eq!(session.homeserver().unwrap().as_str(), homeserver, "{base_url}");
-        assert_eq!(session.well_known().unwrap()["m.homeserver"]["base_url"], base_url);
+        let mut story = Scenario::logging_in();
+        assert_eq!(invalid_field(&story.fails(200, body.clone())), "the body", "{body}");
+        story.answer(200, GRANTED).session();
     }
-    for empty in [json!({}), json!({"m.homeserver": {}}), json!({"m.homeserver": null})] {
-        let session = granted(with("well_known", empty.clone()));
+    for body in ["", " ", "OK", "<!DOCTYPE html>", "access_token=t&user_id=@alice:example.org"] {
+        assert_eq!(not_matrix(&Scenario::logging_in().fails(200, body)).as_u16(), 200, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_that_was_cut_off_anywhere_grants_nothing() {
+    for end in 1..GRANTED.len() {
+        let mut story = Scenario::logging_in();
+        assert_eq!(invalid_field(&story.fails(200, &GRANTED[..end])), "the body", "{}", &GRANTED[..end]);
+    }
+}
+
+#[test]
+fn an_answer_of_64_kib_is_read_and_one_more_byte_is_too_long() {
+    let padded = |length: usize| format!("{GRANTED}{}", " ".repeat(length - GRANTED.len()));
+    Scenario::logging_in().answer(200, padded(65_536)).session();
+    let mut story = Scenario::logging_in();
+    let error = story.fails(200, padded(65_537));
+    assert!(matches!(error, Error::TooLarge { length: 65_537, .. }), "{error}");
+    assert!(!error.may_retry());
+    story.answer(200, GRANTED).session();
+    assert_eq!(MAX_BODY, 65_536);
+}
+
+// What it may have.
+
+#[test]
+fn every_optional_field_is_read() {
+    let body = granted_with(
+        r#""refresh_token":"r","expires_in_ms":3600000,"home_server":"example.org",
+           "well_known":{"m.homeserver":{"base_url":"https://other.example.org/"},"x":[1]},"org.example.y":{"z":null}"#,
+    );
+    let response = read(body.clone());
+    assert_eq!(response.user_id.as_str(), "@alice:example.org");
+    assert_eq!(response.access_token.expose(), "t");
+    assert_eq!(response.device_id, "D");
+    assert_eq!(response.refresh_token.as_ref().map(RefreshToken::expose), Some("r"));
+    assert_eq!(response.expires_in, Some(Duration::from_secs(3600)));
+    assert_eq!(response.home_server.as_deref(), Some("example.org"));
+    assert_eq!(response.well_known_base_url.unwrap().as_str(), "https://other.example.org");
+    let well_known = json!({"m.homeserver": {"base_url": "https://other.example.org/"}, "x": [1]});
+    assert_eq!(json!(response.well_known), well_known);
+    assert_eq!(json!(response.other), json!({"org.example.y": {"z": null}}));
+
+    let session = session(&body);
+    assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("r"));
+    assert_eq!(session.expires_at(), Some(noon() + Duration::from_secs(3600)));
+    assert!(!session.is_expired(noon() + Duration::from_millis(3_599_999), Duration::ZERO));
+    assert!(session.is_expired(noon() + Duration::from_secs(3600), Duration::ZERO));
+    assert_eq!(session.homeserver().unwrap().as_str(), "https://other.example.org");
+    assert_eq!(json!(session.well_known()), well_known);
+    assert_eq!(json!(session.other()), json!({"home_server": "example.org", "org.example.y": {"z": null}}));
+}
+
+#[test]
+fn an_optional_field_that_cannot_be_used_is_absent() {
+    let deep = "[".repeat(1000) + &"]".repeat(1000);
+    for value in ["null", "[]", "false", r#""\ud800""#, "1e400", "-1e400", "-7", "0.5", &deep] {
+        let fields = ["refresh_token", "expires_in_ms", "home_server", "well_known"];
+        for alone in fields.map(|field| format!(r#""{field}":{value}"#)) {
+            let body = granted_with(&alone);
+            let response = read(body.clone());
+            assert!(response.refresh_token.is_none(), "{alone}");
+            assert!(response.expires_in.is_none(), "{alone}");
+            assert!(response.home_server.is_none(), "{alone}");
+            assert!(response.well_known.is_none() && response.well_known_base_url.is_none(), "{alone}");
+            assert!(response.other.is_empty(), "{alone}");
+            // Also where a token that expires would be refused.
+            Scenario::logging_in().answer(200, body).session();
+        }
+        let all = fields.map(|field| format!(r#""{field}":{value}"#)).join(",");
+        Scenario::logging_in().answer(200, granted_with(&all)).session();
+    }
+    assert!(read(granted_with(r#""refresh_token":"""#)).refresh_token.is_none());
+    assert!(read(granted_with(r#""refresh_token":7"#)).refresh_token.is_none());
+    assert!(read(granted_with(r#""well_known":"https://other.example.org""#)).well_known.is_none());
+}
+
+#[test]
+fn a_lifetime_is_a_whole_number_of_milliseconds() {
+    for (number, milliseconds) in [
+        ("0", Some(0)),
+        ("1", Some(1)),
+        ("3600000", Some(3_600_000)),
+        ("3600000.0", Some(3_600_000)),
+        ("3.6e6", Some(3_600_000)),
+        ("36E5", Some(3_600_000)),
+        ("0.0", Some(0)),
+        ("3600000.5", None),
+        ("1e-1", None),
+        ("-1", None),
+        ("-1.0", None),
+        ("-3600000", None),
+        (r#""3600000""#, None),
+        ("true", None),
+        ("[3600000]", None),
+        // The nanoseconds have to fit 64 bits.
+        ("18446744073709", Some(18_446_744_073_709)),
+        ("18446744073710", None),
+        ("18446744073709551615", None),
+        ("18446744073709551616", None),
+        ("1e19", None),
+        ("1e300", None),
+        ("1e400", None),
+    ] {
+        let expires_in = read(granted_with(&format!(r#""expires_in_ms":{number}"#))).expires_in;
+        assert_eq!(expires_in, milliseconds.map(Duration::from_millis), "{number}");
+    }
+}
+
+#[test]
+fn an_end_that_cannot_be_stored_is_none() {
+    // The last whole millisecond whose nanoseconds since the epoch fit 64 bits.
+    let last = UNIX_EPOCH + Duration::from_millis(18_446_744_073_709);
+    let millisecond = Duration::from_millis(1);
+    for (lifetime, received_at, end) in [
+        (1_u64, last - millisecond, Some(last)),
+        (2, last - millisecond, None),
+        (0, last, Some(last)),
+        (0, last + millisecond, None),
+        (18_446_744_073_709, UNIX_EPOCH, Some(last)),
+        (18_446_744_073_709, UNIX_EPOCH + millisecond, None),
+        (18_446_744_073_709, noon(), None),
+        (1, UNIX_EPOCH - millisecond, Some(UNIX_EPOCH)),
+        (1, UNIX_EPOCH - 2 * millisecond, None),
+    ] {
+        let session = session_at(&granted_with(&format!(r#""expires_in_ms":{lifetime}"#)), received_at);
+        assert_eq!(session.expires_at(), end, "{lifetime} {received_at:?}");
+        assert_eq!(session.access_token().expose(), "t");
+    }
+    // Without an end there is nothing to refresh.
+    let mut story = Scenario::logging_in();
+    story.answer(200, granted_with(r#""expires_in_ms":18446744073709"#)).session();
+}
+
+#[test]
+fn an_answer_at_the_end_of_time_is_still_an_answer() {
+    let mut far = noon();
+    // As far as the platform's time goes, whatever that is.
+    let mut stride = Duration::from_secs(u64::MAX);
+    while !stride.is_zero() {
+        match far.checked_add(stride) {
+            Some(later) => far = later,
+            None => stride /= 2,
+        }
+    }
+    let session = session_at(&granted_with(r#""expires_in_ms":3600000,"refresh_token":"r""#), far);
+    assert_eq!((session.expires_at(), session.device_id()), (None, "D"));
+}
+
+#[test]
+fn the_deprecated_home_server_is_kept_as_it_is() {
+    for (home_server, kept) in [
+        (r#""example.org""#, Some("example.org")),
+        (r#""https://hs.example.org/""#, Some("https://hs.example.org/")),
+        (r#""""#, Some("")),
+        ("null", None),
+        ("7", None),
+    ] {
+        let session = session(&granted_with(&format!(r#""home_server":{home_server}"#)));
+        assert_eq!(session.other().get("home_server").map(|kept| kept.as_str().unwrap()), kept, "{home_server}");
         assert_eq!(session.homeserver().unwrap().as_str(), HOMESERVER);
-        assert_eq!(serde_json::to_value(session.well_known()).unwrap(), empty);
     }
 }
 
 #[test]
-fn a_well_known_may_lead_from_http_to_anywhere() {
-    for base_url in ["https://hs.example.org", "http://other.example.org:8008"] {
-        let mut story = Scenario::at("http://localhost:8008");
-        story.answer(200, OFFERS).choose(password());
-        story.answer(200, with("well_known", json!({"m.homeserver": {"base_url": base_url}})));
-        assert_eq!(story.session().homeserver().unwrap().as_str(), base_url);
+fn all_other_keys_are_kept() {
+    let other = json!({
+        "org.example.a": 1, "org.example.b": null, "org.example.c": [{"d": "e"}], "scope": "urn:x", "": true,
+        "User_ID": "@bob:example.org",
+    });
+    let mut body = other.clone();
+    body["user_id"] = "@alice:example.org".into();
+    body["device_id"] = "D".into();
+    body["access_token"] = "t".into();
+    assert_eq!(json!(read(body.to_string()).other), other);
+    assert_eq!(json!(session(&body.to_string()).other()), other);
+}
+
+#[test]
+fn odd_values_of_other_keys_do_no_harm() {
+    let deep = |nesting: usize| "[".repeat(nesting) + &"]".repeat(nesting);
+    let long_number = "9".repeat(400);
+    for odd in ["1e400", "-1e400", r#""\ud800""#, r#""\udc00\ud800""#, r#"{"\ud800":1}"#, &long_number, &deep(10_000)] {
+        let mut story = Scenario::logging_in();
+        story.answer(200, granted_with(&format!(r#""x":{odd},"well_known":{{"x":{odd},"z":1}},"y":{odd},"z":1"#)));
+        assert_eq!(story.session().other()["z"], 1, "{odd:.20}");
+        assert_eq!(story.session().well_known().unwrap()["z"], 1, "{odd:.20}");
+    }
+    assert_eq!(session(&granted_with(&format!(r#""x":{}"#, deep(100)))).other()["x"].to_string(), deep(100));
+    assert_eq!(session(&granted_with(r#""x":"\ud83d\udd11","y":18446744073709551616"#)).other()["x"], "🔑");
+}
+
+#[test]
+fn odd_names_of_other_keys_do_no_harm() {
+    for name in [r"\ud800", r"\udc00\ud800", r"\u0000", ""] {
+        let mut story = Scenario::logging_in();
+        let body = granted_with(&format!(r#""{name}":1,"z":1"#));
+        match story.flow.handle_response(&answer(200, &[], body), noon()) {
+            Ok(()) => assert_eq!(story.session().other()["z"], 1, "{name}"),
+            Err(error) => panic!("a key of the name {name} costs the login: {error}"),
+        }
     }
 }
 
 #[test]
-fn a_well_known_is_not_followed_where_the_settings_say_so() {
-    let mut story = Scenario::at_the_question_with(LoginSettings::default().follow_well_known(false));
-    story.choose(password());
-    let body = with("well_known", json!({"m.homeserver": {"base_url": "https://other.example.org"}}));
-    story.answer(200, body);
-    assert_eq!(story.session().homeserver().unwrap().as_str(), HOMESERVER);
-    assert!(story.session().well_known().is_some());
+fn bytes_that_are_no_text_do_no_harm_to_what_they_are_not_in() {
+    let mut body = granted_with(r#""x":"?","refresh_token":"r""#).into_bytes();
+    let position = body.iter().position(|byte| *byte == b'?').unwrap();
+    body[position] = 0xff;
+    let mut story = Scenario::logging_in();
+    let session = story.answer(200, body).session();
+    assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("r"));
+}
+
+// The homeserver that the answer names.
+
+#[test]
+fn a_homeserver_that_the_answer_names_is_the_sessions() {
+    for (asked, named, adopted) in [
+        ("https://hs.example.org", "https://other.example.org/", "https://other.example.org"),
+        ("https://hs.example.org", "https://other.example.org:8448/prefix/", "https://other.example.org:8448/prefix"),
+        ("https://hs.example.org", "https://alice:pw@other.example.org/?a#b", "https://other.example.org"),
+        ("http://hs.example.org", "https://other.example.org", "https://other.example.org"),
+        ("http://hs.example.org", "http://other.example.org", "http://other.example.org"),
+        // Never from https to http.
+        ("https://hs.example.org", "http://other.example.org/", "https://hs.example.org"),
+        ("https://hs.example.org", "http://hs.example.org/", "https://hs.example.org"),
+        ("https://hs.example.org", "HTTP://other.example.org", "https://hs.example.org"),
+        // What is no web address is no homeserver.
+        ("https://hs.example.org", "other.example.org:443", "https://hs.example.org"),
+        ("https://hs.example.org", "ws://other.example.org", "https://hs.example.org"),
+        ("https://hs.example.org", "https://", "https://hs.example.org"),
+        ("https://hs.example.org", "", "https://hs.example.org"),
+    ] {
+        let well_known = json!({"m.homeserver": {"base_url": named, "x": 1}, "y": {}});
+        let body = granted_with(&format!(r#""well_known":{well_known}"#));
+        let mut story = logging_in(asked, LoginSettings::default());
+        let session = story.answer(200, body.clone()).session();
+        assert_eq!(session.homeserver().unwrap().as_str(), adopted, "{asked} {named}");
+        // It is kept whole, whether or not it is followed.
+        assert_eq!(json!(session.well_known()), well_known);
+        assert_eq!(story.flow.homeserver(), story.session().homeserver());
+
+        let mut story = logging_in(asked, LoginSettings::default().follow_well_known(false));
+        let session = story.answer(200, body).session();
+        assert_eq!(session.homeserver().unwrap().as_str(), asked);
+        assert_eq!(json!(session.well_known()), well_known);
+    }
 }
 
 #[test]
-fn one_bad_neighbour_does_not_spoil_the_address() {
-    let session = granted(with_raw(
-        r#""well_known":{"x":1e999,"m.homeserver":{"y":1e999,"base_url":"https://other.example.org"}}"#,
+fn a_well_known_that_names_no_homeserver_is_kept_and_not_followed() {
+    for well_known in [
+        json!({}),
+        json!({"m.homeserver": {}}),
+        json!({"m.homeserver": null}),
+        json!({"m.homeserver": "https://other.example.org"}),
+        json!({"m.homeserver": ["https://other.example.org"]}),
+        json!({"m.homeserver": {"base_url": null}}),
+        json!({"m.homeserver": {"base_url": 7}}),
+        json!({"base_url": "https://other.example.org"}),
+        json!({"m.identity_server": {"base_url": "https://id.example.org"}}),
+    ] {
+        let body = granted_with(&format!(r#""well_known":{well_known}"#));
+        assert!(read(body.clone()).well_known_base_url.is_none());
+        let session = session(&body);
+        assert_eq!(session.homeserver().unwrap().as_str(), HOMESERVER, "{well_known}");
+        assert_eq!(json!(session.well_known()), well_known);
+    }
+    let session = session(&granted_with(r#""well_known":null"#));
+    assert!(session.well_known().is_none());
+    assert_eq!(session.homeserver().unwrap().as_str(), HOMESERVER);
+}
+
+#[test]
+fn odd_values_beside_the_named_homeserver_do_no_harm() {
+    let session = session(&granted_with(
+        r#""well_known":{"x":1e400,"m.homeserver":{"y":"\ud800","base_url":"https://other.example.org"},"z":1}"#,
     ));
     assert_eq!(session.homeserver().unwrap().as_str(), "https://other.example.org");
+    assert_eq!(session.well_known().unwrap()["z"], 1);
 }
 
-#[test]
-fn a_token_that_expires_without_another_is_refused_and_not_lost() {
-    let body = with_raw(r#""expires_in_ms":3600000"#);
-    let mut story = Scenario::logging_in();
-    let refused = story.flow.handle_response(&answer(200, &[], body.clone()), noon());
-    let Err(Error::MissingRefreshToken(session)) = refused else { panic!() };
-    assert_eq!((session.access_token().expose(), session.device_id()), ("anopaquestring", "DEVICEID"));
-    assert!(session.expires_at().is_some());
-    story.asks(&[
-        "m.login.password",
-        "m.login.sso",
-        "m.login.token",
-        "m.login.application_service",
-        "org.example.badge",
-    ]);
-    story.choose(password()).answer(200, GRANTED).session();
-
-    let mut story = Scenario::at_the_question_with(LoginSettings::default().require_refresh_token(false));
-    story.choose(password()).answer(200, body);
-    assert!(story.session().expires_at().is_some());
-}
+// Tokens that expire.
 
 #[test]
-fn a_refresh_token_may_come_without_an_end() {
-    let session = granted(with("refresh_token", json!("r")));
-    assert_eq!((session.refresh_token().unwrap().expose(), session.expires_at()), ("r", None));
-}
-
-#[test]
-fn after_a_resume_a_refused_session_leads_back_to_the_login_types() {
-    let mut story = Scenario::in_the_browser();
-    story.suspend().callback(&format!("http://127.0.0.1:9/cb?state={STATE}&loginToken=t"));
-    let body = with_raw(r#""expires_in_ms":1"#);
-    let refused = story.flow.handle_response(&answer(200, &[], body), noon());
-    assert!(matches!(refused, Err(Error::MissingRefreshToken(_))));
-    story.gets(LOGIN_URL);
-}
-
-#[test]
-fn any_2xx_is_a_success_and_a_byte_order_mark_is_skipped() {
-    for status in [200, 201, 202, 203, 206, 226] {
-        Scenario::logging_in().answer(status, format!("\u{feff}{GRANTED}")).session();
+fn a_token_that_expires_for_good_is_refused_and_given_back() {
+    for refresh_token in ["", r#","refresh_token":null"#, r#","refresh_token":"""#, r#","refresh_token":7"#] {
+        for lifetime in ["0", "1", "3600000", "3.6e6"] {
+            let mut story = Scenario::logging_in();
+            let body = granted_with(&format!(
+                r#""expires_in_ms":{lifetime}{refresh_token},
+                   "well_known":{{"m.homeserver":{{"base_url":"https://other.example.org"}}}},"x":1"#
+            ));
+            let session = missing_refresh_token(&mut story, &body);
+            assert_eq!(session.access_token().expose(), "t");
+            assert_eq!(session.user_id().as_str(), "@alice:example.org");
+            assert_eq!(session.device_id(), "D");
+            assert!(session.expires_at().is_some());
+            assert_eq!(session.homeserver().unwrap().as_str(), "https://other.example.org");
+            assert_eq!(session.other()["x"], 1);
+            // The login is over: the question is put again, to the homeserver that was asked.
+            assert!(story.flow.session().is_none());
+            assert_eq!(story.flow.homeserver().unwrap().as_str(), HOMESERVER);
+            story.asks(&TYPES).choose(password()).answer(200, GRANTED).session();
+        }
     }
-    assert!(matches!(Scenario::logging_in().fails(204, ""), Error::NotMatrix { .. }));
 }
 
 #[test]
-fn as_much_is_read_as_has_to_be() {
-    let padded = |length: usize| format!("{GRANTED}{}", " ".repeat(length - GRANTED.len()));
-    granted(padded(MAX_BODY));
-    assert!(matches!(Scenario::logging_in().fails(200, padded(MAX_BODY + 1)), Error::TooLarge { .. }));
+fn a_resumed_flow_asks_for_the_login_types_before_it_puts_the_question_again() {
+    let mut story = Scenario::in_the_browser();
+    story.suspend().callback(CALLBACK);
+    story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
+    missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":1"#));
+    story.gets(LOGIN_URL).answer(200, OFFERS).asks(&TYPES);
+}
+
+#[test]
+fn a_token_that_expires_for_good_is_accepted_by_who_says_so() {
+    let mut story = logging_in(HOMESERVER, lenient());
+    let session = story.answer(200, granted_with(r#""expires_in_ms":3600000"#)).session();
+    assert_eq!(session.expires_at(), Some(noon() + Duration::from_secs(3600)));
+    assert!(session.refresh_token().is_none());
+}
+
+#[test]
+fn not_to_ask_for_a_refresh_token_is_not_to_accept_its_absence() {
+    let mut story = logging_in(HOMESERVER, LoginSettings::default().refresh_tokens(false));
+    missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":3600000"#));
+}
+
+#[test]
+fn tokens_that_need_not_be_refused() {
+    for (fields, has_refresh_token, expires) in [
+        (r#""refresh_token":"r","expires_in_ms":3600000"#, true, true),
+        // A refresh token without an expiry.
+        (r#""refresh_token":"r""#, true, false),
+        (r#""refresh_token":"r","expires_in_ms":null"#, true, false),
+        // Refresh is switched off there.
+        (r#""x":1"#, false, false),
+        // An expiry that cannot be used is none.
+        (r#""expires_in_ms":-1"#, false, false),
+        (r#""expires_in_ms":0.5"#, false, false),
+        (r#""expires_in_ms":"3600000""#, false, false),
+    ] {
+        let mut story = Scenario::logging_in();
+        let session = story.answer(200, granted_with(fields)).session();
+        assert_eq!(session.refresh_token().is_some(), has_refresh_token, "{fields}");
+        assert_eq!(session.expires_at().is_some(), expires, "{fields}");
+    }
+}
+
+// Without the flow.
+
+#[test]
+fn without_the_flow_the_answer_is_read_as_it_is() {
+    // Refusing a token that expires is the flow's; where the answer leads, too.
+    let response = read(granted_with(r#""expires_in_ms":1,"well_known":{"m.homeserver":{"base_url":"http://a"}}"#));
+    assert_eq!(response.expires_in, Some(Duration::from_millis(1)));
+    assert_eq!(response.well_known_base_url.unwrap().as_str(), "http://a");
+    let borrowed: Response<&str> = Response::new(GRANTED);
+    assert_eq!(login::response(&borrowed).unwrap().device_id, "DEVICEID");
+    let refused = login::response(&answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#)).unwrap_err();
+    assert!(matches!(refused, Error::Server(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
 }

@@ -1,171 +1,399 @@
-//! GET /login: what a homeserver offers, in the shapes that servers send, and what may be chosen of it.
+//! What a homeserver offers: which login types it lists, in whatever shape, and what of it can be chosen.
 
-use matrix_login::{Choice, Error, IdentityProvider, LoginType, LoginTypes, endpoint::sso};
-use serde_json::Map;
+use http::StatusCode;
+use matrix_login::{
+    Choice, Error, IdentityProvider, LoginToken, LoginType, LoginTypes, MAX_BODY, endpoint::login_types, endpoint::sso,
+};
+use serde_json::{Map, json};
 
-use crate::scenario::{HOMESERVER, STATE, Scenario, answer, invalid_field, not_matrix};
+use crate::scenario::{
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso,
+};
 
-fn read(flows: &str) -> LoginTypes {
-    let response = answer(200, &[], format!(r#"{{"flows":{flows}}}"#));
-    matrix_login::endpoint::login_types::response(&response).unwrap()
+const TOKEN: &str = "m.login.token";
+const PASSWORD: &str = "m.login.password";
+const SSO: &str = "m.login.sso";
+const APPLICATION_SERVICE: &str = "m.login.application_service";
+
+fn read(body: &str) -> LoginTypes {
+    login_types::response(&answer(200, &[], body)).unwrap_or_else(|error| panic!("{body}: {error}"))
+}
+
+/// The list of one answer, of which only the list is written down.
+fn offered(flows: &str) -> LoginTypes {
+    read(&format!(r#"{{"flows":{flows}}}"#))
 }
 
 fn names(login_types: &LoginTypes) -> Vec<&str> {
     login_types.iter().map(LoginType::as_str).collect()
 }
 
-fn sso_of(login_types: &LoginTypes) -> (&[IdentityProvider], bool) {
-    match login_types.get("m.login.sso") {
-        Some(LoginType::Sso { identity_providers, oauth_aware_preferred }) => {
-            (identity_providers, *oauth_aware_preferred)
-        }
+fn for_a_person(login_types: &LoginTypes) -> Vec<&str> {
+    login_types.for_a_person().map(LoginType::as_str).collect()
+}
+
+fn providers(login_types: &LoginTypes) -> &[IdentityProvider] {
+    match login_types.get(SSO) {
+        Some(LoginType::Sso { identity_providers, .. }) => identity_providers,
         other => panic!("{other:?}"),
     }
 }
 
+/// A homeserver that offers this, at the question.
+fn at_the_question(flows: &str) -> Scenario {
+    let mut story = Scenario::at(HOMESERVER);
+    story.answer(200, format!(r#"{{"flows":{flows}}}"#));
+    story
+}
+
+fn with_provider(id: &str) -> Choice {
+    let redirect = sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    Choice::sso(redirect.identity_provider(id).unwrap())
+}
+
+/// What was chosen, and what is offered instead; the question is still put.
+fn not_offered(story: &mut Scenario, choice: Choice) -> (String, Vec<String>) {
+    let before = crate::scenario::picture(&story.flow);
+    let error = story.flow.choose(choice).unwrap_err();
+    assert_eq!(crate::scenario::picture(&story.flow), before);
+    match error {
+        Error::NotOffered { choice, offered } => (choice, offered),
+        error => panic!("{error:?}"),
+    }
+}
+
+// What is listed.
+
 #[test]
-fn all_types_are_kept_in_the_servers_order() {
-    let login_types = read(
-        r#"[{"type":"m.login.cas"},{"type":"org.matrix.login.jwt","k":{"v":[1]}},{"type":"m.login.password"},
-            {"type":"com.devture.shared_secret_auth"},{"type":"m.login.application_service"},
-            {"type":"m.login.token","get_login_token":true}]"#,
+fn the_login_types_of_the_specification() {
+    let login_types = offered(
+        r#"[{"type":"m.login.password"},{"type":"m.login.token","get_login_token":true},
+            {"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X","icon":"mxc://example.org/x",
+            "brand":"github"}]},{"type":"m.login.application_service"}]"#,
     );
+    assert_eq!(names(&login_types), [PASSWORD, TOKEN, SSO, APPLICATION_SERVICE]);
+    assert!(matches!(login_types.get(PASSWORD), Some(LoginType::Password)));
+    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: true })));
+    assert!(matches!(login_types.get(SSO), Some(LoginType::Sso { oauth_aware_preferred: false, .. })));
+    assert!(matches!(login_types.get(APPLICATION_SERVICE), Some(LoginType::ApplicationService)));
+    assert!(login_types.contains(SSO) && !login_types.contains("m.login"));
+    let [provider] = providers(&login_types) else { panic!("{login_types:?}") };
+    assert_eq!((&*provider.id, &*provider.name), ("oidc-x", "X"));
+    assert_eq!((provider.icon.as_deref(), provider.brand.as_deref()), (Some("mxc://example.org/x"), Some("github")));
+}
+
+#[test]
+fn unknown_types_are_kept_with_their_data() {
+    let login_types = offered(
+        r#"[{"type":"m.login.cas"},{"type":"org.matrix.login.jwt","issuers":["a",1,null]},
+            {"type":"com.devture.shared_secret_auth","x":{"y":1.5}},{"type":"m.login.Password","odd":1e999,"z":0}]"#,
+    );
+    let data: Vec<_> = login_types
+        .iter()
+        .map(|login_type| match login_type {
+            LoginType::Other { login_type, fields } => (login_type.as_str(), json!(fields)),
+            known => panic!("{known:?}"),
+        })
+        .collect();
     assert_eq!(
-        names(&login_types),
+        data,
         [
-            "m.login.cas",
-            "org.matrix.login.jwt",
-            "m.login.password",
-            "com.devture.shared_secret_auth",
-            "m.login.application_service",
-            "m.login.token",
+            ("m.login.cas", json!({})),
+            ("org.matrix.login.jwt", json!({"issuers": ["a", 1, null]})),
+            ("com.devture.shared_secret_auth", json!({"x": {"y": 1.5}})),
+            ("m.login.Password", json!({"z": 0})),
         ]
     );
-    let Some(LoginType::Other { fields, .. }) = login_types.get("org.matrix.login.jwt") else { panic!() };
-    assert_eq!((fields["k"]["v"][0].as_u64(), fields.len()), (Some(1), 1));
-    assert!(matches!(login_types.get("m.login.token"), Some(LoginType::Token { get_login_token: true })));
-    assert!(login_types.contains("m.login.password") && !login_types.contains("m.login.sso"));
+}
+
+#[test]
+fn an_unknown_type_can_be_chosen() {
+    let mut story = at_the_question(r#"[{"type":"org.matrix.login.jwt"}]"#);
+    let fields: Map<_, _> = [("token".to_owned(), json!("a.jwt"))].into_iter().collect();
+    story.choose(Choice::custom("org.matrix.login.jwt", fields).unwrap());
+    story.posts(LOGIN_URL, json!({"type": "org.matrix.login.jwt", "token": "a.jwt", "refresh_token": true}));
+    story.answer(200, GRANTED).session();
 }
 
 #[test]
 fn a_type_that_is_listed_twice_counts_once() {
-    let login_types = read(
-        r#"[{"type":"m.login.sso","identity_providers":[{"id":"x"}]},{"type":"m.login.password"},{"type":"m.login.sso"},
-            {"type":"a","k":1},{"type":"a","k":2}]"#,
+    let login_types = offered(
+        r#"[{"type":"m.login.token"},{"type":"m.login.password"},{"type":"m.login.token","get_login_token":true},
+            {"type":"org.example.badge","colour":"blue"},{"type":"org.example.badge","colour":"red"},
+            {"type":"m.login.password"}]"#,
     );
-    assert_eq!(names(&login_types), ["m.login.sso", "m.login.password", "a"]);
-    assert_eq!(sso_of(&login_types).0.len(), 1);
+    assert_eq!(names(&login_types), [TOKEN, PASSWORD, "org.example.badge"]);
+    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: false })));
+    let badge = login_types.get("org.example.badge");
+    assert!(matches!(badge, Some(LoginType::Other { fields, .. }) if fields["colour"] == "blue"), "{badge:?}");
 }
 
 #[test]
 fn a_bad_entry_never_spoils_the_list() {
-    let login_types = read(
-        r#"[{"stages":["m.login.password"]},null,7,"m.login.password",[],{"type":7},{"type":null},{"type":""},
-            {"type":"m.login.token","get_login_token":"yes"},{"type":"m.login.password","x":1e999,"y":"\ud800"}]"#,
-    );
-    assert_eq!(names(&login_types), ["m.login.token", "m.login.password"]);
-    assert!(matches!(login_types.get("m.login.token"), Some(LoginType::Token { get_login_token: false })));
-}
-
-#[test]
-fn identity_providers_as_servers_list_them() {
-    let login_types = read(
-        r#"[{"type":"m.login.sso","identity_providers":[
-            {"id":"oidc-github","name":"GitHub","icon":"mxc://example.org/abc","brand":"github"},
-            {"id":"saml","icon":"https://example.org/icon.png"},{"id":"x","name":"","icon":null,"brand":7},
-            {"name":"no ID"},{"id":""},{"id":7},null,"y"]}]"#,
-    );
-    let shown: Vec<_> = sso_of(&login_types)
-        .0
-        .iter()
-        .map(|provider| (&*provider.id, &*provider.name, provider.icon.as_deref(), provider.brand.as_deref()))
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            ("oidc-github", "GitHub", Some("mxc://example.org/abc"), Some("github")),
-            ("saml", "saml", Some("https://example.org/icon.png"), None),
-            ("x", "x", None, None),
-        ]
-    );
-    for list in ["null", "{}", "[]", "7"] {
-        let login_types = read(&format!(r#"[{{"type":"m.login.sso","identity_providers":{list}}}]"#));
-        assert!(sso_of(&login_types).0.is_empty());
-    }
-}
-
-#[test]
-fn the_oauth_aware_hint_in_either_spelling() {
-    let stable = "oauth_aware_preferred";
-    let unstable = "org.matrix.msc3824.delegated_oidc_compatibility";
-    for (hint, preferred) in [
-        (String::new(), false),
-        (format!(r#","{stable}":true"#), true),
-        (format!(r#","{unstable}":true"#), true),
-        (format!(r#","{stable}":false,"{unstable}":true"#), true),
-        (format!(r#","{stable}":true,"{unstable}":true"#), true),
-        (format!(r#","{stable}":"true","{unstable}":1"#), false),
+    let deep = "[".repeat(1000) + &"]".repeat(1000);
+    for entry in [
+        r#"{"stages":["m.login.password"]}"#,
+        "{}",
+        r#"{"type":null}"#,
+        r#"{"type":""}"#,
+        r#"{"type":7}"#,
+        r#"{"type":["m.login.sso"]}"#,
+        r#"{"type":"\ud800"}"#,
+        r#"["m.login.sso"]"#,
+        r#""m.login.sso""#,
+        "null",
+        "1e999",
+        &deep,
     ] {
-        let login_types = read(&format!(
-            r#"[{{"type":"m.login.password"}},{{"type":"m.login.sso"{hint}}},{{"type":"m.login.application_service"}}]"#
+        let login_types = offered(&format!(r#"[{entry},{{"type":"m.login.password"}},{entry}]"#));
+        assert_eq!(names(&login_types), [PASSWORD], "{entry}");
+    }
+}
+
+#[test]
+fn odd_data_does_not_cost_the_type() {
+    let login_types = offered(
+        r#"[{"type":"m.login.token","get_login_token":"yes"},{"type":"m.login.password","x":1e999,"y":"\ud800"},
+            {"type":"m.login.sso","oauth_aware_preferred":null,"identity_providers":7},
+            {"type":"org.example.badge","x":1e999,"type":"org.example.badge"}]"#,
+    );
+    assert_eq!(names(&login_types), [TOKEN, PASSWORD, SSO, "org.example.badge"]);
+    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: false })));
+}
+
+#[test]
+fn keys_beside_the_list_are_no_harm() {
+    let login_types = read("\u{feff} {\"x\":1e999,\"flows\":7,\"flows\":[{\"type\":\"m.login.password\"}]} \n");
+    assert_eq!(names(&login_types), [PASSWORD]);
+}
+
+// Identity providers.
+
+#[test]
+fn a_provider_without_a_name_is_shown_by_its_id() {
+    for provider in [
+        r#"{"id":"oidc-x"}"#,
+        r#"{"id":"oidc-x","name":null}"#,
+        r#"{"id":"oidc-x","name":""}"#,
+        r#"{"id":"oidc-x","name":7}"#,
+        r#"{"id":"oidc-x","name":"\ud800"}"#,
+    ] {
+        let login_types = offered(&format!(r#"[{{"type":"m.login.sso","identity_providers":[{provider}]}}]"#));
+        assert_eq!(providers(&login_types)[0].name, "oidc-x", "{provider}");
+    }
+}
+
+#[test]
+fn a_provider_without_an_id_is_dropped_and_the_others_stay() {
+    let login_types = offered(
+        r#"[{"type":"m.login.sso","identity_providers":[{"name":"X"},{"id":null,"name":"X"},{"id":"","name":"X"},
+            {"id":7,"name":"X"},null,"oidc-x",[],{"id":"oidc-b","name":"B"},{"id":"oidc-a"}]}]"#,
+    );
+    let ids: Vec<_> = providers(&login_types).iter().map(|provider| &*provider.id).collect();
+    assert_eq!(ids, ["oidc-b", "oidc-a"]);
+}
+
+#[test]
+fn icons_and_brands_are_shown_as_they_are_or_not_at_all() {
+    for (fields, icon, brand) in [
+        (
+            r#""icon":"https://example.org/x.png","brand":"org.example""#,
+            Some("https://example.org/x.png"),
+            Some("org.example"),
+        ),
+        (r#""icon":null,"brand":null"#, None, None),
+        (r#""icon":"","brand":"""#, None, None),
+        (r#""icon":7,"brand":{}"#, None, None),
+        (r#""other":true"#, None, None),
+    ] {
+        let login_types =
+            offered(&format!(r#"[{{"type":"m.login.sso","identity_providers":[{{"id":"oidc-x",{fields}}}]}}]"#));
+        let provider = &providers(&login_types)[0];
+        assert_eq!((provider.icon.as_deref(), provider.brand.as_deref()), (icon, brand), "{fields}");
+    }
+}
+
+#[test]
+fn single_sign_on_without_a_list_of_providers_is_still_offered() {
+    for fields in [
+        "",
+        r#","identity_providers":null"#,
+        r#","identity_providers":[]"#,
+        r#","identity_providers":{}"#,
+        r#","identity_providers":"oidc-x""#,
+    ] {
+        let flows = format!(r#"[{{"type":"m.login.sso"{fields}}}]"#);
+        assert!(providers(&offered(&flows)).is_empty(), "{fields}");
+        let mut story = at_the_question(&flows);
+        assert!(story.choose(sso()).browses().path().ends_with("/login/sso/redirect"));
+        // It may have some all the same.
+        let mut story = at_the_question(&flows);
+        assert!(story.choose(with_provider("oidc-x")).browses().path().ends_with("/login/sso/redirect/oidc-x"));
+    }
+}
+
+// What to offer a person.
+
+#[test]
+fn a_person_is_never_offered_the_application_service() {
+    let login_types = offered(
+        r#"[{"type":"m.login.application_service"},{"type":"org.example.badge"},{"type":"m.login.sso"},
+            {"type":"m.login.password"},{"type":"m.login.token"}]"#,
+    );
+    assert_eq!(for_a_person(&login_types), ["org.example.badge", SSO, PASSWORD, TOKEN]);
+    // A server whose passwords are switched off.
+    let login_types = offered(r#"[{"type":"m.login.application_service"}]"#);
+    assert_eq!(for_a_person(&login_types), [""; 0]);
+    assert_eq!(names(&login_types), [APPLICATION_SERVICE]);
+}
+
+#[test]
+fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
+    const OLD: &str = "org.matrix.msc3824.delegated_oidc_compatibility";
+    for (hint, preferred) in [
+        (r#""oauth_aware_preferred":true"#.to_owned(), true),
+        (format!(r#""{OLD}":true"#), true),
+        (format!(r#""oauth_aware_preferred":true,"{OLD}":true"#), true),
+        (format!(r#""oauth_aware_preferred":false,"{OLD}":true"#), true),
+        (format!(r#""oauth_aware_preferred":true,"{OLD}":false"#), true),
+        (format!(r#""oauth_aware_preferred":null,"{OLD}":true"#), true),
+        (format!(r#""oauth_aware_preferred":false,"{OLD}":false"#), false),
+        (r#""oauth_aware_preferred":null"#.to_owned(), false),
+        (r#""oauth_aware_preferred":"true""#.to_owned(), false),
+        (r#""oauth_aware_preferred":1"#.to_owned(), false),
+        (r#""delegated_oidc_compatibility":true"#.to_owned(), false),
+    ] {
+        let login_types = offered(&format!(
+            r#"[{{"type":"m.login.password"}},{{"type":"m.login.sso",{hint}}},{{"type":"m.login.token"}},
+                {{"type":"org.example.badge"}},{{"type":"m.login.application_service"}}]"#
         ));
-        assert_eq!(sso_of(&login_types).1, preferred, "{hint}");
-        let offered: Vec<_> = login_types.for_a_person().map(LoginType::as_str).collect();
-        let expected: &[&str] = if preferred { &["m.login.sso"] } else { &["m.login.password", "m.login.sso"] };
-        assert_eq!(offered, expected, "{hint}");
+        let Some(LoginType::Sso { oauth_aware_preferred, .. }) = login_types.get(SSO) else { panic!("{hint}") };
+        assert_eq!(*oauth_aware_preferred, preferred, "{hint}");
+        let expected: &[&str] = if preferred { &[SSO] } else { &[PASSWORD, SSO, TOKEN, "org.example.badge"] };
+        assert_eq!(for_a_person(&login_types), expected, "{hint}");
+        // A preference for people: all of them are still there.
+        assert_eq!(names(&login_types), [PASSWORD, SSO, TOKEN, "org.example.badge", APPLICATION_SERVICE], "{hint}");
     }
 }
 
 #[test]
-fn a_server_with_passwords_off_offers_a_person_nothing() {
-    let login_types = read(r#"[{"type":"m.login.application_service"}]"#);
-    assert_eq!(login_types.for_a_person().count(), 0);
-    assert_eq!((&login_types).into_iter().count(), 1);
+fn the_hint_on_another_type_is_none() {
+    let login_types = offered(r#"[{"type":"m.login.password","oauth_aware_preferred":true},{"type":"m.login.token"}]"#);
+    assert_eq!(for_a_person(&login_types), [PASSWORD, TOKEN]);
+}
+
+// What can be chosen.
+
+#[test]
+fn what_is_not_listed_is_not_offered() {
+    let mut story = at_the_question(r#"[{"type":"m.login.token"},{"type":"org.example.badge"}]"#);
+    let listed = || vec![TOKEN.to_owned(), "org.example.badge".to_owned()];
+    assert_eq!(not_offered(&mut story, password()), (PASSWORD.to_owned(), listed()));
+    assert_eq!(not_offered(&mut story, sso()), (SSO.to_owned(), listed()));
+    assert_eq!(not_offered(&mut story, with_provider("oidc-x")), (SSO.to_owned(), listed()));
+    let custom = Choice::custom("org.example.other", Map::new()).unwrap();
+    assert_eq!(not_offered(&mut story, custom), ("org.example.other".to_owned(), listed()));
+    story.choose(Choice::token(LoginToken::new("t"))).answer(200, GRANTED).session();
 }
 
 #[test]
-fn flows_that_are_no_list_are_an_invalid_response() {
-    for body in ["{}", r#"{"flows":null}"#, r#"{"flows":{}}"#, r#"{"flows":"m.login.password"}"#] {
+fn a_homeserver_that_lists_nothing_offers_nothing() {
+    let mut story = at_the_question("[]");
+    story.asks(&[]);
+    assert_eq!(not_offered(&mut story, password()), (PASSWORD.to_owned(), Vec::new()));
+}
+
+#[test]
+fn an_identity_provider_that_is_not_listed_is_not_offered() {
+    let flows = r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},{"id":"oidc-y"}]}]"#;
+    for id in ["oidc-z", "OIDC-X", "X"] {
+        let (choice, listed) = not_offered(&mut at_the_question(flows), with_provider(id));
+        assert!(choice.contains(id), "{choice}");
+        assert_eq!(listed, ["oidc-x", "oidc-y"]);
+    }
+    at_the_question(flows).choose(with_provider("oidc-y")).browses();
+    at_the_question(flows).choose(sso()).browses();
+}
+
+#[test]
+fn the_token_that_ends_single_sign_on_need_not_be_offered() {
+    let mut story = at_the_question(r#"[{"type":"m.login.sso"}]"#);
+    assert_eq!(not_offered(&mut story, Choice::token(LoginToken::new("t"))), (TOKEN.to_owned(), vec![SSO.to_owned()]));
+    story.choose(sso()).callback(CALLBACK).answer(200, GRANTED).session();
+}
+
+// Answers that list nothing.
+
+#[test]
+fn an_answer_without_a_list_is_invalid() {
+    for body in [
+        "{}",
+        r#"{"flows":null}"#,
+        r#"{"flows":{}}"#,
+        r#"{"flows":{"0":{"type":"m.login.password"}}}"#,
+        r#"{"flows":"m.login.password"}"#,
+        r#"{"flows":true}"#,
+        r#"{"flow":[{"type":"m.login.password"}]}"#,
+        r#"{"flows":[{"type":"m.login.password"}],"flows":null}"#,
+    ] {
         let mut story = Scenario::at(HOMESERVER);
-        assert_eq!(invalid_field(&story.fails(200, body)), "`flows`");
-        story.answer(200, r#"{"flows":[]}"#).asks(&[]);
+        assert_eq!(invalid_field(&story.fails(200, body)), "`flows`", "{body}");
+        story.gets(LOGIN_URL).answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#).asks(&[PASSWORD]);
     }
 }
 
 #[test]
-fn a_server_without_this_api_is_told_from_one_that_is_no_matrix_server() {
-    for status in [404, 400] {
-        let unrecognized = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
-        assert!(matches!(Scenario::at(HOMESERVER).fails(status, unrecognized), Error::LegacyLoginUnsupported));
+fn an_answer_that_is_no_object_is_invalid() {
+    for body in [
+        r#"[[{"type":"m.login.password"}]]"#,
+        r#"{"flows":[{"type":"m.login.password"}]"#,
+        r#"{"flows":[{"type":"m.login.password"},]}"#,
+        r#"{"flows":[]}{"flows":[]}"#,
+        "null",
+    ] {
+        let mut story = Scenario::at(HOMESERVER);
+        assert_eq!(invalid_field(&story.fails(200, body)), "the body", "{body}");
     }
-    assert_eq!(not_matrix(&Scenario::at(HOMESERVER).fails(404, "<html>404 Not Found</html>")).as_u16(), 404);
-    let Error::Server(error) = Scenario::at(HOMESERVER).fails(403, r#"{"errcode":"M_FORBIDDEN"}"#) else { panic!() };
-    assert_eq!(error.errcode.as_deref(), Some("M_FORBIDDEN"));
+    let too_long = Scenario::at(HOMESERVER).fails(200, format!(r#"{{"flows":[]}}{}"#, " ".repeat(MAX_BODY)));
+    assert!(matches!(too_long, Error::TooLarge { length, .. } if length == MAX_BODY + 12), "{too_long}");
 }
 
 #[test]
-fn only_what_is_offered_can_be_chosen() {
-    let mut story = Scenario::at(HOMESERVER);
-    story
-        .answer(200, r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"x"},{"id":"y"}]},{"type":"z"}]}"#);
-    let refusal = |story: &mut Scenario, choice| story.flow.choose(choice).unwrap_err().to_string();
-    let refused = refusal(&mut story, crate::scenario::password());
-    assert_eq!(refused, "the homeserver does not offer m.login.password, but m.login.sso, z");
-
-    let with_provider = |id: &str| {
-        let redirect = sso::Redirect::new("app:/cb".parse().unwrap(), STATE).unwrap();
-        Choice::sso(redirect.identity_provider(id).unwrap())
-    };
-    let refused = refusal(&mut story, with_provider("w"));
-    assert_eq!(refused, "the homeserver does not offer identity provider w, but x, y");
-    story.choose(with_provider("y")).back().choose(Choice::custom("z", Map::new()).unwrap());
+fn a_homeserver_that_does_not_know_the_request_has_no_legacy_login() {
+    for (status, body) in [
+        (404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
+        (404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        // Older servers.
+        (400, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
+        (405, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    ] {
+        let mut story = Scenario::at(HOMESERVER);
+        let error = story.fails(status, body);
+        assert!(matches!(error, Error::LegacyLoginUnsupported), "{status} {body}: {error:?}");
+        story.gets(LOGIN_URL);
+    }
 }
 
 #[test]
-fn a_server_that_lists_no_providers_may_have_some() {
-    let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#);
-    let redirect = sso::Redirect::new("app:/cb".parse().unwrap(), STATE).unwrap();
-    story.choose(Choice::sso(redirect.identity_provider("x").unwrap()));
-    assert!(story.browses().path().ends_with("/x"));
+fn a_page_where_matrix_should_be_is_not_a_missing_login() {
+    for (status, body) in
+        [(404, "<html>404 Not Found</html>"), (404, ""), (404, "{}"), (200, "<!DOCTYPE html>"), (200, "")]
+    {
+        let error = Scenario::at(HOMESERVER).fails(status, body);
+        assert_eq!(not_matrix(&error).as_u16(), status, "{body}");
+        assert!(!error.may_retry());
+    }
+}
+
+#[test]
+fn any_other_error_is_shown_as_the_server_says_it() {
+    for (status, errcode) in [(404, "M_NOT_FOUND"), (400, "M_UNKNOWN"), (403, "M_FORBIDDEN"), (500, "M_UNRECOGNIZED")] {
+        match Scenario::at(HOMESERVER).fails(status, json!({"errcode": errcode}).to_string()) {
+            Error::Server(error) => {
+                assert_eq!(error.status, StatusCode::from_u16(status).unwrap());
+                assert_eq!(error.errcode.as_deref(), Some(errcode));
+            }
+            error => panic!("{error:?}"),
+        }
+    }
 }

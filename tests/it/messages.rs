@@ -1,172 +1,555 @@
-//! Errors as a user reads them: one test per variant, in one line, with what can be done.
+//! What a user reads when something goes wrong: every error in one line, complete in itself, and whether to try again.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 
-use http::Response;
-use matrix_login::{DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, MAX_BODY, Step};
+use matrix_login::{
+    AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, MAX_BODY,
+    ServerError, ServerName, Session, Step, UserId, UserIdentifier,
+    endpoint::{login, login_types, sso, versions, well_known},
+};
+use serde_json::{Map, json};
 
-use crate::scenario::{CALLBACK, GRANTED, HOMESERVER, OFFERS, Scenario, answer, noon, password};
+use crate::scenario::{GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password};
 
-/// The message, if the error says what it should about trying again, and is whole in itself.
-fn message(error: &Error, may_retry: bool) -> String {
-    assert_eq!(error.may_retry(), may_retry, "{error}");
-    assert!(error.source().is_none(), "the source would be printed twice: {error}");
-    let message = error.to_string();
-    assert_eq!(message.lines().count(), 1, "{message}");
-    message
+/// The message is this one, in one line; nothing more is to be said below it; and trying again can help, or not.
+fn says(error: &Error, message: &str, may_retry: bool) {
+    assert_eq!(error.to_string(), message);
+    assert!(!message.contains(char::is_control), "{message:?}");
+    // Whoever prints the chain must not print the same twice.
+    assert!(error.source().is_none(), "{message}: {:?}", error.source());
+    assert_eq!(error.may_retry(), may_retry, "{message}");
 }
 
-fn failed(response: Response<Vec<u8>>) -> Error {
-    Scenario::logging_in().fails_with(response)
+/// The refusal that this answer to POST login is.
+fn refusal(status: u16, body: &str) -> Error {
+    login::response(&answer(status, &[], body)).unwrap_err()
 }
 
-fn discovery(story: &Scenario) -> DiscoveryFailure {
+fn failure(story: &Scenario) -> &DiscoveryFailure {
     match story.flow.step() {
-        Step::Locate { failure } => failure.clone(),
+        Step::Locate { failure } => failure,
         step => panic!("{step:?}"),
     }
 }
 
-#[test]
-fn invalid_input() {
-    let error = "example.org".parse::<Homeserver>().unwrap_err();
-    let expected = "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org";
-    assert_eq!(message(&error, false), expected);
+/// The failure says the same as a value of its own, as a step, and as an error.
+fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may_retry: bool) {
+    let failure = failure(story);
+    assert_eq!(failure.outcome, outcome, "{message}");
+    assert_eq!(failure.to_string(), message);
+    assert!(failure.source().is_none());
+    says(&Error::from(failure.clone()), message, may_retry);
 }
 
-#[test]
-fn out_of_step() {
-    let error = Scenario::in_the_browser().flow.handle_timeout().unwrap_err();
-    assert_eq!(message(&error, false), "handle_timeout is out of step: Browse is due");
-    let error = Scenario::logged_in().flow.handle_callback(&CALLBACK.parse().unwrap()).unwrap_err();
-    assert_eq!(message(&error, false), "handle_callback is out of step: Done is due");
-}
+// The caller's.
 
 #[test]
-fn already_logged_in() {
-    let error = Scenario::logged_in().flow.choose(password()).unwrap_err();
-    assert_eq!(message(&error, false), "already logged in: log out first, or begin another login");
-}
-
-#[test]
-fn not_offered() {
-    let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, r#"{"flows":[{"type":"a\nb"}]}"#);
-    let error = story.flow.choose(password()).unwrap_err();
-    assert_eq!(message(&error, false), "the homeserver does not offer m.login.password, but a b");
-    let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, r#"{"flows":[]}"#);
-    let error = story.flow.choose(password()).unwrap_err();
-    assert_eq!(message(&error, false), "the homeserver does not offer m.login.password, but nothing");
-}
-
-#[test]
-fn foreign_callback() {
-    let error = Scenario::in_the_browser().flow.handle_callback(&"http://a/".parse().unwrap()).unwrap_err();
-    let expected = "the callback does not belong to this login: expected its `state`, once, and a `loginToken`";
-    assert_eq!(message(&error, false), expected);
-}
-
-#[test]
-fn server() {
-    for (status, body, expected) in [
-        (500, r#"{"errcode":"M_UNKNOWN","error":"x"}"#, "the server failed (status 500, M_UNKNOWN): x"),
-        (503, r#"{"error":"x"}"#, "the server failed (status 503): x"),
-        (500, r#"{"errcode":"M_UNKNOWN"}"#, "the server failed (status 500, M_UNKNOWN)"),
+fn invalid_input_names_the_value_and_what_it_should_be() {
+    let custom = |fields: serde_json::Value| Choice::custom("org.example", fields.as_object().unwrap().clone());
+    let redirect = |url: &str, state: &str| sso::Redirect::new(url.parse().unwrap(), state);
+    let cases: [(Error, &str); 22] = [
         (
-            500,
-            "{\"errcode\":\"A\\nB\",\"error\":\"one\\r\\ntwo \\u001b[31mred \\u202etfel \\u2028x\"}",
-            "the server failed (status 500, A B): one  two  [31mred  tfel  x",
+            "https://example.org".parse::<ServerName>().unwrap_err(),
+            "invalid server name: expected a host name or address with or without a port, such as example.org",
+        ),
+        (
+            "alice".parse::<UserId>().unwrap_err(),
+            "invalid user ID: expected an @, a name, a colon and a server name, such as @alice:example.org",
+        ),
+        (
+            "example.org".parse::<Homeserver>().unwrap_err(),
+            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org",
+        ),
+        (
+            UserIdentifier::msisdn("alice").unwrap_err(),
+            "invalid phone number: expected country code and digits, such as +44 7700 900123",
+        ),
+        (
+            UserIdentifier::phone("GBR", "07700 900123").unwrap_err(),
+            "invalid country: expected its two letters, such as GB",
+        ),
+        (
+            UserIdentifier::phone("GB", "").unwrap_err(),
+            "invalid phone number: expected a number as it is dialled in the country",
+        ),
+        (
+            UserIdentifier::third_party("", "alice").unwrap_err(),
+            "invalid medium: expected the kind of address, such as email",
+        ),
+        (
+            UserIdentifier::custom("", Map::new()).unwrap_err(),
+            "invalid identifier type: expected a name, such as org.example.badge",
+        ),
+        (
+            UserIdentifier::custom("x", json!({"type": "y"}).as_object().unwrap().clone()).unwrap_err(),
+            "invalid identifier field `type`: expected to be left out, since it is the type itself",
+        ),
+        (
+            AccessToken::new("a b").unwrap_err(),
+            "invalid access token: expected visible ASCII characters, without blanks or line breaks",
+        ),
+        (
+            LoginSettings::default().device_id("").unwrap_err(),
+            "invalid device ID: expected at least one character; leave it out for a new device",
+        ),
+        (
+            Choice::custom("", Map::new()).unwrap_err(),
+            "invalid login type: expected a name, such as org.matrix.login.jwt",
+        ),
+        (
+            custom(json!({"device_id": "D"})).unwrap_err(),
+            "invalid further field `device_id`: expected a name that the login request does not have already",
+        ),
+        (
+            password().field("password", "x").unwrap_err(),
+            "invalid further field `password`: expected a name that the login request does not have already",
+        ),
+        (
+            custom(json!({"k": 1})).unwrap().field("k", 2).unwrap_err(),
+            "invalid further field `k`: expected a name that the login request does not have already",
+        ),
+        (
+            redirect("http://127.0.0.1:9/", "short").unwrap_err(),
+            "invalid SSO state: expected at least 16 characters from a source of randomness",
+        ),
+        (Session::from_json("[]").unwrap_err(), "invalid stored session: expected a JSON object"),
+        (
+            Session::from_json(r#"{"access_token":""}"#).unwrap_err(),
+            "invalid `access_token` of the stored session: expected a string of visible ASCII characters",
+        ),
+        (
+            Session::from_json(r#"{"access_token":"t"}"#).unwrap_err(),
+            "invalid `user_id` of the stored session: expected a user ID, such as @alice:example.org",
+        ),
+        (
+            Session::from_json(r#"{"access_token":"t","user_id":"@alice:example.org"}"#).unwrap_err(),
+            "invalid `device_id` of the stored session: expected a string that is not empty",
+        ),
+        (
+            foreign_request(Scenario::logged_in().session()),
+            "invalid request: expected a URI of the session's homeserver, the only one to get its token",
+        ),
+        (
+            foreign_request(&Session::from_json(GRANTED).unwrap().unwrap()),
+            "invalid session: expected a homeserver: discover the server of its user ID, then set it",
+        ),
+    ];
+    for (error, message) in cases {
+        says(&error, message, false);
+    }
+}
+
+fn foreign_request(session: &Session) -> Error {
+    session.authorize(&mut http::Request::get("https://other.example.org/").body(()).unwrap()).unwrap_err()
+}
+
+#[test]
+fn out_of_step_names_the_input_and_what_is_due() {
+    let call = |story: Scenario, input: fn(&mut LoginFlow) -> Result<(), Error>| {
+        let mut flow = story.flow;
+        input(&mut flow).unwrap_err()
+    };
+    let mut waiting = Scenario::logging_in();
+    waiting.answer(429, "");
+    let respond = |flow: &mut LoginFlow| flow.handle_response(&answer(200, &[], GRANTED), noon());
+    for (error, message) in [
+        (call(Scenario::at_the_question(), respond), "handle_response is out of step: Choose is due"),
+        (call(Scenario::logging_in(), LoginFlow::handle_timeout), "handle_timeout is out of step: Send is due"),
+        (call(Scenario::lost(), LoginFlow::handle_unreachable), "handle_unreachable is out of step: Locate is due"),
+        (call(waiting, |flow| flow.choose(password())), "choose is out of step: Wait is due"),
+        (call(Scenario::logged_in(), LoginFlow::back), "back is out of step: Done is due"),
+        (call(Scenario::in_the_browser(), LoginFlow::handle_timeout), "handle_timeout is out of step: Browse is due"),
+        (
+            call(Scenario::at_the_question(), |flow| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
+            "handle_callback is out of step: Choose is due",
         ),
     ] {
-        assert_eq!(message(&failed(answer(status, &[], body)), true), expected);
+        says(&error, message, false);
     }
+}
+
+#[test]
+fn already_logged_in_says_what_to_do() {
+    let mut flow = Scenario::logged_in().flow;
+    let message = "already logged in: log out first, or begin another login";
+    says(&flow.choose(password()).unwrap_err(), message, false);
+    says(&flow.use_homeserver(HOMESERVER.parse().unwrap()).unwrap_err(), message, false);
+}
+
+fn not_offered(flows: &str, choice: Choice) -> Error {
+    let mut story = Scenario::at(HOMESERVER);
+    story.answer(200, format!(r#"{{"flows":{flows}}}"#));
+    story.flow.choose(choice).unwrap_err()
+}
+
+fn with_provider(id: &str) -> Choice {
+    let redirect = sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    Choice::sso(redirect.identity_provider(id).unwrap())
+}
+
+#[test]
+fn not_offered_names_what_is() {
+    for (flows, choice, message) in [
+        (
+            r#"[{"type":"m.login.sso"},{"type":"org.example.badge"}]"#,
+            password(),
+            "the homeserver does not offer m.login.password, but m.login.sso, org.example.badge",
+        ),
+        ("[]", password(), "the homeserver does not offer m.login.password, but nothing"),
+        (
+            r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},{"id":"oidc-y","name":"Y"}]}]"#,
+            with_provider("oidc-z"),
+            "the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y",
+        ),
+    ] {
+        says(&not_offered(flows, choice), message, false);
+    }
+}
+
+#[test]
+fn a_foreign_callback_says_what_was_expected() {
+    let mut flow = Scenario::in_the_browser().flow;
+    let error = flow.handle_callback(&"http://127.0.0.1:9/cb?loginToken=t".parse().unwrap()).unwrap_err();
+    let message = "the callback does not belong to this login: expected its `state`, once, and a `loginToken`";
+    says(&error, message, false);
+}
+
+// The server's.
+
+#[test]
+fn a_servers_error_is_its_status_its_errcode_and_its_words() {
+    for (status, body, message, may_retry) in [
+        (
+            403,
+            r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#,
+            "the server refused (status 403, M_FORBIDDEN): Invalid username or password",
+            false,
+        ),
+        (403, r#"{"errcode":"M_FORBIDDEN"}"#, "the server refused (status 403, M_FORBIDDEN)", false),
+        (403, r#"{"error":"go away"}"#, "the server refused (status 403): go away", false),
+        (
+            400,
+            r#"{"errcode":"M_UNKNOWN","error":"Missing JSON keys."}"#,
+            "the server refused (status 400, M_UNKNOWN): Missing JSON keys.",
+            false,
+        ),
+        // A rate limit.
+        (
+            429,
+            r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":2987}"#,
+            "the server refused (status 429, M_LIMIT_EXCEEDED): Too Many Requests",
+            true,
+        ),
+        (429, "<html>", "the server refused (status 429)", true),
+        (
+            403,
+            r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#,
+            "the server refused (status 403, M_LIMIT_EXCEEDED)",
+            true,
+        ),
+        (403, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#, "the server refused (status 403, M_LIMIT_EXCEEDED)", false),
+        (403, r#"{"errcode":"M_FORBIDDEN","retry_after_ms":5}"#, "the server refused (status 403, M_FORBIDDEN)", false),
+        // The server's own failure.
+        (
+            500,
+            r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+            "the server failed (status 500, M_UNKNOWN): Internal server error",
+            true,
+        ),
+        (503, r#"{"errcode":"M_FORBIDDEN"}"#, "the server failed (status 503, M_FORBIDDEN)", true),
+    ] {
+        let error = refusal(status, body);
+        says(&error, message, may_retry);
+        let Error::Server(error) = error else { panic!("{error:?}") };
+        assert_eq!(error.to_string(), message);
+        assert!(error.source().is_none());
+    }
+}
+
+#[test]
+fn a_refusal_and_a_wait_say_what_the_server_said() {
     let mut story = Scenario::logging_in();
     story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
-    let expected = "the server refused (status 403, M_FORBIDDEN): Invalid username or password";
-    assert_eq!(story.refused().to_string(), expected);
-    assert_eq!(message(&story.refused().clone().into(), false), expected);
-    story.choose(password()).answer(429, "");
-    assert_eq!(message(&story.wait().error().clone().into(), true), "the server refused (status 429)");
+    let message = "the server refused (status 403, M_FORBIDDEN): Invalid username or password";
+    assert_eq!(story.refused().to_string(), message);
+    says(&Error::from(story.refused().clone()), message, false);
+    let mut story = Scenario::logging_in();
+    story.answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#);
+    let message = "the server refused (status 429, M_LIMIT_EXCEEDED): Too Many Requests";
+    assert_eq!(story.wait().error().to_string(), message);
+    says(&Error::from(story.wait().error().clone()), message, true);
 }
 
 #[test]
-fn legacy_login_unsupported() {
+fn legacy_login_unsupported_says_what_there_may_be_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
-    let expected = "the homeserver does not support this kind of login; it may support OAuth 2.0 only";
-    assert_eq!(message(&error, false), expected);
+    says(&error, "the homeserver does not support this kind of login; it may support OAuth 2.0 only", false);
 }
 
 #[test]
-fn invalid_response() {
-    let expected = "invalid answer to POST /_matrix/client/v3/login: expected `access_token` to be a string of visible \
-                    ASCII characters; the homeserver is at fault";
-    assert_eq!(message(&failed(answer(200, &[], "{}")), false), expected);
-    let expected = "invalid answer to POST /_matrix/client/v3/login: expected the body to be a JSON object; the \
-                    homeserver is at fault";
-    assert_eq!(message(&failed(answer(200, &[], "[]")), false), expected);
+fn an_invalid_response_says_where_and_what_was_expected() {
+    let logging_in = |body: &str| Scenario::logging_in().fails(200, body);
+    for (error, message) in [
+        (
+            logging_in("{}"),
+            "invalid answer to POST /_matrix/client/v3/login: expected `access_token` to be a string of visible ASCII \
+             characters; the homeserver is at fault",
+        ),
+        (
+            logging_in(r#"{"access_token":"t"}"#),
+            "invalid answer to POST /_matrix/client/v3/login: expected `user_id` to be a valid user ID; the homeserver \
+             is at fault",
+        ),
+        (
+            logging_in(r#"{"access_token":"t","user_id":"@alice:example.org"}"#),
+            "invalid answer to POST /_matrix/client/v3/login: expected `device_id` to be a string that is not empty; \
+             the homeserver is at fault",
+        ),
+        (
+            logging_in("[]"),
+            "invalid answer to POST /_matrix/client/v3/login: expected the body to be a JSON object; the homeserver is \
+             at fault",
+        ),
+        (
+            Scenario::at(HOMESERVER).fails(200, "{}"),
+            "invalid answer to GET /_matrix/client/v3/login: expected `flows` to be a list; the homeserver is at fault",
+        ),
+        (
+            versions::response(&answer(200, &[], "{}")).unwrap_err(),
+            "invalid answer to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
+             homeserver is at fault",
+        ),
+    ] {
+        says(&error, message, false);
+    }
 }
 
 #[test]
-fn too_large() {
-    let expected = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the homeserver, or what \
-                    answers for it, is at fault";
-    assert_eq!(message(&failed(answer(200, &[], " ".repeat(MAX_BODY + 1))), false), expected);
+fn too_large_says_how_large() {
+    let error = Scenario::logging_in().fails(200, " ".repeat(MAX_BODY + 1));
+    let message = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the homeserver, or what \
+                   answers for it, is at fault";
+    says(&error, message, false);
+}
+
+// The network's.
+
+#[test]
+fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
+    for (status, body, advice, may_retry) in [
+        (200, "<!DOCTYPE html>", "check the address", false),
+        (404, "<html>404 Not Found</html>", "check the address", false),
+        (403, "", "check the address", false),
+        (600, "", "check the address", false),
+        (500, "", "try again later", true),
+        (502, "<html>502 Bad Gateway</html>", "try again later", true),
+        (503, VERSIONS, "try again later", true),
+        (504, "", "try again later", true),
+    ] {
+        let error = login_types::response(&answer(status, &[], body)).unwrap_err();
+        let message = format!(
+            "the answer to GET /_matrix/client/v3/login is not from a Matrix server (status {status}): {advice}"
+        );
+        says(&error, &message, may_retry);
+    }
 }
 
 #[test]
-fn not_matrix() {
-    let expected = "the answer to POST /_matrix/client/v3/login is not from a Matrix server (status 404): check the \
-                    address";
-    assert_eq!(message(&failed(answer(404, &[], "<html>")), false), expected);
-    let expected = "the answer to POST /_matrix/client/v3/login is not from a Matrix server (status 502): try again \
-                    later";
-    assert_eq!(message(&failed(answer(502, &[], "<html>")), true), expected);
+fn redirected_says_where_to() {
+    let location = [("location", "https://www.example.org/login")];
+    let error = Scenario::logging_in().fails_with(answer(301, &location, "<html>"));
+    let message = "the answer to POST /_matrix/client/v3/login is a redirect to https://www.example.org/login that is \
+                   not followed: use the right address";
+    says(&error, message, false);
+    let error = Scenario::at(HOMESERVER).fails(304, "");
+    let message =
+        "the answer to GET /_matrix/client/v3/login is a redirect that is not followed: use the right address";
+    says(&error, message, false);
 }
 
 #[test]
-fn redirected() {
-    let expected = "the answer to POST /_matrix/client/v3/login is a redirect to https://example.org/ that is not \
-                    followed: use the right address";
-    assert_eq!(message(&failed(answer(307, &[("location", "https://example.org/")], "")), false), expected);
-    let expected =
-        "the answer to POST /_matrix/client/v3/login is a redirect that is not followed: use the right address";
-    assert_eq!(message(&failed(answer(307, &[], "")), false), expected);
-}
-
-#[test]
-fn missing_refresh_token() {
-    let body = format!("{},\"expires_in_ms\":1}}", GRANTED.strip_suffix('}').unwrap());
-    let error = Scenario::logging_in().flow.handle_response(&answer(200, &[], body), noon()).unwrap_err();
-    let expected = "logged in, but the access token expires and there is no refresh token: accept such sessions or log \
-                    this one out";
-    assert_eq!(message(&error, false), expected);
-}
-
-#[test]
-fn discovery_and_unreachable() {
-    let failure = discovery(&Scenario::lost());
-    assert_eq!(failure.outcome, DiscoveryOutcome::Ignore);
-    let expected = "the server does not say where its homeserver is; if you know its URL, give that";
-    assert_eq!(message(&failure.into(), false), expected);
-
+fn unreachable_says_to_look_at_the_network_and_the_address() {
     let mut story = Scenario::discover("example.org");
     story.unreachable();
-    let expected = "the server does not say clearly where its homeserver is: no answer to GET \
-                    /.well-known/matrix/client: check the network and the address; if you know its URL, give that";
-    assert_eq!(message(&discovery(&story).into(), true), expected);
-
-    let mut story = Scenario::discover("example.org");
-    story.answer(200, r#"{"m.homeserver":{"base_url":"nonsense"}}"#);
-    let expected = "the server does not say clearly where its homeserver is: invalid answer to GET \
-                    /.well-known/matrix/client: expected `base_url` of `m.homeserver` to be an http or https URL; the \
-                    homeserver is at fault; if you know its URL, give that";
-    assert_eq!(message(&discovery(&story).into(), false), expected);
-
+    let message = "no answer to GET /.well-known/matrix/client: check the network and the address";
+    says(&failure(&story).cause, message, true);
     let mut story = Scenario::at_versions();
-    story.answer(200, OFFERS);
-    let expected = "the homeserver https://hs.example.org cannot be used: invalid answer to GET \
-                    /_matrix/client/versions: expected `versions` to be a list of strings; the homeserver is at fault; \
-                    if you know its URL, give that";
-    assert_eq!(message(&discovery(&story).into(), false), expected);
+    story.unreachable();
+    let message = "no answer to GET /_matrix/client/versions: check the network and the address";
+    says(&failure(&story).cause, message, true);
+}
+
+// Discovery's.
+
+#[test]
+fn ignore_says_that_the_server_says_nothing() {
+    fails_to_find(
+        &Scenario::lost(),
+        DiscoveryOutcome::Ignore,
+        "the server does not say where its homeserver is; if you know its URL, give that",
+        false,
+    );
+}
+
+#[test]
+fn fail_prompt_says_what_cannot_be_read() {
+    let told = |status, headers: &[(&str, &str)], body: &str| {
+        let mut story = Scenario::discover("example.org");
+        story.answer_with(answer(status, headers, body));
+        story
+    };
+    for (story, cause, may_retry) in [
+        (
+            told(200, &[], "<html>"),
+            "the answer to GET /.well-known/matrix/client is not from a Matrix server (status 200): check the address",
+            false,
+        ),
+        (
+            told(502, &[], "<html>"),
+            "the answer to GET /.well-known/matrix/client is not from a Matrix server (status 502): try again later",
+            true,
+        ),
+        (
+            told(200, &[], "{}"),
+            "invalid answer to GET /.well-known/matrix/client: expected `base_url` of `m.homeserver` to be a string; \
+             the homeserver is at fault",
+            false,
+        ),
+        (
+            told(302, &[("location", "http://www.example.org/")], ""),
+            "the answer to GET /.well-known/matrix/client is a redirect to http://www.example.org/ that is not \
+             followed: use the right address",
+            false,
+        ),
+        (told(429, &[], ""), "the server refused (status 429)", true),
+    ] {
+        let message =
+            format!("the server does not say clearly where its homeserver is: {cause}; if you know its URL, give that");
+        fails_to_find(&story, DiscoveryOutcome::FailPrompt, &message, may_retry);
+    }
+}
+
+#[test]
+fn fail_error_says_which_address_does_not_work() {
+    let mut story = Scenario::at_versions();
+    story.answer(404, "<html>");
+    fails_to_find(
+        &story,
+        DiscoveryOutcome::FailError,
+        "the homeserver https://hs.example.org cannot be used: the answer to GET /_matrix/client/versions is not from \
+         a Matrix server (status 404): check the address; if you know its URL, give that",
+        false,
+    );
+    let mut story = Scenario::at_versions();
+    story.unreachable();
+    fails_to_find(
+        &story,
+        DiscoveryOutcome::FailError,
+        "the homeserver https://hs.example.org cannot be used: no answer to GET /_matrix/client/versions: check the \
+         network and the address; if you know its URL, give that",
+        true,
+    );
+    let mut story = Scenario::discover("example.org");
+    story.answer(200, WELL_KNOWN.replace("https://", ""));
+    fails_to_find(
+        &story,
+        DiscoveryOutcome::FailError,
+        "the server does not say clearly where its homeserver is: invalid answer to GET /.well-known/matrix/client: \
+         expected `base_url` of `m.homeserver` to be an http or https URL; the homeserver is at fault; if you know its \
+         URL, give that",
+        false,
+    );
+}
+
+#[test]
+fn without_the_flow_discovery_says_the_same() {
+    let error = well_known::response(&answer(404, &[], "")).unwrap_err();
+    says(&error, "the server does not say where its homeserver is; if you know its URL, give that", false);
+}
+
+// The exception.
+
+#[test]
+fn a_missing_refresh_token_says_what_can_be_done() {
+    let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
+    let error = Scenario::logging_in().flow.handle_response(&answer(200, &[], body), noon()).unwrap_err();
+    let message = "logged in, but the access token expires and there is no refresh token: accept such sessions or log \
+                   this one out";
+    says(&error, message, false);
+}
+
+// One line.
+
+/// Line breaks, escape sequences, and what turns the direction of a text, between an `a` and a `b`.
+const ODD: [&str; 14] = [
+    "a\nb",
+    "a\rb",
+    "a\tb",
+    "a\0b",
+    "a\u{7f}b",
+    "a\u{1b}b",
+    "a\u{85}b",
+    "a\u{9b}b",
+    "a\u{2028}b",
+    "a\u{2029}b",
+    "a\u{202e}b",
+    "a\u{202a}b",
+    "a\u{2066}b",
+    "a\u{2069}b",
+];
+
+#[test]
+fn a_servers_words_are_shown_in_one_line_and_kept_as_they_are() {
+    for odd in ODD {
+        let body = json!({"errcode": odd, "error": odd}).to_string();
+        let error = refusal(403, &body);
+        says(&error, "the server refused (status 403, a b): a b", false);
+        let Error::Server(error) = error else { panic!("{error:?}") };
+        let ServerError { errcode, message, .. } = *error;
+        assert_eq!((errcode.as_deref(), message.as_deref()), (Some(odd), Some(odd)));
+
+        let mut story = Scenario::discover("example.org");
+        story.answer(403, body);
+        let cause = "the server refused (status 403, a b): a b";
+        let message =
+            format!("the server does not say clearly where its homeserver is: {cause}; if you know its URL, give that");
+        fails_to_find(&story, DiscoveryOutcome::FailPrompt, &message, false);
+    }
+    let error = refusal(403, r#"{"error":"\u001b[31mred\u001b[0m\r\n\r\nInvalid"}"#);
+    says(&error, "the server refused (status 403):  [31mred [0m    Invalid", false);
+}
+
+#[test]
+fn a_location_is_shown_in_one_line() {
+    for (location, shown) in [("/a\tb", "/a b"), ("/a\u{202e}b", "/a b"), ("/a\u{9b}b", "/a b"), ("/ä", "/ä")] {
+        let error = Scenario::at(HOMESERVER).fails_with(answer(302, &[("location", location)], ""));
+        let message = format!(
+            "the answer to GET /_matrix/client/v3/login is a redirect to {shown} that is not followed: use the right \
+             address"
+        );
+        says(&error, &message, false);
+    }
+}
+
+#[test]
+fn what_is_offered_is_shown_in_one_line() {
+    for odd in ODD {
+        let flows = json!([{"type": odd}, {"type": "m.login.sso", "identity_providers": [{"id": odd}]}]).to_string();
+        let message = "the homeserver does not offer m.login.password, but a b, m.login.sso";
+        says(&not_offered(&flows, password()), message, false);
+        let message = "the homeserver does not offer identity provider oidc-x, but a b";
+        says(&not_offered(&flows, with_provider("oidc-x")), message, false);
+    }
+}
+
+#[test]
+fn what_was_chosen_is_shown_in_one_line() {
+    for odd in ODD {
+        let flows = r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x"}]}]"#;
+        // It may be the word of another homeserver.
+        let custom = Choice::custom(odd, Map::new()).unwrap();
+        says(&not_offered(flows, custom), "the homeserver does not offer a b, but m.login.sso", false);
+        let message = "the homeserver does not offer identity provider a b, but oidc-x";
+        says(&not_offered(flows, with_provider(odd)), message, false);
+    }
 }
