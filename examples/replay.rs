@@ -202,7 +202,7 @@ impl Start {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+pub struct Settings {
     device_id: Option<String>,
     initial_device_display_name: Option<String>,
     refresh_tokens: Option<bool>,
@@ -211,7 +211,12 @@ struct Settings {
 }
 
 impl Settings {
-    fn take(self) -> Taken<LoginSettings> {
+    /// The settings, unless the crate refuses one.
+    ///
+    /// # Errors
+    ///
+    /// The crate's.
+    pub fn take(self) -> Taken<LoginSettings> {
         let mut settings = LoginSettings::default();
         if let Some(device_id) = self.device_id {
             settings = settings.device_id(device_id)?;
@@ -228,7 +233,7 @@ impl Settings {
 
 #[derive(Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
-struct Chosen {
+pub struct Chosen {
     method: ChosenMethod,
     extra: Map<String, Value>,
 }
@@ -295,7 +300,12 @@ struct RedirectRequest {
 }
 
 impl Chosen {
-    fn take(self) -> Taken<Choice> {
+    /// The choice, unless the crate refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The crate's.
+    pub fn take(self) -> Taken<Choice> {
         let mut choice = match self.method {
             ChosenMethod::Password(PasswordLogin { identifier, password }) => {
                 Choice::password(take_identifier(identifier)?, Password::new(password))

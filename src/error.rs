@@ -57,7 +57,7 @@ pub enum Error {
     LegacyLoginUnsupported,
 
     /// The homeserver's answer lacks what it has to have.
-    #[error("invalid answer to {endpoint}: expected {field} to be {expected}; the homeserver is at fault")]
+    #[error("invalid answer to {endpoint}: expected {field} to be {expected}; the server is at fault")]
     InvalidResponse {
         /// The request.
         endpoint: Endpoint,
@@ -69,7 +69,7 @@ pub enum Error {
 
     /// The answer is longer than [`MAX_BODY`](crate::MAX_BODY) and was not read.
     #[error(
-        "invalid answer to {endpoint}: {length} bytes are too long; the homeserver, or what answers for it, is at fault"
+        "invalid answer to {endpoint}: {length} bytes are too long; the server, or what answers for it, is at fault"
     )]
     TooLarge {
         /// The request.

@@ -123,10 +123,11 @@ pub(crate) fn request_with(
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
-    let access_token = object.take("access_token").and_then(|token: String| AccessToken::new(token).ok());
+    let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
     let access_token =
         access_token.ok_or_else(|| ENDPOINT.invalid("`access_token`", "a string of visible ASCII characters"))?;
-    let user_id = object.take("user_id").ok_or_else(|| ENDPOINT.invalid("`user_id`", "a valid user ID"))?;
+    let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
+    let user_id = user_id.ok_or_else(|| ENDPOINT.invalid("`user_id`", "a valid user ID"))?;
     let device_id =
         object.take_text("device_id").ok_or_else(|| ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
     let lifetime_fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();

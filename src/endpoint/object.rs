@@ -61,9 +61,9 @@ impl<'a> Object<'a> {
         value
     }
 
-    /// Takes a string that is not empty.
+    /// Takes a string that is not empty, and in which no byte had to be replaced: it may have to be sent back.
     pub(crate) fn take_text(&mut self, key: &str) -> Option<String> {
-        self.take(key).filter(|text: &String| !text.is_empty())
+        self.take(key).filter(|text: &String| !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER))
     }
 
     pub(crate) fn take_flag(&mut self, key: &str) -> bool {

@@ -503,7 +503,7 @@ fn an_answer_that_never_ends_is_not_read_to_its_end() {
     let homeserver = until_login(|| answer(200, " ".repeat(1 << 24)));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.fails(
-        "Error: invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the homeserver, or what \
+        "Error: invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the server, or what \
          answers for it, is at fault",
     );
 }

@@ -293,31 +293,31 @@ fn an_invalid_response_says_where_and_what_was_expected() {
         (
             logging_in("{}"),
             "invalid answer to POST /_matrix/client/v3/login: expected `access_token` to be a string of visible ASCII \
-             characters; the homeserver is at fault",
+             characters; the server is at fault",
         ),
         (
             logging_in(r#"{"access_token":"t"}"#),
-            "invalid answer to POST /_matrix/client/v3/login: expected `user_id` to be a valid user ID; the homeserver \
+            "invalid answer to POST /_matrix/client/v3/login: expected `user_id` to be a valid user ID; the server \
              is at fault",
         ),
         (
             logging_in(r#"{"access_token":"t","user_id":"@alice:example.org"}"#),
             "invalid answer to POST /_matrix/client/v3/login: expected `device_id` to be a string that is not empty; \
-             the homeserver is at fault",
+             the server is at fault",
         ),
         (
             logging_in("[]"),
-            "invalid answer to POST /_matrix/client/v3/login: expected the body to be a JSON object; the homeserver is \
+            "invalid answer to POST /_matrix/client/v3/login: expected the body to be a JSON object; the server is \
              at fault",
         ),
         (
             Scenario::at(HOMESERVER).fails(200, "{}"),
-            "invalid answer to GET /_matrix/client/v3/login: expected `flows` to be a list; the homeserver is at fault",
+            "invalid answer to GET /_matrix/client/v3/login: expected `flows` to be a list; the server is at fault",
         ),
         (
             versions::response(&answer(200, &[], "{}")).unwrap_err(),
             "invalid answer to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
-             homeserver is at fault",
+             server is at fault",
         ),
     ] {
         says(&error, message, false);
@@ -327,7 +327,7 @@ fn an_invalid_response_says_where_and_what_was_expected() {
 #[test]
 fn too_large_says_how_large() {
     let error = Scenario::logging_in().fails(200, " ".repeat(MAX_BODY + 1));
-    let message = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the homeserver, or what \
+    let message = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the server, or what \
                    answers for it, is at fault";
     says(&error, message, false);
 }
@@ -412,7 +412,7 @@ fn fail_prompt_says_what_cannot_be_read() {
         (
             told(200, &[], "{}"),
             "invalid answer to GET /.well-known/matrix/client: expected `base_url` of `m.homeserver` to be a string; \
-             the homeserver is at fault",
+             the server is at fault",
             false,
         ),
         (
@@ -455,7 +455,7 @@ fn fail_error_says_which_address_does_not_work() {
         &story,
         DiscoveryOutcome::FailError,
         "the server does not say clearly where its homeserver is: invalid answer to GET /.well-known/matrix/client: \
-         expected `base_url` of `m.homeserver` to be an http or https URL; the homeserver is at fault; if you know its \
+         expected `base_url` of `m.homeserver` to be an http or https URL; the server is at fault; if you know its \
          URL, give that",
         false,
     );

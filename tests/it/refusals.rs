@@ -93,6 +93,13 @@ fn bytes_that_are_no_text_spoil_the_field_that_they_are_in() {
         *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\",\"access_token\":\"t\",\"x\":\"M\xfcller\"}",
     );
     assert_eq!(story.session().other()["x"], "M\u{fffd}ller");
+
+    // What would have to be sent back cannot be.
+    let mut story = Scenario::logging_in();
+    let body = *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\xff\",\"access_token\":\"t\"}";
+    assert!(matches!(story.fails(200, body), Error::InvalidResponse { field: "`device_id`", .. }));
+    let body = *b"{\"user_id\":\"@a:b\",\"device_id\":\"D\",\"access_token\":\"t\",\"refresh_token\":\"r\xff\"}";
+    assert!(story.answer(200, body).session().refresh_token().is_none());
 }
 
 #[test]
