@@ -200,6 +200,7 @@ impl Start {
     }
 }
 
+/// The settings of a transcript.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -231,6 +232,7 @@ impl Settings {
     }
 }
 
+/// A choice as transcripts have it.
 #[derive(Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct Chosen {

@@ -90,7 +90,7 @@
 //!
 //! Whether and when to try again is the driver's to decide; [`Error::may_retry`] says whether it can help. A login
 //! request is not idempotent: if its answer is lost, it may have made a device. With a
-//! [device ID](LoginSettings::device_id) of one's own a repeated request replaces that device instead of adding one.
+//! [device ID](LoginSettings::device_id) of one's own a repeated request leads to that device instead of another one.
 //!
 //! # Finding the homeserver
 //!

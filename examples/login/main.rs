@@ -150,7 +150,7 @@ fn look_at(file: &SessionFile) -> Result<(), Failure> {
 }
 
 /// Begins where the arguments say, with a device ID of the program's own: if an answer is lost and the login is asked
-/// for again, the homeserver replaces that device instead of making another.
+/// for again, it leads to that device instead of another.
 fn begin(user: &str, homeserver_url: Option<&str>, transport: &Transport) -> Result<LoginFlow, Failure> {
     let settings = LoginSettings::default()
         .device_id(random_device_id()?)?

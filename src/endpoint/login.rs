@@ -65,7 +65,7 @@ struct Body<'a> {
 /// Asks a homeserver to log in.
 ///
 /// The request is not idempotent: if its answer is lost, the login may have made a device. With a
-/// [device ID](LoginSettings::device_id) of one's own, the same request again replaces that device.
+/// [device ID](LoginSettings::device_id) of one's own, the same request again leads to that device.
 ///
 /// # Errors
 ///

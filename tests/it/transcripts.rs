@@ -1,4 +1,4 @@
-//! Transcripts: each in `tests/transcripts` replays to the lines that stand beside it, by the program as by its function.
+//! Transcripts: each in `tests/transcripts`, made up or recorded, replays to the lines that stand beside it.
 
 use std::{
     fs,
@@ -42,8 +42,12 @@ fn program(arguments: &[&str], input: &str) -> Output {
 #[test]
 fn every_transcript_replays_to_the_lines_beside_it() {
     let mut replayed = 0;
-    for entry in fs::read_dir(folder()).unwrap() {
-        let path = entry.unwrap().path();
+    let mut paths = vec![folder()];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Runs the tests against Synapse, behind nginx where a test needs a proxy.
+
+usage: python3 tests/synapse/run.py [--record] [cargo test's arguments]
+
+Synapse is installed from PyPI into target/synapse, once. It runs on loopback, with a database in a new folder; nginx
+and openssl have to be there (Debian: nginx-light, openssl). All that was started is ended by its process ID, also when
+the tests fail. With --record the exchanges are written to tests/transcripts/synapse-VERSION, tokens replaced.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+VERSION = "1.163.2"
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+INSTALLED = TOP / "target" / "synapse"
+SHARED_SECRET = "made-up shared secret"
+
+
+def install():
+    """The Python of an environment with Synapse in it."""
+    python = INSTALLED / f"venv-{VERSION}" / "bin" / "python"
+    finished = python.parent / "finished"
+    if not finished.exists():
+        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        subprocess.run([*pip, f"matrix-synapse=={VERSION}"], check=True)
+        finished.touch()
+    return python
+
+
+def free_ports(count):
+    """Ports that nobody listens on. They are all taken at once, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for taken in sockets:
+        taken.bind(("127.0.0.1", 0))
+    ports = [taken.getsockname()[1] for taken in sockets]
+    for taken in sockets:
+        taken.close()
+    return ports
+
+
+def request(method, url, body=None, token=None):
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
+        return json.load(answer)
+
+
+class Synapse:
+    """A homeserver of its own process, port and database."""
+
+    def __init__(self, name, python, folder, port, **differences):
+        self.name, self.url = name, f"http://127.0.0.1:{port}"
+        self.folder = folder / name
+        self.folder.mkdir()
+        unlimited = {"per_second": 10000, "burst_count": 10000}
+        config = {
+            "server_name": "example.test",
+            "listeners": [{
+                "port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": False, "x_forwarded": True,
+                "resources": [{"names": ["client"], "compress": False}],
+            }],
+            "database": {"name": "sqlite3", "args": {"database": str(self.folder / "homeserver.db")}},
+            "media_store_path": str(self.folder / "media"),
+            "signing_key_path": str(self.folder / "signing.key"),
+            "registration_shared_secret": SHARED_SECRET,
+            "macaroon_secret_key": "made-up macaroon secret",
+            "form_secret": "made-up form secret",
+            "report_stats": False,
+            "trusted_key_servers": [],
+            "bcrypt_rounds": 4,
+            "rc_login": {"address": unlimited, "account": unlimited, "failed_attempts": unlimited},
+            **differences,
+        }
+        key = base64.b64encode(os.urandom(32)).decode().rstrip("=")
+        (self.folder / "signing.key").write_text(f"ed25519 a_test {key}\n")
+        # JSON is YAML.
+        (self.folder / "homeserver.yaml").write_text(json.dumps(config))
+        self.log = open(self.folder / "log", "wb")
+        self.process = subprocess.Popen(
+            [python, "-m", "synapse.app.homeserver", "-c", self.folder / "homeserver.yaml"],
+            cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT,
+        )
+
+    def wait(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                return request("GET", f"{self.url}/_matrix/client/versions")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        raise SystemExit(f"Synapse {self.name} does not start:\n{(self.folder / 'log').read_text()[-4000:]}")
+
+    def register(self, user, password, admin=False):
+        """Makes a user, and returns an access token of it."""
+        url = f"{self.url}/_synapse/admin/v1/register"
+        nonce = request("GET", url)["nonce"]
+        parts = [nonce, user, password, "admin" if admin else "notadmin"]
+        mac = hmac.new(SHARED_SECRET.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
+        body = {"nonce": nonce, "username": user, "password": password, "admin": admin, "mac": mac}
+        return request("POST", url, body)["access_token"]
+
+    def make_users(self):
+        token = self.register("admin", "made-up admin password", admin=True)
+        admin = f"{self.url}/_synapse/admin"
+        self.register("alice", "wonderland")
+        threepids = [
+            {"medium": "email", "address": "alice@example.org"},
+            {"medium": "msisdn", "address": "447700900123"},
+        ]
+        request("PUT", f"{admin}/v2/users/@alice:example.test", {"threepids": threepids}, token)
+        for user in ("bob", "carol", "locked", "deactivated"):
+            self.register(user, "wonderland")
+        request("PUT", f"{admin}/v2/users/@locked:example.test", {"locked": True}, token)
+        request("POST", f"{admin}/v1/deactivate/@deactivated:example.test", {}, token)
+
+    def end(self):
+        end(self.process)
+        self.log.close()
+
+
+class Nginx:
+    """What stands in front of homeservers: a virtual host for each of its habits, plain and with TLS."""
+
+    def __init__(self, folder, port, tls_port, homeserver_url, closed_port):
+        self.port, self.tls_port, self.folder = port, tls_port, folder / "nginx"
+        self.folder.mkdir()
+        well_known = json.dumps({"m.homeserver": {"base_url": homeserver_url}, "org.example.padding": "x" * 2000})
+        (self.folder / "client").write_text(well_known)
+        listen = f"listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl;"
+        file = f"location = /.well-known/matrix/client {{ default_type application/octet-stream; alias {self.folder}/client; }}"
+        hosts = {
+            "example.test": f"location / {{ proxy_pass {homeserver_url}; }}",
+            "moved.test": "return 301 https://www.moved.test$request_uri;",
+            "www.moved.test": file,
+            "down.test": f"location / {{ proxy_pass http://127.0.0.1:{closed_port}; }}",
+            "absent.test": f"root {self.folder}/nothing;",
+            "direct.test": f"location /.well-known {{ return 404; }} location / {{ proxy_pass {homeserver_url}; }}",
+            "small.test": f"client_max_body_size 1; location / {{ proxy_pass {homeserver_url}; }}",
+            "zipped.test": f"gzip on; gzip_types *; gzip_min_length 1; {file}",
+            "site.test": "default_type text/html; return 200 '<!DOCTYPE html><title>a web site</title>';",
+            "limited.test": "default_type text/html; return 429 '<html>error code: 1015</html>';",
+        }
+        self.authority = make_certificates(self.folder, hosts)
+        servers = "\n".join(f"server {{ {listen} server_name {name}; {what} }}" for name, what in hosts.items())
+        (self.folder / "nginx.conf").write_text(f"""
+            daemon off; master_process off; pid {self.folder}/pid; error_log {self.folder}/error.log;
+            events {{}}
+            http {{
+                access_log off;
+                client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;
+                fastcgi_temp_path {self.folder}/fastcgi; uwsgi_temp_path {self.folder}/uwsgi;
+                scgi_temp_path {self.folder}/scgi;
+                ssl_certificate {self.folder}/server.pem; ssl_certificate_key {self.folder}/server.key;
+                {servers}
+            }}""")
+        self.process = subprocess.Popen(
+            [find("nginx"), "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", self.folder / "error.log"],
+        )
+
+    def wait(self):
+        for _ in range(100):
+            if self.process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except ConnectionError:
+                time.sleep(0.1)
+        raise SystemExit(f"nginx does not start:\n{(self.folder / 'error.log').read_text()}")
+
+    def end(self):
+        end(self.process)
+
+
+def make_certificates(folder, hosts):
+    """A throw-away authority, and a certificate of it for these hosts."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "authority.key", "-out", "authority.pem",
+            "-days", "2", "-subj", "/CN=throw-away authority", "-addext", "basicConstraints=critical,CA:TRUE")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=test")
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    (folder / "extensions").write_text(
+        f"subjectAltName={names}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial",
+            "-out", "server.pem", "-days", "2", "-extfile", "extensions")
+    return folder / "authority.pem"
+
+
+def end(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def build_login_program():
+    """The login program as it is now, which some tests run as a process."""
+    build = ["cargo", "build", "--quiet", "--locked", "--example", "login", "--message-format", "json"]
+    messages = subprocess.run(build, cwd=TOP, check=True, stdout=subprocess.PIPE).stdout.splitlines()
+    artifacts = [message for message in map(json.loads, messages) if message.get("target", {}).get("name") == "login"]
+    return artifacts[-1]["executable"]
+
+
+def application_service(folder):
+    path = folder / "application_service.yaml"
+    path.write_text(json.dumps({
+        "id": "bridge", "url": None, "as_token": "made-up-as-token", "hs_token": "made-up-hs-token",
+        "sender_localpart": "bridge", "rate_limited": False,
+        "namespaces": {"users": [{"exclusive": True, "regex": "@as_.*:example.test"}], "rooms": [], "aliases": []},
+    }))
+    return str(path)
+
+
+def start(python, folder, started):
+    """Starts everything, and describes it. What was started is in the list even if the next one fails."""
+    ports = free_ports(8)
+
+    def synapse(name, port, **differences):
+        server = Synapse(name, python, folder, port, **differences)
+        started.append(server)
+        return server
+
+    servers = [
+        # With all that is optional: a well-known, refresh tokens, login tokens, an application service.
+        synapse(
+            "full", ports[0], public_baseurl=f"http://127.0.0.1:{ports[0]}/", app_service_config_files=[application_service(folder)],
+            refreshable_access_token_lifetime="5m", refresh_token_lifetime="1h",
+            login_via_existing_session={"enabled": True, "require_ui_auth": False, "token_timeout": "2s"},
+            rc_login_token={"per_second": 10000, "burst_count": 10000},
+        ),
+        # Without any of it, and tokens that expire.
+        synapse("bare", ports[1], refreshable_access_token_lifetime=None, nonrefreshable_access_token_lifetime="3s"),
+        # One login, and one more every two seconds.
+        synapse("strict", ports[2], rc_login={"address": {"per_second": 0.5, "burst_count": 1}}),
+        synapse("no_passwords", ports[3], password_config={"enabled": False}),
+        # Ended by a test.
+        synapse("mortal", ports[4]),
+    ]
+    nginx = Nginx(folder, ports[5], ports[6], servers[0].url, ports[7])
+    started.append(nginx)
+    for server in servers:
+        server.wait()
+        server.make_users()
+    nginx.wait()
+    return {
+        "version": VERSION,
+        "servers": {server.name: server.url for server in servers},
+        "nginx": nginx.port,
+        "nginx_tls": nginx.tls_port,
+        "authority": str(nginx.authority),
+        "mortal_process": servers[4].process.pid,
+    }
+
+
+def check_programs():
+    missing = [package for program, package in (("nginx", "nginx-light"), ("openssl", "openssl")) if not find(program)]
+    if missing:
+        raise SystemExit(f"missing programs: install Debian's {' and '.join(missing)}, or what your system has for them")
+
+
+def find(program):
+    """Where a program is; some systems keep servers out of a user's path."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+
+
+def main():
+    check_programs()
+    # Asked to end, this program ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    arguments = sys.argv[1:]
+    record = "--record" in arguments
+    arguments = [argument for argument in arguments if argument != "--record"]
+    environment = dict(os.environ)
+    if record:
+        transcripts = TOP / "tests" / "transcripts" / f"synapse-{VERSION}"
+        shutil.rmtree(transcripts, ignore_errors=True)
+        transcripts.mkdir()
+        environment["RECORD_TO"] = str(transcripts)
+
+    started = []
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        try:
+            described = start(install(), folder, started)
+            (folder / "servers.json").write_text(json.dumps(described))
+            environment["SERVERS"] = str(folder / "servers.json")
+            environment["LOGIN_PROGRAM"] = build_login_program()
+            command = ["cargo", "test", "--locked", "--manifest-path", str(HERE / "Cargo.toml"), *arguments]
+            environment.setdefault("CARGO_TARGET_DIR", str(TOP / "target" / "synapse" / "cargo"))
+            return subprocess.run(command, env=environment).returncode
+        finally:
+            for process in reversed(started):
+                process.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

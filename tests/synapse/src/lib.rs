@@ -1,0 +1,260 @@
+//! What the tests against Synapse share: the servers that `run.py` started, an HTTP client, and a login whose every
+//! exchange becomes a transcript.
+
+#[allow(dead_code, reason = "the program's `main` is not called here")]
+#[path = "../../../examples/replay.rs"]
+mod replay;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::Path,
+    sync::OnceLock,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderValue, Request, Response, Uri, header, uri::Scheme};
+use matrix_login::{DiscoveryOutcome, Error, LoginFlow, ServerError, Session, Step};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What `run.py` started.
+pub fn servers() -> &'static Value {
+    static SERVERS: OnceLock<Value> = OnceLock::new();
+    SERVERS.get_or_init(|| {
+        let path = env::var("SERVERS").expect("run.py starts the servers and says where they are");
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    })
+}
+
+/// The base URL of a homeserver of `run.py`.
+pub fn url(server: &str) -> &'static str {
+    servers()["servers"][server].as_str().unwrap_or_else(|| panic!("there is no server {server}"))
+}
+
+/// Carries a request. Names that end in `.test` lead to nginx, which a driver finds by DNS and TLS elsewhere.
+///
+/// # Errors
+///
+/// Why there was no answer.
+pub fn send(mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
+    let host = request.uri().host().unwrap().to_owned();
+    if host.ends_with(".test") {
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(format!("127.0.0.1:{}", servers()["nginx"]).parse().unwrap());
+        *request.uri_mut() = Uri::from_parts(parts).unwrap();
+        request.headers_mut().insert(header::HOST, HeaderValue::from_str(&host).unwrap());
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .into();
+    let (head, mut body) = agent.run(request)?.into_parts();
+    Ok(Response::from_parts(head, body.read_to_vec()?))
+}
+
+/// A request of somebody who is logged in, and what came of it.
+pub fn ask(session: &Session, path: &str) -> (u16, Value) {
+    let uri = format!("{}{path}", session.homeserver().unwrap());
+    let mut request = Request::get(uri).body(Vec::new()).unwrap();
+    session.authorize(&mut request).unwrap();
+    let response = send(request).unwrap();
+    (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+}
+
+/// A login to a real homeserver. When it is dropped, its exchanges are replayed, and recorded if `RECORD_TO` names a
+/// folder.
+pub struct Login {
+    name: &'static str,
+    start: Value,
+    settings: Value,
+    inputs: Vec<Value>,
+    flow: LoginFlow,
+    received_at: SystemTime,
+}
+
+impl Login {
+    /// Begins at a homeserver of `run.py`.
+    pub fn at(name: &'static str, server: &str) -> Self {
+        Self::at_with(name, server, json!({}))
+    }
+
+    /// The same with settings, in the transcripts' form.
+    pub fn at_with(name: &'static str, server: &str, settings: Value) -> Self {
+        let flow = LoginFlow::at(url(server).parse().unwrap(), read_settings(&settings));
+        Self::new(name, json!({ "homeserver": url(server) }), settings, flow)
+    }
+
+    /// Begins with the server of a user ID.
+    pub fn discover(name: &'static str, server_name: &str) -> Self {
+        let flow = LoginFlow::discover(server_name.parse().unwrap(), read_settings(&json!({})));
+        Self::new(name, json!({ "server_name": server_name }), json!({}), flow)
+    }
+
+    fn new(name: &'static str, start: Value, settings: Value, flow: LoginFlow) -> Self {
+        Self { name, start, settings, inputs: Vec::new(), flow, received_at: UNIX_EPOCH }
+    }
+
+    pub fn flow(&self) -> &LoginFlow {
+        &self.flow
+    }
+
+    /// Sends the request that is due.
+    ///
+    /// # Errors
+    ///
+    /// What the flow makes of the answer.
+    pub fn send(&mut self) -> Result<(), Error> {
+        let Step::Send(request) = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        let response = send(request).unwrap();
+        // A transcript has whole milliseconds.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let received_at = UNIX_EPOCH + Duration::from_millis(u64::try_from(since_epoch.as_millis()).unwrap());
+        self.inputs.push(json!({ "response": recorded(&response, received_at) }));
+        self.flow.handle_response(&response, received_at)?;
+        self.received_at = received_at;
+        Ok(())
+    }
+
+    /// Sends whatever is due until something else is, and waits if the server says so.
+    pub fn run(&mut self) -> &mut Self {
+        loop {
+            match self.flow.step() {
+                Step::Send(_) => self.send().unwrap(),
+                Step::Wait(wait) => {
+                    assert!(wait.remaining(self.received_at) < Duration::from_secs(10), "{wait:?}");
+                    thread::sleep(wait.remaining(SystemTime::now()));
+                    self.inputs.push(json!({ "timeout": true }));
+                    self.flow.handle_timeout().unwrap();
+                }
+                _ => return self,
+            }
+        }
+    }
+
+    /// Answers the question, in the transcripts' form.
+    pub fn choose(&mut self, choice: Value) -> &mut Self {
+        let chosen = replay::Chosen::deserialize(&choice).unwrap().take().unwrap();
+        self.inputs.push(json!({ "choose": choice }));
+        self.flow.choose(chosen).unwrap();
+        self
+    }
+
+    /// Logs in with this choice: asks for the login types, chooses, and sees what comes of it.
+    pub fn with(&mut self, choice: Value) -> &mut Self {
+        self.run().choose(choice).run()
+    }
+
+    pub fn use_homeserver(&mut self, homeserver: &str) -> &mut Self {
+        self.inputs.push(json!({ "use_homeserver": homeserver }));
+        self.flow.use_homeserver(homeserver.parse().unwrap()).unwrap();
+        self
+    }
+
+    pub fn session(&self) -> &Session {
+        self.flow.session().unwrap_or_else(|| panic!("{:?}", self.flow.step()))
+    }
+
+    pub fn refused(&self) -> &ServerError {
+        match self.flow.step() {
+            Step::Choose { refused: Some(refused), .. } => refused,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    pub fn login_types(&self) -> Vec<&str> {
+        match self.flow.step() {
+            Step::Choose { login_types, .. } => login_types.iter().map(|offered| offered.as_str()).collect(),
+            step => panic!("{step:?}"),
+        }
+    }
+
+    pub fn outcome(&self) -> DiscoveryOutcome {
+        match self.flow.step() {
+            Step::Locate { failure } => failure.outcome,
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        // A line for each input, so that a change shows where it is.
+        let about = format!("Synapse {}", servers()["version"].as_str().unwrap());
+        let (about, start, settings) = (json!(about), &self.start, &self.settings);
+        let inputs: Vec<String> = self.inputs.iter().map(|input| format!("    {input}")).collect();
+        let transcript = format!(
+            "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \"inputs\": [\n{}\n  ]\n}}\n",
+            inputs.join(",\n")
+        );
+
+        let replayed = replay::replay(&transcript).unwrap();
+        let step = replay::step_line(&self.flow.step(), self.received_at);
+        assert_eq!(replayed.last(), Some(&step), "the transcript leads elsewhere");
+
+        if let Ok(folder) = env::var("RECORD_TO") {
+            let transcript = self.made_up(transcript);
+            let path = Path::new(&folder).join(self.name).with_extension("json");
+            assert!(!path.exists(), "two tests record {}", self.name);
+            let lines = replay::replay(&transcript).unwrap();
+            let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            fs::write(path.with_extension("expected"), lines).unwrap();
+            fs::write(path, transcript).unwrap();
+        }
+    }
+}
+
+impl Login {
+    /// The transcript with tokens of the same shape that nobody granted, and with the port that Synapse has by default.
+    fn made_up(&self, mut transcript: String) -> String {
+        let mut tokens = BTreeSet::new();
+        for input in &self.inputs {
+            let body = input["response"]["body"].as_str().unwrap_or_default();
+            let body: Value = serde_json::from_str(body).unwrap_or_default();
+            tokens.extend(
+                ["access_token", "refresh_token"].iter().filter_map(|key| body[key].as_str().map(str::to_owned)),
+            );
+            tokens.extend(input["choose"]["token"].as_str().map(str::to_owned));
+        }
+        for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
+            // What stands before the first underscore says what kind of token it is.
+            let (public, secret) = token.split_at(token.find('_').unwrap_or(0));
+            let secret = secret.replace(|character: char| character.is_ascii_alphanumeric(), &letter.to_string());
+            transcript = transcript.replace(token, &format!("{public}{secret}"));
+        }
+        for server in servers()["servers"].as_object().unwrap().values() {
+            let (_, port) = server.as_str().unwrap().rsplit_once(':').unwrap();
+            for host in ["127.0.0.1", "localhost"] {
+                transcript = transcript.replace(&format!("http://{host}:{port}"), &format!("http://{host}:8008"));
+            }
+        }
+        transcript
+    }
+}
+
+fn read_settings(settings: &Value) -> matrix_login::LoginSettings {
+    replay::Settings::deserialize(settings).unwrap().take().unwrap()
+}
+
+/// A response as transcripts have it, with the headers that the crate looks at and the one that it does not.
+fn recorded(response: &Response<Vec<u8>>, received_at: SystemTime) -> Value {
+    let headers: Vec<_> = [header::CONTENT_TYPE, header::RETRY_AFTER, header::LOCATION]
+        .iter()
+        .filter_map(|name| Some(json!([name.as_str(), response.headers().get(name)?.to_str().unwrap()])))
+        .collect();
+    let received_at = humantime::format_rfc3339_millis(received_at).to_string();
+    let mut recorded = json!({ "status": response.status().as_u16(), "headers": headers, "received_at": received_at });
+    match String::from_utf8(response.body().clone()) {
+        Ok(body) => recorded["body"] = body.into(),
+        Err(_) => recorded["body_base64"] = BASE64_STANDARD.encode(response.body()).into(),
+    }
+    recorded
+}

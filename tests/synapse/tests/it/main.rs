@@ -1,0 +1,8 @@
+//! Logins to a real Synapse, through the library and through the login program. `run.py` starts what they need.
+
+mod answers;
+mod discovery;
+mod limits;
+mod others;
+mod passwords;
+mod program;

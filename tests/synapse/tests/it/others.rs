@@ -1,0 +1,91 @@
+//! Logins without a password: application services, and login tokens.
+
+use std::{thread, time::Duration};
+
+use http::Request;
+use matrix_login_synapse::{Login, ask, send};
+use serde_json::{Value, json};
+
+fn application_service(user: &str, as_token: &str) -> Value {
+    json!({
+        "type": "m.login.application_service", "identifier": { "type": "m.id.user", "user": user }, "as_token": as_token,
+    })
+}
+
+fn token(token: &str) -> Value {
+    json!({ "type": "m.login.token", "token": token })
+}
+
+/// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its own.
+fn login_token(name: &'static str, user: &str) -> String {
+    let mut login = Login::at(name, "full");
+    login.with(json!({
+        "type": "m.login.password", "identifier": { "type": "m.id.user", "user": user }, "password": "wonderland",
+    }));
+    let uri = format!("{}/_matrix/client/v1/login/get_token", login.session().homeserver().unwrap());
+    let mut request = Request::post(uri).header("content-type", "application/json").body(b"{}".to_vec()).unwrap();
+    login.session().authorize(&mut request).unwrap();
+    let response = send(request).unwrap();
+    let answer: Value = serde_json::from_slice(response.body()).unwrap();
+    answer["login_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[test]
+fn an_application_service_logs_in_as_its_user() {
+    // The user has to be there: the service registers it.
+    let body = br#"{"type":"m.login.application_service","username":"as_bob","inhibit_login":true}"#.to_vec();
+    let uri = format!("{}/_matrix/client/v3/register", matrix_login_synapse::url("full"));
+    let register = Request::post(uri)
+        .header("content-type", "application/json")
+        .header("authorization", "Bearer made-up-as-token")
+        .body(body)
+        .unwrap();
+    assert_eq!(send(register).unwrap().status(), 200);
+
+    let mut login = Login::at("application_service", "full");
+    login.with(application_service("as_bob", "made-up-as-token"));
+    assert_eq!(login.session().user_id().as_str(), "@as_bob:example.test");
+    assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
+}
+
+#[test]
+fn an_application_service_with_a_wrong_token_is_refused() {
+    let mut login = Login::at("application_service_wrong_token", "full");
+    login.with(application_service("as_bob", "another-made-up-token"));
+    assert_eq!(login.refused().errcode.as_deref(), Some("M_UNKNOWN_TOKEN"));
+    assert_eq!(login.refused().status, 401);
+}
+
+#[test]
+fn an_application_service_outside_its_namespace_is_refused() {
+    let mut login = Login::at("application_service_outside", "full");
+    login.with(application_service("alice", "made-up-as-token"));
+    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+}
+
+#[test]
+fn a_login_token_is_spent_once() {
+    let login_token = login_token("token_first_session", "bob");
+    let mut login = Login::at("token", "full");
+    login.with(token(&login_token));
+    assert_eq!(login.session().user_id().as_str(), "@bob:example.test");
+    let mut again = Login::at("token_used", "full");
+    again.with(token(&login_token));
+    assert_eq!((again.refused().status.as_u16(), again.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+}
+
+#[test]
+fn a_login_token_expires() {
+    let login_token = login_token("token_session_of_an_expired_one", "carol");
+    thread::sleep(Duration::from_millis(2_500));
+    let mut login = Login::at("token_expired", "full");
+    login.with(token(&login_token));
+    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+}
+
+#[test]
+fn a_login_token_that_nobody_granted_is_refused() {
+    let mut login = Login::at("token_unknown", "full");
+    login.with(token("syl_made_up"));
+    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+}

@@ -1,0 +1,134 @@
+//! Logins with a password: by every identifier, to a device of one's own, and those that Synapse refuses.
+
+use matrix_login_synapse::{Login, ask};
+use serde_json::{Value, json};
+
+fn password(identifier: Value) -> Value {
+    json!({ "type": "m.login.password", "identifier": identifier, "password": "wonderland" })
+}
+
+fn user(user: &str) -> Value {
+    json!({ "type": "m.id.user", "user": user })
+}
+
+fn third_party(medium: &str, address: &str) -> Value {
+    json!({ "type": "m.id.thirdparty", "medium": medium, "address": address })
+}
+
+/// Logs in, and asks the homeserver whether it did.
+fn logs_in(name: &'static str, identifier: Value) {
+    let mut login = Login::at(name, "full");
+    login.with(password(identifier));
+    let session = login.session();
+    let (status, whoami) = ask(session, "/_matrix/client/v3/account/whoami");
+    assert_eq!((status, &whoami["user_id"]), (200, &json!("@alice:example.test")));
+    assert_eq!(whoami["device_id"], session.device_id());
+}
+
+#[test]
+fn by_localpart() {
+    logs_in("password_localpart", user("alice"));
+}
+
+#[test]
+fn by_user_id() {
+    logs_in("password_user_id", user("@alice:example.test"));
+}
+
+#[test]
+fn by_user_id_in_capitals() {
+    logs_in("password_user_id_in_capitals", user("@ALICE:example.test"));
+}
+
+#[test]
+fn by_email_in_any_case() {
+    logs_in("password_email", third_party("email", "Alice@Example.org"));
+}
+
+#[test]
+fn by_msisdn_with_plus_and_blanks() {
+    logs_in("password_msisdn", third_party("msisdn", "+44 7700 900-123"));
+}
+
+#[test]
+fn by_phone_number_of_a_country() {
+    logs_in("password_phone", json!({ "type": "m.id.phone", "country": "gb", "phone": "07700 900123" }));
+}
+
+#[test]
+fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
+    let settings = json!({ "device_id": "KITCHEN", "initial_device_display_name": "the tablet in the kitchen" });
+    let mut login = Login::at_with("password_device", "full", settings);
+    login.with(password(user("alice")));
+    assert_eq!(login.session().device_id(), "KITCHEN");
+    let (status, device) = ask(login.session(), "/_matrix/client/v3/devices/KITCHEN");
+    assert_eq!((status, &device["display_name"]), (200, &json!("the tablet in the kitchen")));
+}
+
+#[test]
+fn a_repeated_login_to_the_same_device_makes_no_other() {
+    let settings = json!({ "device_id": "REPEATED" });
+    let mut first = Login::at_with("password_repeated_first", "full", settings.clone());
+    first.with(password(user("alice")));
+    let mut second = Login::at_with("password_repeated_second", "full", settings);
+    second.with(password(user("alice")));
+    let (status, devices) = ask(second.session(), "/_matrix/client/v3/devices");
+    let devices = devices["devices"].as_array().unwrap();
+    assert_eq!((status, devices.iter().filter(|device| device["device_id"] == "REPEATED").count()), (200, 1));
+    // A homeserver may end the first login; Synapse leaves its token good.
+    assert_eq!(ask(first.session(), "/_matrix/client/v3/account/whoami").0, 200);
+}
+
+#[test]
+fn a_field_that_synapse_does_not_know_does_no_harm() {
+    let mut choice = password(user("alice"));
+    choice["extra"] = json!({ "org.example.field": { "x": [1, null] } });
+    let mut login = Login::at("password_extra_field", "full");
+    login.with(choice).session();
+}
+
+#[test]
+fn a_wrong_password_and_then_the_right_one() {
+    let mut login = Login::at("password_wrong", "full");
+    let mut wrong = password(user("alice"));
+    wrong["password"] = json!("looking-glass");
+    login.with(wrong);
+    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    login.with(password(user("alice"))).session();
+}
+
+#[test]
+fn users_that_cannot_log_in() {
+    for (name, who, status, errcode) in [
+        ("password_unknown_user", "nobody", 403, "M_FORBIDDEN"),
+        ("password_deactivated_user", "deactivated", 403, "M_FORBIDDEN"),
+        ("password_locked_user", "locked", 401, "M_USER_LOCKED"),
+    ] {
+        let mut login = Login::at(name, "full");
+        login.with(password(user(who)));
+        assert_eq!(
+            (login.refused().status.as_u16(), login.refused().errcode.as_deref()),
+            (status, Some(errcode)),
+            "{who}"
+        );
+        assert_eq!(login.refused().soft_logout, who == "locked");
+    }
+}
+
+#[test]
+fn what_synapse_finds_too_long_is_a_refusal() {
+    let settings = json!({ "initial_device_display_name": "x".repeat(101) });
+    let mut login = Login::at_with("password_long_display_name", "full", settings);
+    login.with(password(user("alice")));
+    assert_eq!(login.refused().errcode.as_deref(), Some("M_TOO_LARGE"));
+    let mut login = Login::at_with("password_long_device_id", "full", json!({ "device_id": "X".repeat(513) }));
+    login.with(password(user("alice")));
+    assert_eq!(login.refused().errcode.as_deref(), Some("M_INVALID_PARAM"));
+}
+
+#[test]
+fn passwords_that_are_switched_off_are_not_offered() {
+    let mut login = Login::at("password_switched_off", "no_passwords");
+    login.run();
+    assert_eq!(login.login_types(), ["m.login.application_service"]);
+}

@@ -1,0 +1,175 @@
+//! The login program as a process, against Synapse.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Output, Stdio},
+    thread,
+};
+
+use matrix_login::Session;
+use matrix_login_synapse::{ask, servers, url};
+use tempfile::TempDir;
+
+fn program(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var("LOGIN_PROGRAM").expect("run.py builds the program"));
+    command.args(arguments).current_dir(folder.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn with_password(mut child: Child, password: &str) -> Output {
+    writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn run(folder: &TempDir, arguments: &[&str], password: &str) -> (Option<i32>, String, String) {
+    let output = with_password(program(folder, arguments).spawn().unwrap(), password);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn session(folder: &TempDir) -> Session {
+    Session::from_json(fs::read(folder.path().join("data.json")).unwrap()).unwrap().unwrap()
+}
+
+#[test]
+fn a_login_leaves_a_session_that_works_and_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, stdout, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    let session = session(&folder);
+    let line = format!("logged in as @alice:example.test with device ID {}", session.device_id());
+    assert_eq!((status, stdout.lines().last()), (Some(0), Some(line.as_str())), "{stderr}");
+    let (status, device) = ask(&session, &format!("/_matrix/client/v3/devices/{}", session.device_id()));
+    assert_eq!((status, device["display_name"].as_str()), (200, Some("matrix-login")));
+
+    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    assert_eq!(status, Some(1));
+    assert!(stderr.starts_with("Error: already logged in as @alice:example.test in data.json"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_password_is_refused_in_synapses_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, stdout, stderr) = run(&folder, &["-H", url("full"), "@alice:example.test"], "looking-glass");
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): Invalid username or password; check the user and \
+                the password";
+    assert_eq!(stderr.lines().last(), Some(line));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn passwords_that_are_switched_off_are_not_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = run(&folder, &["-H", url("no_passwords"), "alice"], "wonderland");
+    let line = "Error: server does not support logging in with password; it offers m.login.application_service";
+    assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+}
+
+#[test]
+fn a_server_that_is_stopped_midway_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = program(&folder, &["-H", url("mortal"), "alice"]).spawn().unwrap();
+    // The login types are there, the password is waited for.
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("/v3/login: 200 OK") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the program ended too early");
+    }
+    let process = servers()["mortal_process"].to_string();
+    assert!(Command::new("kill").arg(process).status().unwrap().success());
+    let address = url("mortal").trim_start_matches("http://");
+    while TcpStream::connect(address).is_ok() {
+        thread::yield_now();
+    }
+    let output = with_password(child, "wonderland");
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let start = format!("Error: no answer from {}/_matrix/client/v3/login: ", url("mortal"));
+    assert!(rest.lines().last().unwrap().starts_with(&start), "{rest}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A proxy through which the names that end in `.test` lead to nginx, and all else where it leads. Nothing on the machine
+/// has to be changed for it: programs ask the environment for proxies.
+fn proxy() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || tunnel(client));
+        }
+    });
+    format!("http://{address}")
+}
+
+fn tunnel(mut client: TcpStream) -> io::Result<()> {
+    let mut head = BufReader::new(client.try_clone()?);
+    let mut request = String::new();
+    head.read_line(&mut request)?;
+    let mut line = String::new();
+    while line.trim() != "" || line.is_empty() {
+        line.clear();
+        head.read_line(&mut line)?;
+    }
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let nginx = format!("127.0.0.1:{}", servers()["nginx_tls"]);
+    let mut server = TcpStream::connect(if target.ends_with(".test:443") { &nginx } else { target })?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    let (mut upward, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || io::copy(&mut upward, &mut to_server));
+    io::copy(&mut server, &mut client).map(drop)
+}
+
+/// The program with a trust store of its own, as the platform's verifier lets anybody name one.
+fn discovering(folder: &TempDir, user_id: &str) -> Command {
+    let mut command = program(folder, &[user_id]);
+    command.env("HTTPS_PROXY", proxy()).env("SSL_CERT_FILE", servers()["authority"].as_str().unwrap());
+    command
+}
+
+#[test]
+fn the_server_of_a_user_id_is_discovered_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = with_password(discovering(&folder, "@alice:example.test").spawn().unwrap(), "wonderland");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.starts_with("GET https://example.test/.well-known/matrix/client: 200 OK"), "{stderr}");
+    assert_eq!(session(&folder).homeserver().unwrap().as_str(), url("full"));
+}
+
+#[test]
+fn a_server_that_says_nothing_may_be_the_homeserver_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    // Synapse knows its users by another server name, and so it refuses.
+    let output = with_password(discovering(&folder, "@alice:direct.test").spawn().unwrap(), "wonderland");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("trying https://direct.test"), "{stderr}");
+    assert!(stderr.contains("POST https://direct.test/_matrix/client/v3/login: 403"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_says_nothing_and_is_none_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = with_password(discovering(&folder, "@alice:absent.test").spawn().unwrap(), "wonderland");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let tried = "absent.test does not say where its homeserver is: trying https://absent.test";
+    assert!(stderr.contains(tried), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with("No Matrix server found: https://absent.test is no homeserver: "), "{stderr}");
+}
+
+#[test]
+fn an_authority_that_nobody_trusts_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(&folder, &["@alice:example.test"]);
+    let output = with_password(command.env("HTTPS_PROXY", proxy()).spawn().unwrap(), "wonderland");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{stderr}");
+}
