@@ -28,7 +28,7 @@ use matrix_login::{
     AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginToken,
     LoginType, LoginTypes, Password, RefreshToken, RetryAfter, ServerError, ServerName, Session, Step, Suspended,
     UserId, UserIdentifier,
-    endpoint::{login, login_types, sso, versions, well_known},
+    endpoint::{get_token, login, login_types, sso, versions, well_known},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -430,9 +430,9 @@ fn replay_endpoint(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     let line = match (response, request) {
         (Some(response), None) => {
             let (response, received_at) = response.read()?;
-            match endpoint_response(&endpoint, &response)? {
+            match endpoint_response(&endpoint, &response, received_at)? {
                 Ok(value) => json!({ "ok": value }),
-                Err(error) => error_line(&error, received_at),
+                Err(error) => json!({ "error": error }),
             }
         }
         (None, Some(request)) => match endpoint_request(&endpoint, &request)? {
@@ -444,8 +444,13 @@ fn replay_endpoint(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     Ok(vec![line])
 }
 
-fn endpoint_response(endpoint: &str, response: &Response<Vec<u8>>) -> Result<Taken<Value>, NoTranscript> {
-    Ok(match endpoint {
+/// What an endpoint makes of a response, or the error that it is.
+fn endpoint_response(
+    endpoint: &str,
+    response: &Response<Vec<u8>>,
+    received_at: SystemTime,
+) -> Result<Result<Value, Value>, NoTranscript> {
+    let read = match endpoint {
         "well_known" => well_known::response(response).map(|answer| {
             let identity_server = match answer.identity_server {
                 None => Value::Null,
@@ -474,8 +479,25 @@ fn endpoint_response(endpoint: &str, response: &Response<Vec<u8>>) -> Result<Tak
                 "other": answer.other,
             })
         }),
+        // A challenge is an answer of its own; transcripts have it among the errors.
+        "get_token" => match get_token::response(response) {
+            Ok(get_token::Response::Granted { login_token, expires_in, .. }) => Ok(json!({
+                "login_token": login_token.expose(),
+                "expires_in_ms": expires_in.map(milliseconds),
+            })),
+            Ok(get_token::Response::UiaRequired(challenge)) => {
+                let message = "the user has to authenticate once more";
+                let (session, flows) = (challenge.session, challenge.flows);
+                return Ok(Err(
+                    json!({ "kind": "uia_required", "message": message, "session": session, "flows": flows }),
+                ));
+            }
+            Ok(_) => return Err("an answer that is not known here".into()),
+            Err(error) => Err(error),
+        },
         other => return Err(format!("no endpoint {other} with a response").into()),
-    })
+    };
+    Ok(read.map_err(|error| error_value(&error, received_at)))
 }
 
 fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoTranscript> {
@@ -486,6 +508,11 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
     #[derive(Deserialize)]
     struct HomeserverField {
         homeserver: String,
+    }
+    #[derive(Deserialize)]
+    struct TokenRequest {
+        homeserver: String,
+        access_token: String,
     }
     #[derive(Deserialize)]
     struct LoginRequest {
@@ -513,6 +540,11 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
             let build = if endpoint == "versions" { versions::request } else { login_types::request };
             let homeserver = fields::<HomeserverField>(request)?.homeserver;
             homeserver.parse::<Homeserver>().map(|homeserver| request_value(&build(&homeserver)))
+        }
+        "get_token" => {
+            let TokenRequest { homeserver, access_token } = fields(request)?;
+            let build = || Ok(get_token::request(&homeserver.parse()?, &AccessToken::new(access_token)?, None));
+            build().map(|request| request_value(&request))
         }
         "login" => {
             let LoginRequest { homeserver, choose, settings } = fields(request)?;

@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 use self::object::Object;
 use crate::{Error, Homeserver, RetryAfter, ServerError};
 
+pub mod get_token;
 pub mod login;
+pub mod login_fallback;
 pub mod login_types;
 pub(crate) mod object;
 pub mod sso;

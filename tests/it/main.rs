@@ -17,6 +17,7 @@ mod chapter;
 mod discovery;
 mod documents;
 mod driver;
+mod get_token;
 mod identifiers;
 mod login_answer;
 mod login_program;

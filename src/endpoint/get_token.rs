@@ -1,0 +1,91 @@
+//! `POST /_matrix/client/v1/login/get_token`
+//! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv1loginget_token>
+//!
+//! A device that is logged in gets a login token for a new one, which spends it with
+//! [`Choice::token`](crate::Choice::token). [`LoginType::Token`](crate::LoginType::Token) says whether a homeserver
+//! offers it.
+
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Endpoint, json, object::Object};
+use crate::{AccessToken, Error, Fields, Homeserver, LoginToken};
+
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
+
+/// What the homeserver answers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Response {
+    /// A token for one login.
+    #[non_exhaustive]
+    Granted {
+        /// The token.
+        login_token: LoginToken,
+        /// How long it can be spent, from `expires_in_ms`: two minutes, as a rule.
+        expires_in: Option<Duration>,
+    },
+    /// The user has to authenticate once more (specification, "User-Interactive Authentication API"): complete one of
+    /// the flows, then ask again with what they say.
+    UiaRequired(UiaChallenge),
+}
+
+/// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UiaChallenge {
+    /// What ties the stages together; `auth` has to repeat it.
+    pub session: Option<String>,
+    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`.
+    pub flows: Vec<Value>,
+    /// All other keys, `params` among them.
+    pub other: Fields,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<&'a Fields>,
+}
+
+/// Asks for a login token, with the access token of the device that is logged in. `auth` answers a challenge.
+#[must_use]
+pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option<&Fields>) -> Request<Vec<u8>> {
+    let mut request = ENDPOINT.json_request(homeserver, &Body { auth });
+    request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());
+    request
+}
+
+/// Reads the answer.
+///
+/// # Errors
+///
+/// [`Error::InvalidResponse`] if `login_token` is missing or unusable. [`Error::Server`] is the homeserver's refusal:
+/// `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a minute). Other errors as
+/// the answer has them: see [`Error`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    let json = json(response);
+    let mut object = match challenge(response.status(), &json) {
+        Some(challenge) => return Ok(Response::UiaRequired(challenge)),
+        None => ENDPOINT.object(response, &json)?,
+    };
+    let login_token = object
+        .take_text("login_token")
+        .ok_or_else(|| ENDPOINT.invalid("`login_token`", "a string that is not empty"))?;
+    Ok(Response::Granted {
+        login_token: LoginToken::new(login_token),
+        expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis),
+    })
+}
+
+/// A 401 with flows and without an errcode. With one, a stage has failed, and the errcode says why.
+fn challenge(status: StatusCode, json: &str) -> Option<UiaChallenge> {
+    let is_challenge =
+        |object: &Object<'_>| status == StatusCode::UNAUTHORIZED && object.get::<String>("errcode").is_none();
+    let mut object = Object::parse(json).filter(is_challenge)?;
+    let flows = object.take_list("flows")?.collect();
+    Some(UiaChallenge { session: object.take("session"), flows, other: object.rest() })
+}

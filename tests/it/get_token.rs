@@ -1,0 +1,99 @@
+//! A login token for a new device, and the page of the homeserver's that logs in by itself.
+
+use std::time::Duration;
+
+use http::header;
+use matrix_login::{
+    AccessToken, Error, Fields, Homeserver, LoginSettings,
+    endpoint::{
+        get_token::{self, Response, UiaChallenge},
+        login_fallback,
+    },
+};
+use serde_json::json;
+
+use crate::scenario::{HOMESERVER, answer};
+
+fn homeserver() -> Homeserver {
+    HOMESERVER.parse().unwrap()
+}
+
+fn read(status: u16, body: &str) -> Result<Response, Error> {
+    get_token::response(&answer(status, &[], body))
+}
+
+fn challenge(body: &str) -> UiaChallenge {
+    match read(401, body) {
+        Ok(Response::UiaRequired(challenge)) => challenge,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_request_shows_its_access_token_in_the_header_only() {
+    let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), None);
+    assert_eq!(request.method(), "POST");
+    assert_eq!(request.uri(), "https://hs.example.org/_matrix/client/v1/login/get_token");
+    assert_eq!(request.headers()[header::AUTHORIZATION], "Bearer t");
+    assert!(request.headers()[header::AUTHORIZATION].is_sensitive());
+    assert_eq!(request.headers()[header::CONTENT_TYPE], "application/json");
+    assert_eq!(request.body(), b"{}");
+}
+
+#[test]
+fn a_challenge_is_answered_with_what_the_flows_say() {
+    let auth = json!({"type": "m.login.password", "session": "s", "password": "p"});
+    let auth = Fields::from(auth.as_object().unwrap().clone());
+    let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth));
+    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+    assert_eq!(body, json!({"auth": {"type": "m.login.password", "session": "s", "password": "p"}}));
+}
+
+#[test]
+fn a_token_is_granted_for_a_while() {
+    for (expires_in, lifetime) in [("120000", Some(120_000)), ("1.2e5", Some(120_000)), ("null", None), ("-1", None)] {
+        let body = format!(r#"{{"login_token":"t","expires_in_ms":{expires_in}}}"#);
+        let Ok(Response::Granted { login_token, expires_in, .. }) = read(200, &body) else { panic!("{body}") };
+        assert_eq!((login_token.expose(), expires_in), ("t", lifetime.map(Duration::from_millis)));
+    }
+    for body in ["{}", r#"{"login_token":""}"#, r#"{"login_token":7}"#] {
+        assert!(matches!(read(200, body), Err(Error::InvalidResponse { field: "`login_token`", .. })), "{body}");
+    }
+}
+
+#[test]
+fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
+    let asked = challenge(r#"{"flows":[{"stages":["m.login.password"]}],"session":"s","params":{"x":1}}"#);
+    assert_eq!(asked.session.as_deref(), Some("s"));
+    assert_eq!(asked.flows, [json!({"stages": ["m.login.password"]})]);
+    assert_eq!(asked.other["params"]["x"], 1);
+    let asked = challenge(r#"{"flows":[],"errcode":null}"#);
+    assert!(asked.session.is_none() && asked.flows.is_empty());
+}
+
+#[test]
+fn other_answers_are_no_challenge() {
+    // A stage that failed says why.
+    let failed = r#"{"errcode":"M_FORBIDDEN","error":"Invalid password","flows":[],"session":"s"}"#;
+    assert!(matches!(read(401, failed), Err(Error::Server(error)) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
+    let unknown = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"x","soft_logout":true}"#;
+    assert!(matches!(read(401, unknown), Err(Error::Server(error)) if error.soft_logout));
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":57815}"#;
+    assert!(matches!(read(429, limited), Err(Error::Server(error)) if error.is_rate_limit()));
+    assert!(matches!(read(403, r#"{"flows":[],"session":"s"}"#), Err(Error::NotMatrix { .. })));
+    assert!(matches!(read(401, r#"{"flows":{},"session":"s"}"#), Err(Error::NotMatrix { .. })));
+    assert!(matches!(read(401, "<html>"), Err(Error::NotMatrix { .. })));
+}
+
+#[test]
+fn the_fallback_page_takes_the_device_along() {
+    let settings = LoginSettings::default();
+    let url = login_fallback::request(&homeserver(), &settings);
+    assert_eq!(url.as_str(), "https://hs.example.org/_matrix/static/client/login/");
+    let settings = settings.device_id("A&B").unwrap().initial_device_display_name("the tablet");
+    let url = login_fallback::request(&"http://localhost:8008/prefix".parse().unwrap(), &settings);
+    assert_eq!(
+        url.as_str(),
+        "http://localhost:8008/prefix/_matrix/static/client/login/?device_id=A%26B&initial_device_display_name=the+tablet"
+    );
+}
