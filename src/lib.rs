@@ -127,7 +127,10 @@
 //!
 //! The callback may reach another process, or this one after a restart: [`LoginFlow::suspend`] makes a small object
 //! without any credential of the flow, in every state, and [`LoginFlow::resume`] goes on with it.
-//! [`endpoint::sso::state`] finds the state in a callback, so that a web backend can store suspended flows under it.
+//! [`endpoint::sso::state`] finds the state in a callback, so that a web backend can store suspended flows under it:
+//! [`endpoint::sso`] shows how, and how a login stays with the browser that began it. A login type that nobody knows may
+//! be left to a [page of the homeserver's](endpoint::login_fallback); a device that is logged in can
+//! [get a login token](endpoint::get_token) for a new one.
 //!
 //! # The session
 //!

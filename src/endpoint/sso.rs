@@ -4,6 +4,65 @@
 //! It is a browser that goes there: `request` makes a URL, not a request of HTTP. And it is a browser that comes back to the caller's redirect URL with a login token. The
 //! specification binds that callback to nothing; here it has to bring a `state` back (as in RFC 6749, section 10.12),
 //! so that nobody can slip the user a login token of somebody else's.
+//!
+//! # In a web backend
+//!
+//! Between the request that begins a login and the callback that ends it, the flow waits in a store, under its state.
+//! The state alone does not say who brings it: an attacker can begin a login, and have somebody else's browser follow the
+//! callback, who is then logged in as the attacker. So a cookie binds the login to the browser that began it. It is
+//! looked at before anything is taken from the store, so that the right browser still gets in afterwards; and what is
+//! taken is gone, so that a callback counts once.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use matrix_login::{Choice, Error, LoginFlow, Step, Suspended, endpoint::sso};
+//! use url::Url;
+//!
+//! /// Logins that wait for their callback, by state. A database does as well, if taking an entry is atomic there.
+//! #[derive(Default)]
+//! struct Waiting(BTreeMap<String, (String, Suspended)>);
+//!
+//! impl Waiting {
+//!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie is
+//!     /// set with `HttpOnly`, `Secure` and `SameSite=Lax`.
+//!     fn begin(&mut self, mut flow: LoginFlow, callback: Url, state: &str, cookie: &str) -> Result<Url, Error> {
+//!         flow.choose(Choice::sso(sso::Redirect::new(callback, state)?))?;
+//!         let Step::Browse(url) = flow.step() else { unreachable!("single sign-on was chosen") };
+//!         let url = url.clone();
+//!         if let Some(suspended) = flow.suspend() {
+//!             self.0.insert(state.to_owned(), (cookie.to_owned(), suspended));
+//!         }
+//!         Ok(url)
+//!     }
+//!
+//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser, of
+//!     /// another login, or one that has been here before.
+//!     fn end(&mut self, callback: &Url, cookie: &str) -> Option<LoginFlow> {
+//!         let state = sso::state(callback)?;
+//!         let (_, suspended) = self.0.get(&state).filter(|(expected, _)| expected == cookie)?;
+//!         let mut flow = LoginFlow::resume(suspended.clone());
+//!         flow.handle_callback(callback).ok()?;
+//!         self.0.remove(&state).map(|_| flow)
+//!     }
+//! }
+//! # let mut flow = LoginFlow::at("https://example.org".parse()?, Default::default());
+//! # let offers = http::Response::new(r#"{"flows":[{"type":"m.login.sso"}]}"#);
+//! # flow.handle_response(&offers, std::time::UNIX_EPOCH)?;
+//!
+//! let (state, cookie) = ("0011223344556677", "8899aabbccddeeff");
+//! let mut waiting = Waiting::default();
+//! let url = waiting.begin(flow, "https://app.example.com/callback".parse()?, state, cookie)?;
+//! assert_eq!(url.host_str(), Some("example.org"));
+//!
+//! let callback = "https://app.example.com/callback?state=0011223344556677&loginToken=t".parse()?;
+//! assert!(waiting.end(&callback, "the cookie of another browser").is_none());
+//! let refused = "https://app.example.com/callback?state=0011223344556677".parse()?;
+//! assert!(waiting.end(&refused, cookie).is_none());
+//! assert!(waiting.end(&callback, cookie).is_some());
+//! assert!(waiting.end(&callback, cookie).is_none(), "it counts once");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt::{self, Write as _};
 
