@@ -25,10 +25,6 @@ impl Person {
         if io::stdin().is_terminal() { Self::Terminal } else { Self::Pipe }
     }
 
-    pub fn user(&mut self) -> io::Result<String> {
-        self.answer("User ID: ", "a user ID")
-    }
-
     pub fn password(&mut self, user: &str) -> io::Result<Password> {
         let password = match self {
             Self::Terminal => match rpassword::prompt_password(format!("Password for {user}: ")) {
@@ -36,7 +32,7 @@ impl Person {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => process::exit(INTERRUPTED),
                 password => password?,
             },
-            Self::Pipe | Self::Script(_) => self.answer(&format!("Password for {user}: "), "a password")?,
+            Self::Pipe | Self::Script(_) => self.ask(&format!("Password for {user}: "), "a password")?,
         };
         Ok(Password::new(password))
     }
@@ -52,10 +48,11 @@ impl Person {
 
     /// Waits until somebody has read what stands above.
     pub fn confirm(&mut self, what: &str) -> io::Result<()> {
-        self.answer(what, "Enter").map(drop)
+        self.ask(what, "Enter").map(drop)
     }
 
-    fn answer(&mut self, question: &str, expected: &str) -> io::Result<String> {
+    /// An answer that everybody may see.
+    pub fn ask(&mut self, question: &str, expected: &str) -> io::Result<String> {
         let mut line = String::new();
         match self {
             Self::Script(answers) => {

@@ -47,7 +47,7 @@ impl SessionFile {
     /// Looks whether a file can be made where the session is to be, before anybody types a password.
     pub fn check_writable(&self) -> Result<(), FileError> {
         // It has no name, and so it is gone even if the program is killed.
-        tempfile::tempfile_in(self.folder())
+        tempfile::tempfile_in(folder(&self.path))
             .map(drop)
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
@@ -64,7 +64,8 @@ impl SessionFile {
             (Map::new(), name.into())
         };
         session.store_in(&mut object);
-        self.write(&path, &object).map(|()| path).map_err(|error| self.error(&format!("cannot be written: {error}")))
+        let written = serde_json::to_vec_pretty(&object).map_err(io::Error::from).and_then(|json| write(&path, &json));
+        written.map(|()| path).map_err(|error| self.error(&format!("cannot be written: {error}")))
     }
 
     fn read(&self) -> Result<Map<String, Value>, FileError> {
@@ -75,33 +76,32 @@ impl SessionFile {
         }
     }
 
-    /// Writes a new file and gives it the name only when it is on the disk, so that there is never half a file. Nobody
-    /// but its owner can read it, from the first byte: that is how temporary files are made.
-    fn write(&self, path: &Path, object: &Map<String, Value>) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(self.folder())?;
-        let mut json = serde_json::to_vec_pretty(object)?;
-        json.push(b'\n');
-        file.as_file_mut().write_all(&json)?;
-        file.as_file().sync_all()?;
-        // A link stays one: what it leads to is replaced.
-        file.persist(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))?;
-        Ok(())
-    }
-
-    /// Where the file is, and its successor has to be made, for it to be renamed in one go.
-    fn folder(&self) -> PathBuf {
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        match path.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_owned(),
-            _ => PathBuf::from("."),
-        }
-    }
-
     fn broken(&self, problem: &dyn fmt::Display) -> FileError {
         self.error(&format!("{problem}; mend it, or name another file with --data"))
     }
 
     fn error(&self, problem: &str) -> FileError {
         FileError { path: self.path.clone(), problem: problem.to_owned() }
+    }
+}
+
+/// Writes a new file and gives it the name only when it is on the disk, so that there is never half a file. Nobody but its
+/// owner can read it, from the first byte: that is how temporary files are made.
+pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
+    file.as_file_mut().write_all(json)?;
+    file.as_file_mut().write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    // A link stays one: what it leads to is replaced.
+    file.persist(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))?;
+    Ok(())
+}
+
+/// Where the file is, and its successor has to be made, for it to be renamed in one go.
+fn folder(path: &Path) -> PathBuf {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
     }
 }

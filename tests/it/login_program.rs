@@ -15,28 +15,15 @@ use tempfile::TempDir;
 
 use crate::{
     loopback::{Answer, Loopback, Received, answer},
+    programs::build,
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
 };
 
 const PASSWORD: &str = "wonderland";
 
-/// The program, built by cargo as it is now.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let build = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "login", "--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        let messages = String::from_utf8(build.stdout).unwrap();
-        let mut executables = messages.lines().filter_map(|message| {
-            let message: Value = serde_json::from_str(message).unwrap();
-            (message["target"]["name"] == "login").then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
-        });
-        executables.next().expect("cargo builds the login example")
-    })
+    PROGRAM.get_or_init(|| build("login"))
 }
 
 /// A folder of its own for the program, and what becomes of a run in it.

@@ -1,0 +1,225 @@
+//! Drives a login: carries its requests, waits, finds the homeserver, and stores the session. What only a person can
+//! answer is left to an [`Answers`].
+
+use std::{
+    fmt, thread,
+    time::{Duration, SystemTime},
+};
+
+use matrix_login::{
+    Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginType, LoginTypes,
+    ServerError, ServerName, Session, Step, Wait, endpoint::versions,
+};
+use url::Url;
+
+use crate::{person::Person, session_file::SessionFile, transport::Transport};
+
+/// How long a rate limit is waited out.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How often in a row.
+const MAX_WAITS: u32 = 3;
+
+/// Why nobody is logged in, in one line that says what to do.
+pub enum Failure {
+    /// The address leads to no homeserver.
+    NoServer(String),
+    Other(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = match self {
+            Self::NoServer(reason) => format!("No Matrix server found: {reason}"),
+            Self::Other(problem) => format!("Error: {problem}"),
+        };
+        formatter.write_str(&Self::one_line(&line))
+    }
+}
+
+impl Failure {
+    /// What comes from elsewhere may have several lines, or change the terminal.
+    pub fn one_line(text: &str) -> String {
+        text.replace(char::is_control, " ")
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Whoever answers for the user.
+pub trait Answers {
+    /// How to log in, given what is offered, and why the last choice was refused.
+    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure>;
+
+    /// A URL that the browser came back to, after it was sent to this one.
+    fn browse(&mut self, url: &Url) -> Result<Url, Failure>;
+
+    /// Whether that URL belongs to this login. If not, it is asked for another.
+    fn came_back(&mut self, accepted: bool);
+}
+
+/// Settings with a device ID of the program's own: if an answer is lost and the login is asked for again, it leads to
+/// that device instead of another.
+pub fn settings() -> Result<LoginSettings, Failure> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)?;
+    let device_id: String = random.iter().map(|byte| char::from(b'A' + byte % 26)).collect();
+    Ok(LoginSettings::default()
+        .device_id(device_id)?
+        .initial_device_display_name("matrix-login")
+        .require_refresh_token(false))
+}
+
+/// Begins at an address that nobody has checked yet.
+pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Failure> {
+    let homeserver = homeserver_url.parse()?;
+    check(&homeserver, transport)?;
+    Ok(LoginFlow::at(homeserver, settings()?))
+}
+
+/// Looks before anything is sent or asked.
+pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
+    if let Some(session) = file.session()? {
+        let path = file.path().display();
+        let user_id = session.user_id();
+        return Err(Failure::Other(format!(
+            "already logged in as {user_id} in {path}; name another file with --data to log in once more"
+        )));
+    }
+    Ok(file.check_writable()?)
+}
+
+/// Whether there is a homeserver at an address that nobody has checked yet.
+fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Failure> {
+    let problem = match transport.send(versions::request(homeserver)) {
+        Err(error) => format!("no answer from {homeserver}: {error}"),
+        Ok(response) => match versions::response(&response) {
+            // Whatever it is that the homeserver does not like, it is one.
+            Ok(_) | Err(Error::Server(_)) => return Ok(()),
+            Err(error) => format!("{homeserver} is no homeserver: {error}"),
+        },
+    };
+    Err(Failure::NoServer(format!("{problem}; give the URL of the homeserver with -H")))
+}
+
+/// Drives the flow to its end. `server_name` is what it was begun with, if it was.
+pub fn log_in(
+    mut flow: LoginFlow,
+    server_name: Option<&ServerName>,
+    transport: &Transport,
+    answers: &mut impl Answers,
+) -> Result<Session, Failure> {
+    loop {
+        match flow.step() {
+            Step::Browse(url) => {
+                let callback = answers.browse(url)?;
+                answers.came_back(flow.handle_callback(&callback).is_ok());
+            }
+            Step::Done(session) => return Ok(session.clone()),
+            _ => advance(&mut flow, server_name, transport, answers)?,
+        }
+    }
+}
+
+/// Does one step, unless it is the browser's or the end.
+pub fn advance(
+    flow: &mut LoginFlow,
+    server_name: Option<&ServerName>,
+    transport: &Transport,
+    answers: &mut impl Answers,
+) -> Result<(), Failure> {
+    match flow.step() {
+        Step::Send(request) => {
+            let uri = request.uri().clone();
+            match transport.send(request) {
+                Ok(response) => flow.handle_response(&response, SystemTime::now())?,
+                Err(error) => flow.handle_unreachable().map_err(|_| {
+                    Failure::Other(format!("no answer from {uri}: {error}; check the network and try again"))
+                })?,
+            }
+        }
+        Step::Wait(wait) => {
+            wait_out(wait)?;
+            flow.handle_timeout()?;
+        }
+        Step::Locate { failure } => {
+            let homeserver = locate(failure, server_name, transport)?;
+            flow.use_homeserver(homeserver)?;
+        }
+        Step::Choose { login_types, refused } => {
+            let choice = answers.choose(login_types, refused)?;
+            flow.choose(choice)?;
+        }
+        Step::Browse(_) | Step::Done(_) => {}
+    }
+    Ok(())
+}
+
+fn wait_out(wait: &Wait) -> Result<(), Failure> {
+    let left = wait.remaining(SystemTime::now());
+    // In whole seconds, rounded up: nobody wants to read more.
+    let seconds = Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)));
+    let shown = humantime::format_duration(seconds);
+    if left > LONGEST_WAIT || wait.attempt() > MAX_WAITS {
+        return Err(Failure::Other(format!("the homeserver limits the rate of logins: try again in {shown}")));
+    }
+    eprintln!("the homeserver limits the rate of logins: waiting {shown}");
+    thread::sleep(left);
+    Ok(())
+}
+
+/// Where else the homeserver may be. A server that says nothing may be one itself, as other clients assume too.
+fn locate(
+    failure: &DiscoveryFailure,
+    server_name: Option<&ServerName>,
+    transport: &Transport,
+) -> Result<Homeserver, Failure> {
+    match server_name {
+        Some(server_name) if failure.outcome == DiscoveryOutcome::Ignore => {
+            let homeserver: Homeserver = format!("https://{server_name}").parse()?;
+            eprintln!("{server_name} does not say where its homeserver is: trying {homeserver}");
+            check(&homeserver, transport)?;
+            Ok(homeserver)
+        }
+        _ => Err(Failure::NoServer(format!("{failure} with -H"))),
+    }
+}
+
+/// Whether a login type is offered; if not, what is.
+pub fn check_offered(login_types: &LoginTypes, login_type: &str, in_words: &str) -> Result<(), Failure> {
+    if login_types.contains(login_type) {
+        return Ok(());
+    }
+    let offered: Vec<&str> = login_types.iter().map(LoginType::as_str).collect();
+    let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+    Err(Failure::Other(format!("server does not support logging in with {in_words}; it offers {offered}")))
+}
+
+/// Stores what was granted. Somebody at a terminal can make room for it first.
+pub fn store(file: &SessionFile, session: &Session, person: &mut Person) -> Result<(), Failure> {
+    if session.expires_at().is_some() && session.refresh_token().is_none() {
+        eprintln!("this session ends when its access token expires: the homeserver gave no refresh token");
+    }
+    loop {
+        match file.store(session) {
+            Ok(path) => {
+                eprintln!("stored the session in {}", path.display());
+                return Ok(());
+            }
+            Err(error) if person.can_be_asked_again() => {
+                eprintln!("{}", Failure::from(error));
+                person.confirm("The session is not lost yet. Make room for it, then press Enter to try again. ")?;
+            }
+            Err(error) => {
+                let (user_id, device_id) = (session.user_id(), session.device_id());
+                return Err(Failure::Other(format!(
+                    "logged in as {user_id}, but {error}; log the device {device_id} out with another client"
+                )));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Waits for the browser to come back: to a port of this machine, or as an address that somebody pastes.
+
+use std::{
+    io::{self, BufRead},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tiny_http::{Header, Request, Response, Server};
+use url::Url;
+
+use crate::driver::Failure;
+
+/// What the browser shows in the end.
+const ACCEPTED: &str = "You can close this window.";
+const FOREIGN: &str =
+    "This page is for the end of a login that has begun. If yours is not finished, go back and try again.";
+
+enum Event {
+    Request(Request),
+    Pasted(String),
+}
+
+pub struct Callbacks {
+    url: Url,
+    events: Receiver<Event>,
+    /// Where the threads that read say what they read.
+    sender: Sender<Event>,
+    deadline: Instant,
+    open_browser: bool,
+    /// Whether the user has been sent to the browser.
+    browsing: bool,
+    /// The request that waits for a page.
+    waiting: Option<Request>,
+}
+
+impl Callbacks {
+    /// Listens on a port that is free, and gives up after a while.
+    pub fn listen(patience: Duration, open_browser: bool) -> Result<Self, Failure> {
+        let server = Server::http("127.0.0.1:0").map_err(io::Error::other)?;
+        let url = Url::parse(&format!("http://{}/callback", server.server_addr()))?;
+        let (sender, events) = mpsc::channel();
+        let requests = sender.clone();
+        thread::spawn(move || {
+            for request in server.incoming_requests() {
+                if requests.send(Event::Request(request)).is_err() {
+                    break;
+                }
+            }
+        });
+        let deadline = Instant::now() + patience;
+        Ok(Self { url, events, sender, deadline, open_browser, browsing: false, waiting: None })
+    }
+
+    /// Where the homeserver shall send the browser.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Sends the user to the browser, the first time, and waits for an address that may be the end of the login.
+    pub fn next(&mut self, url: &Url) -> Result<Url, Failure> {
+        if !self.browsing {
+            self.browsing = true;
+            self.show(url);
+        }
+        loop {
+            match self.events.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Request(request)) => match self.url.join(request.url()) {
+                    Ok(address) if address.path() == self.url.path() => {
+                        self.waiting = Some(request);
+                        return Ok(address);
+                    }
+                    // A browser asks for an icon too.
+                    _ => respond(request, 404, FOREIGN),
+                },
+                Ok(Event::Pasted(line)) => match Url::parse(line.trim()) {
+                    Ok(address) => return Ok(address),
+                    Err(_) => eprintln!("that is no address: copy all of it"),
+                },
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::Other("nobody came back from the browser: begin again".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Tells the browser what became of the address, if it was the browser that brought it.
+    pub fn answer(&mut self, accepted: bool) {
+        match self.waiting.take() {
+            Some(request) if accepted => respond(request, 200, ACCEPTED),
+            Some(request) => respond(request, 400, FOREIGN),
+            None if accepted => {}
+            None => eprintln!("that address does not belong to this login"),
+        }
+    }
+
+    fn show(&self, url: &Url) {
+        eprintln!("log in at {url}");
+        if self.open_browser {
+            if let Err(error) = open::that_detached(url.as_str()) {
+                eprintln!("no browser opens by itself ({error}): open the URL with one");
+            }
+        }
+        eprintln!("if that is on another machine, paste the address here that it ends on");
+        let pasted = self.sender.clone();
+        thread::spawn(move || {
+            for line in io::stdin().lock().lines().map_while(Result::ok) {
+                if pasted.send(Event::Pasted(line)).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+fn respond(request: Request, status: u16, text: &str) {
+    let page = format!("<!DOCTYPE html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
+    let html = Header::from_bytes("Content-Type", "text/html; charset=utf-8").expect("the header is valid");
+    // The address has the login token: it shall not go to whoever is asked next.
+    let referrer = Header::from_bytes("Referrer-Policy", "no-referrer").expect("the header is valid");
+    let response = Response::from_string(page).with_status_code(status).with_header(html).with_header(referrer);
+    // A browser that is gone needs no page.
+    let _ = request.respond(response);
+}

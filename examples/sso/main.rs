@@ -1,0 +1,264 @@
+//! Logs in to a homeserver by single sign-on, in a browser: `cargo run --example sso -- example.org`.
+//!
+//! - `main.rs` begins, and finishes what another process has begun,
+//! - `callback.rs` waits for the browser to come back,
+//! - the rest is the login program's.
+//!
+//! What it does goes to standard error, line by line; who is logged in goes to standard output, last.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a program has no API and does the I/O that the library leaves to it"
+)]
+
+mod callback;
+#[path = "../login/driver.rs"]
+mod driver;
+#[allow(dead_code, reason = "nobody types a password here")]
+#[path = "../login/person.rs"]
+mod person;
+#[path = "../login/session_file.rs"]
+mod session_file;
+#[path = "../login/transport.rs"]
+mod transport;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use matrix_login::{
+    Choice, IdentityProvider, LoginFlow, LoginType, LoginTypes, ServerError, ServerName, Session, Step, Suspended,
+    UserId, endpoint::sso::Redirect,
+};
+use url::Url;
+
+use self::{
+    callback::Callbacks,
+    driver::{Answers, Failure},
+    person::Person,
+    session_file::SessionFile,
+    transport::Transport,
+};
+
+/// Log in to a homeserver by single sign-on, in a browser
+#[derive(Parser)]
+#[command(name = "sso")]
+struct Arguments {
+    /// Server name or user ID, such as example.org; it says where its homeserver is
+    #[arg(required_unless_present_any = ["homeserver_url", "resume"])]
+    server: Option<String>,
+
+    /// Base URL of the homeserver, instead of a server name
+    #[arg(short = 'H', long, value_name = "URL", conflicts_with = "server")]
+    homeserver_url: Option<String>,
+
+    /// Identity provider to log in with, by its ID. Asked for if there are several
+    #[arg(long, value_name = "ID")]
+    provider: Option<String>,
+
+    /// File that the session is stored in
+    #[arg(long, value_name = "FILE", default_value = "data.json")]
+    data: PathBuf,
+
+    /// Print the URL only, instead of opening a browser too
+    #[arg(long)]
+    no_browser: bool,
+
+    /// Print the URL, store the login that has begun, and end
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    suspend: Option<PathBuf>,
+
+    /// Finish a login that was stored, with the address that the browser came to in the end
+    #[arg(long, num_args = 2, value_names = ["FILE", "CALLBACK"], conflicts_with_all = ["server", "homeserver_url", "provider"])]
+    resume: Option<Vec<String>>,
+
+    /// How long to wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+
+    /// How long to wait for the browser: who gives up there never comes back
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
+}
+
+fn main() -> ExitCode {
+    person::restore_terminal_when_interrupted();
+    match run(&Arguments::parse()) {
+        Ok(Some(session)) => {
+            println!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+            ExitCode::SUCCESS
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The session; `None` if the login waits in a file.
+fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
+    let file = SessionFile::new(arguments.data.clone());
+    driver::look_at(&file)?;
+    let transport = Transport::new(Duration::from_secs(arguments.timeout));
+    let mut person = Person::at_standard_input();
+
+    let session = if let Some(stored) = &arguments.resume {
+        resume(stored, &transport)?
+    } else {
+        let (flow, server_name) = begin(arguments, &transport)?;
+        let mut browser = WithBrowser {
+            provider: arguments.provider.as_deref(),
+            person: &mut person,
+            callbacks: Callbacks::listen(Duration::from_secs(arguments.patience), !arguments.no_browser)?,
+        };
+        if let Some(path) = &arguments.suspend {
+            return suspend(path, flow, server_name.as_ref(), &transport, &mut browser).map(|()| None);
+        }
+        driver::log_in(flow, server_name.as_ref(), &transport, &mut browser)?
+    };
+    driver::store(&file, &session, &mut person)?;
+    Ok(Some(session))
+}
+
+/// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
+fn begin(arguments: &Arguments, transport: &Transport) -> Result<(LoginFlow, Option<ServerName>), Failure> {
+    if let Some(url) = &arguments.homeserver_url {
+        return Ok((driver::at(url, transport)?, None));
+    }
+    let server = arguments.server.as_deref().unwrap_or_default();
+    let server_name = match server.parse::<UserId>() {
+        Ok(user_id) => user_id.server_name().clone(),
+        Err(_) => server.parse()?,
+    };
+    Ok((LoginFlow::discover(server_name.clone(), driver::settings()?), Some(server_name)))
+}
+
+/// Answers with what the user does in a browser.
+struct WithBrowser<'a> {
+    provider: Option<&'a str>,
+    person: &'a mut Person,
+    callbacks: Callbacks,
+}
+
+impl Answers for WithBrowser<'_> {
+    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
+        driver::check_offered(login_types, "m.login.sso", "single sign-on")?;
+        if let Some(refused) = refused {
+            return Err(Failure::Other(format!("{refused}; begin again")));
+        }
+        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?;
+        if let Some(LoginType::Sso { identity_providers, .. }) = login_types.get("m.login.sso") {
+            if let Some(id) = self.provider(identity_providers)? {
+                redirect = redirect.identity_provider(id)?;
+            }
+        }
+        Ok(Choice::sso(redirect))
+    }
+
+    fn browse(&mut self, url: &Url) -> Result<Url, Failure> {
+        self.callbacks.next(url)
+    }
+
+    fn came_back(&mut self, accepted: bool) {
+        self.callbacks.answer(accepted);
+    }
+}
+
+impl WithBrowser<'_> {
+    /// The identity provider to go to; `None` leaves it to the homeserver.
+    fn provider(&mut self, offered: &[IdentityProvider]) -> Result<Option<String>, Failure> {
+        if let Some(id) = self.provider {
+            return Ok(Some(id.to_owned()));
+        }
+        match offered {
+            [] => Ok(None),
+            [only] => Ok(Some(only.id.clone())),
+            _ if !self.person.can_be_asked_again() => Ok(None),
+            _ => {
+                for (provider, number) in offered.iter().zip(1..) {
+                    eprintln!("{number}: {}", Failure::one_line(&provider.name));
+                }
+                let number = self.person.ask("Log in with (a number): ", "a number")?;
+                let chosen = number.trim().parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
+                let chosen = chosen.ok_or_else(|| Failure::Other("there is no such number; begin again".to_owned()))?;
+                Ok(Some(chosen.id.clone()))
+            }
+        }
+    }
+}
+
+/// 16 random bytes, in hexadecimal digits.
+fn random_state() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+}
+
+/// Begins a login and stores it where the user is sent to a browser. Whoever can change the file can decide who the user
+/// will be: it is its owner's alone.
+fn suspend(
+    path: &Path,
+    mut flow: LoginFlow,
+    server_name: Option<&ServerName>,
+    transport: &Transport,
+    browser: &mut WithBrowser<'_>,
+) -> Result<(), Failure> {
+    let url = loop {
+        match flow.step() {
+            Step::Browse(url) => break url.clone(),
+            _ => driver::advance(&mut flow, server_name, transport, browser)?,
+        }
+    };
+    let json = serde_json::to_vec_pretty(&flow.suspend())?;
+    session_file::write(path, &json).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
+    eprintln!("the login waits in {}", path.display());
+    eprintln!("log in at {url}");
+    eprintln!("the browser ends on a page that it cannot open: copy its address, and finish with");
+    eprintln!("    sso --resume {} ADDRESS", path.display());
+    Ok(())
+}
+
+/// Finishes a login that was stored.
+fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> {
+    let [path, callback] = stored else { unreachable!("clap takes two values") };
+    let path = Path::new(path);
+    let broken = |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", path.display()));
+    let json = fs::read(path).map_err(|error| broken(&error))?;
+    let suspended: Suspended = serde_json::from_slice(&json).map_err(|error| broken(&error))?;
+    let callback = Url::parse(callback)
+        .map_err(|_| Failure::Other("CALLBACK is no URL: copy the whole address of the browser".to_owned()))?;
+
+    let mut flow = LoginFlow::resume(suspended);
+    if !matches!(flow.step(), Step::Browse(_)) {
+        return Err(broken(&"no single sign-on waits there; begin one with --suspend"));
+    }
+    flow.handle_callback(&callback)?;
+    let session = driver::log_in(flow, None, transport, &mut Finished)?;
+    // The login token is spent: nothing is left to finish.
+    if let Err(error) = fs::remove_file(path) {
+        eprintln!("{}: cannot be removed: {error}", path.display());
+    }
+    Ok(session)
+}
+
+/// Answers for a login that had its turn in the browser: there is nothing to choose any more.
+struct Finished;
+
+impl Answers for Finished {
+    fn choose(&mut self, _: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
+        let refused = refused.map(|refused| format!("{refused}; ")).unwrap_or_default();
+        Err(Failure::Other(format!("{refused}begin again")))
+    }
+
+    fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
+        unreachable!("nobody chose single sign-on again")
+    }
+
+    fn came_back(&mut self, _: bool) {}
+}

@@ -1,0 +1,270 @@
+//! The single sign-on program, run as a process, with a browser that is a few lines of HTTP.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::{
+    loopback::{Answer, Loopback, Received, answer},
+    programs::build,
+    scenario::{FORBIDDEN, GRANTED, VERSIONS},
+};
+
+const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},
+    {"id":"oidc-y","name":"Y"}]},{"type":"m.login.token"}]}"#;
+
+fn good((target, _): &Received) -> Answer {
+    match target.as_str() {
+        "GET /_matrix/client/versions" => answer(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
+        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
+        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    }
+}
+
+/// The program as it runs.
+struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    shown: String,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(build("sso"))
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr, shown: String::new() }
+    }
+
+    /// The URL that the user has to open.
+    fn url(&mut self) -> Url {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "{}", self.shown);
+            self.shown.push_str(&line);
+            if let Some(url) = line.strip_prefix("log in at ") {
+                return url.trim().parse().unwrap();
+            }
+        }
+    }
+
+    fn paste(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Exit status, and both outputs.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        // Standard input stays open: a program that waits for its end would hang here.
+        self.stderr.read_to_string(&mut self.shown).unwrap();
+        let mut stdout = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        (self.child.wait().unwrap().code(), stdout, self.shown)
+    }
+}
+
+/// Where the homeserver would send the browser in the end.
+fn redirect_url(url: &Url) -> Url {
+    url.query_pairs().find(|(name, _)| name == "redirectUrl").unwrap().1.parse().unwrap()
+}
+
+fn with_token(mut callback: Url) -> Url {
+    callback.query_pairs_mut().append_pair("loginToken", "t0k3n");
+    callback
+}
+
+/// What a browser gets.
+fn browse(url: &Url) -> (u16, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = agent.get(url.as_str()).call().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+fn begin(folder: &TempDir, homeserver: &Loopback, more: &[&str]) -> Running {
+    let mut arguments = vec!["-H", &homeserver.url, "--no-browser"];
+    arguments.extend(more);
+    Running::start(folder.path(), &arguments)
+}
+
+fn token_of(homeserver: &Loopback) -> Value {
+    homeserver.received().pop().unwrap().1["token"].clone()
+}
+
+#[test]
+fn the_browser_comes_back_and_the_session_is_stored() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &["--provider", "oidc-y"]);
+    let url = running.url();
+    assert_eq!(url.path(), "/_matrix/client/v3/login/sso/redirect/oidc-y");
+    let callback = redirect_url(&url);
+    assert_eq!(browse(&callback.join("/favicon.ico").unwrap()).0, 404);
+    let (status, page) = browse(&with_token(callback));
+    assert_eq!(status, 200);
+    assert!(page.contains("You can close this window."), "{page}");
+    let (status, stdout, stderr) = running.end();
+    let line = "logged in as @alice:example.org with device ID DEVICEID";
+    assert_eq!((status, stdout.lines().last()), (Some(0), Some(line)), "{stderr}");
+    assert!(!stderr.contains("t0k3n") && !stderr.contains("anopaquestring"), "{stderr}");
+    assert_eq!(token_of(&homeserver), "t0k3n");
+    let stored: Value = serde_json::from_slice(&fs::read(folder.path().join("data.json")).unwrap()).unwrap();
+    assert_eq!(stored["access_token"], "anopaquestring");
+}
+
+#[test]
+fn a_foreign_callback_gets_a_polite_page_and_changes_nothing() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    let callback = redirect_url(&running.url());
+    let mut foreign = callback.clone();
+    foreign.set_query(Some("state=0123456789abcdef0123456789abcdef&loginToken=stolen"));
+    for url in [foreign, callback.clone()] {
+        let (status, page) = browse(&url);
+        assert_eq!(status, 400);
+        assert!(page.contains("If yours is not finished, go back and try again."), "{page}");
+    }
+    browse(&with_token(callback));
+    assert_eq!(running.end().0, Some(0));
+    assert_eq!(token_of(&homeserver), "t0k3n");
+}
+
+#[test]
+fn without_a_browser_the_address_is_pasted() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    let callback = with_token(redirect_url(&running.url()));
+    running.paste("no address");
+    running.paste("http://127.0.0.1:9/callback?state=0123456789abcdef&loginToken=stolen");
+    running.paste(&format!("  {callback}"));
+    let (status, _, stderr) = running.end();
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stderr.contains("that is no address: copy all of it"), "{stderr}");
+    assert!(stderr.contains("that address does not belong to this login"), "{stderr}");
+}
+
+#[test]
+fn nobody_who_comes_back_ends_it() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &["--patience", "1"]);
+    running.url();
+    let (status, _, stderr) = running.end();
+    assert_eq!(status, Some(1));
+    assert_eq!(stderr.lines().last(), Some("Error: nobody came back from the browser: begin again"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn one_process_begins_and_another_finishes() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &["--suspend", "login.json"]);
+    let callback = with_token(redirect_url(&running.url()));
+    assert_eq!(running.end().0, Some(0));
+    let stored = fs::read_to_string(folder.path().join("login.json")).unwrap();
+    assert!(!stored.contains("t0k3n"));
+
+    let resume = |callback: &str| Running::start(folder.path(), &["--resume", "login.json", callback]).end();
+    let (status, _, stderr) = resume("http://127.0.0.1:9/callback?state=0123456789abcdef&loginToken=stolen");
+    assert_eq!(status, Some(1));
+    assert!(stderr.starts_with("Error: the callback does not belong to this login"), "{stderr}");
+    let (status, _, stderr) = resume("callback");
+    assert_eq!(
+        (status, stderr.as_str()),
+        (Some(1), "Error: CALLBACK is no URL: copy the whole address of the browser\n")
+    );
+
+    let (status, stdout, stderr) = resume(callback.as_str());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(stdout, "logged in as @alice:example.org with device ID DEVICEID\n");
+    assert_eq!(token_of(&homeserver), "t0k3n");
+    assert!(!folder.path().join("login.json").exists(), "it is finished");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_login_that_waits_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    begin(&folder, &homeserver, &["--suspend", "login.json"]).end();
+    let mode = fs::metadata(folder.path().join("login.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn files_that_hold_no_login_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("login.json");
+    let refusal = || {
+        let (status, _, stderr) = Running::start(folder.path(), &["--resume", "login.json", "http://a/"]).end();
+        assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
+        stderr
+    };
+    assert!(refusal().starts_with("Error: login.json: "), "there is no file");
+    for (stored, problem) in [
+        (json!({"version": 1, "homeserver": "https://a"}), "no suspended flow: a field is missing"),
+        (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
+        (json!({"version": 2, "new": true}), "suspended flow of version 2: expected version 1; begin the login again"),
+        (json!({}), "no suspended flow: expected an object with a version"),
+        (json!({"version": 1, "homeserver": "https://a", "settings": {}}), "no single sign-on waits there"),
+        (
+            json!({"version": 1, "homeserver": "https://a", "sso_url": "https://evil.example.com/", "settings": {}}),
+            "invalid suspended flow: expected an SSO URL of its homeserver",
+        ),
+    ] {
+        fs::write(&file, stored.to_string()).unwrap();
+        assert!(refusal().contains(problem), "{stored}");
+    }
+    fs::write(&file, r#"{"version": 1, "homeser"#).unwrap();
+    assert!(refusal().contains("EOF while parsing"));
+}
+
+#[test]
+fn a_spent_login_token_is_said() {
+    let homeserver =
+        Loopback::start(
+            |received| {
+                if received.0.starts_with("POST") { answer(403, FORBIDDEN) } else { good(received) }
+            },
+        );
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    browse(&with_token(redirect_url(&running.url())));
+    let (status, _, stderr) = running.end();
+    assert_eq!(status, Some(1));
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): Invalid username or password; begin again";
+    assert_eq!(stderr.lines().last(), Some(line));
+}
+
+#[test]
+fn what_is_not_offered_is_named() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = begin(&folder, &homeserver, &["--provider", "oidc-z"]).end();
+    let line = "Error: the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y";
+    assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+
+    let homeserver = Loopback::start(|received| {
+        answer(200, if received.0.ends_with("login") { r#"{"flows":[{"type":"m.login.password"}]}"# } else { VERSIONS })
+    });
+    let (status, _, stderr) = begin(&folder, &homeserver, &[]).end();
+    let line = "Error: server does not support logging in with single sign-on; it offers m.login.password";
+    assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+}
