@@ -2,7 +2,11 @@
 
 use std::{
     io::{self, BufRead},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -33,6 +37,8 @@ pub struct Callbacks {
     browsing: bool,
     /// The request that waits for a page.
     waiting: Option<Request>,
+    /// Whether the callback was there: what comes after it changes nothing.
+    accepted: Arc<AtomicBool>,
 }
 
 impl Callbacks {
@@ -41,16 +47,19 @@ impl Callbacks {
         let server = Server::http("127.0.0.1:0").map_err(io::Error::other)?;
         let url = Url::parse(&format!("http://{}/callback", server.server_addr()))?;
         let (sender, events) = mpsc::channel();
-        let requests = sender.clone();
+        let accepted = Arc::new(AtomicBool::new(false));
+        let (requests, is_over) = (sender.clone(), Arc::clone(&accepted));
         thread::spawn(move || {
             for request in server.incoming_requests() {
-                if requests.send(Event::Request(request)).is_err() {
+                if is_over.load(Ordering::SeqCst) {
+                    respond(request, 400, FOREIGN);
+                } else if requests.send(Event::Request(request)).is_err() {
                     break;
                 }
             }
         });
         let deadline = Instant::now() + patience;
-        Ok(Self { url, events, sender, deadline, open_browser, browsing: false, waiting: None })
+        Ok(Self { url, events, sender, deadline, open_browser, browsing: false, waiting: None, accepted })
     }
 
     /// Where the homeserver shall send the browser.
@@ -87,6 +96,7 @@ impl Callbacks {
 
     /// Tells the browser what became of the address, if it was the browser that brought it.
     pub fn answer(&mut self, accepted: bool) {
+        self.accepted.store(accepted, Ordering::SeqCst);
         match self.waiting.take() {
             Some(request) if accepted => respond(request, 200, ACCEPTED),
             Some(request) => respond(request, 400, FOREIGN),

@@ -33,7 +33,8 @@ use std::{
 use clap::Parser;
 use matrix_login::{
     Choice, IdentityProvider, LoginFlow, LoginType, LoginTypes, ServerError, ServerName, Session, Step, Suspended,
-    UserId, endpoint::sso::Redirect,
+    UserId,
+    endpoint::sso::{Action, Redirect},
 };
 use url::Url;
 
@@ -61,6 +62,10 @@ struct Arguments {
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
 
+    /// Make an account there first
+    #[arg(long)]
+    register: bool,
+
     /// File that the session is stored in
     #[arg(long, value_name = "FILE", default_value = "data.json")]
     data: PathBuf,
@@ -74,7 +79,7 @@ struct Arguments {
     suspend: Option<PathBuf>,
 
     /// Finish a login that was stored, with the address that the browser came to in the end
-    #[arg(long, num_args = 2, value_names = ["FILE", "CALLBACK"], conflicts_with_all = ["server", "homeserver_url", "provider"])]
+    #[arg(long, num_args = 2, value_names = ["FILE", "ADDRESS"], conflicts_with_all = ["server", "homeserver_url", "provider", "register"])]
     resume: Option<Vec<String>>,
 
     /// How long to wait for each answer
@@ -114,6 +119,7 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
         let (flow, server_name) = begin(arguments, &transport)?;
         let mut browser = WithBrowser {
             provider: arguments.provider.as_deref(),
+            action: if arguments.register { Action::Register } else { Action::Login },
             person: &mut person,
             callbacks: Callbacks::listen(Duration::from_secs(arguments.patience), !arguments.no_browser)?,
         };
@@ -142,6 +148,7 @@ fn begin(arguments: &Arguments, transport: &Transport) -> Result<(LoginFlow, Opt
 /// Answers with what the user does in a browser.
 struct WithBrowser<'a> {
     provider: Option<&'a str>,
+    action: Action,
     person: &'a mut Person,
     callbacks: Callbacks,
 }
@@ -152,7 +159,7 @@ impl Answers for WithBrowser<'_> {
         if let Some(refused) = refused {
             return Err(Failure::Other(format!("{refused}; begin again")));
         }
-        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?;
+        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?.action(self.action);
         if let Some(LoginType::Sso { identity_providers, .. }) = login_types.get("m.login.sso") {
             if let Some(id) = self.provider(identity_providers)? {
                 redirect = redirect.identity_provider(id)?;
@@ -232,7 +239,7 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
     let json = fs::read(path).map_err(|error| broken(&error))?;
     let suspended: Suspended = serde_json::from_slice(&json).map_err(|error| broken(&error))?;
     let callback = Url::parse(callback)
-        .map_err(|_| Failure::Other("CALLBACK is no URL: copy the whole address of the browser".to_owned()))?;
+        .map_err(|_| Failure::Other("ADDRESS is no URL: copy the whole address of the browser".to_owned()))?;
 
     let mut flow = LoginFlow::resume(suspended);
     if !matches!(flow.step(), Step::Browse(_)) {

@@ -1,8 +1,8 @@
 //! Invariant: bytes never panic, what is accepted is usable, what is written is read back, what is refused is not quoted.
 //!
 //! The input is a line and the rest. The line is the name of an endpoint, a status, and perhaps headers after a bar each:
-//! `login 429 | retry-after: 3`. The rest is the body. `session`, `suspended`, `callback`, `homeserver`, `server_name`
-//! and `user_id` stand for what else comes from outside.
+//! `login 429 | retry-after: 3`. The rest is the body. `session`, `homeserver`, `server_name` and `user_id` stand for what
+//! else comes from outside.
 
 #![no_main]
 
@@ -11,10 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Response};
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    Error, Homeserver, LoginFlow, MAX_BODY, ServerName, Session, Suspended, UserId,
-    endpoint::{login, login_types, sso, versions, well_known},
+    Error, Homeserver, MAX_BODY, ServerName, Session, UserId,
+    endpoint::{get_token, login, login_types, versions, well_known},
 };
-use url::Url;
 
 fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
     let mut parts = line.split(" | ");
@@ -87,26 +86,6 @@ fuzz_target!(|data: &[u8]| {
             Ok(None) => None,
             Err(error) => Some(error),
         },
-        "suspended" => {
-            if let Ok(suspended) = serde_json::from_slice::<Suspended>(body) {
-                let stored = serde_json::to_string(&suspended).expect("it serialises");
-                let flow = LoginFlow::resume(suspended);
-                assert_eq!(serde_json::to_string(&flow.suspend()).expect("it serialises"), stored);
-                let _ = format!("{:?}", flow.step());
-            }
-            None
-        }
-        "callback" => {
-            let Ok(callback) = Url::parse(&text) else { return };
-            let state = sso::state(&callback).unwrap_or_default();
-            match sso::response(&callback, &state) {
-                Ok(token) => {
-                    assert!(!state.is_empty() && !token.expose().is_empty());
-                    None
-                }
-                Err(error) => Some(error),
-            }
-        }
         "homeserver" => match text.parse::<Homeserver>() {
             Ok(homeserver) => {
                 check_homeserver(&homeserver);
@@ -156,6 +135,7 @@ fuzz_target!(|data: &[u8]| {
                     }
                     Err(error) => Some(error),
                 },
+                "get_token" => get_token::response(&response).err(),
                 "login" => {
                     check_login(&response);
                     login::response(&response).err()

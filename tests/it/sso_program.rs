@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::{Value, json};
@@ -143,6 +144,40 @@ fn a_foreign_callback_gets_a_polite_page_and_changes_nothing() {
 }
 
 #[test]
+fn a_callback_that_comes_again_gets_a_polite_page_and_is_not_spent_again() {
+    // While the homeserver has the login, the browser asks for the same address once more.
+    let callback = Arc::new(Mutex::new(None::<Url>));
+    let again = Arc::clone(&callback);
+    let homeserver = Loopback::start(move |received| {
+        if received.0.starts_with("POST") {
+            let (status, page) = browse(again.lock().unwrap().as_ref().unwrap());
+            assert_eq!(status, 400);
+            assert!(page.contains("This page is for the end of a login"), "{page}");
+        }
+        good(received)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    let address = with_token(redirect_url(&running.url()));
+    *callback.lock().unwrap() = Some(address.clone());
+    browse(&address);
+    assert_eq!(running.end().0, Some(0));
+    assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 1);
+}
+
+#[test]
+fn the_homeserver_is_told_what_the_user_wants() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    for (option, action) in [(&[][..], "action=login"), (&["--register"], "action=register")] {
+        let mut running = begin(&folder, &homeserver, option);
+        assert!(running.url().query().unwrap().ends_with(action));
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+}
+
+#[test]
 fn without_a_browser_the_address_is_pasted() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
@@ -186,7 +221,7 @@ fn one_process_begins_and_another_finishes() {
     let (status, _, stderr) = resume("callback");
     assert_eq!(
         (status, stderr.as_str()),
-        (Some(1), "Error: CALLBACK is no URL: copy the whole address of the browser\n")
+        (Some(1), "Error: ADDRESS is no URL: copy the whole address of the browser\n")
     );
 
     let (status, stdout, stderr) = resume(callback.as_str());

@@ -3,9 +3,10 @@
 
 usage: python3 tests/synapse/run.py [--record] [cargo test's arguments]
 
-Synapse is installed from PyPI into target/synapse, once. It runs on loopback, with a database in a new folder; nginx
-and openssl have to be there (Debian: nginx-light, openssl). All that was started is ended by its process ID, also when
-the tests fail. With --record the exchanges are written to tests/transcripts/synapse-VERSION, tokens replaced.
+Synapse is installed from PyPI into target/synapse, and an OpenID provider from npm, once. They run on loopback, with a
+database in a new folder. nginx, openssl, Node.js and Chromium with its driver have to be there (Debian: nginx-light,
+openssl, nodejs, npm, chromium, chromium-driver). All that was started is ended by its process ID, also when the tests
+fail. With --record the exchanges are written to tests/transcripts/synapse-VERSION, tokens replaced.
 """
 
 import base64
@@ -25,6 +26,7 @@ import urllib.error
 import urllib.request
 
 VERSION = "1.163.2"
+PROVIDER_VERSION = "9.13.3"
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 INSTALLED = TOP / "target" / "synapse"
@@ -33,14 +35,26 @@ SHARED_SECRET = "made-up shared secret"
 
 def install():
     """The Python of an environment with Synapse in it."""
-    python = INSTALLED / f"venv-{VERSION}" / "bin" / "python"
+    python = INSTALLED / f"synapse-{VERSION}" / "bin" / "python"
     finished = python.parent / "finished"
     if not finished.exists():
         subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
         pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, f"matrix-synapse=={VERSION}"], check=True)
+        subprocess.run([*pip, f"matrix-synapse[oidc]=={VERSION}"], check=True)
         finished.touch()
     return python
+
+
+def install_provider():
+    """A folder with the OpenID provider in it."""
+    folder = INSTALLED / f"provider-{PROVIDER_VERSION}"
+    if not (folder / "finished").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--prefix", folder, f"oidc-provider@{PROVIDER_VERSION}"], check=True)
+        (folder / "finished").touch()
+    # It finds the package beside it.
+    shutil.copy(HERE / "provider.mjs", folder)
+    return folder
 
 
 def free_ports(count):
@@ -137,6 +151,47 @@ class Synapse:
         self.log.close()
 
 
+class Provider:
+    """An OpenID provider, which takes any user name and password."""
+
+    def __init__(self, installed, folder, port, homeserver_url):
+        self.port, self.log = port, folder / "provider.log"
+        callback = f"{homeserver_url}/_synapse/client/oidc/callback"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["node", installed / "provider.mjs", str(port), callback], stdout=log, stderr=subprocess.STDOUT,
+            )
+
+    def wait(self):
+        wait_for_port(self.port, self.process, self.log)
+
+    def end(self):
+        end(self.process)
+
+
+def open_id(port, idp_id, idp_name):
+    """Synapse's configuration of a provider. Its issuer is on plain http, which has to be permitted."""
+    return {
+        "idp_id": idp_id, "idp_name": idp_name, "idp_brand": "example", "idp_icon": "mxc://example.test/icon",
+        "issuer": f"http://127.0.0.1:{port}", "skip_verification": True, "client_id": "synapse",
+        "client_secret": "made-up client secret", "client_auth_method": "client_secret_basic",
+        "scopes": ["openid", "profile"], "allow_existing_users": True,
+        "user_mapping_provider": {"config": {"subject_claim": "sub", "localpart_template": "{{ user.sub }}"}},
+    }
+
+
+def wait_for_port(port, process, log):
+    for _ in range(100):
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except ConnectionError:
+            time.sleep(0.1)
+    raise SystemExit(f"{process.args[0]} does not start:\n{log.read_text()}")
+
+
 class Nginx:
     """What stands in front of homeservers: a virtual host for each of its habits, plain and with TLS."""
 
@@ -177,15 +232,7 @@ class Nginx:
         )
 
     def wait(self):
-        for _ in range(100):
-            if self.process.poll() is not None:
-                break
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except ConnectionError:
-                time.sleep(0.1)
-        raise SystemExit(f"nginx does not start:\n{(self.folder / 'error.log').read_text()}")
+        wait_for_port(self.port, self.process, self.folder / "error.log")
 
     def end(self):
         end(self.process)
@@ -217,11 +264,11 @@ def end(process):
             process.wait()
 
 
-def build_login_program():
-    """The login program as it is now, which some tests run as a process."""
-    build = ["cargo", "build", "--quiet", "--locked", "--example", "login", "--message-format", "json"]
-    messages = subprocess.run(build, cwd=TOP, check=True, stdout=subprocess.PIPE).stdout.splitlines()
-    artifacts = [message for message in map(json.loads, messages) if message.get("target", {}).get("name") == "login"]
+def build(example):
+    """An example program as it is now, which some tests run as a process."""
+    command = ["cargo", "build", "--quiet", "--locked", "--example", example, "--message-format", "json"]
+    messages = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE).stdout.splitlines()
+    artifacts = [message for message in map(json.loads, messages) if message.get("target", {}).get("name") == example]
     return artifacts[-1]["executable"]
 
 
@@ -235,9 +282,9 @@ def application_service(folder):
     return str(path)
 
 
-def start(python, folder, started):
+def start(python, provider_folder, folder, started):
     """Starts everything, and describes it. What was started is in the list even if the next one fails."""
-    ports = free_ports(8)
+    ports = free_ports(10)
 
     def synapse(name, port, **differences):
         server = Synapse(name, python, folder, port, **differences)
@@ -259,13 +306,22 @@ def start(python, folder, started):
         synapse("no_passwords", ports[3], password_config={"enabled": False}),
         # Ended by a test.
         synapse("mortal", ports[4]),
+        # Single sign-on with a provider that is there and one that is not.
+        synapse(
+            "sso", ports[8], public_baseurl=f"http://127.0.0.1:{ports[8]}/",
+            oidc_providers=[open_id(ports[9], "op", "Example"), open_id(ports[7], "down", "Nobody")],
+            sso={"client_whitelist": ["http://127.0.0.1:", "org.example.app:"]},
+        ),
     ]
+    provider = Provider(provider_folder, folder, ports[9], servers[5].url)
+    started.append(provider)
     nginx = Nginx(folder, ports[5], ports[6], servers[0].url, ports[7])
     started.append(nginx)
     for server in servers:
         server.wait()
         server.make_users()
     nginx.wait()
+    provider.wait()
     return {
         "version": VERSION,
         "servers": {server.name: server.url for server in servers},
@@ -277,9 +333,13 @@ def start(python, folder, started):
 
 
 def check_programs():
-    missing = [package for program, package in (("nginx", "nginx-light"), ("openssl", "openssl")) if not find(program)]
+    packages = {
+        "nginx": "nginx-light", "openssl": "openssl", "node": "nodejs", "npm": "npm", "chromium": "chromium",
+        "chromedriver": "chromium-driver",
+    }
+    missing = [package for program, package in packages.items() if not find(program)]
     if missing:
-        raise SystemExit(f"missing programs: install Debian's {' and '.join(missing)}, or what your system has for them")
+        raise SystemExit(f"programs are missing: install Debian's {' '.join(missing)}, or what your system has for them")
 
 
 def find(program):
@@ -305,10 +365,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         try:
-            described = start(install(), folder, started)
+            described = start(install(), install_provider(), folder, started)
             (folder / "servers.json").write_text(json.dumps(described))
             environment["SERVERS"] = str(folder / "servers.json")
-            environment["LOGIN_PROGRAM"] = build_login_program()
+            environment["LOGIN_PROGRAM"], environment["SSO_PROGRAM"] = build("login"), build("sso")
             command = ["cargo", "test", "--locked", "--manifest-path", str(HERE / "Cargo.toml"), *arguments]
             environment.setdefault("CARGO_TARGET_DIR", str(TOP / "target" / "synapse" / "cargo"))
             return subprocess.run(command, env=environment).returncode

@@ -19,6 +19,7 @@ use http::{HeaderValue, Request, Response, Uri, header, uri::Scheme};
 use matrix_login::{DiscoveryOutcome, Error, LoginFlow, ServerError, Session, Step};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 /// What `run.py` started.
 pub fn servers() -> &'static Value {
@@ -156,6 +157,39 @@ impl Login {
         self
     }
 
+    /// The URL that the user has to open.
+    pub fn browse_url(&self) -> Url {
+        match self.flow.step() {
+            Step::Browse(url) => url.clone(),
+            step => panic!("{step:?}"),
+        }
+    }
+
+    /// The browser comes back.
+    ///
+    /// # Errors
+    ///
+    /// The flow's, if it is foreign.
+    pub fn callback(&mut self, url: &Url) -> Result<(), Error> {
+        self.inputs.push(json!({ "callback": url }));
+        self.flow.handle_callback(url)
+    }
+
+    /// The user gives up.
+    pub fn back(&mut self) -> &mut Self {
+        self.inputs.push(json!({ "back": true }));
+        self.flow.back().unwrap();
+        self
+    }
+
+    /// Another process goes on.
+    pub fn suspend(&mut self) -> &mut Self {
+        self.inputs.push(json!({ "suspend": true }));
+        let stored = serde_json::to_string(&self.flow.suspend().unwrap()).unwrap();
+        self.flow = LoginFlow::resume(serde_json::from_str(&stored).unwrap());
+        self
+    }
+
     pub fn session(&self) -> &Session {
         self.flow.session().unwrap_or_else(|| panic!("{:?}", self.flow.step()))
     }
@@ -223,6 +257,11 @@ impl Login {
                 ["access_token", "refresh_token"].iter().filter_map(|key| body[key].as_str().map(str::to_owned)),
             );
             tokens.extend(input["choose"]["token"].as_str().map(str::to_owned));
+            let callback = input["callback"].as_str().and_then(|callback| Url::parse(callback).ok());
+            tokens.extend(callback.iter().flat_map(|callback| {
+                let token = callback.query_pairs().filter(|(name, _)| name == "loginToken");
+                token.map(|(_, token)| token.into_owned())
+            }));
         }
         for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
             // What stands before the first underscore says what kind of token it is.

@@ -1,8 +1,10 @@
 //! Logins to a real Synapse, through the library and through the login program. `run.py` starts what they need.
 
 mod answers;
+mod browser;
 mod discovery;
 mod limits;
 mod others;
 mod passwords;
 mod program;
+mod sso;

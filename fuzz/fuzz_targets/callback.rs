@@ -1,0 +1,45 @@
+//! Invariant: a callback counts only with the state that the login began with, once, and is never quoted in an error.
+//!
+//! The input is three lines: a redirect URL, a state, and the address that the browser comes back to.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use matrix_login::{
+    Error, Homeserver,
+    endpoint::sso::{self, Redirect},
+};
+use url::Url;
+
+fuzz_target!(|text: &str| {
+    let mut lines = text.splitn(3, '\n');
+    let [redirect_url, state, address] = std::array::from_fn(|_| lines.next().unwrap_or_default());
+
+    if let Ok(address) = Url::parse(address) {
+        match sso::response(&address, state) {
+            Ok(token) => {
+                assert!(!state.is_empty() && !token.expose().is_empty());
+                assert_eq!(sso::state(&address).as_deref(), Some(state));
+                assert_eq!(address.query_pairs().filter(|(name, _)| name == "state").count(), 1);
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::ForeignCallback));
+                assert!(!format!("{error} {error:?}").contains(address.as_str()));
+            }
+        }
+    }
+
+    let Ok(redirect_url) = Url::parse(redirect_url) else { return };
+    let Ok(redirect) = Redirect::new(redirect_url, state) else { return };
+    let homeserver: Homeserver = "https://hs.example.org/prefix".parse().expect("it is one");
+    let url = sso::request(&homeserver, &redirect);
+    assert!(
+        url.as_str().starts_with("https://hs.example.org/prefix/_matrix/client/v3/login/sso/redirect?redirectUrl=")
+    );
+    let (_, callback) = url.query_pairs().find(|(name, _)| name == "redirectUrl").expect("it is there");
+    let mut callback = Url::parse(&callback).expect("it is a URL");
+    assert_eq!(sso::state(&callback).as_deref(), Some(state), "it comes back as it went");
+    assert!(sso::response(&callback, state).is_err(), "there is no token yet");
+    callback.query_pairs_mut().append_pair("loginToken", address);
+    assert_eq!(sso::response(&callback, state).is_ok(), !address.is_empty());
+});
