@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    loopback::{Answer, Loopback, Received, answer},
+    loopback::{self, Answer, Loopback, Received, answer},
     programs::build,
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
 };
@@ -87,13 +87,8 @@ impl Run {
     }
 }
 
-fn good((target, _): &Received) -> Answer {
-    match target.as_str() {
-        "GET /_matrix/client/versions" => answer(200, VERSIONS),
-        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
-        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
-        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
-    }
+fn good(received: &Received) -> Answer {
+    loopback::good(OFFERS, received)
 }
 
 /// A homeserver that is good until the login request, to which it answers this.

@@ -8,6 +8,8 @@ use std::{
 use serde_json::Value;
 use tiny_http::{Header, Response, Server};
 
+use crate::scenario::{GRANTED, VERSIONS};
+
 /// A request as it arrived: `POST /path` and the body, null if there was none.
 pub type Received = (String, Value);
 
@@ -16,6 +18,16 @@ pub type Answer = (u16, Vec<(&'static str, String)>, String);
 
 pub fn answer(status: u16, body: impl Into<String>) -> Answer {
     (status, Vec::new(), body.into())
+}
+
+/// A homeserver that offers this, and grants every login.
+pub fn good(offers: &str, (target, _): &Received) -> Answer {
+    match target.as_str() {
+        "GET /_matrix/client/versions" => answer(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => answer(200, offers),
+        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
+        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    }
 }
 
 pub struct Loopback {

@@ -13,21 +13,16 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::{
-    loopback::{Answer, Loopback, Received, answer},
+    loopback::{self, Answer, Loopback, Received, answer},
     programs::build,
-    scenario::{FORBIDDEN, GRANTED, VERSIONS},
+    scenario::{FORBIDDEN, VERSIONS},
 };
 
 const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},
     {"id":"oidc-y","name":"Y"}]},{"type":"m.login.token"}]}"#;
 
-fn good((target, _): &Received) -> Answer {
-    match target.as_str() {
-        "GET /_matrix/client/versions" => answer(200, VERSIONS),
-        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
-        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
-        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
-    }
+fn good(received: &Received) -> Answer {
+    loopback::good(OFFERS, received)
 }
 
 /// The program as it runs.

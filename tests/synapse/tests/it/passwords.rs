@@ -121,7 +121,7 @@ fn what_synapse_finds_too_long_is_a_refusal() {
     let mut login = Login::at_with("password_long_display_name", "full", settings);
     login.with(password(user("alice")));
     assert_eq!(login.refused().errcode.as_deref(), Some("M_TOO_LARGE"));
-    let mut login = Login::at_with("password_long_device_id", "full", json!({ "device_id": "X".repeat(513) }));
+    let mut login = Login::at_with("password_long_device_id", "full", json!({ "device_id": "A".repeat(513) }));
     login.with(password(user("alice")));
     assert_eq!(login.refused().errcode.as_deref(), Some("M_INVALID_PARAM"));
 }
