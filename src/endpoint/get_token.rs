@@ -5,7 +5,7 @@
 //! [`Choice::token`](crate::Choice::token). [`LoginType::Token`](crate::LoginType::Token) says whether a homeserver
 //! offers it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub enum Response {
 }
 
 /// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct UiaChallenge {
     /// What ties the stages together; `auth` has to repeat it.
@@ -43,6 +43,13 @@ pub struct UiaChallenge {
     pub flows: Vec<Value>,
     /// All other keys, `params` among them.
     pub other: Fields,
+}
+
+/// Without what the homeserver said: it is the body of an answer.
+impl fmt::Debug for UiaChallenge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "UiaChallenge([{} flows])", self.flows.len())
+    }
 }
 
 #[derive(Serialize)]

@@ -69,6 +69,8 @@ fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
     assert_eq!(asked.other["params"]["x"], 1);
     let asked = challenge(r#"{"flows":[],"errcode":null}"#);
     assert!(asked.session.is_none() && asked.flows.is_empty());
+    let asked = challenge(r#"{"flows":[{"x":"s3cr3t"}],"session":"s3cr3t","params":{"x":"s3cr3t"}}"#);
+    assert_eq!(format!("{asked:?}"), "UiaChallenge([1 flows])");
 }
 
 #[test]
