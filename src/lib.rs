@@ -64,7 +64,7 @@
 //! # }
 //! ```
 //!
-//! `send` is any HTTP client that **follows no redirects** and takes a 4xx for an answer, and it should stop reading
+//! `send` is any HTTP client that **follows no redirects** and takes a 4xx and a 5xx for answers, and it should stop reading
 //! one byte after [`MAX_BODY`]. Where the flow stands does not depend on the driver's success: after a failure the same
 //! step is due.
 //!

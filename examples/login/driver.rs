@@ -2,7 +2,9 @@
 //! answer is left to an [`Answers`].
 
 use std::{
-    fmt, thread,
+    fmt,
+    io::{self, Write},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -40,8 +42,19 @@ impl fmt::Display for Failure {
 impl Failure {
     /// What comes from elsewhere may have several lines, or change the terminal.
     pub fn one_line(text: &str) -> String {
-        text.replace(char::is_control, " ")
+        let moves_the_text = |character: char| {
+            character.is_control()
+                || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        text.replace(moves_the_text, " ")
     }
+}
+
+/// Says who is logged in: the last line on standard output.
+pub fn show(session: &Session) {
+    let line = format!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+    // The session is stored, whether or not somebody reads this.
+    let _ = writeln!(io::stdout(), "{}", Failure::one_line(&line));
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -62,8 +75,8 @@ pub trait Answers {
     fn came_back(&mut self, accepted: bool);
 }
 
-/// Settings with a device ID of the program's own: if an answer is lost and the login is asked for again, it leads to
-/// that device instead of another.
+/// Settings with a device ID of the program's own: a request that is sent again, after a rate limit say, leads to the same
+/// device.
 pub fn settings() -> Result<LoginSettings, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
@@ -167,7 +180,7 @@ fn wait_out(wait: &Wait) -> Result<(), Failure> {
     if left > LONGEST_WAIT || wait.attempt() > MAX_WAITS {
         return Err(Failure::Other(format!("the homeserver limits the rate of logins: try again in {shown}")));
     }
-    eprintln!("the homeserver limits the rate of logins: waiting {shown}");
+    say!("the homeserver limits the rate of logins: waiting {shown}");
     thread::sleep(left);
     Ok(())
 }
@@ -181,7 +194,7 @@ fn locate(
     match server_name {
         Some(server_name) if failure.outcome == DiscoveryOutcome::Ignore => {
             let homeserver: Homeserver = format!("https://{server_name}").parse()?;
-            eprintln!("{server_name} does not say where its homeserver is: trying {homeserver}");
+            say!("{server_name} does not say where its homeserver is: trying {homeserver}");
             check(&homeserver, transport)?;
             Ok(homeserver)
         }
@@ -202,16 +215,16 @@ pub fn check_offered(login_types: &LoginTypes, login_type: &str, in_words: &str)
 /// Stores what was granted. Somebody at a terminal can make room for it first.
 pub fn store(file: &SessionFile, session: &Session, person: &mut Person) -> Result<(), Failure> {
     if session.expires_at().is_some() && session.refresh_token().is_none() {
-        eprintln!("this session ends when its access token expires: the homeserver gave no refresh token");
+        say!("this session ends when its access token expires: the homeserver gave no refresh token");
     }
     loop {
         match file.store(session) {
             Ok(path) => {
-                eprintln!("stored the session in {}", path.display());
+                say!("stored the session in {}", path.display());
                 return Ok(());
             }
             Err(error) if person.can_be_asked_again() => {
-                eprintln!("{}", Failure::from(error));
+                say!("{}", Failure::from(error));
                 person.confirm("The session is not lost yet. Make room for it, then press Enter to try again. ")?;
             }
             Err(error) => {

@@ -15,6 +15,9 @@
     reason = "a program has no API and does the I/O that the library leaves to it"
 )]
 
+#[macro_use]
+mod say;
+
 mod demo;
 mod driver;
 mod person;
@@ -54,7 +57,7 @@ struct Arguments {
     data: Option<PathBuf>,
 
     /// How long to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// Start a homeserver on this machine and log in to it. Stores the session only if --data is given
@@ -66,11 +69,11 @@ fn main() -> ExitCode {
     person::restore_terminal_when_interrupted();
     match run(Arguments::parse()) {
         Ok(session) => {
-            println!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+            driver::show(&session);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("{failure}");
+            say!("{failure}");
             ExitCode::FAILURE
         }
     }
@@ -97,6 +100,10 @@ fn run(arguments: Arguments) -> Result<Session, Failure> {
         Some(user) => user,
         None => person.ask("User ID: ", "a user ID")?,
     };
+    let user = user.trim().to_owned();
+    if user.is_empty() {
+        return Err(Failure::Other("there is no user: give a user ID, such as @alice:example.org".to_owned()));
+    }
 
     let (flow, server_name) = begin(&user, homeserver_url.as_deref(), &transport)?;
     let mut password = WithPassword { user: &user, person: &mut person, tries: 0 };
@@ -156,7 +163,7 @@ impl WithPassword<'_> {
     fn try_again(&self, refused: &ServerError) -> Result<(), Failure> {
         let wrong_password = refused.errcode.as_deref() == Some("M_FORBIDDEN");
         if wrong_password && self.tries < MAX_TRIES && self.person.can_be_asked_again() {
-            eprintln!("{}; try again", Failure::Other(refused.to_string()));
+            say!("{}; try again", Failure::Other(refused.to_string()));
             return Ok(());
         }
         let advice = if wrong_password { "check the user and the password" } else { "ask whoever runs the homeserver" };

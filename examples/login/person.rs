@@ -57,7 +57,7 @@ impl Person {
         match self {
             Self::Script(answers) => {
                 line.extend(answers.pop_front());
-                eprintln!("{question}{line}");
+                say!("{question}{line}");
                 return Ok(line);
             }
             Self::Terminal => {
@@ -84,7 +84,7 @@ pub fn restore_terminal_when_interrupted() {
         if let Some(found) = &found {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
         }
-        eprintln!();
+        say!("");
         process::exit(INTERRUPTED);
     });
     // Without a handler Ctrl-C still ends the program.

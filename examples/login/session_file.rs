@@ -55,17 +55,25 @@ impl SessionFile {
     /// Stores the session, and says where. It is the file itself, unless somebody else has logged in there meanwhile:
     /// then it is a new one beside it, since neither session may be lost.
     pub fn store(&self, session: &Session) -> Result<PathBuf, FileError> {
+        let is_new = !self.path.exists();
         // Read again: another process may have written since the file was looked at.
         let (mut object, path) = if let (Ok(object), Ok(None)) = (self.read(), self.session()) {
             (object, self.path.clone())
         } else {
+            // The homeserver chose the device ID: it shall not choose a folder with it.
+            let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
             let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{}", session.device_id()));
+            name.push(format!(".{device_id}"));
             (Map::new(), name.into())
         };
         session.store_in(&mut object);
-        let written = serde_json::to_vec_pretty(&object).map_err(io::Error::from).and_then(|json| write(&path, &json));
-        written.map(|()| path).map_err(|error| self.error(&format!("cannot be written: {error}")))
+        let json = serde_json::to_vec_pretty(&object).map_err(io::Error::from);
+        match json.and_then(|json| if is_new { write_new(&path, &json) } else { write(&path, &json) }) {
+            Ok(()) => Ok(path),
+            // Somebody was faster: what is there now is looked at like any other file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.path.exists() => self.store(session),
+            Err(error) => Err(self.error(&format!("cannot be written: {error}"))),
+        }
     }
 
     fn read(&self) -> Result<Map<String, Value>, FileError> {
@@ -85,16 +93,25 @@ impl SessionFile {
     }
 }
 
-/// Writes a new file and gives it the name only when it is on the disk, so that there is never half a file. Nobody but its
-/// owner can read it, from the first byte: that is how temporary files are made.
+/// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a file.
 pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
+    // A link stays one: what it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Ok(temporary(&path, json)?.persist(path).map(drop)?)
+}
+
+/// The same for a file that is not there yet.
+pub fn write_new(path: &Path, json: &[u8]) -> io::Result<()> {
+    Ok(temporary(path, json)?.persist_noclobber(path).map(drop)?)
+}
+
+/// Nobody but its owner can read it, from the first byte: that is how temporary files are made.
+fn temporary(path: &Path, json: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
     file.as_file_mut().write_all(json)?;
     file.as_file_mut().write_all(b"\n")?;
     file.as_file().sync_all()?;
-    // A link stays one: what it leads to is replaced.
-    file.persist(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))?;
-    Ok(())
+    Ok(file)
 }
 
 /// Where the file is, and its successor has to be made, for it to be renamed in one go.

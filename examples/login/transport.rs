@@ -37,8 +37,8 @@ impl Transport {
         let line = format!("{} {}", request.method(), request.uri());
         let answer = self.agent.run(request).and_then(|response| Ok(read(response)?));
         match &answer {
-            Ok(response) => eprintln!("{line}: {}", response.status()),
-            Err(error) => eprintln!("{line}: no answer: {error}"),
+            Ok(response) => say!("{line}: {}", response.status()),
+            Err(error) => say!("{line}: no answer: {error}"),
         }
         answer
     }

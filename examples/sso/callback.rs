@@ -83,10 +83,12 @@ impl Callbacks {
                     // A browser asks for an icon too.
                     _ => respond(request, 404, FOREIGN),
                 },
-                Ok(Event::Pasted(line)) => match Url::parse(line.trim()) {
-                    Ok(address) => return Ok(address),
-                    Err(_) => eprintln!("that is no address: copy all of it"),
-                },
+                Ok(Event::Pasted(line)) => {
+                    if let Ok(address) = Url::parse(line.trim()) {
+                        return Ok(address);
+                    }
+                    say!("that is no address: copy all of it");
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     return Err(Failure::Other("nobody came back from the browser: begin again".to_owned()));
                 }
@@ -101,18 +103,18 @@ impl Callbacks {
             Some(request) if accepted => respond(request, 200, ACCEPTED),
             Some(request) => respond(request, 400, FOREIGN),
             None if accepted => {}
-            None => eprintln!("that address does not belong to this login"),
+            None => say!("that address does not belong to this login"),
         }
     }
 
     fn show(&self, url: &Url) {
-        eprintln!("log in at {url}");
+        say!("log in at {url}");
         if self.open_browser {
             if let Err(error) = open::that_detached(url.as_str()) {
-                eprintln!("no browser opens by itself ({error}): open the URL with one");
+                say!("no browser opens by itself ({error}): open the URL with one");
             }
         }
-        eprintln!("if that is on another machine, paste the address here that it ends on");
+        say!("if that is on another machine, paste the address here that it ends on");
         let pasted = self.sender.clone();
         thread::spawn(move || {
             for line in io::stdin().lock().lines().map_while(Result::ok) {

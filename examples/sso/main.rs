@@ -12,6 +12,10 @@
     reason = "a program has no API and does the I/O that the library leaves to it"
 )]
 
+#[macro_use]
+#[path = "../login/say.rs"]
+mod say;
+
 mod callback;
 #[path = "../login/driver.rs"]
 mod driver;
@@ -83,11 +87,11 @@ struct Arguments {
     resume: Option<Vec<String>>,
 
     /// How long to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// How long to wait for the browser: who gives up there never comes back
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     patience: u64,
 }
 
@@ -95,12 +99,12 @@ fn main() -> ExitCode {
     person::restore_terminal_when_interrupted();
     match run(&Arguments::parse()) {
         Ok(Some(session)) => {
-            println!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+            driver::show(&session);
             ExitCode::SUCCESS
         }
         Ok(None) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            say!("{failure}");
             ExitCode::FAILURE
         }
     }
@@ -189,7 +193,7 @@ impl WithBrowser<'_> {
             _ if !self.person.can_be_asked_again() => Ok(None),
             _ => {
                 for (provider, number) in offered.iter().zip(1..) {
-                    eprintln!("{number}: {}", Failure::one_line(&provider.name));
+                    say!("{number}: {}", Failure::one_line(&provider.name));
                 }
                 let number = self.person.ask("Log in with (a number): ", "a number")?;
                 let chosen = number.trim().parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
@@ -223,11 +227,11 @@ fn suspend(
         }
     };
     let json = serde_json::to_vec_pretty(&flow.suspend())?;
-    session_file::write(path, &json).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
-    eprintln!("the login waits in {}", path.display());
-    eprintln!("log in at {url}");
-    eprintln!("the browser ends on a page that it cannot open: copy its address, and finish with");
-    eprintln!("    sso --resume {} ADDRESS", path.display());
+    session_file::write_new(path, &json).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
+    say!("the login waits in {}", path.display());
+    say!("log in at {url}");
+    say!("the browser ends on a page that it cannot open: copy its address, and finish with");
+    say!("    sso --resume {} ADDRESS", path.display());
     Ok(())
 }
 
@@ -249,7 +253,7 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
     let session = driver::log_in(flow, None, transport, &mut Finished)?;
     // The login token is spent: nothing is left to finish.
     if let Err(error) = fs::remove_file(path) {
-        eprintln!("{}: cannot be removed: {error}", path.display());
+        say!("{}: cannot be removed: {error}", path.display());
     }
     Ok(session)
 }

@@ -305,6 +305,62 @@ fn another_login_to_the_same_file_meanwhile_loses_neither_session() {
     }
 }
 
+#[test]
+fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
+    let homeserver = Loopback::start({
+        let mut logins = 0;
+        move |received| {
+            logins += usize::from(received.0.starts_with("POST"));
+            let granted = GRANTED.replace("DEVICEID", &format!("DEVICE{logins}"));
+            if received.0.starts_with("POST") { answer(200, granted) } else { good(received) }
+        }
+    });
+    let folder = folder();
+    let url = homeserver.url.clone();
+    let path = folder.path();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut command = Command::new(program());
+                command.args(["-H", &url, "alice"]).current_dir(path).stdin(Stdio::piped()).stdout(Stdio::null());
+                let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+                child.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
+                // Who looks later is told that somebody is logged in already.
+                child.wait().unwrap();
+            });
+        }
+    });
+    let granted = homeserver.targets().iter().filter(|target| target.starts_with("POST")).count();
+    assert_eq!(fs::read_dir(path).unwrap().count(), granted, "a file for each session");
+}
+
+#[test]
+fn the_homeserver_chooses_no_path_and_moves_no_text() {
+    let folder = folder();
+    let written = folder.path().join("data.json");
+    let other = r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#;
+    let granted = r#"{"user_id":"@al\u001b[31mice:example.org","device_id":"../x\u202ey","access_token":"t"}"#;
+    let homeserver = until_login(move || {
+        fs::write(&written, other).unwrap();
+        answer(200, granted)
+    });
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.logs_in("logged in as @al [31mice:example.org with device ID ../x y");
+    assert_eq!(run.files(), ["data.json", "data.json.___x_y"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_has_gone_costs_no_session() {
+    let homeserver = Loopback::start(good);
+    let folder = folder();
+    let mut deaf = Command::new("sh");
+    deaf.args(["-c", "exec \"$0\" \"$@\" >/dev/full 2>/dev/full"]).arg(program());
+    deaf.args(["-H", &homeserver.url, "alice"]);
+    let run = Run::of(folder, deaf, "wonderland\n");
+    assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned()]));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full_leaves_the_file_as_it_was() {

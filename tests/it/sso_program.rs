@@ -226,6 +226,17 @@ fn one_process_begins_and_another_finishes() {
     assert!(!folder.path().join("login.json").exists(), "it is finished");
 }
 
+#[test]
+fn a_file_that_is_there_is_not_overwritten() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("login.json"), "precious").unwrap();
+    let (status, _, stderr) = begin(&folder, &homeserver, &["--suspend", "login.json"]).end();
+    assert_eq!(status, Some(1));
+    assert!(stderr.lines().last().unwrap().starts_with("Error: login.json: File exists"), "{stderr}");
+    assert_eq!(fs::read(folder.path().join("login.json")).unwrap(), b"precious");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_login_that_waits_is_its_owners_alone() {

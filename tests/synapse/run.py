@@ -6,7 +6,7 @@ usage: python3 tests/synapse/run.py [--record] [cargo test's arguments]
 Synapse is installed from PyPI into target/synapse, and an OpenID provider from npm, once. They run on loopback, with a
 database in a new folder. nginx, openssl, Node.js and Chromium with its driver have to be there (Debian: nginx-light,
 openssl, nodejs, npm, chromium, chromium-driver). All that was started is ended by its process ID, also when the tests
-fail. With --record the exchanges are written to tests/transcripts/synapse-VERSION, tokens replaced.
+fail. With --record, and if all is well, the exchanges replace those in tests/transcripts/synapse-VERSION.
 """
 
 import base64
@@ -355,15 +355,13 @@ def main():
     record = "--record" in arguments
     arguments = [argument for argument in arguments if argument != "--record"]
     environment = dict(os.environ)
-    if record:
-        transcripts = TOP / "tests" / "transcripts" / f"synapse-{VERSION}"
-        shutil.rmtree(transcripts, ignore_errors=True)
-        transcripts.mkdir()
-        environment["RECORD_TO"] = str(transcripts)
-
     started = []
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        recorded = folder / "transcripts"
+        if record:
+            recorded.mkdir()
+            environment["RECORD_TO"] = str(recorded)
         try:
             described = start(install(), install_provider(), folder, started)
             (folder / "servers.json").write_text(json.dumps(described))
@@ -371,7 +369,12 @@ def main():
             environment["LOGIN_PROGRAM"], environment["SSO_PROGRAM"] = build("login"), build("sso")
             command = ["cargo", "test", "--locked", "--manifest-path", str(HERE / "Cargo.toml"), *arguments]
             environment.setdefault("CARGO_TARGET_DIR", str(TOP / "target" / "synapse" / "cargo"))
-            return subprocess.run(command, env=environment).returncode
+            status = subprocess.run(command, env=environment).returncode
+            if record and status == 0:
+                transcripts = TOP / "tests" / "transcripts" / f"synapse-{VERSION}"
+                shutil.rmtree(transcripts, ignore_errors=True)
+                shutil.copytree(recorded, transcripts)
+            return status
         finally:
             for process in reversed(started):
                 process.end()
