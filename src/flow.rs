@@ -441,7 +441,7 @@ fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) 
     }
     target.set_username("").ok()?;
     target.set_password(None).ok()?;
-    target.set_fragment(None);
+    // A `Uri` has no fragment.
     let target = Uri::try_from(target.as_str()).ok()?;
     (target != first && !redirects.contains(&target)).then_some(target)
 }

@@ -181,7 +181,6 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
 /// The README's code is compiled.
 #[cfg(doctest)]

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn seconds(text: &str) -> Option<u64> {
-        imf_fixdate(text).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs())
+        Some(imf_fixdate(text)?.duration_since(UNIX_EPOCH).ok()?.as_secs())
     }
 
     #[test]
