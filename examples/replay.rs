@@ -28,7 +28,7 @@ use matrix_login::{
     AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginToken,
     LoginType, LoginTypes, Password, RefreshToken, RetryAfter, ServerError, ServerName, Session, Step, Suspended,
     UserId, UserIdentifier,
-    endpoint::{get_token, login, login_types, sso, versions, well_known},
+    endpoint::{get_token, login, login_types, logout, logout_all, refresh, sso, versions, well_known, whoami},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -101,6 +101,8 @@ enum Start {
     UserId(String),
     Homeserver(String),
     Session(Value),
+    /// A session in its stored form, as whose user and device to log in again.
+    Again(Value),
 }
 
 #[derive(Deserialize)]
@@ -192,12 +194,15 @@ impl Start {
             Self::ServerName(server_name) => LoginFlow::discover(server_name.parse()?, settings),
             Self::UserId(user_id) => LoginFlow::discover(user_id.parse::<UserId>()?.server_name().clone(), settings),
             Self::Homeserver(homeserver) => LoginFlow::at(homeserver.parse()?, settings),
-            Self::Session(stored) => match Session::from_json(stored.to_string())? {
-                Some(session) => LoginFlow::logged_in(session),
-                None => return Err(invalid_input("stored session", "an `access_token`: nobody is logged in")),
-            },
+            Self::Session(stored) => LoginFlow::logged_in(take_session(&stored)?),
+            Self::Again(stored) => LoginFlow::again(&take_session(&stored)?, settings),
         })
     }
+}
+
+fn take_session(stored: &Value) -> Taken<Session> {
+    let session = Session::from_json(stored.to_string())?;
+    session.ok_or_else(|| invalid_input("stored session", "an `access_token`: nobody is logged in"))
 }
 
 /// The settings of a transcript.
@@ -479,6 +484,18 @@ fn endpoint_response(
                 "other": answer.other,
             })
         }),
+        "refresh" => refresh::response(response).map(|answer| {
+            json!({
+                "access_token": answer.access_token.expose(),
+                "expires_in_ms": answer.expires_in.map(milliseconds),
+                "refresh_token": answer.refresh_token.as_ref().map(RefreshToken::expose),
+            })
+        }),
+        "logout" => logout::response(response).map(|answer| logged_out(&answer)),
+        "logout_all" => logout_all::response(response).map(|answer| logged_out(&answer)),
+        "whoami" => whoami::response(response).map(
+            |answer| json!({ "user_id": answer.user_id, "device_id": answer.device_id, "is_guest": answer.is_guest }),
+        ),
         // A challenge is an answer of its own; transcripts have it among the errors.
         "get_token" => match get_token::response(response) {
             Ok(get_token::Response::Granted { login_token, expires_in, .. }) => Ok(json!({
@@ -500,6 +517,10 @@ fn endpoint_response(
     Ok(read.map_err(|error| error_value(&error, received_at)))
 }
 
+fn logged_out(answer: &logout::Response) -> Value {
+    json!({ "already_logged_out": answer.already_logged_out })
+}
+
 fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoTranscript> {
     #[derive(Deserialize)]
     struct ServerNameField {
@@ -513,6 +534,11 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
     struct TokenRequest {
         homeserver: String,
         access_token: String,
+    }
+    #[derive(Deserialize)]
+    struct RefreshRequest {
+        homeserver: String,
+        refresh_token: String,
     }
     #[derive(Deserialize)]
     struct LoginRequest {
@@ -541,10 +567,22 @@ fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoT
             let homeserver = fields::<HomeserverField>(request)?.homeserver;
             homeserver.parse::<Homeserver>().map(|homeserver| request_value(&build(&homeserver)))
         }
-        "get_token" => {
+        "get_token" | "logout" | "logout_all" | "whoami" => {
             let TokenRequest { homeserver, access_token } = fields(request)?;
-            let build = || Ok(get_token::request(&homeserver.parse()?, &AccessToken::new(access_token)?, None));
-            build().map(|request| request_value(&request))
+            let build: fn(&Homeserver, &AccessToken) -> Request<Vec<u8>> = match endpoint {
+                "get_token" => |homeserver, access_token| get_token::request(homeserver, access_token, None),
+                "logout" => logout::request,
+                "logout_all" => logout_all::request,
+                _ => whoami::request,
+            };
+            let take = || Ok((homeserver.parse()?, AccessToken::new(access_token)?));
+            take().map(|(homeserver, access_token)| request_value(&build(&homeserver, &access_token)))
+        }
+        "refresh" => {
+            let RefreshRequest { homeserver, refresh_token } = fields(request)?;
+            homeserver
+                .parse()
+                .map(|homeserver| request_value(&refresh::request(&homeserver, &RefreshToken::new(refresh_token))))
         }
         "login" => {
             let LoginRequest { homeserver, choose, settings } = fields(request)?;
@@ -654,6 +692,7 @@ fn error_value(error: &Error, received_at: SystemTime) -> Value {
         Error::Redirected { location, .. } => ("redirected", json!({ "location": location })),
         Error::Discovery(failure) => ("discovery", json!({ "outcome": outcome(failure) })),
         Error::MissingRefreshToken(session) => ("missing_refresh_token", json!({ "session": session })),
+        Error::WrongUser { session, .. } => ("wrong_user", json!({ "session": session })),
         _ => ("unknown", json!({})),
     };
     let mut value = details;

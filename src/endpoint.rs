@@ -10,16 +10,20 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::object::Object;
-use crate::{Error, Homeserver, RetryAfter, ServerError};
+use crate::{AccessToken, Error, Homeserver, RetryAfter, ServerError, UserId};
 
 pub mod get_token;
 pub mod login;
 pub mod login_fallback;
 pub mod login_types;
+pub mod logout;
+pub mod logout_all;
 pub(crate) mod object;
+pub mod refresh;
 pub mod sso;
 pub mod versions;
 pub mod well_known;
+pub mod whoami;
 
 /// The longest body that is read, in bytes. What a login exchanges is much smaller. A longer one counts as an invalid
 /// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it shows.
@@ -70,6 +74,13 @@ impl Endpoint {
         request
     }
 
+    /// A request of the user's whose access token this is. Its header is marked as sensitive.
+    pub(crate) fn authorized(&self, homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
+        let mut request = self.request(homeserver);
+        request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());
+        request
+    }
+
     /// The object that a successful answer brings in its [`json`], or the error that an answer is.
     pub(crate) fn object<'a, B: AsRef<[u8]>>(
         &self,
@@ -107,6 +118,18 @@ impl Endpoint {
         }
     }
 
+    /// The access token that an answer has to bring.
+    pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, Error> {
+        let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
+        access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
+    }
+
+    /// The user ID that an answer has to bring.
+    pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, Error> {
+        let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
+        user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
+    }
+
     pub(crate) fn not_matrix(&self, status: StatusCode) -> Error {
         Error::NotMatrix { endpoint: self.clone(), status }
     }
@@ -134,7 +157,7 @@ pub(crate) fn json<B: AsRef<[u8]>>(response: &Response<B>) -> Cow<'_, str> {
 
 /// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
 /// or `error`. A 429 is one whatever its body, since proxies limit rates too.
-fn server_error<B: AsRef<[u8]>>(response: &Response<B>) -> Option<ServerError> {
+pub(crate) fn server_error<B: AsRef<[u8]>>(response: &Response<B>) -> Option<ServerError> {
     let status = response.status();
     let mut error = ServerError::new(status);
     error.retry_after = RetryAfter::from_headers(response.headers());

@@ -4,12 +4,13 @@ use std::{borrow::Cow, fmt};
 
 use http::StatusCode;
 
-use crate::{Fields, Homeserver, RetryAfter, Session, endpoint::Endpoint};
+use crate::{Fields, Homeserver, RetryAfter, Session, UserId, endpoint::Endpoint};
 
 /// What went wrong. The message says what to do; nothing in it is a secret.
 ///
 /// An error of a [`LoginFlow`](crate::LoginFlow) leaves the flow where it was, with one exception:
-/// [`MissingRefreshToken`](Self::MissingRefreshToken).
+/// a login that the server granted and the flow refuses ([`MissingRefreshToken`](Self::MissingRefreshToken),
+/// [`WrongUser`](Self::WrongUser)) is over, and the error owns its session.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -116,6 +117,17 @@ pub enum Error {
         "logged in, but the access token expires and there is no refresh token: accept such sessions or log this one out"
     )]
     MissingRefreshToken(Box<Session>),
+
+    /// The homeserver granted a login to another user than the one who was to log in
+    /// [again](crate::LoginFlow::again). The session is good, of somebody else: log it out, or keep it apart. The flow is
+    /// back at the question, for which a resumed flow asks for the login types first.
+    #[error("logged in as {}, not as {expected}: log this session out, then log in as the right user", session.user_id())]
+    WrongUser {
+        /// Who was to log in again.
+        expected: UserId,
+        /// What was granted.
+        session: Box<Session>,
+    },
 }
 
 impl Error {
@@ -179,6 +191,12 @@ impl ServerError {
     pub fn is_rate_limit(&self) -> bool {
         let limited = self.errcode.as_deref() == Some("M_LIMIT_EXCEEDED");
         self.status == StatusCode::TOO_MANY_REQUESTS || (limited && self.retry_after.is_some())
+    }
+
+    /// The errcode, if it is the homeserver's last word on what was asked: not that of a rate limit, nor that of a
+    /// server or a proxy that fails.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.errcode.as_deref().filter(|_| self.status.is_client_error() && !self.is_rate_limit())
     }
 }
 

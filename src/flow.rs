@@ -59,8 +59,8 @@ pub struct Discovered {
 /// ```
 ///
 /// - A step is a view of the flow. Nothing is lost by asking twice, by dropping a future or by failing to send.
-/// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is
-///   [`Error::MissingRefreshToken`].
+/// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is a login that
+///   was granted and is refused here: [`Error::MissingRefreshToken`], [`Error::WrongUser`].
 /// - A refusal is a step, not an error: a wrong password is [`Step::Choose`], a rate limit is [`Step::Wait`], a server
 ///   that cannot be found is [`Step::Locate`].
 /// - There is no clock, no randomness and no I/O inside. Time comes in with a response.
@@ -69,6 +69,8 @@ pub struct Discovered {
 #[derive(Clone, Debug)]
 pub struct LoginFlow {
     settings: LoginSettings,
+    /// Who has to be logged in, if it is to be [again](LoginFlow::again).
+    expected: Option<UserId>,
     /// About the homeserver that the login is asked of, so not after another one was given.
     discovered: Option<Box<Discovered>>,
     state: State,
@@ -93,11 +95,27 @@ impl LoginFlow {
         Self::new(LoginSettings::default(), State::Done(Box::new(session)))
     }
 
+    /// Logs in again as the user of a session whose tokens are good no more, after a soft logout say: at the same
+    /// homeserver, which is discovered if the session does not know it, and on the same device, whose ID replaces that of
+    /// the settings. The session itself is left alone; when the flow has another one, store that in its place.
+    ///
+    /// A login of another user is refused with [`Error::WrongUser`], which owns that session.
+    #[must_use]
+    pub fn again(session: &Session, settings: LoginSettings) -> Self {
+        let settings = LoginSettings { device_id: Some(session.device_id().to_owned()), ..settings };
+        let user_id = session.user_id().clone();
+        let flow = match session.homeserver() {
+            Some(homeserver) => Self::at(homeserver.clone(), settings),
+            None => Self::discover(user_id.server_name().clone(), settings),
+        };
+        Self { expected: Some(user_id), ..flow }
+    }
+
     /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process.
     #[must_use]
     pub fn resume(suspended: Suspended) -> Self {
-        let Suspended { position, settings } = suspended;
-        match position {
+        let Suspended { position, settings, expected } = suspended;
+        let flow = match position {
             Position::Discovery(server_name) => Self::discover(server_name, settings),
             Position::LogIn { homeserver, browse } => {
                 let stage = match browse {
@@ -106,11 +124,12 @@ impl LoginFlow {
                 };
                 Self::new(settings, State::LogIn(LogIn::new(homeserver, stage)))
             }
-        }
+        };
+        Self { expected, ..flow }
     }
 
     fn new(settings: LoginSettings, state: State) -> Self {
-        Self { settings, discovered: None, state }
+        Self { settings, expected: None, discovered: None, state }
     }
 
     /// What is due. A pure function of the flow: ask as often as you like.
@@ -145,8 +164,8 @@ impl LoginFlow {
     ///
     /// [`Error::OutOfStep`] if no request is due. What the answer itself can be: [`Error::InvalidResponse`],
     /// [`Error::TooLarge`], [`Error::NotMatrix`], [`Error::Redirected`], [`Error::Server`],
-    /// [`Error::LegacyLoginUnsupported`]; the same request is due then. [`Error::MissingRefreshToken`] owns a session
-    /// that was granted; the flow is back at the question then.
+    /// [`Error::LegacyLoginUnsupported`]; the same request is due then. [`Error::MissingRefreshToken`] and
+    /// [`Error::WrongUser`] own a session that was granted; the flow is back at the question then.
     pub fn handle_response<B: AsRef<[u8]>>(
         &mut self,
         response: &Response<B>,
@@ -190,11 +209,13 @@ impl LoginFlow {
                 (Stage::Credentials { .. }, _) => match login::response(response) {
                     Ok(granted) => {
                         let session = Session::granted(granted, &log_in.homeserver, &self.settings, received_at);
-                        if self.settings.require_refresh_token && session.ends_for_good() {
-                            log_in.enter(Stage::Question { refused: None });
-                            return Err(Error::MissingRefreshToken(Box::new(session)));
+                        match accept(session, &self.settings, self.expected.as_ref()) {
+                            Ok(session) => self.state = State::Done(session),
+                            Err(error) => {
+                                log_in.enter(Stage::Question { refused: None });
+                                return Err(error);
+                            }
                         }
-                        self.state = State::Done(Box::new(session));
                     }
                     Err(Error::Server(error)) if error.is_rate_limit() => log_in.pending.put_off(*error, received_at),
                     Err(Error::Server(error)) if error.status.is_client_error() => {
@@ -342,7 +363,7 @@ impl LoginFlow {
             }
             State::Done(_) => return None,
         };
-        Some(Suspended { position, settings: self.settings.clone() })
+        Some(Suspended { position, settings: self.settings.clone(), expected: self.expected.clone() })
     }
 
     /// The address in use, once it is known. After the login it is the session's.
@@ -444,6 +465,18 @@ fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) 
     // A `Uri` has no fragment.
     let target = Uri::try_from(target.as_str()).ok()?;
     (target != first && !redirects.contains(&target)).then_some(target)
+}
+
+/// The session, unless it is not what was asked for: then the error owns it.
+fn accept(session: Session, settings: &LoginSettings, expected: Option<&UserId>) -> Result<Box<Session>, Error> {
+    let session = Box::new(session);
+    match expected {
+        Some(expected) if expected != session.user_id() => {
+            Err(Error::WrongUser { expected: expected.clone(), session })
+        }
+        _ if settings.require_refresh_token && session.ends_for_good() => Err(Error::MissingRefreshToken(session)),
+        _ => Ok(session),
+    }
 }
 
 fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error> {

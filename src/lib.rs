@@ -213,7 +213,7 @@ pub use self::{
     retry_after::RetryAfter,
     secret::{AccessToken, Fields, LoginToken, Password, RefreshToken},
     server_name::ServerName,
-    session::Session,
+    session::{Refresh, Session, Verdict},
     settings::LoginSettings,
     user_id::UserId,
 };

@@ -1,5 +1,7 @@
 //! A session: what a login leaves behind, in memory and in storage.
 
+mod lifetime;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Request, header};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use self::lifetime::{Refresh, Verdict};
 use crate::{
     AccessToken, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId,
     endpoint::{login, object::whole_number},
@@ -177,12 +180,7 @@ impl Session {
     /// [`Error::InvalidInput`] if the request does not go to the origin (scheme, host and port) of the session's
     /// homeserver, or if that [is not known](Self::homeserver). The request is as it was then.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
-        let Some(homeserver) = &self.homeserver else {
-            return Err(Error::invalid_input(
-                "session",
-                "a homeserver: discover the server of its user ID, then set it",
-            ));
-        };
+        let homeserver = self.known_homeserver()?;
         let target = Url::parse(&request.uri().to_string());
         if !target.is_ok_and(|target| target.origin() == homeserver.origin()) {
             return Err(Error::invalid_input(
@@ -192,6 +190,11 @@ impl Session {
         }
         request.headers_mut().insert(header::AUTHORIZATION, self.access_token.authorization());
         Ok(())
+    }
+
+    fn known_homeserver(&self) -> Result<&Homeserver, Error> {
+        let expected = "a homeserver: discover the server of its user ID, then set it";
+        self.homeserver.as_ref().ok_or_else(|| Error::invalid_input("session", expected))
     }
 
     /// Whether the access token expires and nothing can buy the next one.

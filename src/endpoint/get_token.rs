@@ -88,6 +88,11 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     })
 }
 
+/// Whether an answer, to whatever request, only asks the user to authenticate once more.
+pub(crate) fn is_challenge<B: AsRef<[u8]>>(response: &http::Response<B>) -> bool {
+    challenge(response.status(), &json(response)).is_some()
+}
+
 /// A 401 with flows and without an errcode. With one, a stage has failed, and the errcode says why.
 fn challenge(status: StatusCode, json: &str) -> Option<UiaChallenge> {
     let is_challenge =

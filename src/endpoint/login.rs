@@ -123,21 +123,17 @@ pub(crate) fn request_with(
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
-    let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
-    let access_token =
-        access_token.ok_or_else(|| ENDPOINT.invalid("`access_token`", "a string of visible ASCII characters"))?;
-    let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
-    let user_id = user_id.ok_or_else(|| ENDPOINT.invalid("`user_id`", "a valid user ID"))?;
+    let access_token = ENDPOINT.take_access_token(&mut object)?;
+    let user_id = ENDPOINT.take_user_id(&mut object)?;
     let device_id =
         object.take_text("device_id").ok_or_else(|| ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
-    let lifetime_fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
     let well_known: Option<Object<'_>> = object.take("well_known");
     Ok(Response {
         user_id,
         access_token,
         device_id,
         home_server: object.take("home_server"),
-        expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis).filter(lifetime_fits),
+        expires_in: object.take_lifetime("expires_in_ms"),
         refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
         well_known_base_url: well_known.as_ref().and_then(|file| well_known::base_url(file, "m.homeserver")?.ok()),
         well_known: well_known.map(Object::rest),

@@ -24,11 +24,7 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Er
     let json = json(response);
     let mut object = match ENDPOINT.object(response, &json) {
         // 404 by the specification, 400 by older servers.
-        Err(Error::Server(error))
-            if error.status.is_client_error()
-                && !error.is_rate_limit()
-                && error.errcode.as_deref() == Some("M_UNRECOGNIZED") =>
-        {
+        Err(Error::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
             return Err(Error::LegacyLoginUnsupported);
         }
         judged => judged?,

@@ -1,6 +1,6 @@
 //! Reading a JSON object field by field, so that a bad field spoils itself and nothing else.
 
-use std::{borrow::Borrow, collections::BTreeMap, fmt};
+use std::{borrow::Borrow, collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
@@ -72,6 +72,13 @@ impl<'a> Object<'a> {
 
     pub(crate) fn take_whole_number(&mut self, key: &str) -> Option<u64> {
         whole_number(&self.take(key)?)
+    }
+
+    /// Takes a lifetime in milliseconds. One whose nanoseconds do not fit `u64`, which are 584 years, counts as absent:
+    /// the stored form of a session has no room for its end.
+    pub(crate) fn take_lifetime(&mut self, key: &str) -> Option<Duration> {
+        let fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
+        self.take_whole_number(key).map(Duration::from_millis).filter(fits)
     }
 
     /// Takes a number that may be fractional, rounded up; a negative one is zero, and one that is too large the largest.

@@ -7,13 +7,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::state::Browse;
-use crate::{Error, Homeserver, LoginSettings, ServerName, endpoint::sso};
+use crate::{Error, Homeserver, LoginSettings, ServerName, UserId, endpoint::sso};
 
 /// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
 const VERSION: u64 = 1;
 
-/// Where a flow stands, without any credential and without what a server said of itself: the type has no room for
-/// either. It serialises to a small object; [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
+/// Where a flow stands, its settings, and who is to log in [again](crate::LoginFlow::again), without any credential and
+/// without what a server said of itself: the type has no room for either. It serialises to a small object; [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
 ///
 /// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
 /// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.
@@ -28,6 +28,8 @@ const VERSION: u64 = 1;
 pub struct Suspended {
     pub(crate) position: Position,
     pub(crate) settings: LoginSettings,
+    /// Who has to be logged in, if it is to be again.
+    pub(crate) expected: Option<UserId>,
 }
 
 #[derive(Clone)]
@@ -47,6 +49,8 @@ struct Stored {
     homeserver: Option<Homeserver>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sso_url: Option<Url>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
     settings: LoginSettings,
 }
 
@@ -63,14 +67,15 @@ impl Suspended {
             }
             _ => return Err(Error::invalid_input("suspended flow", "either a server name or a homeserver")),
         };
-        Ok(Self { position, settings: stored.settings })
+        Ok(Self { position, settings: stored.settings, expected: stored.user_id })
     }
 }
 
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let settings = self.settings.clone();
-        let mut stored = Stored { version: VERSION, server_name: None, homeserver: None, sso_url: None, settings };
+        let (user_id, settings) = (self.expected.clone(), self.settings.clone());
+        let mut stored =
+            Stored { version: VERSION, server_name: None, homeserver: None, sso_url: None, user_id, settings };
         match self.position.clone() {
             Position::Discovery(server_name) => stored.server_name = Some(server_name),
             Position::LogIn { homeserver, browse } => {
@@ -110,6 +115,6 @@ impl fmt::Debug for Suspended {
             Position::Discovery(server_name) => debug.field("server_name", server_name),
             Position::LogIn { homeserver, browse } => debug.field("homeserver", homeserver).field("browse", browse),
         };
-        debug.field("settings", &self.settings).finish()
+        debug.field("expected", &self.expected).field("settings", &self.settings).finish()
     }
 }

@@ -24,6 +24,14 @@ fn doc_text(source: &str) -> String {
     source.lines().map(line).collect()
 }
 
+/// The rows of a table in doc comments, below the header that begins like this.
+pub fn table(source: &str, header: &str) -> Vec<Vec<String>> {
+    let text = doc_text(source);
+    let rows = text.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.take_while(|line| line.starts_with('|')).map(cells).collect()
+}
+
 #[test]
 fn the_driver_is_the_same_everywhere() {
     let driver = include_str!("driver.rs").split_once("/// Logs in").unwrap().1.replace("pub fn", "fn");

@@ -3,13 +3,15 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{Homeserver, LoginFlow, LoginSettings, ServerName, Session, Suspended, UserId, endpoint};
+use matrix_login::{
+    Error, Homeserver, LoginFlow, LoginSettings, Refresh, ServerName, Session, Suspended, UserId, Verdict, endpoint,
+};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::{
-    replay, rules,
+    refresh, replay, rules,
     scenario::{self, Scenario, picture},
 };
 
@@ -110,7 +112,7 @@ proptest! {
             match apply(&mut flow) {
                 // The same homeserver again, before anything was asked of it, is accepted and looks the same.
                 Ok(()) => prop_assert!(picture(&flow) != before || *name == "use_homeserver"),
-                Err(matrix_login::Error::MissingRefreshToken(_)) => {}
+                Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => {}
                 Err(_) => prop_assert_eq!(&picture(&flow), &before),
             }
         }
@@ -128,7 +130,7 @@ proptest! {
         let before = picture(&flow);
         match flow.handle_response(&scenario::answer(status, &[], write_object(&pairs)), received_at) {
             Ok(()) => prop_assert_ne!(picture(&flow), before),
-            Err(matrix_login::Error::MissingRefreshToken(_)) => prop_assert!(flow.session().is_none()),
+            Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => prop_assert!(flow.session().is_none()),
             Err(_) => prop_assert_eq!(picture(&flow), before),
         }
     }
@@ -218,6 +220,60 @@ proptest! {
             if !known.contains(&key.as_str()) {
                 prop_assert_eq!(&written[&key], &value);
             }
+        }
+    }
+
+    #[test]
+    fn a_refresh_changes_the_session_or_nothing_and_ends_it_only_by_the_servers_word(
+        status in status(),
+        pairs in answer_object(),
+        received_at in any::<u64>(),
+    ) {
+        let received_at = UNIX_EPOCH.checked_add(Duration::from_millis(received_at)).unwrap_or(UNIX_EPOCH);
+        let mut session = refresh::session(refresh::stored());
+        let before = serde_json::to_value(&session).unwrap();
+        let errcode = pairs.iter().find(|(key, _)| key == "errcode").and_then(|(_, value)| value.as_str());
+        match session.handle_refresh(&scenario::answer(status, &[], write_object(&pairs)), received_at) {
+            Refresh::Refreshed => {
+                prop_assert!((200..300).contains(&status));
+                prop_assert_eq!(session.access_token().expose(), "t0k3n");
+                prop_assert!(session.refresh_token().is_some());
+                let mut after = serde_json::to_value(&session).unwrap();
+                for key in ["access_token", "access_token_valid_until", "refresh_token"] {
+                    after[key] = before[key].clone();
+                }
+                prop_assert_eq!(after, before);
+            }
+            Refresh::Later(_) => prop_assert_eq!(serde_json::to_value(&session).unwrap(), before),
+            _ => {
+                prop_assert!((400..500).contains(&status) && status != 429 && errcode.is_some());
+                prop_assert_eq!(serde_json::to_value(&session).unwrap(), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_is_not_judged_by_what_is_no_matrix_error(status in 100_u16..1000, body in "\\PC{0,12}") {
+        let session = refresh::session(refresh::stored());
+        let verdict = session.judge(&scenario::answer(status, &[], body));
+        prop_assert!(matches!(verdict, Verdict::Unaffected | Verdict::NotMatrix), "{:?}", verdict);
+    }
+
+    #[test]
+    fn it_is_time_to_refresh_when_it_has_been_waited_for(
+        valid_until in any::<Option<u64>>(),
+        now in any::<u64>(),
+        margin in any::<u64>(),
+    ) {
+        let mut stored = refresh::stored();
+        stored["access_token_valid_until"] = json!(valid_until);
+        let session = refresh::session(stored);
+        let (now, margin) = (UNIX_EPOCH + Duration::from_nanos(now), Duration::from_nanos(margin));
+        let left = session.refresh_in(now, margin);
+        prop_assert_eq!(left.is_some(), valid_until.is_some());
+        prop_assert_eq!(left.is_some_and(|left| left.is_zero()), session.is_expired(now, margin));
+        if let Some(then) = left.and_then(|left| now.checked_add(left)) {
+            prop_assert_eq!(session.refresh_in(then, margin), Some(Duration::ZERO));
         }
     }
 

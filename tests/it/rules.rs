@@ -6,9 +6,12 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use matrix_login::{Error, LoginFlow, LoginSettings, Session, Step};
 
-use crate::scenario::{
-    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, picture,
-    sso,
+use crate::{
+    refresh,
+    scenario::{
+        CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password,
+        picture, sso,
+    },
 };
 
 pub fn states() -> Vec<(&'static str, LoginFlow)> {
@@ -16,6 +19,7 @@ pub fn states() -> Vec<(&'static str, LoginFlow)> {
         tell(&mut story);
         story.flow
     };
+    let again = || Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
     let session = r#"{"access_token":"t","user_id":"@alice:example.org","device_id":"D"}"#;
     vec![
         ("GET well-known", Scenario::discover("example.org").flow),
@@ -39,8 +43,13 @@ pub fn states() -> Vec<(&'static str, LoginFlow)> {
         ("POST login", Scenario::logging_in().flow),
         ("POST login, waiting", after(Scenario::logging_in(), |story| story.answer(429, ""))),
         ("POST login, after single sign-on", after(Scenario::in_the_browser(), |story| story.callback(CALLBACK))),
+        ("POST login, again", after(again(), |story| story.answer(200, OFFERS).choose(password()))),
         ("Browse", Scenario::in_the_browser().flow),
         ("Browse, resumed", after(Scenario::in_the_browser(), Scenario::suspend)),
+        (
+            "POST login, again, after single sign-on and a resume",
+            after(again(), |story| story.answer(200, OFFERS).choose(sso()).suspend().callback(CALLBACK)),
+        ),
         ("Done", Scenario::logged_in().flow),
         ("Done, restored", LoginFlow::logged_in(Session::from_json(session).unwrap().unwrap())),
     ]
@@ -58,7 +67,11 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("login types", |flow| respond(flow, 200, OFFERS)),
         ("session", |flow| respond(flow, 200, GRANTED)),
         ("session that ends", |flow| {
-            respond(flow, 200, r#"{"user_id":"@a:b","device_id":"D","access_token":"t","expires_in_ms":1}"#)
+            let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
+            respond(flow, 200, ends)
+        }),
+        ("session of somebody else", |flow| {
+            respond(flow, 200, r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t"}"#)
         }),
         ("redirect", |flow| flow.handle_response(&answer(302, &[("location", "/other")], ""), noon())),
         ("403", |flow| respond(flow, 403, FORBIDDEN)),
@@ -115,9 +128,9 @@ fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
                     due(&moved)
                 }
                 // The one exception: what was granted is the error's, and the question is due.
-                Err(Error::MissingRefreshToken(session)) => {
+                Err(ref error @ (Error::MissingRefreshToken(ref session) | Error::WrongUser { ref session, .. })) => {
                     assert_eq!(session.access_token().expose(), "t");
-                    format!("error MissingRefreshToken, and {}", due(&moved))
+                    format!("error {}, and {}", kind(error), due(&moved))
                 }
                 Err(error) => {
                     assert_eq!(picture(&moved), before, "{name}: {input} was an error, but something changed");

@@ -4,9 +4,9 @@ use std::error::Error as StdError;
 
 use http::Response;
 use matrix_login::{
-    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, RefreshToken, Session, Suspended,
+    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, RefreshToken, Session, Step, Suspended,
     UserIdentifier,
-    endpoint::{login, login_types, sso, versions, well_known},
+    endpoint::{login, login_types, logout, refresh, sso, versions, well_known, whoami},
 };
 use serde_json::{Map, Value, json};
 
@@ -131,7 +131,7 @@ fn a_flow_hides_what_it_was_given_and_what_it_was_told() {
         clean_debug("flow", &asked);
         clean_debug("step", &asked.step());
         clean_debug("suspended", &asked.suspend());
-        if matches!(asked.step(), matrix_login::Step::Browse(_)) {
+        if matches!(asked.step(), Step::Browse(_)) {
             asked
                 .handle_callback(&"http://127.0.0.1:9/cb?state=0123456789-s3cr3t&loginToken=s3cr3t".parse().unwrap())
                 .unwrap();
@@ -172,7 +172,46 @@ fn pure_functions_hide_what_they_read() {
         clean_result("versions", format!("{result:?}"), result.as_ref().err());
         let result = well_known::response(&response);
         clean_result("well-known", format!("{result:?}"), result.as_ref().err());
+        let result = refresh::response(&response);
+        clean_result("refresh", format!("{result:?}"), result.as_ref().err());
+        let result = logout::response(&response);
+        clean_result("logout", format!("{result:?}"), result.as_ref().err());
+        let result = whoami::response(&response);
+        clean_result("whoami", format!("{result:?}"), result.as_ref().err());
     }
+}
+
+#[test]
+fn a_session_hides_its_tokens_however_a_refresh_ends() {
+    let stored = json!({
+        "access_token": "s3cr3t", "refresh_token": "s3cr3t", "user_id": "@a:b", "device_id": "D",
+        "base_client_url": "https://hs.example.org/_matrix/client/",
+    });
+    let session = Session::from_json(stored.to_string()).unwrap().unwrap();
+    let step = Step::Send(session.refresh_request().unwrap());
+    assert!(crate::replay::step_line(&step, noon()).to_string().contains(SECRET));
+    clean_debug("refresh request", &step);
+    for response in login_answers() {
+        let mut session = session.clone();
+        clean_debug("refresh", &session.handle_refresh(&response, noon()));
+        clean_debug("verdict", &session.judge(&response));
+        clean_debug("session", &session);
+    }
+}
+
+#[test]
+fn somebody_elses_session_is_not_quoted() {
+    let stored = json!({"access_token": "s3cr3t", "user_id": "@nobody:b", "device_id": "D"});
+    let session = Session::from_json(stored.to_string()).unwrap().unwrap();
+    let mut story = Scenario::of(LoginFlow::again(&session, LoginSettings::default()));
+    story.use_homeserver("https://hs.example.org").answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
+    clean_flow("flow", &story.flow);
+    story.choose(choices().remove(0));
+    let granted = login_answers().into_iter().find(|response| login::response(response).is_ok()).unwrap();
+    let error = story.flow.handle_response(&granted, noon()).unwrap_err();
+    assert!(matches!(error, Error::WrongUser { .. }));
+    clean_error("wrong user", &error);
+    clean_flow("flow", &story.flow);
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! `POST /_matrix/client/v3/logout`
+//! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3logout>
+
+use http::{Method, Request};
+
+use super::Endpoint;
+use crate::{AccessToken, Error, Homeserver};
+
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
+
+/// The access token is good no more, and neither is the refresh token that came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// Whether it had been so before: the homeserver does not know the access token.
+    pub already_logged_out: bool,
+}
+
+/// Asks to end the session: the device is deleted, with its tokens and its encryption keys.
+#[must_use]
+pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
+    ENDPOINT.authorized(homeserver, access_token)
+}
+
+/// Reads the answer. Any 2xx is a success, whatever its body is. An access token that the homeserver does not know
+/// (`M_UNKNOWN_TOKEN`) is one too.
+///
+/// # Errors
+///
+/// [`Error::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token has
+/// expired and **the device is still there**. Refresh the session, or log in again, and then log out. Other errors as the
+/// answer has them: see [`Error`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    ENDPOINT.logged_out(response)
+}
+
+impl Endpoint {
+    pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, Error> {
+        if response.status().is_success() {
+            return Ok(Response { already_logged_out: false });
+        }
+        match self.failure(response) {
+            Error::Server(error) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
+                Ok(Response { already_logged_out: true })
+            }
+            error => Err(error),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `POST /_matrix/client/v3/refresh`
+//! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3refresh>
+//!
+//! [`Session::refresh_request`](crate::Session::refresh_request) and
+//! [`Session::handle_refresh`](crate::Session::handle_refresh) do this for a session, and say what an error means for it.
+
+use std::time::Duration;
+
+use http::{Method, Request};
+use serde::Serialize;
+
+use super::{Endpoint, json};
+use crate::{AccessToken, Error, Homeserver, RefreshToken};
+
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
+
+/// What the homeserver grants.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// What authenticates further requests. The access token before it ends when this one is used, if not sooner.
+    pub access_token: AccessToken,
+    /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
+    /// nanoseconds do not fit `u64`, which are 584 years.
+    pub expires_in: Option<Duration>,
+    /// What buys the next access token. Without one the refresh token that was sent stays good.
+    pub refresh_token: Option<RefreshToken>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    refresh_token: &'a str,
+}
+
+/// Asks for the next access token. The refresh token alone is enough: no access token goes with it.
+///
+/// The request may be sent again if its answer is lost. Once a token of an answer was used, the refresh token that
+/// bought it is spent, and so is every other answer to it.
+#[must_use]
+pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request<Vec<u8>> {
+    ENDPOINT.json_request(homeserver, &Body { refresh_token: refresh_token.expose() })
+}
+
+/// Reads the answer. What is optional and unusable counts as absent.
+///
+/// # Errors
+///
+/// [`Error::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
+/// [`Error::Server`] is the homeserver's refusal. Other errors as the answer has them: see [`Error`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    let json = json(response);
+    let mut object = ENDPOINT.object(response, &json)?;
+    Ok(Response {
+        access_token: ENDPOINT.take_access_token(&mut object)?,
+        expires_in: object.take_lifetime("expires_in_ms"),
+        refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
+    })
+}

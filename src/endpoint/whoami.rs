@@ -1,0 +1,44 @@
+//! `GET /_matrix/client/v3/account/whoami`
+//! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami>
+
+use http::{Method, Request};
+
+use super::{Endpoint, json};
+use crate::{AccessToken, Error, Homeserver, UserId};
+
+pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
+
+/// Whose access token it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The user.
+    pub user_id: UserId,
+    /// The device. An application service has none unless it logged in.
+    pub device_id: Option<String>,
+    /// Whether the user is a guest, who has no account.
+    pub is_guest: bool,
+}
+
+/// Asks whose access token it is, and whether it is good.
+#[must_use]
+pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
+    ENDPOINT.authorized(homeserver, access_token)
+}
+
+/// Reads the answer. What is optional and unusable counts as absent.
+///
+/// # Errors
+///
+/// [`Error::InvalidResponse`] if `user_id` is missing or unusable. [`Error::Server`] is the homeserver's refusal, of
+/// which [`Session::judge`](crate::Session::judge) says what it means for the session. Other errors as the answer has
+/// them: see [`Error`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    let json = json(response);
+    let mut object = ENDPOINT.object(response, &json)?;
+    Ok(Response {
+        user_id: ENDPOINT.take_user_id(&mut object)?,
+        device_id: object.take_text("device_id"),
+        is_guest: object.take_flag("is_guest"),
+    })
+}

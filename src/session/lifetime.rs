@@ -1,0 +1,158 @@
+//! How a session goes on and how it ends: when to refresh it, what came of that, and what any other answer means for it.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response};
+
+use super::{Session, end};
+use crate::{
+    Error, ServerError,
+    endpoint::{self, get_token, refresh},
+};
+
+/// What the answer to a refresh means for the session, and what to do.
+///
+/// | the answer | means | the session |
+/// | --- | --- | --- |
+/// | 2xx with an access token | `Refreshed` | has the new tokens; it keeps the refresh token if there is no new one |
+/// | 429, or another rate limit | `Later` | stays; the error says when to ask again, if the server does |
+/// | 5xx | `Later` | stays |
+/// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
+/// | a redirect | `Later` | stays |
+/// | 2xx that cannot be read | `Later` | stays: the same refresh token buys another answer |
+/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate::LoginFlow::again) |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `Gone` | cannot be refreshed; so the next three |
+/// | 403 `M_FORBIDDEN` | `Gone` | Synapse's answer to a refresh token that is used or expired |
+/// | `M_USER_DEACTIVATED` | `Gone` | the account has ended |
+/// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
+/// | 404 `M_UNRECOGNIZED` | `Unsupported` | ends with its access token: the homeserver does not refresh any more |
+/// | any other 4xx | `Later` | stays: the server does not say that it is over |
+///
+/// The errcodes count under any 4xx. If no answer comes at all, there is nothing to tell the session: it stays, and the
+/// same request is due. A session that is `Gone` may still have an access token that is good until it expires. If others
+/// use the session too, look whether one of them has refreshed it meanwhile before it is given up.
+///
+/// It is exhaustive on purpose, like [`Step`](crate::Step): each of these asks for something else.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Refresh {
+    /// The session has new tokens. Store it before they are used: once they are, the old refresh token is spent.
+    Refreshed,
+    /// Nothing is lost and nothing is gained: ask again later with the same refresh token. How much later is for the
+    /// caller to decide, if a [`ServerError`] does not say it.
+    Later(Error),
+    /// Log in [again](crate::LoginFlow::again), on the same device. Its encryption keys are still good: keep them.
+    SoftLogout(Box<ServerError>),
+    /// The refresh token is good no more. When the access token expires too, log in anew.
+    Gone(Box<ServerError>),
+    /// The account is locked. Keep everything, and ask again from time to time.
+    Locked(Box<ServerError>),
+    /// The homeserver does not refresh sessions. When the access token expires, log in [again](crate::LoginFlow::again).
+    Unsupported(Box<ServerError>),
+}
+
+/// What the answer to any other request means for the session that it was sent for.
+///
+/// | the answer | with a refresh token | without one |
+/// | --- | --- | --- |
+/// | a success, a redirect | `Unaffected` | `Unaffected` |
+/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `Refresh` | `SoftLogout` |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `Gone` |
+/// | `M_USER_DEACTIVATED` | `Gone` | `Gone` |
+/// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
+/// | any other error of a Matrix server: 4xx, 429, 5xx | `Unaffected` | `Unaffected` |
+/// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
+/// | not Matrix, whatever the status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
+///
+/// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
+/// call an expired token unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// The answer says nothing about the access token.
+    Unaffected,
+    /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again.
+    Refresh,
+    /// The access token is good no more, but the device is: log in [again](crate::LoginFlow::again), and keep its
+    /// encryption keys.
+    SoftLogout,
+    /// The session is over: forget it, and log in anew.
+    Gone,
+    /// The account is locked. Keep everything, and ask again from time to time.
+    Locked,
+    /// Something else answered: the session is as it was.
+    NotMatrix,
+}
+
+impl Session {
+    /// How long from now until it is time to refresh, which is a margin before the access token expires; zero if it is
+    /// time. `None` if it never is: the token does not expire, or there is nothing to refresh with.
+    ///
+    /// The margin is for the time that a request takes, and for clocks that differ; it should be less than the lifetime,
+    /// or else it is always time. Ask again before each request or after each sleep: clocks jump. One that was set back
+    /// hides that a token has expired, so the homeserver has the last word: [`judge`](Self::judge) what it answers.
+    #[must_use]
+    pub fn refresh_in(&self, now: SystemTime, margin: Duration) -> Option<Duration> {
+        self.refresh_token.as_ref()?;
+        // A time before now is an error, and it is time then.
+        let left = self.expires_at()?.duration_since(now).unwrap_or(Duration::ZERO);
+        Some(left.saturating_sub(margin))
+    }
+
+    /// The request that buys the next access token. It is the same until the session is refreshed.
+    ///
+    /// Only one may be under way, among all that use the session: a refresh token that is used twice buys a second pair
+    /// of tokens and ends the first, and whoever has that believes to be logged out. The manual has a
+    /// [recipe](crate#keeping-a-session-alive).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if there is no refresh token, or if the homeserver [is not known](Self::homeserver).
+    pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, Error> {
+        let homeserver = self.known_homeserver()?;
+        match &self.refresh_token {
+            Some(refresh_token) => Ok(refresh::request(homeserver, refresh_token)),
+            None => Err(Error::invalid_input("session", "a refresh token; log in again when the access token expires")),
+        }
+    }
+
+    /// Takes the answer to [`refresh_request`](Self::refresh_request), and the time when it arrived. The session changes
+    /// if, and only if, it is [`Refresh::Refreshed`].
+    pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
+        let error = match refresh::response(response) {
+            Ok(granted) => {
+                self.access_token = granted.access_token;
+                // The end of the access token before says nothing about this one.
+                self.valid_until = granted.expires_in.and_then(|lifetime| end(received_at, lifetime));
+                self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
+                return Refresh::Refreshed;
+            }
+            Err(Error::Server(error)) => error,
+            Err(error) => return Refresh::Later(error),
+        };
+        match error.refusal() {
+            Some("M_UNKNOWN_TOKEN") if error.soft_logout => Refresh::SoftLogout(error),
+            Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::Gone(error),
+            Some("M_USER_LOCKED") => Refresh::Locked(error),
+            Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
+            _ => Refresh::Later(Error::Server(error)),
+        }
+    }
+
+    /// What the answer to any request but a refresh, a login or a logout means for the session that it was sent for.
+    pub fn judge<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Verdict {
+        if response.status().is_success() || response.status().is_redirection() {
+            return Verdict::Unaffected;
+        }
+        let Some(error) = endpoint::server_error(response) else {
+            return if get_token::is_challenge(response) { Verdict::Unaffected } else { Verdict::NotMatrix };
+        };
+        match error.refusal() {
+            Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => Verdict::Refresh,
+            Some("M_UNKNOWN_TOKEN") if error.soft_logout => Verdict::SoftLogout,
+            Some("M_UNKNOWN_TOKEN" | "M_USER_DEACTIVATED") => Verdict::Gone,
+            Some("M_USER_LOCKED") => Verdict::Locked,
+            _ => Verdict::Unaffected,
+        }
+    }
+}

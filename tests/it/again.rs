@@ -1,0 +1,150 @@
+//! Logging in again, after a soft logout: the same homeserver, the same device, and nobody else.
+
+use matrix_login::{Error, LoginFlow, LoginSettings, Session};
+use serde_json::{Value, json};
+
+use crate::{
+    refresh::{session, stored},
+    scenario::{
+        CALLBACK, FORBIDDEN, GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL,
+        answer, noon, password, sso,
+    },
+};
+
+const SOMEBODY_ELSES: &str = r#"{"user_id":"@bob:example.org","device_id":"DEVICEID","access_token":"bobs"}"#;
+
+fn again() -> Scenario {
+    Scenario::of(LoginFlow::again(&session(stored()), LoginSettings::default()))
+}
+
+/// POST login is due.
+fn logging_in_again() -> Scenario {
+    let mut story = again();
+    story.answer(200, OFFERS).choose(password());
+    story
+}
+
+/// The session of somebody else, which the error owns; the flow is back at the question.
+fn wrong_user(story: &mut Scenario, body: &str) -> Session {
+    match story.flow.handle_response(&answer(200, &[], body), noon()).unwrap_err() {
+        Error::WrongUser { expected, session, .. } => {
+            assert_eq!(expected.as_str(), "@alice:example.org");
+            *session
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn the_homeserver_and_the_device_are_the_sessions() {
+    let mut story = again();
+    story.gets(LOGIN_URL).answer(200, OFFERS).choose(password()).posts(
+        LOGIN_URL,
+        json!({
+            "type": "m.login.password", "identifier": {"type": "m.id.user", "user": "alice"}, "password": "wonderland",
+            "device_id": "DEVICEID", "refresh_token": true,
+        }),
+    );
+    story.answer(200, GRANTED);
+    assert_eq!(story.session().access_token().expose(), "anopaquestring");
+    assert_eq!(story.session().homeserver().unwrap().as_str(), "https://hs.example.org");
+}
+
+#[test]
+fn the_sessions_device_replaces_that_of_the_settings() {
+    let settings = LoginSettings::default().device_id("OTHER").unwrap().initial_device_display_name("kitchen");
+    let mut story = Scenario::of(LoginFlow::again(&session(stored()), settings));
+    story.answer(200, OFFERS).choose(password());
+    let step = crate::replay::step_line(&story.flow.step(), noon());
+    assert_eq!(step["body"]["device_id"], "DEVICEID");
+    assert_eq!(step["body"]["initial_device_display_name"], "kitchen");
+}
+
+#[test]
+fn no_token_of_the_old_session_goes_into_the_flow() {
+    let story = logging_in_again();
+    let seen = crate::scenario::picture(&story.flow).to_string();
+    assert!(!seen.contains("old-access") && !seen.contains("old-refresh"), "{seen}");
+}
+
+#[test]
+fn a_homeserver_that_the_session_does_not_know_is_discovered() {
+    let mut stored = stored();
+    stored.as_object_mut().unwrap().remove("base_client_url");
+    let mut story = Scenario::of(LoginFlow::again(&session(stored), LoginSettings::default()));
+    story.gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
+    story.answer(200, OFFERS).choose(password());
+    assert_eq!(wrong_user(&mut story, SOMEBODY_ELSES).user_id().as_str(), "@bob:example.org");
+}
+
+#[test]
+fn somebody_elses_session_belongs_to_the_error_and_the_question_is_due() {
+    let mut story = logging_in_again();
+    let session = wrong_user(&mut story, SOMEBODY_ELSES);
+    assert_eq!(session.access_token().expose(), "bobs");
+    assert_eq!(session.homeserver().unwrap().as_str(), "https://hs.example.org");
+    story.asks(&[
+        "m.login.password",
+        "m.login.sso",
+        "m.login.token",
+        "m.login.application_service",
+        "org.example.badge",
+    ]);
+    // The right one, after all.
+    story.choose(password()).answer(200, GRANTED);
+    assert_eq!(story.session().user_id().as_str(), "@alice:example.org");
+}
+
+#[test]
+fn a_user_id_that_differs_in_case_or_server_is_another_user() {
+    for user_id in ["@Alice:example.org", "@alice:example.com", "@alice:example.org:8448"] {
+        let body = json!({"user_id": user_id, "device_id": "DEVICEID", "access_token": "t"}).to_string();
+        assert_eq!(wrong_user(&mut logging_in_again(), &body).user_id().as_str(), user_id);
+    }
+}
+
+#[test]
+fn a_wrong_user_counts_before_a_token_that_ends_for_good() {
+    let body = r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
+    wrong_user(&mut logging_in_again(), body);
+    let body = body.replace("bob", "alice");
+    let error = logging_in_again().flow.handle_response(&answer(200, &[], body), noon()).unwrap_err();
+    assert!(matches!(error, Error::MissingRefreshToken(_)), "{error:?}");
+}
+
+#[test]
+fn who_it_has_to_be_outlives_a_refusal_another_homeserver_and_another_process() {
+    let mut refused = logging_in_again();
+    refused.answer(403, FORBIDDEN).choose(password());
+    let mut elsewhere = again();
+    elsewhere.use_homeserver("https://other.example.org").answer(200, OFFERS).choose(password());
+    let mut resumed = logging_in_again();
+    resumed.suspend().answer(200, OFFERS).choose(password());
+    let mut browsing = again();
+    browsing.answer(200, OFFERS).choose(sso()).suspend().callback(CALLBACK);
+    for mut story in [refused, elsewhere, resumed, browsing] {
+        wrong_user(&mut story, SOMEBODY_ELSES);
+    }
+}
+
+#[test]
+fn the_suspended_form_names_the_user_and_no_secret() {
+    let suspended = serde_json::to_value(again().flow.suspend().unwrap()).unwrap();
+    assert_eq!(suspended["user_id"], "@alice:example.org");
+    assert_eq!(suspended["settings"]["device_id"], "DEVICEID");
+    assert!(!suspended.to_string().contains("old-"), "{suspended}");
+    let mut tampered: Value = suspended;
+    tampered["user_id"] = json!("alice");
+    assert!(serde_json::from_value::<matrix_login::Suspended>(tampered).is_err());
+    assert!(serde_json::to_value(Scenario::at_the_question().flow.suspend()).unwrap().get("user_id").is_none());
+}
+
+#[test]
+fn the_message_names_both_users() {
+    let error = logging_in_again().flow.handle_response(&answer(200, &[], SOMEBODY_ELSES), noon()).unwrap_err();
+    let message = "logged in as @bob:example.org, not as @alice:example.org: log this session out, then log in as the \
+                   right user";
+    assert_eq!(error.to_string(), message);
+    assert!(!error.may_retry());
+    assert!(!format!("{error:?}").contains("bobs"));
+}

@@ -1,0 +1,327 @@
+//! Refreshing: when it is time, what is sent, and what each answer means for the session.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Response;
+use matrix_login::{Error, Homeserver, MAX_BODY, Refresh, RefreshToken, RetryAfter, Session, endpoint::refresh};
+use serde_json::{Value, json};
+
+use crate::{
+    documents::table,
+    replay,
+    scenario::{HOMESERVER, answer, noon},
+};
+
+/// A session as it is stored, with tokens that expire at noon.
+pub fn stored() -> Value {
+    json!({
+        "access_token": "old-access", "access_token_valid_until": 1_795_435_200_000_000_000_u64,
+        "refresh_token": "old-refresh", "user_id": "@alice:example.org", "device_id": "DEVICEID",
+        "base_client_url": "https://hs.example.org/_matrix/client/", "next_batch": "s1",
+    })
+}
+
+pub fn session(stored: Value) -> Session {
+    Session::from_json(stored.to_string()).unwrap().unwrap()
+}
+
+fn expiring() -> Session {
+    session(stored())
+}
+
+fn without(key: &str) -> Session {
+    let mut stored = stored();
+    stored.as_object_mut().unwrap().remove(key);
+    session(stored)
+}
+
+fn as_stored(session: &Session) -> Value {
+    serde_json::to_value(session).unwrap()
+}
+
+// When.
+
+#[test]
+fn it_is_time_a_margin_before_the_end_and_any_time_later() {
+    let session = expiring();
+    let minute = Duration::from_secs(60);
+    for (now, margin, left) in [
+        (noon() - 10 * minute, minute, 9 * minute),
+        (noon() - 10 * minute, Duration::ZERO, 10 * minute),
+        (noon() - minute, minute, Duration::ZERO),
+        (noon() - minute / 2, minute, Duration::ZERO),
+        (noon(), Duration::ZERO, Duration::ZERO),
+        (noon() + 1000 * minute, minute, Duration::ZERO),
+        // A margin beyond the lifetime, or beyond time: it is always time.
+        (noon() - minute, Duration::MAX, Duration::ZERO),
+    ] {
+        assert_eq!(session.refresh_in(now, margin), Some(left), "{now:?} {margin:?}");
+        assert_eq!(session.is_expired(now, margin), left.is_zero(), "{now:?} {margin:?}");
+    }
+}
+
+#[test]
+fn it_is_never_time_without_an_end_or_without_a_refresh_token() {
+    let far = noon() + Duration::from_secs(1 << 40);
+    assert_eq!(without("access_token_valid_until").refresh_in(far, Duration::MAX), None);
+    assert_eq!(without("refresh_token").refresh_in(far, Duration::MAX), None);
+}
+
+#[test]
+fn a_clock_that_jumps_changes_when_it_is_time_and_nothing_else() {
+    let session = expiring();
+    let before = as_stored(&session);
+    // Set back by a century, and by more than there is time.
+    assert!(session.refresh_in(noon() - Duration::from_secs(3_155_760_000), Duration::ZERO).is_some());
+    assert_eq!(session.refresh_in(UNIX_EPOCH, Duration::ZERO), noon().duration_since(UNIX_EPOCH).ok());
+    assert_eq!(as_stored(&session), before);
+}
+
+#[test]
+fn an_end_that_does_not_fit_is_none() {
+    for (lifetime, received_at) in [
+        (json!(u64::MAX), noon()),
+        (json!(18_446_744_073_709_u64), noon()),
+        (json!(1), UNIX_EPOCH + Duration::from_nanos(u64::MAX)),
+        (json!(1), UNIX_EPOCH - Duration::from_secs(1)),
+        (json!(-1), noon()),
+        (json!(0.5), noon()),
+        (json!("300000"), noon()),
+        (json!(null), noon()),
+    ] {
+        let mut session = expiring();
+        let body = json!({"access_token": "new", "expires_in_ms": lifetime}).to_string();
+        assert!(matches!(session.handle_refresh(&answer(200, &[], body), received_at), Refresh::Refreshed));
+        assert_eq!(session.expires_at(), None, "{lifetime}: the end before was the old token's");
+        assert_eq!(session.refresh_in(noon(), Duration::MAX), None, "{lifetime}");
+        assert_eq!(session.access_token().expose(), "new");
+    }
+}
+
+// What is sent.
+
+#[test]
+fn the_request_has_the_refresh_token_and_nothing_else() {
+    let expected = json!({
+        "method": "POST", "url": "https://hs.example.org/_matrix/client/v3/refresh",
+        "headers": {"content-type": "application/json"}, "body": {"refresh_token": "old-refresh"}, "step": "send",
+    });
+    let line = |request| replay::step_line(&matrix_login::Step::Send(request), noon());
+    let session = expiring();
+    assert_eq!(line(session.refresh_request().unwrap()), expected);
+    assert_eq!(line(session.refresh_request().unwrap()), expected, "a request is a view");
+    let homeserver: Homeserver = HOMESERVER.parse().unwrap();
+    assert_eq!(line(refresh::request(&homeserver, &RefreshToken::new("old-refresh"))), expected);
+}
+
+#[test]
+fn there_is_none_without_a_refresh_token_or_a_homeserver() {
+    let refusal = |session: Session| session.refresh_request().unwrap_err().to_string();
+    assert_eq!(
+        refusal(without("refresh_token")),
+        "invalid session: expected a refresh token; log in again when the access token expires"
+    );
+    assert_eq!(
+        refusal(without("base_client_url")),
+        "invalid session: expected a homeserver: discover the server of its user ID, then set it"
+    );
+}
+
+// What comes of it.
+
+#[test]
+fn new_tokens_replace_the_old_and_all_else_stays() {
+    let mut session = expiring();
+    let body = r#"{"access_token":"new-access","refresh_token":"new-refresh","expires_in_ms":3000.0}"#;
+    assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+    let mut expected = stored();
+    expected["access_token"] = json!("new-access");
+    expected["refresh_token"] = json!("new-refresh");
+    expected["access_token_valid_until"] = json!(1_795_435_203_000_000_000_u64);
+    assert_eq!(as_stored(&session), expected);
+}
+
+#[test]
+fn without_a_new_refresh_token_the_old_one_stays() {
+    for refresh_token in ["", r#","refresh_token":null"#, r#","refresh_token":"""#, r#","refresh_token":7"#] {
+        let mut session = expiring();
+        let body = format!(r#"{{"access_token":"new"{refresh_token}}}"#);
+        assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+        assert_eq!(session.refresh_token().unwrap().expose(), "old-refresh", "{refresh_token}");
+    }
+}
+
+/// The rows of the table in the documentation of [`Refresh`]: what stands there, an outcome, and answers of that kind.
+fn rows() -> Vec<(&'static str, &'static str, Vec<Response<Vec<u8>>>)> {
+    let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
+    let soft = |flag: Value| {
+        let body = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": flag });
+        answer(401, &[], body.to_string())
+    };
+    let granted = r#"{"access_token":"new"}"#;
+    let too_long = format!("{granted}{}", " ".repeat(MAX_BODY));
+    vec![
+        (
+            "2xx with an access token",
+            "Refreshed",
+            vec![
+                answer(200, &[], granted),
+                answer(201, &[("content-type", "text/html")], format!("\u{feff}{granted}")),
+                answer(200, &[], r#"{"access_token":"new","refresh_token":[],"expires_in_ms":{},"x":1e999}"#),
+            ],
+        ),
+        (
+            "429, or another rate limit",
+            "Later",
+            vec![
+                answer(429, &[], ""),
+                answer(429, &[("retry-after", "3")], "<html>"),
+                answer(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":3000}"#),
+            ],
+        ),
+        (
+            "5xx",
+            "Later",
+            vec![
+                error(500, "M_UNKNOWN"),
+                error(502, "M_UNKNOWN_TOKEN"),
+                error(503, "M_FORBIDDEN"),
+                error(504, "M_UNRECOGNIZED"),
+            ],
+        ),
+        (
+            "not Matrix, whatever the status: a captive portal, a proxy",
+            "Later",
+            vec![
+                answer(200, &[], "<!DOCTYPE html><title>Welcome to the airport</title>"),
+                answer(200, &[], ""),
+                answer(401, &[], "<html>"),
+                answer(403, &[], "<html>403 Forbidden</html>"),
+                answer(404, &[], ""),
+                answer(511, &[], "<html>Network Authentication Required</html>"),
+                answer(403, &[], r#"{"message":"M_FORBIDDEN"}"#),
+                answer(403, &[], r#"["M_FORBIDDEN"]"#),
+                answer(502, &[], "<html>"),
+                answer(100, &[], ""),
+                answer(999, &[], ""),
+                answer(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
+            ],
+        ),
+        (
+            "a redirect",
+            "Later",
+            vec![answer(302, &[("location", "https://portal.example.net/")], ""), answer(301, &[], "")],
+        ),
+        (
+            "2xx that cannot be read",
+            "Later",
+            vec![
+                answer(200, &[], "{}"),
+                answer(200, &[], r#"{"access_token":"#),
+                answer(200, &[], r#"{"access_token":null}"#),
+                answer(200, &[], r#"{"access_token":"a b"}"#),
+                answer(200, &[], r#"[{"access_token":"new"}]"#),
+                answer(200, &[], too_long),
+            ],
+        ),
+        ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", "SoftLogout", vec![soft(json!(true))]),
+        (
+            "401 `M_UNKNOWN_TOKEN` without it",
+            "Gone",
+            vec![error(401, "M_UNKNOWN_TOKEN"), soft(json!(false)), soft(json!("true")), soft(json!(null))],
+        ),
+        (
+            "403 `M_FORBIDDEN`",
+            "Gone",
+            vec![
+                error(403, "M_FORBIDDEN"),
+                answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                error(400, "M_FORBIDDEN"),
+            ],
+        ),
+        ("`M_USER_DEACTIVATED`", "Gone", vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")]),
+        (
+            "`M_USER_LOCKED`",
+            "Locked",
+            vec![
+                error(401, "M_USER_LOCKED"),
+                answer(401, &[], r#"{"errcode":"M_USER_LOCKED","soft_logout":true}"#),
+                error(403, "M_USER_LOCKED"),
+            ],
+        ),
+        (
+            "404 `M_UNRECOGNIZED`",
+            "Unsupported",
+            vec![error(404, "M_UNRECOGNIZED"), error(400, "M_UNRECOGNIZED"), error(405, "M_UNRECOGNIZED")],
+        ),
+        (
+            "any other 4xx",
+            "Later",
+            vec![
+                error(400, "M_UNKNOWN"),
+                error(400, "M_INVALID_PARAM"),
+                error(401, "M_MISSING_TOKEN"),
+                error(403, "M_LIMIT_EXCEEDED"),
+                error(404, "M_NOT_FOUND"),
+                answer(401, &[], r#"{"error":"no"}"#),
+                answer(401, &[], r#"{"errcode":["M_UNKNOWN_TOKEN"],"error":"no"}"#),
+            ],
+        ),
+    ]
+}
+
+fn name(refresh: &Refresh) -> &'static str {
+    match refresh {
+        Refresh::Refreshed => "Refreshed",
+        Refresh::Later(_) => "Later",
+        Refresh::SoftLogout(_) => "SoftLogout",
+        Refresh::Gone(_) => "Gone",
+        Refresh::Locked(_) => "Locked",
+        Refresh::Unsupported(_) => "Unsupported",
+    }
+}
+
+#[test]
+fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_refreshed() {
+    for (row, outcome, responses) in rows() {
+        for response in responses {
+            let mut session = expiring();
+            let before = as_stored(&session);
+            let refresh = session.handle_refresh(&response, noon());
+            let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
+            assert_eq!(name(&refresh), outcome, "{row}: {} {body}", response.status());
+            assert_eq!(as_stored(&session) != before, outcome == "Refreshed", "{row}: {} {body}", response.status());
+        }
+    }
+}
+
+#[test]
+fn the_table_has_these_rows_and_no_others() {
+    let rows: Vec<_> = rows().iter().map(|(row, outcome, _)| vec![(*row).to_owned(), format!("`{outcome}`")]).collect();
+    let documented = table(include_str!("../../src/session/lifetime.rs"), "| the answer | means |");
+    let documented: Vec<_> = documented.into_iter().map(|row| row[..2].to_vec()).collect();
+    assert_eq!(documented, rows);
+}
+
+#[test]
+fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
+    let gone = answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
+    let Refresh::Gone(error) = expiring().handle_refresh(&gone, noon()) else { panic!() };
+    assert_eq!(error.message.as_deref(), Some("refresh token isn't valid anymore"));
+
+    let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#);
+    let Refresh::Later(error) = expiring().handle_refresh(&limited, noon()) else { panic!() };
+    assert!(error.may_retry());
+    let Error::Server(error) = error else { panic!("{error:?}") };
+    assert_eq!(error.retry_after, Some(RetryAfter::Delay(Duration::from_secs(3))));
+}
+
+#[test]
+fn an_unreadable_answer_leaves_the_token_to_ask_again_with() {
+    let mut session = expiring();
+    let refresh = session.handle_refresh(&answer(200, &[], r#"{"access_token":"new"#), SystemTime::now());
+    assert!(matches!(refresh, Refresh::Later(Error::InvalidResponse { .. })), "{refresh:?}");
+    let body = session.refresh_request().unwrap().into_body();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["refresh_token"], "old-refresh");
+}

@@ -1,0 +1,123 @@
+//! What the answer to any request means for the session that it was sent for.
+
+use http::Response;
+use matrix_login::{MAX_BODY, Session, Verdict};
+use serde_json::{Value, json};
+
+use crate::{
+    documents::table,
+    refresh::{session, stored},
+    scenario::answer,
+};
+
+fn sessions() -> [Session; 2] {
+    let mut without = stored();
+    without.as_object_mut().unwrap().remove("refresh_token");
+    [session(stored()), session(without)]
+}
+
+/// The rows of the table in the documentation of [`Verdict`]: what stands there, the verdicts with and without a refresh
+/// token, and answers of that kind.
+fn rows() -> Vec<(&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>)> {
+    use Verdict::{Gone, Locked, NotMatrix, Refresh, SoftLogout, Unaffected};
+
+    let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
+    let soft = |errcode: &str, flag: Value| {
+        answer(401, &[], json!({ "errcode": errcode, "error": "no", "soft_logout": flag }).to_string())
+    };
+    vec![
+        (
+            "a success, a redirect",
+            [Unaffected; 2],
+            vec![
+                answer(200, &[], "{}"),
+                answer(200, &[], "<html>"),
+                answer(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                answer(204, &[], ""),
+                answer(302, &[("location", "https://example.org/")], ""),
+                answer(304, &[], ""),
+            ],
+        ),
+        ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", [Refresh, SoftLogout], vec![soft("M_UNKNOWN_TOKEN", json!(true))]),
+        (
+            "401 `M_UNKNOWN_TOKEN` without it",
+            [Refresh, Gone],
+            vec![
+                soft("M_UNKNOWN_TOKEN", json!(false)),
+                soft("M_UNKNOWN_TOKEN", json!("true")),
+                error(401, "M_UNKNOWN_TOKEN"),
+                answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                error(403, "M_UNKNOWN_TOKEN"),
+            ],
+        ),
+        ("`M_USER_DEACTIVATED`", [Gone; 2], vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")]),
+        (
+            "`M_USER_LOCKED`, whatever `soft_logout` says",
+            [Locked; 2],
+            vec![soft("M_USER_LOCKED", json!(true)), soft("M_USER_LOCKED", json!(false)), error(401, "M_USER_LOCKED")],
+        ),
+        (
+            "any other error of a Matrix server: 4xx, 429, 5xx",
+            [Unaffected; 2],
+            vec![
+                error(400, "M_BAD_JSON"),
+                error(401, "M_MISSING_TOKEN"),
+                error(401, "M_UNAUTHORIZED"),
+                error(403, "M_FORBIDDEN"),
+                error(404, "M_UNRECOGNIZED"),
+                error(404, "M_NOT_FOUND"),
+                answer(429, &[], ""),
+                answer(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1}"#),
+                error(500, "M_UNKNOWN"),
+                error(502, "M_UNKNOWN_TOKEN"),
+                answer(400, &[], r#"{"error":"no"}"#),
+            ],
+        ),
+        (
+            "401 that asks the user to authenticate once more",
+            [Unaffected; 2],
+            vec![
+                answer(401, &[], r#"{"flows":[{"stages":["m.login.password"]}],"session":"x","params":{}}"#),
+                answer(401, &[], r#"{"errcode":"M_FORBIDDEN","error":"no","flows":[],"completed":[]}"#),
+            ],
+        ),
+        (
+            "not Matrix, whatever the status: a captive portal, a proxy",
+            [NotMatrix; 2],
+            vec![
+                answer(401, &[], "<html>"),
+                answer(401, &[("www-authenticate", "Basic")], ""),
+                answer(403, &[], "<html>"),
+                answer(404, &[], "{}"),
+                answer(403, &[], r#"{"flows":[]}"#),
+                answer(502, &[], "<html>"),
+                answer(511, &[], ""),
+                answer(999, &[], ""),
+                answer(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn each_answer_means_what_the_table_says() {
+    for (row, verdicts, responses) in rows() {
+        for response in responses {
+            let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
+            for (session, verdict) in sessions().iter().zip(verdicts) {
+                let with = if session.refresh_token().is_some() { "with" } else { "without" };
+                assert_eq!(session.judge(&response), verdict, "{row}, {with}: {} {body}", response.status());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_has_these_rows_and_no_others() {
+    let cells = |(row, verdicts, _): &(&str, [Verdict; 2], _)| {
+        vec![(*row).to_owned(), format!("`{:?}`", verdicts[0]), format!("`{:?}`", verdicts[1])]
+    };
+    let rows: Vec<_> = rows().iter().map(cells).collect();
+    assert_eq!(table(include_str!("../../src/session/lifetime.rs"), "| the answer | with a refresh token |"), rows);
+}
