@@ -151,8 +151,12 @@ fn without_a_new_refresh_token_the_old_one_stays() {
     }
 }
 
-/// The rows of the table in the documentation of [`Refresh`]: what stands there, an outcome, and answers of that kind.
-fn rows() -> Vec<(&'static str, &'static str, Vec<Response<Vec<u8>>>)> {
+/// What stands in the table, an outcome, and answers of that kind.
+type Row = (&'static str, &'static str, Vec<Response<Vec<u8>>>);
+
+/// The rows of the table in the documentation of [`Refresh`].
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn rows() -> Vec<Row> {
     let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
     let soft = |flag: Value| {
         let body = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": flag });

@@ -16,9 +16,11 @@ fn sessions() -> [Session; 2] {
     [session(stored()), session(without)]
 }
 
-/// The rows of the table in the documentation of [`Verdict`]: what stands there, the verdicts with and without a refresh
-/// token, and answers of that kind.
-fn rows() -> Vec<(&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>)> {
+/// What stands in the table, the verdicts with and without a refresh token, and answers of that kind.
+type Row = (&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>);
+
+/// The rows of the table in the documentation of [`Verdict`].
+fn rows() -> Vec<Row> {
     use Verdict::{Gone, Locked, NotMatrix, Refresh, SoftLogout, Unaffected};
 
     let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
@@ -115,7 +117,7 @@ fn each_answer_means_what_the_table_says() {
 
 #[test]
 fn the_table_has_these_rows_and_no_others() {
-    let cells = |(row, verdicts, _): &(&str, [Verdict; 2], _)| {
+    let cells = |(row, verdicts, _): &Row| {
         vec![(*row).to_owned(), format!("`{:?}`", verdicts[0]), format!("`{:?}`", verdicts[1])]
     };
     let rows: Vec<_> = rows().iter().map(cells).collect();
