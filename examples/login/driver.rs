@@ -1,20 +1,19 @@
-//! Drives a login: carries its requests, waits, finds the homeserver, and stores the session. What only a person can
-//! answer is left to an [`Answers`].
+//! Drives a login: carries its requests, waits, and finds the homeserver. What only a person can answer is left to an
+//! [`Answers`].
 
 use std::{
-    fmt,
-    io::{self, Write},
-    thread,
+    fmt, thread,
     time::{Duration, SystemTime},
 };
 
+use http::Uri;
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginType, LoginTypes,
     ServerError, ServerName, Session, Step, Wait, endpoint::versions,
 };
 use url::Url;
 
-use crate::{person::Person, session_file::SessionFile, transport::Transport};
+use crate::{stored, transport::Transport};
 
 /// How long a rate limit is waited out.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -48,13 +47,6 @@ impl Failure {
         };
         text.replace(moves_the_text, " ")
     }
-}
-
-/// Says who is logged in: the last line on standard output.
-pub fn show(session: &Session) {
-    let line = format!("logged in as {} with device ID {}", session.user_id(), session.device_id());
-    // The session is stored, whether or not somebody reads this.
-    let _ = writeln!(io::stdout(), "{}", Failure::one_line(&line));
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -94,20 +86,8 @@ pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Fail
     Ok(LoginFlow::at(homeserver, settings()?))
 }
 
-/// Looks before anything is sent or asked.
-pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
-    if let Some(session) = file.session()? {
-        let path = file.path().display();
-        let user_id = session.user_id();
-        return Err(Failure::Other(format!(
-            "already logged in as {user_id} in {path}; name another file with --data to log in once more"
-        )));
-    }
-    Ok(file.check_writable()?)
-}
-
 /// Whether there is a homeserver at an address that nobody has checked yet.
-fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Failure> {
+pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Failure> {
     let problem = match transport.send(versions::request(homeserver)) {
         Err(error) => format!("no answer from {homeserver}: {error}"),
         Ok(response) => match versions::response(&response) {
@@ -146,19 +126,6 @@ pub fn advance(
     answers: &mut impl Answers,
 ) -> Result<(), Failure> {
     match flow.step() {
-        Step::Send(request) => {
-            let uri = request.uri().clone();
-            match transport.send(request) {
-                Ok(response) => flow.handle_response(&response, SystemTime::now())?,
-                Err(error) => flow.handle_unreachable().map_err(|_| {
-                    Failure::Other(format!("no answer from {uri}: {error}; check the network and try again"))
-                })?,
-            }
-        }
-        Step::Wait(wait) => {
-            wait_out(wait)?;
-            flow.handle_timeout()?;
-        }
         Step::Locate { failure } => {
             let homeserver = locate(failure, server_name, transport)?;
             flow.use_homeserver(homeserver)?;
@@ -167,22 +134,69 @@ pub fn advance(
             let choice = answers.choose(login_types, refused)?;
             flow.choose(choice)?;
         }
-        Step::Browse(_) | Step::Done(_) => {}
+        _ => exchange(flow, transport)?,
     }
     Ok(())
 }
 
+/// Does one step that is between the program and the homeserver alone.
+fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> {
+    match flow.step() {
+        Step::Send(request) => {
+            let uri = request.uri().clone();
+            match transport.send(request) {
+                Ok(response) => match flow.handle_response(&response, SystemTime::now()) {
+                    // It is of no use to anybody here, and its device would stay in that user's list.
+                    Err(Error::WrongUser { expected, session, .. }) => {
+                        let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
+                        return Err(Failure::Other(format!("logged in as {user_id}, not as {expected}; {ended}")));
+                    }
+                    handled => handled?,
+                },
+                Err(error) => flow.handle_unreachable().map_err(|_| no_answer(&uri, &error))?,
+            }
+        }
+        Step::Wait(wait) => {
+            wait_out(wait)?;
+            flow.handle_timeout()?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// There was no answer where one is needed.
+pub fn no_answer(uri: &Uri, error: &ureq::Error) -> Failure {
+    Failure::Other(format!("no answer from {uri}: {error}; check the network and try again"))
+}
+
 fn wait_out(wait: &Wait) -> Result<(), Failure> {
     let left = wait.remaining(SystemTime::now());
-    // In whole seconds, rounded up: nobody wants to read more.
-    let seconds = Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)));
-    let shown = humantime::format_duration(seconds);
+    let shown = in_words(left);
     if left > LONGEST_WAIT || wait.attempt() > MAX_WAITS {
         return Err(Failure::Other(format!("the homeserver limits the rate of logins: try again in {shown}")));
     }
     say!("the homeserver limits the rate of logins: waiting {shown}");
     thread::sleep(left);
     Ok(())
+}
+
+/// In whole seconds, rounded up: nobody wants to read more.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+/// The homeserver of a server name, for a session that does not say where it is.
+pub fn find(server_name: &ServerName, transport: &Transport) -> Result<Homeserver, Failure> {
+    let mut flow = LoginFlow::discover(server_name.clone(), LoginSettings::default());
+    loop {
+        match (flow.step(), flow.homeserver()) {
+            (Step::Locate { failure }, _) => return locate(failure, Some(server_name), transport),
+            (_, Some(homeserver)) if flow.discovered().is_some() => return Ok(homeserver.clone()),
+            _ => exchange(&mut flow, transport)?,
+        }
+    }
 }
 
 /// Where else the homeserver may be. A server that says nothing may be one itself, as other clients assume too.
@@ -210,29 +224,4 @@ pub fn check_offered(login_types: &LoginTypes, login_type: &str, in_words: &str)
     let offered: Vec<&str> = login_types.iter().map(LoginType::as_str).collect();
     let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
     Err(Failure::Other(format!("server does not support logging in with {in_words}; it offers {offered}")))
-}
-
-/// Stores what was granted. Somebody at a terminal can make room for it first.
-pub fn store(file: &SessionFile, session: &Session, person: &mut Person) -> Result<(), Failure> {
-    if session.expires_at().is_some() && session.refresh_token().is_none() {
-        say!("this session ends when its access token expires: the homeserver gave no refresh token");
-    }
-    loop {
-        match file.store(session) {
-            Ok(path) => {
-                say!("stored the session in {}", path.display());
-                return Ok(());
-            }
-            Err(error) if person.can_be_asked_again() => {
-                say!("{}", Failure::from(error));
-                person.confirm("The session is not lost yet. Make room for it, then press Enter to try again. ")?;
-            }
-            Err(error) => {
-                let (user_id, device_id) = (session.user_id(), session.device_id());
-                return Err(Failure::Other(format!(
-                    "logged in as {user_id}, but {error}; log the device {device_id} out with another client"
-                )));
-            }
-        }
-    }
 }

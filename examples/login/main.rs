@@ -1,16 +1,19 @@
 //! Logs in as a user to a homeserver, with a password: `cargo run --example login -- USER`.
 //!
 //! - `driver.rs` drives the flow,
+//! - `password.rs` answers its question,
 //! - `person.rs` asks whoever logs in,
 //! - `transport.rs` carries the requests,
-//! - `session_file.rs` stores the session,
+//! - `stored.rs` keeps the session, and ends it,
+//! - `session_file.rs` is where it is stored,
 //! - `demo.rs` is a homeserver for people who have none at hand.
 //!
-//! What it does goes to standard error, line by line; who is logged in goes to standard output, last. The exit status is
-//! 0 after a login, 1 if there was none, and 2 if the arguments cannot be understood.
+//! What it does goes to standard error, line by line; what came of it goes to standard output, last. The exit status is
+//! 0 if all went well, 1 if not, and 2 if the arguments cannot be understood.
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     unreachable_pub,
     reason = "a program has no API and does the I/O that the library leaves to it"
 )]
@@ -20,30 +23,26 @@ mod say;
 
 mod demo;
 mod driver;
+mod password;
 mod person;
 mod session_file;
+mod stored;
 mod transport;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
-use matrix_login::{Choice, LoginFlow, LoginTypes, ServerError, ServerName, Session, UserId, UserIdentifier};
-use url::Url;
+use clap::{ArgGroup, Parser};
+use matrix_login::{LoginFlow, ServerName, UserId};
 
 use self::{
-    demo::Demo,
-    driver::{Answers, Failure},
-    person::Person,
-    session_file::SessionFile,
+    demo::Demo, driver::Failure, password::WithPassword, person::Person, session_file::SessionFile,
     transport::Transport,
 };
 
-/// How often a password may be typed.
-const MAX_TRIES: u32 = 3;
-
 /// Log in as a user to a homeserver, with a password
 #[derive(Parser)]
-#[command(name = "login")]
+#[command(name = "login", group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
+#[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// User ID to log in as, such as @alice:example.org; with -H also its name alone. Asked for if it is left out
     user: Option<String>,
@@ -63,15 +62,28 @@ struct Arguments {
     /// Start a homeserver on this machine and log in to it. Stores the session only if --data is given
     #[arg(long, conflicts_with_all = ["user", "homeserver_url"])]
     demo: bool,
+
+    /// Say who is logged in by the stored session
+    #[arg(long, group = "stored")]
+    whoami: bool,
+
+    /// Refresh the stored session, whether or not it is time
+    #[arg(long, group = "stored")]
+    refresh: bool,
+
+    /// End the stored session, and empty its file
+    #[arg(long, group = "stored")]
+    logout: bool,
+
+    /// Log in again as the user and the device of the stored session, whose tokens are good no more
+    #[arg(long, group = "stored", conflicts_with = "homeserver_url")]
+    again: bool,
 }
 
 fn main() -> ExitCode {
     person::restore_terminal_when_interrupted();
     match run(Arguments::parse()) {
-        Ok(session) => {
-            driver::show(&session);
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say!("{failure}");
             ExitCode::FAILURE
@@ -79,39 +91,75 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<Session, Failure> {
-    let file = match arguments.data {
-        None if arguments.demo => None,
-        data => Some(SessionFile::new(data.unwrap_or_else(|| "data.json".into()))),
-    };
-    if let Some(file) = &file {
-        driver::look_at(file)?;
-    }
-
+fn run(arguments: Arguments) -> Result<(), Failure> {
     let transport = Transport::new(Duration::from_secs(arguments.timeout));
-    let demo = if arguments.demo { Some(Demo::start()?) } else { None };
-    let (mut person, user, homeserver_url) = match &demo {
-        Some(demo) => {
-            (Person::Script(demo::PASSWORDS.into()), Some(demo::USER.to_owned()), Some(demo.url().to_owned()))
-        }
-        None => (Person::at_standard_input(), arguments.user, arguments.homeserver_url),
-    };
+    let data = || SessionFile::new(arguments.data.clone().unwrap_or_else(|| "data.json".into()));
+    let homeserver_url = arguments.homeserver_url.as_deref();
+    if arguments.whoami {
+        stored::whoami(&data(), homeserver_url, &transport)
+    } else if arguments.refresh {
+        stored::refresh_now(&data(), homeserver_url, &transport)
+    } else if arguments.logout {
+        stored::log_out(&data(), homeserver_url, &transport)
+    } else if arguments.again {
+        log_in_again(&data(), &transport)
+    } else if arguments.demo {
+        log_in_to_demo(arguments.data.is_some().then(data).as_ref(), &transport)
+    } else {
+        log_in(&data(), arguments.user, homeserver_url, &transport)
+    }
+}
+
+fn log_in(
+    file: &SessionFile,
+    user: Option<String>,
+    homeserver_url: Option<&str>,
+    transport: &Transport,
+) -> Result<(), Failure> {
+    stored::look_at(file)?;
+    let mut person = Person::at_standard_input();
     let user = match user {
         Some(user) => user,
         None => person.ask("User ID: ", "a user ID")?,
     };
-    let user = user.trim().to_owned();
+    let user = user.trim();
     if user.is_empty() {
         return Err(Failure::Other("there is no user: give a user ID, such as @alice:example.org".to_owned()));
     }
+    let (flow, server_name) = begin(user, homeserver_url, transport)?;
+    finish(flow, server_name.as_ref(), user, Some(file), &mut person, transport)
+}
 
-    let (flow, server_name) = begin(&user, homeserver_url.as_deref(), &transport)?;
-    let mut password = WithPassword { user: &user, person: &mut person, tries: 0 };
-    let session = driver::log_in(flow, server_name.as_ref(), &transport, &mut password)?;
-    if let Some(file) = &file {
-        driver::store(file, &session, &mut person)?;
+fn log_in_again(file: &SessionFile, transport: &Transport) -> Result<(), Failure> {
+    let (flow, user_id) = stored::again(file)?;
+    let (user, server_name) = (user_id.as_str(), user_id.server_name());
+    finish(flow, Some(server_name), user, Some(file), &mut Person::at_standard_input(), transport)
+}
+
+fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(), Failure> {
+    if let Some(file) = file {
+        stored::look_at(file)?;
     }
-    Ok(session)
+    let demo = Demo::start()?;
+    let (flow, _) = begin(demo::USER, Some(demo.url()), transport)?;
+    finish(flow, None, demo::USER, file, &mut Person::Script(demo::PASSWORDS.into()), transport)
+}
+
+/// Drives a login to its end, and stores the session.
+fn finish(
+    flow: LoginFlow,
+    server_name: Option<&ServerName>,
+    user: &str,
+    file: Option<&SessionFile>,
+    person: &mut Person,
+    transport: &Transport,
+) -> Result<(), Failure> {
+    let session = driver::log_in(flow, server_name, transport, &mut WithPassword::new(user, person))?;
+    if let Some(file) = file {
+        stored::store(file, &session, transport, person)?;
+    }
+    stored::show_session(&session);
+    Ok(())
 }
 
 /// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
@@ -130,43 +178,5 @@ fn begin(
         (None, None) => Err(Failure::Other(format!(
             "{user} is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
         ))),
-    }
-}
-
-/// Answers with the password of a user.
-struct WithPassword<'a> {
-    user: &'a str,
-    person: &'a mut Person,
-    tries: u32,
-}
-
-impl Answers for WithPassword<'_> {
-    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        driver::check_offered(login_types, "m.login.password", "password")?;
-        if let Some(refused) = refused {
-            self.try_again(refused)?;
-        }
-        self.tries += 1;
-        let password = self.person.password(self.user)?;
-        Ok(Choice::password(UserIdentifier::user(self.user), password))
-    }
-
-    fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
-        unreachable!("nobody chose single sign-on")
-    }
-
-    fn came_back(&mut self, _: bool) {}
-}
-
-impl WithPassword<'_> {
-    /// Says why the last password was refused, if there is somebody who can type another.
-    fn try_again(&self, refused: &ServerError) -> Result<(), Failure> {
-        let wrong_password = refused.errcode.as_deref() == Some("M_FORBIDDEN");
-        if wrong_password && self.tries < MAX_TRIES && self.person.can_be_asked_again() {
-            say!("{}; try again", Failure::Other(refused.to_string()));
-            return Ok(());
-        }
-        let advice = if wrong_password { "check the user and the password" } else { "ask whoever runs the homeserver" };
-        Err(Failure::Other(format!("{refused}; {advice}")))
     }
 }

@@ -1,8 +1,12 @@
 //! The session in a JSON file, in the library's stored form. Keys that the library does not know stay as they are.
+//!
+//! Several processes may share the file. Whoever changes it [locks](SessionFile::lock) it first, so that no session is
+//! overwritten and no refresh token is used twice.
 
 use std::{
     error::Error,
-    fmt, fs,
+    fmt,
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -52,27 +56,14 @@ impl SessionFile {
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
 
-    /// Stores the session, and says where. It is the file itself, unless somebody else has logged in there meanwhile:
-    /// then it is a new one beside it, since neither session may be lost.
-    pub fn store(&self, session: &Session) -> Result<PathBuf, FileError> {
-        let is_new = !self.path.exists();
-        // Read again: another process may have written since the file was looked at.
-        let (mut object, path) = if let (Ok(object), Ok(None)) = (self.read(), self.session()) {
-            (object, self.path.clone())
-        } else {
-            // The homeserver chose the device ID: it shall not choose a folder with it.
-            let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{device_id}"));
-            (Map::new(), name.into())
-        };
-        session.store_in(&mut object);
-        let json = serde_json::to_vec_pretty(&object).map_err(io::Error::from);
-        match json.and_then(|json| if is_new { write_new(&path, &json) } else { write(&path, &json) }) {
-            Ok(()) => Ok(path),
-            // Somebody was faster: what is there now is looked at like any other file.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.path.exists() => self.store(session),
-            Err(error) => Err(self.error(&format!("cannot be written: {error}"))),
+    /// Waits until no other process changes the file. What was read before may be outdated then: read it again.
+    pub fn lock(&self) -> Result<Locked<'_>, FileError> {
+        // A file of its own: the session's is replaced when it is written, and the lock would go with the old one.
+        let path = beside(&fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()), "lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(path);
+        match lock.and_then(|lock| fs4::FileExt::lock(&lock).map(|()| lock)) {
+            Ok(lock) => Ok(Locked { file: self, _lock: lock }),
+            Err(error) => Err(self.error(&format!("cannot be locked: {error}"))),
         }
     }
 
@@ -91,6 +82,60 @@ impl SessionFile {
     fn error(&self, problem: &str) -> FileError {
         FileError { path: self.path.clone(), problem: problem.to_owned() }
     }
+}
+
+/// The file, for the only process that may change it. When this is dropped, and when the process ends, another one may.
+pub struct Locked<'a> {
+    file: &'a SessionFile,
+    _lock: File,
+}
+
+impl Locked<'_> {
+    /// Who is logged in by this file; `None` if there is no file, or one without an access token.
+    pub fn session(&self) -> Result<Option<Session>, FileError> {
+        self.file.session()
+    }
+
+    /// Stores the session, and says where. It is the file itself if that has no session or one of the same device.
+    /// Else somebody else has logged in there meanwhile: then it is a file beside it, since neither may be lost.
+    pub fn store(&self, session: &Session) -> Result<PathBuf, FileError> {
+        let path = &self.file.path;
+        let written = match (self.file.read(), self.session()) {
+            (Ok(object), Ok(there)) if there.as_ref().is_none_or(|there| is_same_device(there, session)) => {
+                let json = stored_form(object, session);
+                let written = if path.exists() { write(path, &json) } else { write_new(path, &json) };
+                written.map(|()| path.clone())
+            }
+            _ => {
+                // The homeserver chose the device ID: it shall not choose a folder with it.
+                let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
+                let path = beside(path, &device_id);
+                write_new(&path, &stored_form(Map::new(), session)).map(|()| path)
+            }
+        };
+        written.map_err(|error| self.file.error(&format!("cannot be written: {error}")))
+    }
+
+    /// Leaves the file as it is before the first login: `{}`.
+    pub fn clear(&self) -> Result<(), FileError> {
+        write(&self.file.path, b"{}").map_err(|error| self.file.error(&format!("cannot be written: {error}")))
+    }
+}
+
+fn is_same_device(one: &Session, other: &Session) -> bool {
+    one.user_id() == other.user_id() && one.device_id() == other.device_id()
+}
+
+fn stored_form(mut object: Map<String, Value>, session: &Session) -> Vec<u8> {
+    session.store_in(&mut object);
+    format!("{:#}", Value::Object(object)).into_bytes()
+}
+
+/// A file that belongs to another and has its name, with something behind it.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{what}"));
+    name.into()
 }
 
 /// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a file.

@@ -8,6 +8,7 @@
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     unreachable_pub,
     reason = "a program has no API and does the I/O that the library leaves to it"
 )]
@@ -24,6 +25,9 @@ mod driver;
 mod person;
 #[path = "../login/session_file.rs"]
 mod session_file;
+#[allow(dead_code, reason = "the login program asks for, refreshes and ends sessions")]
+#[path = "../login/stored.rs"]
+mod stored;
 #[path = "../login/transport.rs"]
 mod transport;
 
@@ -55,7 +59,7 @@ use self::{
 #[command(name = "sso")]
 struct Arguments {
     /// Server name or user ID, such as example.org; it says where its homeserver is
-    #[arg(required_unless_present_any = ["homeserver_url", "resume"])]
+    #[arg(required_unless_present_any = ["homeserver_url", "resume", "again"])]
     server: Option<String>,
 
     /// Base URL of the homeserver, instead of a server name
@@ -78,12 +82,16 @@ struct Arguments {
     #[arg(long)]
     no_browser: bool,
 
+    /// Log in again as the user and the device of the stored session, whose tokens are good no more
+    #[arg(long, conflicts_with_all = ["server", "homeserver_url", "register"])]
+    again: bool,
+
     /// Print the URL, store the login that has begun, and end
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "again"])]
     suspend: Option<PathBuf>,
 
     /// Finish a login that was stored, with the address that the browser came to in the end
-    #[arg(long, num_args = 2, value_names = ["FILE", "ADDRESS"], conflicts_with_all = ["server", "homeserver_url", "provider", "register"])]
+    #[arg(long, num_args = 2, value_names = ["FILE", "ADDRESS"], conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again"])]
     resume: Option<Vec<String>>,
 
     /// How long to wait for each answer
@@ -99,7 +107,7 @@ fn main() -> ExitCode {
     person::restore_terminal_when_interrupted();
     match run(&Arguments::parse()) {
         Ok(Some(session)) => {
-            driver::show(&session);
+            stored::show_session(&session);
             ExitCode::SUCCESS
         }
         Ok(None) => ExitCode::SUCCESS,
@@ -113,14 +121,16 @@ fn main() -> ExitCode {
 /// The session; `None` if the login waits in a file.
 fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
     let file = SessionFile::new(arguments.data.clone());
-    driver::look_at(&file)?;
+    if !arguments.again {
+        stored::look_at(&file)?;
+    }
     let transport = Transport::new(Duration::from_secs(arguments.timeout));
     let mut person = Person::at_standard_input();
 
     let session = if let Some(stored) = &arguments.resume {
         resume(stored, &transport)?
     } else {
-        let (flow, server_name) = begin(arguments, &transport)?;
+        let (flow, server_name) = begin(arguments, &file, &transport)?;
         let mut browser = WithBrowser {
             provider: arguments.provider.as_deref(),
             action: if arguments.register { Action::Register } else { Action::Login },
@@ -132,12 +142,20 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
         }
         driver::log_in(flow, server_name.as_ref(), &transport, &mut browser)?
     };
-    driver::store(&file, &session, &mut person)?;
+    stored::store(&file, &session, &transport, &mut person)?;
     Ok(Some(session))
 }
 
 /// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
-fn begin(arguments: &Arguments, transport: &Transport) -> Result<(LoginFlow, Option<ServerName>), Failure> {
+fn begin(
+    arguments: &Arguments,
+    file: &SessionFile,
+    transport: &Transport,
+) -> Result<(LoginFlow, Option<ServerName>), Failure> {
+    if arguments.again {
+        let (flow, user_id) = stored::again(file)?;
+        return Ok((flow, Some(user_id.server_name().clone())));
+    }
     if let Some(url) = &arguments.homeserver_url {
         return Ok((driver::at(url, transport)?, None));
     }

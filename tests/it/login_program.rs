@@ -21,37 +21,37 @@ use crate::{
 
 const PASSWORD: &str = "wonderland";
 
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| build("login"))
 }
 
 /// A folder of its own for the program, and what becomes of a run in it.
-struct Run {
-    folder: TempDir,
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Run {
+    pub folder: TempDir,
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
 impl Run {
-    fn new(folder: TempDir, output: Output) -> Self {
+    pub fn new(folder: TempDir, output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { folder, status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// The program in a folder, with something on its standard input.
-    fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
+    pub fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
         let mut command = Command::new(program());
         command.args(arguments);
         Self::of(folder, command, input)
     }
 
-    fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
+    pub fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
         let mut child = command
             .current_dir(folder.path())
             .stdin(Stdio::piped())
@@ -64,25 +64,26 @@ impl Run {
         Self::new(folder, child.wait_with_output().unwrap())
     }
 
-    fn logs_in(&self, line: &str) {
+    /// All went well, and this is the last line on standard output.
+    pub fn says(&self, line: &str) {
         assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
     }
 
-    /// There was no login, and the last line, which is in one piece, says why.
-    fn fails(&self, line: &str) {
+    /// Nothing came of it, and the last line, which is in one piece, says why.
+    pub fn fails(&self, line: &str) {
         assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
         assert_eq!(self.stderr.lines().last(), Some(line), "{}", self.stderr);
         assert!(!self.stderr.contains(PASSWORD), "{}", self.stderr);
     }
 
-    fn files(&self) -> Vec<String> {
+    pub fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
         let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
         files
     }
 
-    fn file(&self, name: &str) -> Value {
+    pub fn file(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.folder.path().join(name)).unwrap()).unwrap()
     }
 }
@@ -93,7 +94,7 @@ fn good(received: &Received) -> Answer {
 
 /// A homeserver that is good until the login request, to which it answers this.
 fn until_login(login: impl Fn() -> Answer + Send + 'static) -> Loopback {
-    Loopback::start(move |received| if received.0.starts_with("POST") { login() } else { good(received) })
+    Loopback::start(move |received| if received.target.starts_with("POST") { login() } else { good(received) })
 }
 
 fn is_tidy(run: &Run) {
@@ -121,7 +122,12 @@ fn the_demo_shows_a_login_and_leaves_no_file() {
 #[test]
 fn the_demo_stores_its_session_if_it_is_told_where() {
     let run = Run::with(folder(), &["--demo", "--data", "demo.json"], "");
-    assert_eq!((run.status, run.files()), (Some(0), vec!["demo.json".to_owned()]), "{}", run.stderr);
+    assert_eq!(
+        (run.status, run.files()),
+        (Some(0), vec!["demo.json".to_owned(), "demo.json.lock".to_owned()]),
+        "{}",
+        run.stderr
+    );
     let session = run.file("demo.json");
     let url = session["well_known_from_login"]["m.homeserver"]["base_url"].as_str().unwrap();
     assert_eq!(session["base_client_url"], format!("{url}_matrix/client/"));
@@ -138,7 +144,7 @@ fn the_demo_stores_its_session_if_it_is_told_where() {
 fn a_localpart_logs_in_at_a_url_and_the_session_is_stored() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
-    run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+    run.says("logged in as @alice:example.org with device ID DEVICEID");
     assert_eq!(
         run.file("data.json"),
         json!({
@@ -146,8 +152,8 @@ fn a_localpart_logs_in_at_a_url_and_the_session_is_stored() {
             "base_client_url": format!("{}/_matrix/client/", homeserver.url),
         })
     );
-    assert_eq!(run.files(), ["data.json"]);
-    let (target, mut body) = homeserver.received().pop().unwrap();
+    assert_eq!(run.files(), ["data.json", "data.json.lock"]);
+    let Received { target, mut body, .. } = homeserver.received().pop().unwrap();
     assert_eq!(target, "POST /_matrix/client/v3/login");
     let device_id = body["device_id"].take();
     assert!(device_id.as_str().is_some_and(|id| id.len() == 10), "{device_id}");
@@ -195,7 +201,7 @@ fn the_user_is_asked_for_if_it_is_not_given() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url], "@alice:example.org\nwonderland\n");
     assert_eq!(run.status, Some(0), "{}", run.stderr);
-    let (_, body) = homeserver.received().pop().unwrap();
+    let body = homeserver.received().pop().unwrap().body;
     assert_eq!((&body["identifier"]["user"], &body["password"]), (&json!("@alice:example.org"), &json!(PASSWORD)));
 }
 
@@ -205,7 +211,7 @@ fn blanks_of_a_password_are_kept_and_the_lines_end_is_not() {
         let homeserver = Loopback::start(good);
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], input);
         assert_eq!(run.status, Some(0), "{}", run.stderr);
-        assert_eq!(homeserver.received().pop().unwrap().1["password"], password);
+        assert_eq!(homeserver.received().pop().unwrap().body["password"], password);
     }
 }
 
@@ -230,7 +236,7 @@ fn a_file_without_an_access_token_is_nobodys_and_keeps_what_it_holds() {
     let stored = json!({"refresh_token": "stale", "access_token_valid_until": 1, "next_batch": "s1", "o": {"x": null}});
     fs::write(folder.path().join("data.json"), stored.to_string()).unwrap();
     let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
-    run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+    run.says("logged in as @alice:example.org with device ID DEVICEID");
     let session = run.file("data.json");
     assert_eq!((&session["next_batch"], &session["o"]), (&json!("s1"), &json!({"x": null})));
     assert_eq!((session.get("refresh_token"), session.get("access_token_valid_until")), (None, None));
@@ -298,7 +304,7 @@ fn another_login_to_the_same_file_meanwhile_loses_neither_session() {
             answer(200, GRANTED)
         });
         let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
-        run.logs_in("logged in as @alice:example.org with device ID DEVICEID");
+        run.says("logged in as @alice:example.org with device ID DEVICEID");
         assert!(run.stderr.ends_with("stored the session in data.json.DEVICEID\n"), "{}", run.stderr);
         assert_eq!(fs::read_to_string(file).unwrap(), other);
         assert_eq!(run.file("data.json.DEVICEID")["user_id"], "@alice:example.org");
@@ -310,9 +316,9 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
     let homeserver = Loopback::start({
         let mut logins = 0;
         move |received| {
-            logins += usize::from(received.0.starts_with("POST"));
+            logins += usize::from(received.target.starts_with("POST"));
             let granted = GRANTED.replace("DEVICEID", &format!("DEVICE{logins}"));
-            if received.0.starts_with("POST") { answer(200, granted) } else { good(received) }
+            if received.target.starts_with("POST") { answer(200, granted) } else { good(received) }
         }
     });
     let folder = folder();
@@ -331,7 +337,7 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
         }
     });
     let granted = homeserver.targets().iter().filter(|target| target.starts_with("POST")).count();
-    assert_eq!(fs::read_dir(path).unwrap().count(), granted, "a file for each session");
+    assert_eq!(fs::read_dir(path).unwrap().count(), granted + 1, "a file for each session, and the lock");
 }
 
 #[test]
@@ -345,8 +351,8 @@ fn the_homeserver_chooses_no_path_and_moves_no_text() {
         answer(200, granted)
     });
     let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
-    run.logs_in("logged in as @al [31mice:example.org with device ID ../x y");
-    assert_eq!(run.files(), ["data.json", "data.json.___x_y"]);
+    run.says("logged in as @al [31mice:example.org with device ID ../x y");
+    assert_eq!(run.files(), ["data.json", "data.json.___x_y", "data.json.lock"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -358,26 +364,36 @@ fn a_reader_that_has_gone_costs_no_session() {
     deaf.args(["-c", "exec \"$0\" \"$@\" >/dev/full 2>/dev/full"]).arg(program());
     deaf.args(["-H", &homeserver.url, "alice"]);
     let run = Run::of(folder, deaf, "wonderland\n");
-    assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned()]));
+    assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned(), "data.json.lock".to_owned()]));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_leaves_the_file_as_it_was() {
-    let homeserver = Loopback::start(good);
-    let folder = folder();
-    fs::write(folder.path().join("data.json"), r#"{"next_batch":"s1"}"#).unwrap();
-    // No file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program());
-    limited.args(["-H", &homeserver.url, "alice"]);
-    let run = Run::of(folder, limited, "wonderland\n");
-    run.fails(
-        "Error: logged in as @alice:example.org, but data.json: cannot be written: File too large (os error 27); \
-         log the device DEVICEID out with another client",
-    );
-    assert_eq!(run.files(), ["data.json"]);
-    assert_eq!(run.file("data.json"), json!({"next_batch": "s1"}));
+fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
+    for (logout, ended) in [
+        (answer(200, "{}"), "its device DEVICEID is logged out again"),
+        (answer(502, ""), "log its device DEVICEID out with another client"),
+    ] {
+        let homeserver =
+            Loopback::start(
+                move |received| {
+                    if received.target.ends_with("/logout") { logout.clone() } else { good(received) }
+                },
+            );
+        let folder = folder();
+        fs::write(folder.path().join("data.json"), r#"{"next_batch":"s1"}"#).unwrap();
+        // No file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program());
+        limited.args(["-H", &homeserver.url, "alice"]);
+        let run = Run::of(folder, limited, "wonderland\n");
+        run.fails(&format!(
+            "Error: logged in as @alice:example.org, but data.json: cannot be written: File too large (os error 27); \
+             {ended}"
+        ));
+        assert_eq!(run.file("data.json"), json!({"next_batch": "s1"}));
+        assert_eq!(homeserver.received().pop().unwrap().token.as_deref(), Some("anopaquestring"));
+    }
 }
 
 #[test]
@@ -417,8 +433,9 @@ fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
         (r#"{"flows":[{"type":"m.login.sso"},{"type":"m.login.token"}]}"#, "m.login.sso, m.login.token"),
         (r#"{"flows":[]}"#, "nothing"),
     ] {
-        let homeserver =
-            Loopback::start(move |received| answer(200, if received.0.ends_with("login") { flows } else { VERSIONS }));
+        let homeserver = Loopback::start(move |received| {
+            answer(200, if received.target.ends_with("login") { flows } else { VERSIONS })
+        });
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
         run.fails(&format!("Error: server does not support logging in with password; it offers {offered}"));
         is_tidy(&run);
@@ -551,7 +568,7 @@ fn a_token_that_expires_for_good_is_accepted_and_said() {
     let granted = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":300000}"#;
     let homeserver = until_login(move || answer(200, granted));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
-    run.logs_in("logged in as @alice:example.org with device ID D");
+    run.says("logged in as @alice:example.org with device ID D");
     let said = "this session ends when its access token expires: the homeserver gave no refresh token";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }
@@ -624,7 +641,7 @@ mod terminal {
         let homeserver = Loopback::start({
             let mut tries = 0;
             move |received| {
-                tries += usize::from(received.0.starts_with("POST"));
+                tries += usize::from(received.target.starts_with("POST"));
                 if tries == 1 { answer(403, FORBIDDEN) } else { good(received) }
             }
         });

@@ -10,8 +10,16 @@ use tiny_http::{Header, Response, Server};
 
 use crate::scenario::{GRANTED, VERSIONS};
 
-/// A request as it arrived: `POST /path` and the body, null if there was none.
-pub type Received = (String, Value);
+/// A request as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// `POST /path`
+    pub target: String,
+    /// Null if there was none.
+    pub body: Value,
+    /// What came in the `Authorization` header.
+    pub token: Option<String>,
+}
 
 /// Status, headers and body.
 pub type Answer = (u16, Vec<(&'static str, String)>, String);
@@ -21,8 +29,8 @@ pub fn answer(status: u16, body: impl Into<String>) -> Answer {
 }
 
 /// A homeserver that offers this, and grants every login.
-pub fn good(offers: &str, (target, _): &Received) -> Answer {
-    match target.as_str() {
+pub fn good(offers: &str, received: &Received) -> Answer {
+    match received.target.as_str() {
         "GET /_matrix/client/versions" => answer(200, VERSIONS),
         "GET /_matrix/client/v3/login" => answer(200, offers),
         "POST /_matrix/client/v3/login" => answer(200, GRANTED),
@@ -49,7 +57,13 @@ impl Loopback {
                 let mut body = String::new();
                 request.as_reader().read_to_string(&mut body).unwrap();
                 let target = format!("{} {}", request.method(), request.url());
-                let this = (target, serde_json::from_str(&body).unwrap_or(Value::Null));
+                let authorization = request.headers().iter().find(|header| header.field.equiv("Authorization"));
+                let token = authorization.and_then(|header| header.value.as_str().strip_prefix("Bearer "));
+                let this = Received {
+                    target,
+                    body: serde_json::from_str(&body).unwrap_or(Value::Null),
+                    token: token.map(str::to_owned),
+                };
                 let (status, headers, body) = script(&this);
                 log.lock().unwrap().push(this);
                 let mut response = Response::from_string(body).with_status_code(status);
@@ -68,7 +82,7 @@ impl Loopback {
     }
 
     pub fn targets(&self) -> Vec<String> {
-        self.received().into_iter().map(|(target, _)| target).collect()
+        self.received().into_iter().map(|received| received.target).collect()
     }
 }
 

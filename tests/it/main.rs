@@ -37,6 +37,7 @@ mod secrets;
 mod session;
 mod sso;
 mod sso_program;
+mod stored_session;
 mod suspend;
 mod table_of_answers;
 mod transcripts;

@@ -96,7 +96,7 @@ fn begin(folder: &TempDir, homeserver: &Loopback, more: &[&str]) -> Running {
 }
 
 fn token_of(homeserver: &Loopback) -> Value {
-    homeserver.received().pop().unwrap().1["token"].clone()
+    homeserver.received().pop().unwrap().body["token"].clone()
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_callback_that_comes_again_gets_a_polite_page_and_is_not_spent_again() {
     let callback = Arc::new(Mutex::new(None::<Url>));
     let again = Arc::clone(&callback);
     let homeserver = Loopback::start(move |received| {
-        if received.0.starts_with("POST") {
+        if received.target.starts_with("POST") {
             let (status, page) = browse(again.lock().unwrap().as_ref().unwrap());
             assert_eq!(status, 400);
             assert!(page.contains("This page is for the end of a login"), "{page}");
@@ -282,7 +282,7 @@ fn a_spent_login_token_is_said() {
     let homeserver =
         Loopback::start(
             |received| {
-                if received.0.starts_with("POST") { answer(403, FORBIDDEN) } else { good(received) }
+                if received.target.starts_with("POST") { answer(403, FORBIDDEN) } else { good(received) }
             },
         );
     let folder = tempfile::tempdir().unwrap();
@@ -303,9 +303,44 @@ fn what_is_not_offered_is_named() {
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
 
     let homeserver = Loopback::start(|received| {
-        answer(200, if received.0.ends_with("login") { r#"{"flows":[{"type":"m.login.password"}]}"# } else { VERSIONS })
+        answer(
+            200,
+            if received.target.ends_with("login") { r#"{"flows":[{"type":"m.login.password"}]}"# } else { VERSIONS },
+        )
     });
     let (status, _, stderr) = begin(&folder, &homeserver, &[]).end();
     let line = "Error: server does not support logging in with single sign-on; it offers m.login.password";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+}
+
+#[test]
+fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() {
+    for (user_id, status) in [("@alice:example.org", 0), ("@bob:example.org", 1)] {
+        let homeserver = Loopback::start(move |received| match received.target.as_str() {
+            "POST /_matrix/client/v3/login" => {
+                let granted = json!({ "user_id": user_id, "device_id": "DEVICEID", "access_token": "new" });
+                answer(200, granted.to_string())
+            }
+            "POST /_matrix/client/v3/logout" => answer(200, "{}"),
+            _ => good(received),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data.json");
+        let before = json!({
+            "access_token": "old", "user_id": "@alice:example.org", "device_id": "DEVICEID",
+            "base_client_url": format!("{}/_matrix/client/", homeserver.url),
+        });
+        fs::write(&file, before.to_string()).unwrap();
+        let mut running = Running::start(folder.path(), &["--again", "--no-browser"]);
+        browse(&with_token(redirect_url(&running.url())));
+        let (ended, _, stderr) = running.end();
+        assert_eq!(ended, Some(status), "{stderr}");
+        let login =
+            homeserver.received().into_iter().find(|received| received.body["type"] == "m.login.token").unwrap();
+        assert_eq!(login.body["device_id"], "DEVICEID");
+        let after: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!(after["access_token"], if status == 0 { "new" } else { "old" });
+        // Somebody else's is ended.
+        assert_eq!(homeserver.targets().contains(&"POST /_matrix/client/v3/logout".to_owned()), status == 1);
+    }
 }

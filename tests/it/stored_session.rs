@@ -1,0 +1,541 @@
+//! The login program with a session that it has stored: who it is, refreshing, ending and beginning again. Whatever a
+//! homeserver says, the session is given up only when that is its word, and several processes share one file.
+
+use std::{
+    fs,
+    io::Write,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    login_program::{Run, folder, program},
+    loopback::{Answer, Loopback, Received, answer},
+    scenario::{OFFERS, VERSIONS},
+};
+
+/// A token that expired long ago, and one that never will.
+const PAST: u64 = 1_000_000_000;
+const FUTURE: u64 = u64::MAX;
+
+const LOGGED_IN: &str = "logged in as @alice:example.org with device ID DEVICEID";
+
+fn stored(url: &str, valid_until: u64) -> Value {
+    json!({
+        "access_token": "access-1", "access_token_valid_until": valid_until, "refresh_token": "refresh-1",
+        "user_id": "@alice:example.org", "device_id": "DEVICEID", "base_client_url": format!("{url}/_matrix/client/"),
+        "next_batch": "s1",
+    })
+}
+
+fn folder_with(stored: &Value) -> TempDir {
+    let folder = folder();
+    fs::write(folder.path().join("data.json"), stored.to_string()).unwrap();
+    folder
+}
+
+fn unknown_token(soft_logout: bool) -> Answer {
+    let error =
+        json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "Access token has expired", "soft_logout": soft_logout });
+    answer(401, error.to_string())
+}
+
+/// A homeserver that keeps tokens as Synapse does: a refresh token may be used until a token that it bought is, and then
+/// ends the session of whoever uses it again.
+struct Tokens {
+    /// Which pair of tokens is in use.
+    current: u32,
+    /// The pair that was bought last, and is not in use yet.
+    bought: u32,
+    /// Access tokens that have expired.
+    expired: u32,
+}
+
+impl Tokens {
+    /// The session that [`stored`] has, whose access token has expired.
+    fn expired() -> Self {
+        Self { current: 1, bought: 1, expired: 1 }
+    }
+
+    fn number(token: Option<&str>, kind: &str) -> u32 {
+        token.and_then(|token| token.strip_prefix(kind)?.parse().ok()).unwrap_or(0)
+    }
+
+    fn answer(&mut self, received: &Received) -> Answer {
+        let token = Self::number(received.token.as_deref(), "access-");
+        match received.target.as_str() {
+            "POST /_matrix/client/v3/refresh" => {
+                let token = Self::number(received.body["refresh_token"].as_str(), "refresh-");
+                if token == self.bought {
+                    self.current = token;
+                } else if token != self.current {
+                    return answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
+                }
+                // The pair that was bought before is dead, unless it is in use.
+                self.bought += 1;
+                let (bought, expires_in_ms) = (self.bought, 300_000);
+                let granted = json!({
+                    "access_token": format!("access-{bought}"), "refresh_token": format!("refresh-{bought}"),
+                    "expires_in_ms": expires_in_ms,
+                });
+                answer(200, granted.to_string())
+            }
+            _ if token != self.current && token != self.bought => unknown_token(false),
+            _ if token <= self.expired => unknown_token(true),
+            "GET /_matrix/client/v3/account/whoami" => {
+                self.current = token;
+                answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","is_guest":false}"#)
+            }
+            "POST /_matrix/client/v3/logout" => {
+                (self.current, self.bought) = (0, 0);
+                answer(200, "{}")
+            }
+            target => panic!("{target}"),
+        }
+    }
+
+    fn serve(mut self) -> Loopback {
+        Loopback::start(move |received| self.answer(received))
+    }
+}
+
+/// What the program asked for, in short.
+fn asked(homeserver: &Loopback) -> Vec<String> {
+    homeserver.targets().iter().map(|target| target.rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+// Who it is.
+
+#[test]
+fn a_session_that_is_good_is_used_as_it_is() {
+    let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
+    let before = stored(&homeserver.url, FUTURE);
+    let run = Run::with(folder_with(&before), &["--whoami"], "");
+    run.says(LOGGED_IN);
+    assert_eq!(asked(&homeserver), ["whoami"]);
+    assert_eq!((run.file("data.json"), run.files()), (before, vec!["data.json".to_owned()]), "nothing was written");
+    assert!(!run.stderr.contains("access-1"), "{}", run.stderr);
+}
+
+#[test]
+fn a_session_that_has_expired_is_refreshed_before_it_is_used() {
+    let homeserver = Tokens::expired().serve();
+    let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--whoami"], "");
+    run.says(LOGGED_IN);
+    assert_eq!(asked(&homeserver), ["refresh", "whoami"]);
+    let after = run.file("data.json");
+    let until = after["access_token_valid_until"].as_u64().unwrap();
+    assert!(until > 1_795_435_200_000_000_000, "{until}");
+    let mut expected = stored(&homeserver.url, until);
+    expected["access_token"] = json!("access-2");
+    expected["refresh_token"] = json!("refresh-2");
+    assert_eq!(after, expected);
+    for token in ["access-", "refresh-"] {
+        assert!(!run.stderr.contains(token), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn the_homeservers_clock_counts_if_ours_was_set_back() {
+    let homeserver = Tokens::expired().serve();
+    let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--whoami"], "");
+    run.says(LOGGED_IN);
+    assert_eq!(asked(&homeserver), ["whoami", "refresh", "whoami"]);
+    assert_eq!(run.file("data.json")["access_token"], "access-2");
+}
+
+#[test]
+fn an_application_service_has_no_device_and_a_guest_is_one() {
+    for (body, line) in [
+        (r#"{"user_id":"@bridge:example.org"}"#, "logged in as @bridge:example.org without a device"),
+        (
+            r#"{"user_id":"@1:example.org","device_id":"guest_device","is_guest":true}"#,
+            "logged in as the guest @1:example.org with device ID guest_device",
+        ),
+    ] {
+        let homeserver = Loopback::start(move |_| answer(200, body));
+        Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--whoami"], "").says(line);
+    }
+}
+
+#[test]
+fn without_a_session_nothing_is_sent() {
+    let homeserver = Loopback::start(|_| answer(200, "{}"));
+    for option in ["--whoami", "--refresh", "--logout", "--again"] {
+        for folder in [folder(), folder_with(&json!({})), folder_with(&json!({"next_batch": "s1"}))] {
+            Run::with(folder, &[option], "").fails("Error: nobody is logged in in data.json: log in first");
+        }
+        let run = Run::with(folder(), &[option, "--data", "other.json"], "");
+        run.fails("Error: nobody is logged in in other.json: log in first");
+        assert_eq!(run.files(), Vec::<String>::new());
+    }
+    assert_eq!(homeserver.received(), []);
+}
+
+// Refreshing.
+
+#[test]
+fn it_is_refreshed_when_the_user_says_so() {
+    let homeserver = Tokens::expired().serve();
+    let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--refresh"], "");
+    run.says(LOGGED_IN);
+    assert!(run.stderr.ends_with("its access token is good for 5m\n"), "{}", run.stderr);
+    assert_eq!(run.file("data.json")["refresh_token"], "refresh-2");
+    let again = Run::with(run.folder, &["--refresh"], "");
+    again.says(LOGGED_IN);
+    assert_eq!(again.file("data.json")["refresh_token"], "refresh-3");
+}
+
+#[test]
+fn the_old_refresh_token_stays_if_there_is_no_new_one() {
+    let homeserver = Loopback::start(|_| answer(200, r#"{"access_token":"access-2"}"#));
+    let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--refresh"], "");
+    run.says(LOGGED_IN);
+    let mut expected = stored(&homeserver.url, PAST);
+    expected["access_token"] = json!("access-2");
+    expected.as_object_mut().unwrap().remove("access_token_valid_until");
+    assert_eq!(run.file("data.json"), expected);
+}
+
+#[test]
+fn whatever_goes_wrong_the_session_stays_in_its_file() {
+    let limited = || (429, vec![("Retry-After", "3".to_owned())], String::new());
+    for (response, said) in [
+        (
+            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
+            "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session is \
+             over: log in again with --again",
+        ),
+        (
+            unknown_token(true),
+            "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session has \
+             expired: log in again with --again",
+        ),
+        (
+            answer(401, r#"{"errcode":"M_USER_LOCKED"}"#),
+            "Error: the server refused (status 401, M_USER_LOCKED); the session stays: try again when the account is \
+             unlocked",
+        ),
+        (
+            answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+            "Error: the server refused (status 404, M_UNRECOGNIZED); the homeserver refreshes no sessions: log in \
+             again with --again",
+        ),
+        (
+            answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
+            "Error: the server failed (status 500, M_UNKNOWN); the session stays as it is",
+        ),
+        (
+            answer(502, "<html>"),
+            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 502): try again \
+             later; the session stays as it is",
+        ),
+        (
+            answer(403, "<html>Welcome to the airport"),
+            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 403): check the \
+             address; the session stays as it is",
+        ),
+        (
+            answer(200, r#"{"access_token":"#),
+            "Error: invalid answer to POST /_matrix/client/v3/refresh: expected the body to be a JSON object; the \
+             server is at fault; the session stays as it is",
+        ),
+        (limited(), "Error: the server refused (status 429); the session stays as it is: try again in 3s"),
+    ] {
+        let homeserver = Loopback::start(move |_| response.clone());
+        let before = stored(&homeserver.url, PAST);
+        for option in ["--refresh", "--whoami"] {
+            let run = Run::with(folder_with(&before), &[option], "");
+            run.fails(said);
+            assert_eq!(run.file("data.json"), before);
+        }
+        assert_eq!(asked(&homeserver), ["refresh", "refresh"]);
+    }
+}
+
+#[test]
+fn a_network_that_is_down_costs_nothing() {
+    let url = Loopback::start(|_| answer(200, "{}")).url.clone();
+    let before = stored(&url, PAST);
+    for option in ["--refresh", "--whoami", "--logout"] {
+        let run = Run::with(folder_with(&before), &[option], "");
+        assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""));
+        let last = run.stderr.lines().last().unwrap();
+        assert!(last.starts_with(&format!("Error: no answer from {url}/_matrix/client/v3/")), "{last}");
+        assert_eq!(run.file("data.json"), before);
+    }
+}
+
+#[test]
+fn a_session_without_a_refresh_token_cannot_be_refreshed_but_used() {
+    let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
+    let mut before = stored(&homeserver.url, PAST);
+    before.as_object_mut().unwrap().remove("refresh_token");
+    let run = Run::with(folder_with(&before), &["--refresh"], "");
+    run.fails("Error: invalid session: expected a refresh token; log in again when the access token expires");
+    // By our clock it has expired, by the homeserver's it has not.
+    Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
+    let homeserver = Tokens::expired().serve();
+    let before = stored(&homeserver.url, PAST);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).arg("--whoami");
+    let run = Run::of(folder_with(&before), limited, "");
+    run.fails("Error: data.json: cannot be written: File too large (os error 27)");
+    assert_eq!((asked(&homeserver), run.file("data.json")), (vec!["refresh".to_owned()], before));
+    Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
+}
+
+// Several processes.
+
+/// Waits until a process waits for a lock, which Linux tells.
+#[cfg(target_os = "linux")]
+fn wait_until_it_waits(child: &mut Child) {
+    let process = child.id().to_string();
+    loop {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        if locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|word| word == process)) {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it does not wait for the lock");
+    }
+}
+
+#[test]
+fn of_several_processes_one_refreshes_and_all_go_on() {
+    for _ in 0..3 {
+        let homeserver = Tokens::expired().serve();
+        let folder = folder_with(&stored(&homeserver.url, PAST));
+        let children: Vec<_> = (0..6)
+            .map(|_| {
+                let mut command = Command::new(program());
+                command.arg("--whoami").current_dir(folder.path());
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let stdout = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(stdout.trim_end(), LOGGED_IN, "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(asked(&homeserver).iter().filter(|target| *target == "refresh").count(), 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_waits_for_the_lock_takes_what_was_stored_meanwhile() {
+    let homeserver = Tokens { current: 1, bought: 2, expired: 1 }.serve();
+    let folder = folder_with(&stored(&homeserver.url, PAST));
+    let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
+    fs4::FileExt::lock(&lock).unwrap();
+    let mut command = Command::new(program());
+    command.arg("--whoami").current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    wait_until_it_waits(&mut child);
+    // It has read the file before, and must not use the refresh token that is spent now.
+    let mut refreshed = stored(&homeserver.url, FUTURE);
+    refreshed["access_token"] = json!("access-2");
+    refreshed["refresh_token"] = json!("refresh-2");
+    let written = folder.path().join("new.json");
+    fs::write(&written, refreshed.to_string()).unwrap();
+    fs::rename(written, folder.path().join("data.json")).unwrap();
+    drop(lock);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), LOGGED_IN);
+    assert_eq!(asked(&homeserver), ["whoami"], "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
+    let homeserver = homeserver_of("@alice:example.org");
+    let folder = folder_with(&json!({}));
+    let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
+    fs4::FileExt::lock(&lock).unwrap();
+    let mut command = Command::new(program());
+    command.args(["-H", &homeserver.url, "alice"]).current_dir(folder.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
+    wait_until_it_waits(&mut child);
+    // It has a session, and waits to store it.
+    let other = json!({"access_token": "t", "user_id": "@bob:example.org", "device_id": "D"});
+    fs::write(folder.path().join("data.json"), other.to_string()).unwrap();
+    drop(lock);
+    let run = Run::new(folder, child.wait_with_output().unwrap());
+    run.says(LOGGED_IN);
+    assert_eq!(run.file("data.json"), other);
+    assert_eq!(run.file("data.json.DEVICEID")["access_token"], "access-9");
+}
+
+// Ending.
+
+#[test]
+fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
+    let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
+    let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
+    run.says("@alice:example.org with device ID DEVICEID is logged out");
+    assert_eq!(run.file("data.json"), json!({}));
+    let again = Run::with(run.folder, &["--logout"], "");
+    again.fails("Error: nobody is logged in in data.json: log in first");
+    assert_eq!(asked(&homeserver), ["logout"]);
+}
+
+#[test]
+fn a_session_that_had_been_logged_out_elsewhere_is_forgotten() {
+    let homeserver = Tokens { current: 0, bought: 0, expired: 0 }.serve();
+    let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
+    run.says("@alice:example.org with device ID DEVICEID had been logged out before");
+    assert_eq!((run.file("data.json"), asked(&homeserver)), (json!({}), vec!["logout".to_owned()]));
+}
+
+#[test]
+fn a_session_that_has_expired_is_refreshed_and_then_ended() {
+    for (valid_until, requests) in [(PAST, &["refresh", "logout"][..]), (FUTURE, &["logout", "refresh", "logout"])] {
+        let homeserver = Tokens::expired().serve();
+        let run = Run::with(folder_with(&stored(&homeserver.url, valid_until)), &["--logout"], "");
+        run.says("@alice:example.org with device ID DEVICEID is logged out");
+        assert_eq!(
+            (run.file("data.json"), asked(&homeserver)),
+            (json!({}), requests.iter().map(|&s| s.into()).collect())
+        );
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_refreshed_may_still_be_ended() {
+    // As Synapse does: it lets a token log out that has expired.
+    let homeserver = Loopback::start(|received| {
+        if received.target.ends_with("/refresh") {
+            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"The supplied refresh token has expired"}"#)
+        } else {
+            answer(200, "{}")
+        }
+    });
+    let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--logout"], "");
+    run.says("@alice:example.org with device ID DEVICEID is logged out");
+    assert_eq!(
+        (run.file("data.json"), asked(&homeserver)),
+        (json!({}), vec!["refresh".to_owned(), "logout".to_owned()])
+    );
+}
+
+#[test]
+fn a_logout_that_fails_leaves_the_session() {
+    for (response, said) in [
+        (
+            answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
+            "Error: the server failed (status 500, M_UNKNOWN); the session stays as it is",
+        ),
+        (
+            answer(403, "<html>"),
+            "Error: the answer to POST /_matrix/client/v3/logout is not from a Matrix server (status 403): check the \
+             address; the session stays as it is",
+        ),
+    ] {
+        let homeserver = Loopback::start(move |_| response.clone());
+        let before = stored(&homeserver.url, FUTURE);
+        let run = Run::with(folder_with(&before), &["--logout"], "");
+        run.fails(said);
+        assert_eq!(run.file("data.json"), before);
+    }
+}
+
+// Beginning again.
+
+fn homeserver_of(user_id: &'static str) -> Loopback {
+    Loopback::start(move |received| match received.target.as_str() {
+        "GET /_matrix/client/versions" => answer(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
+        "POST /_matrix/client/v3/login" => {
+            let granted = json!({ "user_id": user_id, "device_id": "DEVICEID", "access_token": "access-9" });
+            answer(200, granted.to_string())
+        }
+        "POST /_matrix/client/v3/logout" => answer(200, "{}"),
+        target => panic!("{target}"),
+    })
+}
+
+#[test]
+fn a_login_again_is_of_the_same_user_and_device_and_replaces_the_session() {
+    let homeserver = homeserver_of("@alice:example.org");
+    let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--again"], "wonderland\n");
+    run.says(LOGGED_IN);
+    let body = homeserver.received().pop().unwrap().body;
+    assert_eq!((&body["device_id"], &body["identifier"]["user"]), (&json!("DEVICEID"), &json!("@alice:example.org")));
+    let expected = json!({
+        "access_token": "access-9", "user_id": "@alice:example.org", "device_id": "DEVICEID",
+        "base_client_url": format!("{}/_matrix/client/", homeserver.url), "next_batch": "s1",
+    });
+    assert_eq!(run.file("data.json"), expected);
+    assert_eq!(run.files(), ["data.json", "data.json.lock"]);
+}
+
+#[test]
+fn a_login_again_as_somebody_else_is_ended_and_leaves_the_session() {
+    let homeserver = homeserver_of("@bob:example.org");
+    let before = stored(&homeserver.url, PAST);
+    let run = Run::with(folder_with(&before), &["--again"], "wonderland\n");
+    run.fails(
+        "Error: logged in as @bob:example.org, not as @alice:example.org; its device DEVICEID is logged out again",
+    );
+    assert_eq!(homeserver.received().pop().unwrap().token.as_deref(), Some("access-9"));
+    assert_eq!(run.file("data.json"), before);
+}
+
+// Where it is.
+
+#[test]
+fn a_session_that_does_not_say_where_it_is_can_be_told() {
+    let tokens = Tokens::expired();
+    let homeserver = Loopback::start({
+        let mut tokens = tokens;
+        move |received| {
+            if received.target.ends_with("/versions") { answer(200, VERSIONS) } else { tokens.answer(received) }
+        }
+    });
+    let mut before = stored(&homeserver.url, PAST);
+    before.as_object_mut().unwrap().remove("base_client_url");
+    let run = Run::with(folder_with(&before), &["--whoami", "-H", &homeserver.url], "");
+    run.says(LOGGED_IN);
+    assert_eq!(run.file("data.json")["base_client_url"], format!("{}/_matrix/client/", homeserver.url));
+}
+
+#[test]
+fn a_session_that_does_not_say_where_it_is_is_discovered() {
+    let before = json!({"access_token": "t", "user_id": "@alice:127.0.0.1:9", "device_id": "D"});
+    let run = Run::with(folder_with(&before), &["--whoami"], "");
+    assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
+    assert!(run.stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{}", run.stderr);
+}
+
+#[test]
+fn a_token_is_not_sent_to_another_homeserver() {
+    let other = Loopback::start(|_| answer(200, VERSIONS));
+    let before = stored("https://hs.example.org", FUTURE);
+    for option in ["--whoami", "--refresh", "--logout"] {
+        let run = Run::with(folder_with(&before), &[option, "-H", &other.url], "");
+        run.fails("Error: the session in data.json is of https://hs.example.org: leave -H out");
+    }
+    assert_eq!(other.received(), []);
+}
+
+#[test]
+fn options_that_exclude_each_other_are_named() {
+    for arguments in [
+        &["--whoami", "--logout"][..],
+        &["--refresh", "alice"],
+        &["--logout", "--demo"],
+        &["--again", "-H", "https://example.org"],
+    ] {
+        let run = Run::with(folder(), arguments, "");
+        assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(run.stderr.starts_with("error: the argument"), "{}", run.stderr);
+    }
+}
