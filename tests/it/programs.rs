@@ -1,6 +1,7 @@
 //! The example programs, built by cargo as they are now.
 
 use std::{
+    env,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -8,7 +9,14 @@ use std::{
 use serde_json::Value;
 
 pub fn build(example: &str) -> PathBuf {
-    let build = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells a test about its package makes build scripts run again, and what depends on them is built anew.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
+    let build = cargo
         .args(["build", "--quiet", "--example", example, "--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
