@@ -81,7 +81,7 @@ class Synapse:
     """A homeserver of its own process, port and database."""
 
     def __init__(self, name, python, folder, port, **differences):
-        self.name, self.url = name, f"http://127.0.0.1:{port}"
+        self.name, self.url, self.admin_token = name, f"http://127.0.0.1:{port}", None
         self.folder = folder / name
         self.folder.mkdir()
         unlimited = {"per_second": 10000, "burst_count": 10000}
@@ -133,7 +133,7 @@ class Synapse:
         return request("POST", url, body)["access_token"]
 
     def make_users(self):
-        token = self.register("admin", "made-up admin password", admin=True)
+        token = self.admin_token = self.register("admin", "made-up admin password", admin=True)
         admin = f"{self.url}/_synapse/admin"
         self.register("alice", "wonderland")
         threepids = [
@@ -141,7 +141,7 @@ class Synapse:
             {"medium": "msisdn", "address": "447700900123"},
         ]
         request("PUT", f"{admin}/v2/users/@alice:example.test", {"threepids": threepids}, token)
-        for user in ("bob", "carol", "locked", "deactivated"):
+        for user in ("bob", "carol", "dave", "erin", "locked", "deactivated"):
             self.register(user, "wonderland")
         request("PUT", f"{admin}/v2/users/@locked:example.test", {"locked": True}, token)
         request("POST", f"{admin}/v1/deactivate/@deactivated:example.test", {}, token)
@@ -284,7 +284,7 @@ def application_service(folder):
 
 def start(python, provider_folder, folder, started):
     """Starts everything, and describes it. What was started is in the list even if the next one fails."""
-    ports = free_ports(10)
+    ports = free_ports(11)
 
     def synapse(name, port, **differences):
         server = Synapse(name, python, folder, port, **differences)
@@ -297,7 +297,7 @@ def start(python, provider_folder, folder, started):
             "full", ports[0], public_baseurl=f"http://127.0.0.1:{ports[0]}/", app_service_config_files=[application_service(folder)],
             refreshable_access_token_lifetime="5m", refresh_token_lifetime="1h",
             login_via_existing_session={"enabled": True, "require_ui_auth": False, "token_timeout": "2s"},
-            rc_login_token={"per_second": 10000, "burst_count": 10000},
+            rc_login_token={"per_second": 10000, "burst_count": 10000}, allow_guest_access=True,
         ),
         # Without any of it, and tokens that expire.
         synapse("bare", ports[1], refreshable_access_token_lifetime=None, nonrefreshable_access_token_lifetime="3s"),
@@ -312,6 +312,8 @@ def start(python, provider_folder, folder, started):
             oidc_providers=[open_id(ports[9], "op", "Example"), open_id(ports[7], "down", "Nobody")],
             sso={"client_whitelist": ["http://127.0.0.1:", "org.example.app:"]},
         ),
+        # Tokens that expire while a test waits.
+        synapse("short", ports[10], refreshable_access_token_lifetime="3s", refresh_token_lifetime="8s"),
     ]
     provider = Provider(provider_folder, folder, ports[9], servers[5].url)
     started.append(provider)
@@ -325,6 +327,7 @@ def start(python, provider_folder, folder, started):
     return {
         "version": VERSION,
         "servers": {server.name: server.url for server in servers},
+        "admin_tokens": {server.name: server.admin_token for server in servers},
         "nginx": nginx.port,
         "nginx_tls": nginx.tls_port,
         "authority": str(nginx.authority),

@@ -68,10 +68,41 @@ pub fn ask(session: &Session, path: &str) -> (u16, Value) {
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
+/// Sends a request to one endpoint. The answer is recorded as a transcript of that endpoint if `RECORD_TO` names a folder.
+pub fn exchange(name: &str, endpoint: &str, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    let response = send(request).unwrap();
+    let (about, answer) = (about(), recorded(&response, now()));
+    let transcript =
+        format!("{{\n  \"about\": {about},\n  \"endpoint\": {},\n  \"response\": {answer}\n}}\n", json!(endpoint));
+    let tokens = tokens_of(answer["body"].as_str().unwrap_or_default());
+    record(name, &transcript, &tokens);
+    response
+}
+
+/// Asks the administrator's API of a homeserver for a change of a user.
+pub fn change_user(server: &str, user: &str, change: &Value) {
+    let request = Request::put(format!("{}/_synapse/admin/v2/users/@{user}:example.test", url(server)))
+        .header(header::AUTHORIZATION, format!("Bearer {}", servers()["admin_tokens"][server].as_str().unwrap()))
+        .body(change.to_string().into_bytes())
+        .unwrap();
+    assert_eq!(send(request).unwrap().status(), 200);
+}
+
+/// The time, in whole milliseconds as a transcript has it.
+pub fn now() -> SystemTime {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(since_epoch.as_millis()).unwrap())
+}
+
+fn about() -> Value {
+    json!(format!("Synapse {}", servers()["version"].as_str().unwrap()))
+}
+
 /// A login to a real homeserver. When it is dropped, its exchanges are replayed, and recorded if `RECORD_TO` names a
 /// folder.
 pub struct Login {
-    name: &'static str,
+    /// What the transcript is called, if it is recorded.
+    name: Option<&'static str>,
     start: Value,
     settings: Value,
     inputs: Vec<Value>,
@@ -87,17 +118,35 @@ impl Login {
 
     /// The same with settings, in the transcripts' form.
     pub fn at_with(name: &'static str, server: &str, settings: Value) -> Self {
+        let mut login = Self::unrecorded(server, settings);
+        login.name = Some(name);
+        login
+    }
+
+    /// The same for a login that others have recorded.
+    pub fn unrecorded(server: &str, settings: Value) -> Self {
         let flow = LoginFlow::at(url(server).parse().unwrap(), read_settings(&settings));
-        Self::new(name, json!({ "homeserver": url(server) }), settings, flow)
+        Self::new(None, json!({ "homeserver": url(server) }), settings, flow)
     }
 
     /// Begins with the server of a user ID.
     pub fn discover(name: &'static str, server_name: &str) -> Self {
         let flow = LoginFlow::discover(server_name.parse().unwrap(), read_settings(&json!({})));
-        Self::new(name, json!({ "server_name": server_name }), json!({}), flow)
+        Self::new(Some(name), json!({ "server_name": server_name }), json!({}), flow)
     }
 
-    fn new(name: &'static str, start: Value, settings: Value, flow: LoginFlow) -> Self {
+    /// Begins where a session ended.
+    pub fn again(name: &'static str, session: &Session) -> Self {
+        Self::again_with(name, session, json!({}))
+    }
+
+    /// The same with settings, in the transcripts' form.
+    pub fn again_with(name: &'static str, session: &Session, settings: Value) -> Self {
+        let flow = LoginFlow::again(session, read_settings(&settings));
+        Self::new(Some(name), json!({ "again": session }), settings, flow)
+    }
+
+    fn new(name: Option<&'static str>, start: Value, settings: Value, flow: LoginFlow) -> Self {
         Self { name, start, settings, inputs: Vec::new(), flow, received_at: UNIX_EPOCH }
     }
 
@@ -113,9 +162,7 @@ impl Login {
     pub fn send(&mut self) -> Result<(), Error> {
         let Step::Send(request) = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         let response = send(request).unwrap();
-        // A transcript has whole milliseconds.
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let received_at = UNIX_EPOCH + Duration::from_millis(u64::try_from(since_epoch.as_millis()).unwrap());
+        let received_at = now();
         self.inputs.push(json!({ "response": recorded(&response, received_at) }));
         self.flow.handle_response(&response, received_at)?;
         self.received_at = received_at;
@@ -222,8 +269,7 @@ impl Drop for Login {
             return;
         }
         // A line for each input, so that a change shows where it is.
-        let about = format!("Synapse {}", servers()["version"].as_str().unwrap());
-        let (about, start, settings) = (json!(about), &self.start, &self.settings);
+        let (about, start, settings) = (about(), &self.start, &self.settings);
         let inputs: Vec<String> = self.inputs.iter().map(|input| format!("    {input}")).collect();
         let transcript = format!(
             "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \"inputs\": [\n{}\n  ]\n}}\n",
@@ -233,29 +279,18 @@ impl Drop for Login {
         let replayed = replay::replay(&transcript).unwrap();
         let step = replay::step_line(&self.flow.step(), self.received_at);
         assert_eq!(replayed.last(), Some(&step), "the transcript leads elsewhere");
-
-        if let Ok(folder) = env::var("RECORD_TO") {
-            let transcript = self.made_up(transcript);
-            let path = Path::new(&folder).join(self.name).with_extension("json");
-            assert!(!path.exists(), "two tests record {}", self.name);
-            let lines = replay::replay(&transcript).unwrap();
-            let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            fs::write(path.with_extension("expected"), lines).unwrap();
-            fs::write(path, transcript).unwrap();
+        if let Some(name) = self.name {
+            record(name, &transcript, &self.tokens());
         }
     }
 }
 
 impl Login {
-    /// The transcript with tokens of the same shape that nobody granted, and with the port that Synapse has by default.
-    fn made_up(&self, mut transcript: String) -> String {
-        let mut tokens = BTreeSet::new();
+    /// All tokens that were granted or given.
+    fn tokens(&self) -> BTreeSet<String> {
+        let mut tokens = tokens_of(&self.start["again"].to_string());
         for input in &self.inputs {
-            let body = input["response"]["body"].as_str().unwrap_or_default();
-            let body: Value = serde_json::from_str(body).unwrap_or_default();
-            tokens.extend(
-                ["access_token", "refresh_token"].iter().filter_map(|key| body[key].as_str().map(str::to_owned)),
-            );
+            tokens.extend(tokens_of(input["response"]["body"].as_str().unwrap_or_default()));
             tokens.extend(input["choose"]["token"].as_str().map(str::to_owned));
             let callback = input["callback"].as_str().and_then(|callback| Url::parse(callback).ok());
             tokens.extend(callback.iter().flat_map(|callback| {
@@ -263,20 +298,44 @@ impl Login {
                 token.map(|(_, token)| token.into_owned())
             }));
         }
-        for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
-            // What stands before the first underscore says what kind of token it is.
-            let (public, secret) = token.split_at(token.find('_').unwrap_or(0));
-            let secret = secret.replace(|character: char| character.is_ascii_alphanumeric(), &letter.to_string());
-            transcript = transcript.replace(token, &format!("{public}{secret}"));
-        }
-        for server in servers()["servers"].as_object().unwrap().values() {
-            let (_, port) = server.as_str().unwrap().rsplit_once(':').unwrap();
-            for host in ["127.0.0.1", "localhost"] {
-                transcript = transcript.replace(&format!("http://{host}:{port}"), &format!("http://{host}:8008"));
-            }
-        }
-        transcript
+        tokens
     }
+}
+
+/// The tokens in a JSON object.
+fn tokens_of(json: &str) -> BTreeSet<String> {
+    let object: Value = serde_json::from_str(json).unwrap_or_default();
+    ["access_token", "refresh_token"].iter().filter_map(|key| object[key].as_str().map(str::to_owned)).collect()
+}
+
+/// Writes a transcript and the lines that it replays to, if `RECORD_TO` names a folder.
+fn record(name: &str, transcript: &str, tokens: &BTreeSet<String>) {
+    let Ok(folder) = env::var("RECORD_TO") else { return };
+    let transcript = made_up(transcript, tokens);
+    let path = Path::new(&folder).join(name).with_extension("json");
+    assert!(!path.exists(), "two tests record {name}");
+    let lines = replay::replay(&transcript).unwrap();
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(path.with_extension("expected"), lines).unwrap();
+    fs::write(path, transcript).unwrap();
+}
+
+/// The transcript with other tokens of the same shape, and with the port that Synapse has by default.
+fn made_up(transcript: &str, tokens: &BTreeSet<String>) -> String {
+    let mut transcript = transcript.to_owned();
+    for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
+        // What stands before the first underscore says what kind of token it is.
+        let (public, secret) = token.split_at(token.find('_').unwrap_or(0));
+        let secret = secret.replace(|character: char| character.is_ascii_alphanumeric(), &letter.to_string());
+        transcript = transcript.replace(token, &format!("{public}{secret}"));
+    }
+    for server in servers()["servers"].as_object().unwrap().values() {
+        let (_, port) = server.as_str().unwrap().rsplit_once(':').unwrap();
+        for host in ["127.0.0.1", "localhost"] {
+            transcript = transcript.replace(&format!("http://{host}:{port}"), &format!("http://{host}:8008"));
+        }
+    }
+    transcript
 }
 
 fn read_settings(settings: &Value) -> matrix_login::LoginSettings {

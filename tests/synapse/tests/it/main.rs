@@ -7,4 +7,5 @@ mod limits;
 mod others;
 mod passwords;
 mod program;
+mod sessions;
 mod sso;

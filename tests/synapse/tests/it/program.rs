@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use matrix_login::Session;
@@ -172,4 +173,94 @@ fn an_authority_that_nobody_trusts_is_an_error() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{stderr}");
+}
+
+/// Runs programs at once in one folder, and returns the outputs.
+fn at_once(folder: &TempDir, arguments: &[&str], count: usize) -> Vec<Output> {
+    let children: Vec<_> = (0..count).map(|_| program(folder, arguments).spawn().unwrap()).collect();
+    children.into_iter().map(|child| child.wait_with_output().unwrap()).collect()
+}
+
+#[test]
+fn two_processes_refresh_one_file_at_once_and_nobody_is_logged_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    assert_eq!(status, Some(0), "{stderr}");
+    let device_id = session(&folder).device_id().to_owned();
+    for round in 0..10 {
+        let before = session(&folder);
+        for output in at_once(&folder, &["--refresh"], 2) {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "round {round}: {stderr}");
+        }
+        let after = session(&folder);
+        assert_ne!(after.access_token().expose(), before.access_token().expose());
+        assert_eq!(after.device_id(), device_id);
+        // The new tokens are used, so that the ones before are spent.
+        assert_eq!(ask(&after, "/_matrix/client/v3/account/whoami").0, 200, "round {round}");
+    }
+}
+
+#[test]
+fn processes_that_find_an_expired_session_at_once_all_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    assert_eq!(status, Some(0), "{stderr}");
+    for _ in 0..3 {
+        let path = folder.path().join("data.json");
+        let mut stored: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        stored["access_token_valid_until"] = 1.into();
+        fs::write(&path, stored.to_string()).unwrap();
+        let outputs = at_once(&folder, &["--whoami"], 4);
+        let said = outputs.iter().map(|output| String::from_utf8_lossy(&output.stderr));
+        let refreshes: usize = said.map(|stderr| stderr.matches("/v3/refresh: 200").count()).sum();
+        assert_eq!(refreshes, 1);
+        assert!(outputs.iter().all(|output| output.status.success()));
+    }
+}
+
+#[test]
+fn a_session_expires_and_is_refreshed_told_and_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = run(&folder, &["-H", url("short"), "carol"], "wonderland");
+    assert_eq!(status, Some(0), "{stderr}");
+    let stored = session(&folder);
+    let line = format!("logged in as @carol:example.test with device ID {}\n", stored.device_id());
+    thread::sleep(Duration::from_millis(3200));
+    assert_eq!(ask(&stored, "/_matrix/client/v3/account/whoami").0, 401);
+    let (status, stdout, stderr) = run(&folder, &["--whoami"], "");
+    assert_eq!((status, stdout), (Some(0), line.clone()), "{stderr}");
+    let (status, stdout, stderr) = run(&folder, &["--refresh"], "");
+    assert_eq!((status, stdout), (Some(0), line), "{stderr}");
+    assert!(stderr.ends_with("its access token is good for 3s\n"), "{stderr}");
+
+    thread::sleep(Duration::from_millis(3200));
+    let (status, stdout, stderr) = run(&folder, &["--logout"], "");
+    let line = format!("@carol:example.test with device ID {} is logged out\n", stored.device_id());
+    assert_eq!((status, stdout), (Some(0), line), "{stderr}");
+    assert_eq!(fs::read_to_string(folder.path().join("data.json")).unwrap(), "{}\n");
+    let (status, _, stderr) = run(&folder, &["--logout"], "");
+    assert_eq!((status, stderr.as_str()), (Some(1), "Error: nobody is logged in in data.json: log in first\n"));
+}
+
+#[test]
+fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = run(&folder, &["-H", url("full"), "bob"], "wonderland");
+    assert_eq!(status, Some(0), "{stderr}");
+    let path = folder.path().join("data.json");
+    let stored = fs::read_to_string(&path).unwrap();
+    assert_eq!(run(&folder, &["--refresh"], "").0, Some(0));
+    assert_eq!(run(&folder, &["--whoami"], "").0, Some(0));
+    // A backup is put back, whose refresh token is spent.
+    fs::write(&path, stored).unwrap();
+    let (status, _, stderr) = run(&folder, &["--refresh"], "");
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session is \
+                over: log in again with --again";
+    assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+    let device_id = session(&folder).device_id().to_owned();
+    let (status, stdout, stderr) = run(&folder, &["--again"], "wonderland");
+    let line = format!("logged in as @bob:example.test with device ID {device_id}\n");
+    assert_eq!((status, stdout), (Some(0), line), "{stderr}");
+    assert_eq!(run(&folder, &["--whoami"], "").0, Some(0));
 }
