@@ -83,7 +83,8 @@
 //!
 //! 1. A step is a view, not an event: asking twice, dropping a future or failing to send loses nothing.
 //! 2. An input returns `Ok` and the flow has moved, or an [`Error`] and nothing has changed. One exception: a login
-//!    that was granted and is refused here ([`Error::MissingRefreshToken`]) is over, and the error owns its session.
+//!    that was granted and is refused here ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) is over, and the error
+//!    owns its session.
 //! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
 //!    session, and `back` whenever something was chosen.
 //! 4. There is no clock, no randomness and no I/O inside.
@@ -136,7 +137,7 @@
 //!
 //! A [`Session`] has the tokens. It serialises to a JSON object, **with the tokens in it**, and
 //! [`Session::from_json`] reads it back; `{}` is nobody. [`Session::authorize`] puts the access token into a request,
-//! and refuses to if the request goes elsewhere. [`Session::is_expired`] says when it is time for the next token.
+//! and refuses to if the request goes elsewhere.
 //!
 //! ```
 //! use matrix_login::{LoginFlow, Session};
@@ -151,6 +152,78 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Keeping a session alive
+//!
+//! Where access tokens expire, a refresh token buys the next one. [`Session::refresh_in`] says when it is time;
+//! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] is what can come of it.
+//! [`Session::judge`] says what the answer to any other request means for the session: clocks jump, so that the
+//! homeserver has the last word on what has expired. A session is given up when the homeserver says so, and for nothing
+//! else: no bad network, no failing server and no captive portal ends it.
+//!
+//! **Of all that use a session, one at a time may refresh it.** A homeserver takes a refresh token once more until a token
+//! that it bought is used, so that a lost answer costs nothing. But the second answer ends the tokens of the first: of two
+//! that refresh at once, one has a pair of tokens that is dead, and asks why it was logged out. So refresh like this:
+//!
+//! ```
+//! use std::{
+//!     error::Error,
+//!     sync::{Mutex, PoisonError},
+//!     time::SystemTime,
+//! };
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{Refresh, Session};
+//!
+//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. Returns what
+//! /// to go on with.
+//! fn refresh(
+//!     shared: &Mutex<Session>,
+//!     used: &Session,
+//!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
+//!     store: impl Fn(&Session) -> Result<(), Box<dyn Error>>,
+//! ) -> Result<Session, Box<dyn Error>> {
+//!     // 1. Alone. Whoever comes meanwhile waits here.
+//!     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
+//!     // 2. Look again: perhaps another thread has done it, and its refresh token is spent.
+//!     if session.access_token().expose() != used.access_token().expose() {
+//!         return Ok(session.clone());
+//!     }
+//!     let mut next = session.clone();
+//!     let response = send(next.refresh_request()?)?;
+//!     match next.handle_refresh(&response, SystemTime::now()) {
+//!         // 3. Store it, then use it: its first use spends the refresh token that is stored.
+//!         Refresh::Refreshed => store(&next)?,
+//!         // 4. All else leaves the session as it was. Only `SoftLogout` and `Gone` mean that it cannot go on.
+//!         Refresh::Later(error) => return Err(error.into()),
+//!         Refresh::Locked(error) | Refresh::Unsupported(error) => return Err(error.into()),
+//!         Refresh::SoftLogout(error) | Refresh::Gone(error) => return Err(error.into()),
+//!     }
+//!     *session = next;
+//!     Ok(session.clone())
+//! }
+//! #
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # let session = r#"{"access_token": "1", "refresh_token": "1", "user_id": "@alice:example.org", "device_id": "KITCHEN",
+//! #     "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! # let used = Session::from_json(session)?.expect("somebody is logged in");
+//! # let shared = Mutex::new(used.clone());
+//! # let send = |_| Ok(Response::new(br#"{"access_token": "2", "refresh_token": "2", "expires_in_ms": 300000}"#.into()));
+//! # assert_eq!(refresh(&shared, &used, send, |_| Ok(()))?.access_token().expose(), "2");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock on a file beside that, and
+//! read the session again once they have it: `examples/login/stored.rs` and `session_file.rs` are written so, and
+//! tested with several processes at once.
+//!
+//! # Logging in again, and logging out
+//!
+//! After a soft logout the device is still there, with its encryption keys: [`LoginFlow::again`] logs in on it, and
+//! refuses the session of anybody else with [`Error::WrongUser`], which owns it. [`endpoint::logout`] ends a session and
+//! [`endpoint::logout_all`] all of a user's; both tell a session that had been ended before.
+//! [`endpoint::whoami`] asks whose session it is.
+//!
 //! # Without the flow
 //!
 //! Under the flow lie pure functions, a `request` and a `response` for each [`endpoint`]. They do no less checking.
@@ -164,7 +237,6 @@
 //!
 //! # What is not in it
 //!
-//! - Refreshing a session and ending it: not yet.
 //! - Registration, and the OAuth 2.0 API. A homeserver that has only the latter is
 //!   [`Error::LegacyLoginUnsupported`].
 //! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.

@@ -40,6 +40,12 @@ fn the_driver_is_the_same_everywhere() {
 }
 
 #[test]
+fn the_recipe_is_the_same_everywhere() {
+    let recipe = include_str!("recipe.rs").split_once("/// Refreshes").unwrap().1.replace("pub fn", "fn");
+    assert!(doc_text(MANUAL).contains(&recipe), "lib.rs shows another recipe");
+}
+
+#[test]
 fn the_diagram_is_the_same_everywhere() {
     let diagram = README.split_once("```text\n").unwrap().1.split_once("```").unwrap().0;
     assert!(diagram.contains("Browse"));

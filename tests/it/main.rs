@@ -14,6 +14,7 @@ mod scenario;
 
 mod addresses;
 mod again;
+mod at_once;
 mod chapter;
 mod discovery;
 mod documents;
@@ -30,6 +31,7 @@ mod messages;
 mod programs;
 mod properties;
 mod rate_limits;
+mod recipe;
 mod refresh;
 mod refusals;
 mod rules;
