@@ -213,9 +213,10 @@
 //! # }
 //! ```
 //!
-//! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock on a file beside that, and
-//! read the session again once they have it: `examples/login/stored.rs` and `session_file.rs` are written so, and
-//! tested with several processes at once.
+//! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock from a library: take it, read
+//! the session again, refresh it if nobody else has, write it to a new file, rename that over the old one, and let go. The
+//! lock is on a third file, because the one with the session is replaced. `examples/login/stored.rs` and `session_file.rs`
+//! are written so, and tested with several processes at once.
 //!
 //! # Logging in again, and logging out
 //!

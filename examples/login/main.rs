@@ -1,4 +1,4 @@
-//! Logs in as a user to a homeserver, with a password: `cargo run --example login -- USER`.
+//! Logs in as a user to a homeserver, with a password, and keeps the session: `cargo run --example login -- USER`.
 //!
 //! - `driver.rs` drives the flow,
 //! - `password.rs` answers its question,

@@ -14,23 +14,23 @@ use crate::{
 ///
 /// | the answer | means | the session |
 /// | --- | --- | --- |
-/// | 2xx with an access token | `Refreshed` | has the new tokens; it keeps the refresh token if there is no new one |
+/// | 2xx with an access token | `Refreshed` | has the new tokens; without a new refresh token it keeps the old one |
 /// | 429, or another rate limit | `Later` | stays; the error says when to ask again, if the server does |
 /// | 5xx | `Later` | stays |
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
 /// | 2xx that cannot be read | `Later` | stays: the same refresh token buys another answer |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate::LoginFlow::again) |
-/// | 401 `M_UNKNOWN_TOKEN` without it | `Gone` | cannot be refreshed; so the next three |
-/// | 403 `M_FORBIDDEN` | `Gone` | Synapse's answer to a refresh token that is used or expired |
-/// | `M_USER_DEACTIVATED` | `Gone` | the account has ended |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `Gone` | cannot be refreshed; its access token may live on until it expires |
+/// | 403 `M_FORBIDDEN` | `Gone` | likewise: Synapse's answer to a refresh token that is used or expired |
+/// | `M_USER_DEACTIVATED` | `Gone` | likewise: the account has ended |
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
-/// | 404 `M_UNRECOGNIZED` | `Unsupported` | ends with its access token: the homeserver does not refresh any more |
+/// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
 ///
 /// The errcodes count under any 4xx. If no answer comes at all, there is nothing to tell the session: it stays, and the
-/// same request is due. A session that is `Gone` may still have an access token that is good until it expires. If others
-/// use the session too, look whether one of them has refreshed it meanwhile before it is given up.
+/// same request is due. If others use the session too, look whether one of them has refreshed it meanwhile before it is
+/// given up.
 ///
 /// It is exhaustive on purpose, like [`Step`](crate::Step): each of these asks for something else.
 #[derive(Clone, Debug)]
@@ -43,11 +43,13 @@ pub enum Refresh {
     Later(Error),
     /// Log in [again](crate::LoginFlow::again), on the same device. Its encryption keys are still good: keep them.
     SoftLogout(Box<ServerError>),
-    /// The refresh token is good no more. When the access token expires too, log in anew.
+    /// The refresh token is good no more; the access token may be, until it expires.
+    /// [Forget](Session::forget_refresh_token) the refresh token and go on: [`judge`](Session::judge) will say then whether
+    /// the device is still there when the access token is not.
     Gone(Box<ServerError>),
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked(Box<ServerError>),
-    /// The homeserver does not refresh sessions. When the access token expires, log in [again](crate::LoginFlow::again).
+    /// The homeserver refreshes no sessions: go on as for `Gone`.
     Unsupported(Box<ServerError>),
 }
 
@@ -137,6 +139,12 @@ impl Session {
             Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
             _ => Refresh::Later(Error::Server(error)),
         }
+    }
+
+    /// Gives the refresh token up, after [`Refresh::Gone`] or [`Refresh::Unsupported`]: it is never time to refresh again,
+    /// and [`judge`](Self::judge) tells a soft logout from the end.
+    pub fn forget_refresh_token(&mut self) {
+        self.refresh_token = None;
     }
 
     /// What the answer to any request but a refresh, a login or a logout means for the session that it was sent for.

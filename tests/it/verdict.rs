@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     documents::table,
     refresh::{session, stored},
-    scenario::answer,
+    scenario::{answer, noon},
 };
 
 fn sessions() -> [Session; 2] {
@@ -122,4 +122,17 @@ fn the_table_has_these_rows_and_no_others() {
     };
     let rows: Vec<_> = rows().iter().map(cells).collect();
     assert_eq!(table(include_str!("../../src/session/lifetime.rs"), "| the answer | with a refresh token |"), rows);
+}
+
+#[test]
+fn once_the_refresh_token_is_forgotten_a_soft_logout_can_be_told_from_the_end() {
+    let [mut session, _] = sessions();
+    let unknown = |soft_logout: bool| {
+        answer(401, &[], json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": soft_logout }).to_string())
+    };
+    assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [Verdict::Refresh; 2]);
+    session.forget_refresh_token();
+    assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [Verdict::SoftLogout, Verdict::Gone]);
+    assert_eq!(session.refresh_in(noon(), std::time::Duration::MAX), None);
+    assert!(serde_json::to_value(session).unwrap().get("refresh_token").is_none());
 }
