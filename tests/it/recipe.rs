@@ -28,10 +28,11 @@ pub fn refresh(
     match next.handle_refresh(&response, SystemTime::now()) {
         // 3. Store it, then use it: its first use spends the refresh token that is stored.
         Refresh::Refreshed => store(&next)?,
-        // 4. All else leaves the session as it was. Only `SoftLogout` and `Gone` mean that it cannot go on.
+        // 4. All else leaves the session as it was, to be refreshed later, or to be begun again: see `Refresh`.
         Refresh::Later(error) => return Err(error.into()),
-        Refresh::Locked(error) | Refresh::Unsupported(error) => return Err(error.into()),
-        Refresh::SoftLogout(error) | Refresh::Gone(error) => return Err(error.into()),
+        Refresh::SoftLogout(error) | Refresh::Gone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => {
+            return Err(error.into());
+        }
     }
     *session = next;
     Ok(session.clone())
