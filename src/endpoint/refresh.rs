@@ -18,7 +18,7 @@ pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/clie
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// What authenticates further requests. The access token before it ends when this one is used, if not sooner.
+    /// What authenticates further requests. The access token before it may be good until it expires.
     pub access_token: AccessToken,
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
     /// nanoseconds do not fit `u64`, which are 584 years.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     refresh::{session, stored},
     scenario::{
-        CALLBACK, FORBIDDEN, GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL,
-        answer, noon, password, sso,
+        CALLBACK, FORBIDDEN, GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN,
+        WELL_KNOWN_URL, answer, noon, password, sso,
     },
 };
 
@@ -83,13 +83,7 @@ fn somebody_elses_session_belongs_to_the_error_and_the_question_is_due() {
     let session = wrong_user(&mut story, SOMEBODY_ELSES);
     assert_eq!(session.access_token().expose(), "bobs");
     assert_eq!(session.homeserver().unwrap().as_str(), "https://hs.example.org");
-    story.asks(&[
-        "m.login.password",
-        "m.login.sso",
-        "m.login.token",
-        "m.login.application_service",
-        "org.example.badge",
-    ]);
+    story.asks(&OFFERED);
     // The right one, after all.
     story.choose(password()).answer(200, GRANTED);
     assert_eq!(story.session().user_id().as_str(), "@alice:example.org");

@@ -7,11 +7,9 @@ use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, Sess
 use serde_json::json;
 
 use crate::scenario::{
-    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, answer, invalid_field, noon, not_matrix, password,
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, invalid_field, noon, not_matrix,
+    password,
 };
-
-const TYPES: [&str; 5] =
-    ["m.login.password", "m.login.sso", "m.login.token", "m.login.application_service", "org.example.badge"];
 
 /// An answer with all that it must have, and more.
 fn granted_with(more: &str) -> String {
@@ -486,7 +484,7 @@ fn a_token_that_expires_for_good_is_refused_and_given_back() {
             // The login is over: the question is put again, to the homeserver that was asked.
             assert!(story.flow.session().is_none());
             assert_eq!(story.flow.homeserver().unwrap().as_str(), HOMESERVER);
-            story.asks(&TYPES).choose(password()).answer(200, GRANTED).session();
+            story.asks(&OFFERED).choose(password()).answer(200, GRANTED).session();
         }
     }
 }
@@ -497,7 +495,7 @@ fn a_resumed_flow_asks_for_the_login_types_before_it_puts_the_question_again() {
     story.suspend().callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
     missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":1"#));
-    story.gets(LOGIN_URL).answer(200, OFFERS).asks(&TYPES);
+    story.gets(LOGIN_URL).answer(200, OFFERS).asks(&OFFERED);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use matrix_login::Error;
 
-use crate::scenario::{GRANTED, LOGIN_URL, OFFERS, Scenario, answer, noon, not_matrix, password};
+use crate::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
 
 #[test]
 fn a_wrong_password_and_then_the_right_one() {
@@ -176,13 +176,7 @@ fn a_login_that_became_a_get_on_the_way_is_no_login() {
 fn a_refusal_is_forgotten_with_the_next_choice() {
     let mut story = Scenario::logging_in();
     story.answer(403, r#"{"errcode":"M_FORBIDDEN"}"#).choose(password()).back();
-    story.asks(&[
-        "m.login.password",
-        "m.login.sso",
-        "m.login.token",
-        "m.login.application_service",
-        "org.example.badge",
-    ]);
+    story.asks(&OFFERED);
 }
 
 #[test]

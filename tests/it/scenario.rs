@@ -21,6 +21,9 @@ pub const VERSIONS: &str = r#"{"versions":["v1.11"]}"#;
 pub const OFFERS: &str = r#"{"flows":[{"type":"m.login.password"},{"type":"m.login.sso","identity_providers":[
     {"id":"oidc-x","name":"X"}]},{"type":"m.login.token"},{"type":"m.login.application_service"},
     {"type":"org.example.badge","colour":"blue"}]}"#;
+/// The login types of these offers.
+pub const OFFERED: [&str; 5] =
+    ["m.login.password", "m.login.sso", "m.login.token", "m.login.application_service", "org.example.badge"];
 pub const GRANTED: &str = r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"anopaquestring"}"#;
 pub const FORBIDDEN: &str = r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#;
 
