@@ -97,7 +97,7 @@ pub fn again(file: &SessionFile) -> Result<(LoginFlow, UserId), Failure> {
 /// Says who the homeserver thinks it is.
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
-    let is_time = session.refresh_in(SystemTime::now(), MARGIN) == Some(Duration::ZERO);
+    let is_time = is_time_to_refresh(&session);
     if is_time {
         session = refresh(&file.lock()?, &session, transport)?;
     }
@@ -137,7 +137,7 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     // Until the end, so that nobody refreshes what is ended here.
     let locked = file.lock()?;
     let mut session = reload(&locked, &seen)?;
-    if session.refresh_in(SystemTime::now(), MARGIN) == Some(Duration::ZERO) {
+    if is_time_to_refresh(&session) {
         match refresh(&locked, &session, transport) {
             Ok(refreshed) => session = refreshed,
             // Some homeservers, such as Synapse, let a token that has expired log out.
@@ -153,10 +153,15 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
         Ok(answer) => answer,
         Err(error) => return Err(refused(&error, session.judge(&response))),
     };
-    locked.clear()?;
     let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
-    show(&format!("{} with device ID {} {when}", session.user_id(), session.device_id()));
+    let line = format!("{} with device ID {} {when}", session.user_id(), session.device_id());
+    locked.clear().map_err(|error| Failure::Other(format!("{line}, but {error}")))?;
+    show(&line);
     Ok(())
+}
+
+fn is_time_to_refresh(session: &Session) -> bool {
+    session.refresh_in(SystemTime::now(), MARGIN).is_some_and(|left| left.is_zero())
 }
 
 /// Refreshes the stored session, unless another process has done so since this one was seen.
@@ -173,7 +178,8 @@ fn refresh(file: &Locked<'_>, seen: &Session, transport: &Transport) -> Result<S
     match session.handle_refresh(&response, received_at) {
         Refresh::Refreshed => {
             // Stored before it is used: its first use spends the refresh token that is in the file.
-            file.store(&session)?;
+            let unused = |error| Failure::Other(format!("{error}; the session stays as it is"));
+            file.store(&session).map_err(unused)?;
             Ok(session)
         }
         Refresh::Later(error) => {

@@ -367,6 +367,14 @@ fn a_reader_that_has_gone_costs_no_session() {
     assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned(), "data.json.lock".to_owned()]));
 }
 
+/// The program where no file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
+#[cfg(target_os = "linux")]
+pub fn on_a_full_disk(arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).args(arguments);
+    command
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
@@ -382,11 +390,7 @@ fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
             );
         let folder = folder();
         fs::write(folder.path().join("data.json"), r#"{"next_batch":"s1"}"#).unwrap();
-        // No file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
-        let mut limited = Command::new("sh");
-        limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program());
-        limited.args(["-H", &homeserver.url, "alice"]);
-        let run = Run::of(folder, limited, "wonderland\n");
+        let run = Run::of(folder, on_a_full_disk(&["-H", &homeserver.url, "alice"]), "wonderland\n");
         run.fails(&format!(
             "Error: logged in as @alice:example.org, but data.json: cannot be written: File too large (os error 27); \
              {ended}"

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    login_program::{Run, folder, program},
+    login_program::{self, Run, folder, program},
     loopback::{Answer, Loopback, Received, answer},
     scenario::{OFFERS, VERSIONS},
 };
@@ -284,10 +284,8 @@ fn a_session_without_a_refresh_token_cannot_be_refreshed_but_used() {
 fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
     let homeserver = Tokens::expired().serve();
     let before = stored(&homeserver.url, PAST);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).arg("--whoami");
-    let run = Run::of(folder_with(&before), limited, "");
-    run.fails("Error: data.json: cannot be written: File too large (os error 27)");
+    let run = Run::of(folder_with(&before), login_program::on_a_full_disk(&["--whoami"]), "");
+    run.fails("Error: data.json: cannot be written: File too large (os error 27); the session stays as it is");
     assert_eq!((asked(&homeserver), run.file("data.json")), (vec!["refresh".to_owned()], before));
     Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
 }
@@ -385,6 +383,20 @@ fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
     let again = Run::with(run.folder, &["--logout"], "");
     again.fails("Error: nobody is logged in in data.json: log in first");
     assert_eq!(asked(&homeserver), ["logout"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_logout_that_cannot_be_written_down_is_told_and_may_be_repeated() {
+    let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
+    let run = Run::of(folder_with(&stored(&homeserver.url, FUTURE)), login_program::on_a_full_disk(&["--logout"]), "");
+    run.fails(
+        "Error: @alice:example.org with device ID DEVICEID is logged out, but data.json: cannot be written: File too \
+         large (os error 27)",
+    );
+    let again = Run::with(run.folder, &["--logout"], "");
+    again.says("@alice:example.org with device ID DEVICEID had been logged out before");
+    assert_eq!(again.file("data.json"), json!({}));
 }
 
 #[test]
