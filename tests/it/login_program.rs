@@ -587,14 +587,14 @@ fn standard_input_that_is_empty_is_said() {
 
 /// At a terminal, which `script` of util-linux makes.
 #[cfg(target_os = "linux")]
-mod terminal {
+pub mod terminal {
     use super::*;
 
-    /// Runs the program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
+    /// Runs a program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
     /// terminal showed.
-    fn at_a_terminal(folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
+    pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
         // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
-        let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program().display());
+        let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
         let mut child = Command::new("script")
             .args(["-q", "-e", "-c", &command, "/dev/null"])
             .current_dir(folder.path())
@@ -653,7 +653,7 @@ mod terminal {
         let arguments = format!("-H {}", homeserver.url);
         let asked = "Password for alice: ";
         let typed = [("User ID: ", "alice\n"), (asked, "a guess\n"), (asked, "wonderland\n")];
-        let shown = at_a_terminal(&folder, &arguments, &typed);
+        let shown = at_a_terminal(program(), &folder, &arguments, &typed);
         assert!(shown.contains("logged in as @alice:example.org with device ID DEVICEID"), "{shown}");
         assert!(shown.contains("status 0"), "{shown}");
         assert!(shown.contains("Invalid username or password; try again"), "{shown}");
@@ -665,8 +665,12 @@ mod terminal {
     fn the_third_wrong_password_ends_it() {
         let homeserver = until_login(|| answer(403, FORBIDDEN));
         let folder = folder();
-        let shown =
-            at_a_terminal(&folder, &format!("-H {} alice", homeserver.url), &[("Password for alice: ", "x\n"); 3]);
+        let shown = at_a_terminal(
+            program(),
+            &folder,
+            &format!("-H {} alice", homeserver.url),
+            &[("Password for alice: ", "x\n"); 3],
+        );
         assert!(shown.contains("check the user and the password"), "{shown}");
         assert!(shown.contains("status 1"), "{shown}");
         assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 3);
@@ -677,7 +681,7 @@ mod terminal {
         let homeserver = Loopback::start(good);
         let folder = folder();
         let arguments = format!("-H {} alice", homeserver.url);
-        let shown = at_a_terminal(&folder, &arguments, &[("Password for alice: ", "wonder\u{3}")]);
+        let shown = at_a_terminal(program(), &folder, &arguments, &[("Password for alice: ", "wonder\u{3}")]);
         assert!(shown.contains("status 130"), "{shown}");
         assert!(!shown.contains("wonder"), "{shown}");
         for setting in ["echo", "icanon", "isig"] {

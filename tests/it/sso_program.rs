@@ -344,3 +344,26 @@ fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() 
         assert_eq!(homeserver.targets().contains(&"POST /_matrix/client/v3/logout".to_owned()), status == 1);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn somebody_at_a_terminal_chooses_among_the_providers() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let choose = |number: &str| {
+        let arguments = format!("-H {} --suspend waiting.json", homeserver.url);
+        crate::login_program::terminal::at_a_terminal(
+            &build("sso"),
+            &folder,
+            &arguments,
+            &[("Log in with (a number): ", number)],
+        )
+    };
+    for number in ["0\n", "3\n", "X\n", "\n"] {
+        let shown = choose(number);
+        assert!(shown.contains("1: X") && shown.contains("2: Y"), "{shown}");
+        assert!(shown.contains("Error: there is no such number; begin again") && shown.contains("status 1"), "{shown}");
+    }
+    let shown = choose("2\n");
+    assert!(shown.contains("/login/sso/redirect/oidc-y?") && shown.contains("status 0"), "{shown}");
+}
