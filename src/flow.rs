@@ -97,9 +97,11 @@ impl LoginFlow {
 
     /// Logs in again as the user of a session whose tokens are good no more, after a soft logout say: at the same
     /// homeserver, which is discovered if the session does not know it, and on the same device, whose ID replaces that of
-    /// the settings. The session itself is left alone; when the flow has another one, store that in its place.
+    /// the settings. The session itself is left alone; when the flow has another one, [store](Session::store_in) that in
+    /// its place.
     ///
-    /// A login of another user is refused with [`Error::WrongUser`], which owns that session.
+    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The device ID is the
+    /// homeserver's to give: compare it before old encryption keys are used with it.
     #[must_use]
     pub fn again(session: &Session, settings: LoginSettings) -> Self {
         let settings = LoginSettings { device_id: Some(session.device_id().to_owned()), ..settings };

@@ -158,11 +158,12 @@
 //! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] is what can come of it.
 //! [`Session::judge`] says what the answer to any other request means for the session: clocks jump, so that the
 //! homeserver has the last word on what has expired. A session is given up when the homeserver says so, and for nothing
-//! else: no bad network, no failing server and no captive portal ends it.
+//! else: no bad network, no failing server and no page of a captive portal ends it.
 //!
-//! **Of all that use a session, one at a time may refresh it.** A homeserver takes a refresh token once more until a token
-//! that it bought is used, so that a lost answer costs nothing. But the second answer ends the tokens of the first: of two
-//! that refresh at once, one has a pair of tokens that is dead, and asks why it was logged out. So refresh like this:
+//! **Of all that use a session, one at a time may refresh it.** The specification lets a refresh token be used again until
+//! a token that it bought is used, so that a lost answer costs nothing. But the second answer ends the tokens of the first:
+//! of two that refresh at once, one has a pair of tokens that is dead, and asks why it was logged out. And there are
+//! homeservers that take a refresh token only once. So refresh like this:
 //!
 //! ```
 //! use std::{
@@ -174,33 +175,29 @@
 //! use http::{Request, Response};
 //! use matrix_login::{Refresh, Session};
 //!
-//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. Returns what
-//! /// to go on with.
+//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. What to go on
+//! /// with is `shared` then.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
 //!     used: &Session,
 //!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
 //!     store: impl Fn(&Session) -> Result<(), Box<dyn Error>>,
-//! ) -> Result<Session, Box<dyn Error>> {
+//! ) -> Result<Refresh, Box<dyn Error>> {
 //!     // 1. Alone. Whoever comes meanwhile waits here.
 //!     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-//!     // 2. Look again: perhaps another thread has done it, and its refresh token is spent.
+//!     // 2. Look again: perhaps another thread has done it, and the refresh token of `used` is spent.
 //!     if session.access_token().expose() != used.access_token().expose() {
-//!         return Ok(session.clone());
+//!         return Ok(Refresh::Refreshed);
 //!     }
 //!     let mut next = session.clone();
 //!     let response = send(next.refresh_request()?)?;
-//!     match next.handle_refresh(&response, SystemTime::now()) {
-//!         // 3. Store it, then use it: its first use spends the refresh token that is stored.
-//!         Refresh::Refreshed => store(&next)?,
-//!         // 4. All else leaves the session as it was, to be refreshed later, or to be begun again: see `Refresh`.
-//!         Refresh::Later(error) => return Err(error.into()),
-//!         Refresh::SoftLogout(error) | Refresh::Gone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => {
-//!             return Err(error.into());
-//!         }
+//!     let outcome = next.handle_refresh(&response, SystemTime::now());
+//!     if let Refresh::Refreshed = outcome {
+//!         // 3. Store it, then use it: its first use spends the refresh token that was stored before.
+//!         store(&next)?;
+//!         *session = next;
 //!     }
-//!     *session = next;
-//!     Ok(session.clone())
+//!     Ok(outcome)
 //! }
 //! #
 //! # fn main() -> Result<(), Box<dyn Error>> {
@@ -209,7 +206,8 @@
 //! # let used = Session::from_json(session)?.expect("somebody is logged in");
 //! # let shared = Mutex::new(used.clone());
 //! # let send = |_| Ok(Response::new(br#"{"access_token": "2", "refresh_token": "2", "expires_in_ms": 300000}"#.into()));
-//! # assert_eq!(refresh(&shared, &used, send, |_| Ok(()))?.access_token().expose(), "2");
+//! # assert!(matches!(refresh(&shared, &used, send, |_| Ok(()))?, Refresh::Refreshed));
+//! # assert_eq!(shared.lock().unwrap().access_token().expose(), "2");
 //! # Ok(())
 //! # }
 //! ```
@@ -217,13 +215,13 @@
 //! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock from a library: take it, read
 //! the session again, refresh it if nobody else has, write it to a new file, rename that over the old one, and let go. The
 //! lock is on a third file, because the one with the session is replaced. `examples/login/stored.rs` and `session_file.rs`
-//! are written so, and tested with several processes at once.
+//! are written so, and tested with several processes at once. What cannot be stored may be lost: look first whether it can.
 //!
 //! # Logging in again, and logging out
 //!
 //! After a soft logout the device is still there, with its encryption keys: [`LoginFlow::again`] logs in on it, and
 //! refuses the session of anybody else with [`Error::WrongUser`], which owns it. [`endpoint::logout`] ends a session and
-//! [`endpoint::logout_all`] all of a user's; both tell a session that had been ended before.
+//! [`endpoint::logout_all`] all of a user's; both tell an access token that was not good any more.
 //! [`endpoint::whoami`] asks whose session it is.
 //!
 //! # Without the flow

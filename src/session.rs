@@ -165,8 +165,9 @@ impl Session {
         UNIX_EPOCH.checked_add(Duration::from_nanos(self.valid_until?))
     }
 
-    /// Whether the access token has expired at a given time, or will within a margin after it. A session whose token
-    /// does not expire never has.
+    /// Whether the access token has expired at a given time, or will within a margin after it, by the clock that the
+    /// times are of. A session whose token does not expire never has. [`refresh_in`](Self::refresh_in) says when to do
+    /// something about it.
     #[must_use]
     pub fn is_expired(&self, now: SystemTime, margin: Duration) -> bool {
         // A time that is too far away to be held is after any expiry.

@@ -76,7 +76,7 @@ struct Arguments {
     logout: bool,
 
     /// Log in again as the user and the device of the stored session, whose tokens are good no more
-    #[arg(long, group = "stored", conflicts_with = "homeserver_url")]
+    #[arg(long, group = "stored")]
     again: bool,
 }
 
@@ -102,7 +102,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if arguments.logout {
         stored::log_out(&data(), homeserver_url, &transport)
     } else if arguments.again {
-        log_in_again(&data(), &transport)
+        log_in_again(&data(), homeserver_url, &transport)
     } else if arguments.demo {
         log_in_to_demo(arguments.data.is_some().then(data).as_ref(), &transport)
     } else {
@@ -127,13 +127,20 @@ fn log_in(
         return Err(Failure::Other("there is no user: give a user ID, such as @alice:example.org".to_owned()));
     }
     let (flow, server_name) = begin(user, homeserver_url, transport)?;
-    finish(flow, server_name.as_ref(), user, Some(file), &mut person, transport)
+    let session = driver::log_in(flow, server_name.as_ref(), transport, &mut WithPassword::new(user, &mut person))?;
+    stored::store(file, &session, None, transport, &mut person)?;
+    stored::show_session(&session);
+    Ok(())
 }
 
-fn log_in_again(file: &SessionFile, transport: &Transport) -> Result<(), Failure> {
-    let (flow, user_id) = stored::again(file)?;
-    let (user, server_name) = (user_id.as_str(), user_id.server_name());
-    finish(flow, Some(server_name), user, Some(file), &mut Person::at_standard_input(), transport)
+fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
+    let (flow, ended) = stored::again(file, homeserver_url, transport)?;
+    let mut person = Person::at_standard_input();
+    let user = ended.user_id().as_str();
+    let session = driver::log_in(flow, None, transport, &mut WithPassword::new(user, &mut person))?;
+    stored::store(file, &session, Some(&ended), transport, &mut person)?;
+    stored::show_session(&session);
+    Ok(())
 }
 
 fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(), Failure> {
@@ -141,22 +148,11 @@ fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(
         stored::look_at(file)?;
     }
     let demo = Demo::start()?;
+    let mut person = Person::Script(demo::PASSWORDS.into());
     let (flow, _) = begin(demo::USER, Some(demo.url()), transport)?;
-    finish(flow, None, demo::USER, file, &mut Person::Script(demo::PASSWORDS.into()), transport)
-}
-
-/// Drives a login to its end, and stores the session.
-fn finish(
-    flow: LoginFlow,
-    server_name: Option<&ServerName>,
-    user: &str,
-    file: Option<&SessionFile>,
-    person: &mut Person,
-    transport: &Transport,
-) -> Result<(), Failure> {
-    let session = driver::log_in(flow, server_name, transport, &mut WithPassword::new(user, person))?;
+    let session = driver::log_in(flow, None, transport, &mut WithPassword::new(demo::USER, &mut person))?;
     if let Some(file) = file {
-        stored::store(file, &session, transport, person)?;
+        stored::store(file, &session, None, transport, &mut person)?;
     }
     stored::show_session(&session);
     Ok(())

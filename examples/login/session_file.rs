@@ -15,7 +15,10 @@ use matrix_login::Session;
 use serde_json::{Map, Value};
 
 pub struct SessionFile {
+    /// As the user named it.
     path: PathBuf,
+    /// Where that leads: a link stays one, and whoever takes another way to the file takes the same lock.
+    target: PathBuf,
 }
 
 /// What is wrong with the file, and what to do.
@@ -35,7 +38,8 @@ impl Error for FileError {}
 
 impl SessionFile {
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        let target = resolve(&path);
+        Self { path, target }
     }
 
     pub fn path(&self) -> &Path {
@@ -51,24 +55,39 @@ impl SessionFile {
     /// Looks whether a file can be made where the session is to be, before anybody types a password.
     pub fn check_writable(&self) -> Result<(), FileError> {
         // It has no name, and so it is gone even if the program is killed.
-        tempfile::tempfile_in(folder(&self.path))
+        tempfile::tempfile_in(folder(&self.target))
             .map(drop)
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
 
     /// Waits until no other process changes the file. What was read before may be outdated then: read it again.
     pub fn lock(&self) -> Result<Locked<'_>, FileError> {
-        // A file of its own: the session's is replaced when it is written, and the lock would go with the old one.
-        let path = beside(&fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()), "lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(path);
-        match lock.and_then(|lock| fs4::FileExt::lock(&lock).map(|()| lock)) {
+        match self.open_lock().and_then(|lock| self.wait_for(lock)) {
             Ok(lock) => Ok(Locked { file: self, _lock: lock }),
             Err(error) => Err(self.error(&format!("cannot be locked: {error}"))),
         }
     }
 
+    /// A file of its own: the session's is replaced when it is written, and the lock would go with the old one.
+    fn open_lock(&self) -> io::Result<File> {
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        // Who can open it can hold it for ever.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(beside(&self.target, "lock"))
+    }
+
+    fn wait_for(&self, lock: File) -> io::Result<File> {
+        if fs4::FileExt::try_lock(&lock).is_err() {
+            say!("waiting for another process that changes {}", self.path.display());
+            fs4::FileExt::lock(&lock)?;
+        }
+        Ok(lock)
+    }
+
     fn read(&self) -> Result<Map<String, Value>, FileError> {
-        match fs::read(&self.path) {
+        match fs::read(&self.target) {
             Ok(json) => serde_json::from_slice(&json).map_err(|_| self.broken(&"it is no JSON object")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
             Err(error) => Err(self.error(&format!("cannot be read: {error}"))),
@@ -96,21 +115,26 @@ impl Locked<'_> {
         self.file.session()
     }
 
-    /// Stores the session, and says where. It is the file itself if that has no session or one of the same device.
-    /// Else somebody else has logged in there meanwhile: then it is a file beside it, since neither may be lost.
-    pub fn store(&self, session: &Session) -> Result<PathBuf, FileError> {
-        let path = &self.file.path;
+    /// Looks whether a file can be made where the session is to be.
+    pub fn check_writable(&self) -> Result<(), FileError> {
+        self.file.check_writable()
+    }
+
+    /// Stores the session, and says where. It is the file itself if that has no session, or the one that this one
+    /// replaces. Else somebody has logged in there meanwhile: then it is a file beside it, since neither may be lost.
+    pub fn store(&self, session: &Session, replaced: Option<&Session>) -> Result<PathBuf, FileError> {
+        let SessionFile { path, target } = self.file;
         let written = match (self.file.read(), self.session()) {
-            (Ok(object), Ok(there)) if there.as_ref().is_none_or(|there| is_same_device(there, session)) => {
+            (Ok(object), Ok(there)) if there.is_none() || is_the_same(there.as_ref(), replaced) => {
                 let json = stored_form(object, session);
-                let written = if path.exists() { write(path, &json) } else { write_new(path, &json) };
+                let written = if target.exists() { write(target, &json) } else { write_new(target, &json) };
                 written.map(|()| path.clone())
             }
             _ => {
                 // The homeserver chose the device ID: it shall not choose a folder with it.
                 let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
-                let path = beside(path, &device_id);
-                write_new(&path, &stored_form(Map::new(), session)).map(|()| path)
+                let written = write_new(&beside(target, &device_id), &stored_form(Map::new(), session));
+                written.map(|()| beside(path, &device_id))
             }
         };
         written.map_err(|error| self.file.error(&format!("cannot be written: {error}")))
@@ -118,12 +142,14 @@ impl Locked<'_> {
 
     /// Leaves the file as it is before the first login: `{}`.
     pub fn clear(&self) -> Result<(), FileError> {
-        write(&self.file.path, b"{}").map_err(|error| self.file.error(&format!("cannot be written: {error}")))
+        write(&self.file.target, b"{}").map_err(|error| self.file.error(&format!("cannot be written: {error}")))
     }
 }
 
-fn is_same_device(one: &Session, other: &Session) -> bool {
-    one.user_id() == other.user_id() && one.device_id() == other.device_id()
+/// Whether two sessions have the same access token.
+fn is_the_same(one: Option<&Session>, other: Option<&Session>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    one.access_token().expose() == other.access_token().expose()
 }
 
 fn stored_form(mut object: Map<String, Value>, session: &Session) -> Vec<u8> {
@@ -140,14 +166,20 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 /// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a file.
 pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
-    // A link stays one: what it leads to is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    Ok(temporary(&path, json)?.persist(path).map(drop)?)
+    temporary(path, json)?.persist(path)?;
+    keep_name(path)
 }
 
 /// The same for a file that is not there yet.
 pub fn write_new(path: &Path, json: &[u8]) -> io::Result<()> {
-    Ok(temporary(path, json)?.persist_noclobber(path).map(drop)?)
+    temporary(path, json)?.persist_noclobber(path)?;
+    keep_name(path)
+}
+
+/// Waits until the folder with the file's name in it is on the disk too: the tokens in the file before may be spent soon.
+fn keep_name(path: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened.
+    if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
 }
 
 /// Nobody but its owner can read it, from the first byte: that is how temporary files are made.
@@ -161,9 +193,18 @@ fn temporary(path: &Path, json: &[u8]) -> io::Result<tempfile::NamedTempFile> {
 
 /// Where the file is, and its successor has to be made, for it to be renamed in one go.
 fn folder(path: &Path) -> PathBuf {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Where a path leads, also if nothing is there yet.
+fn resolve(path: &Path) -> PathBuf {
+    let target = fs::canonicalize(path).or_else(|error| match fs::read_link(path) {
+        // A link to nothing; links in circles are an error of the first kind too, and are left alone.
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => Ok(folder(path).join(target)),
+        _ => Err(error),
+    });
+    target.unwrap_or_else(|_| path.to_owned())
 }

@@ -1,7 +1,7 @@
 //! What is done with a session in a file: it is stored there, asked for, refreshed, ended, and begun again.
 //!
-//! A refresh token may be used once. [`refresh`] is how several processes keep to that: it locks the file, reads it again,
-//! and stores what it was given before anybody uses it.
+//! Only one process at a time may refresh a session. [`refresh`] is how several keep to that: it needs the file's lock,
+//! reads the file again, and stores what was granted before anybody uses it.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Error, Homeserver, LoginFlow, Refresh, Session, UserId, Verdict,
+    AccessToken, Error, Homeserver, LoginFlow, Refresh, ServerError, Session, Verdict,
     endpoint::{logout, whoami},
 };
 
@@ -49,13 +49,30 @@ pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
     Ok(file.check_writable()?)
 }
 
-/// Stores what was granted. Somebody at a terminal can make room for it first.
-pub fn store(file: &SessionFile, session: &Session, transport: &Transport, person: &mut Person) -> Result<(), Failure> {
+/// Begins where the stored session ended: with its user, its homeserver and its device.
+pub fn again(
+    file: &SessionFile,
+    homeserver_url: Option<&str>,
+    transport: &Transport,
+) -> Result<(LoginFlow, Session), Failure> {
+    let session = load(file, homeserver_url, transport)?;
+    file.check_writable()?;
+    Ok((LoginFlow::again(&session, driver::settings()?), session))
+}
+
+/// Stores what was granted, in place of another session or of none. Somebody at a terminal can make room for it first.
+pub fn store(
+    file: &SessionFile,
+    session: &Session,
+    replaced: Option<&Session>,
+    transport: &Transport,
+    person: &mut Person,
+) -> Result<(), Failure> {
     if session.expires_at().is_some() && session.refresh_token().is_none() {
         say!("this session ends when its access token expires: the homeserver gave no refresh token");
     }
     loop {
-        match file.lock().and_then(|locked| locked.store(session)) {
+        match file.lock().and_then(|locked| locked.store(session, replaced)) {
             Ok(path) => {
                 say!("stored the session in {}", path.display());
                 return Ok(());
@@ -75,21 +92,10 @@ pub fn store(file: &SessionFile, session: &Session, transport: &Transport, perso
 /// Logs out a session that nobody will use, and says what came of it.
 pub fn end(session: &Session, transport: &Transport) -> String {
     let device_id = session.device_id();
-    let response = session.homeserver().map(|homeserver| {
-        let response = transport.send(logout::request(homeserver, session.access_token()));
-        response.is_ok_and(|response| logout::response(&response).is_ok())
-    });
-    match response {
-        Some(true) => format!("its device {device_id} is logged out again"),
+    match send(logout::request, session, transport).map(|response| logout::response(&response)) {
+        Ok(Ok(_)) => format!("its device {device_id} is logged out again"),
         _ => format!("log its device {device_id} out with another client"),
     }
-}
-
-/// Begins where the stored session ended: with its user, its homeserver and its device.
-pub fn again(file: &SessionFile) -> Result<(LoginFlow, UserId), Failure> {
-    let session = file.session()?.ok_or_else(|| nobody(file))?;
-    file.check_writable()?;
-    Ok((LoginFlow::again(&session, driver::settings()?), session.user_id().clone()))
 }
 
 // One that is there.
@@ -97,20 +103,11 @@ pub fn again(file: &SessionFile) -> Result<(LoginFlow, UserId), Failure> {
 /// Says who the homeserver thinks it is.
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
-    let is_time = is_time_to_refresh(&session);
-    if is_time {
-        session = refresh(&file.lock()?, &session, transport)?;
-    }
-    let mut response = send(whoami::request, &session, transport)?;
-    // The homeserver's clock counts, not ours.
-    if session.judge(&response) == Verdict::Refresh && !is_time {
-        session = refresh(&file.lock()?, &session, transport)?;
-        response = send(whoami::request, &session, transport)?;
-    }
-    let answer = match whoami::response(&response) {
-        Ok(answer) => answer,
-        Err(error) => return Err(refused(&error, session.judge(&response))),
-    };
+    let response = send_refreshed(whoami::request, &mut session, transport, |session| {
+        let locked = file.lock()?;
+        refresh(&locked, session, transport)
+    })?;
+    let answer = whoami::response(&response).map_err(|error| refused(&error, session.judge(&response)))?;
     let who = if answer.is_guest { "the guest " } else { "" };
     let device = match answer.device_id {
         Some(device_id) => format!("with device ID {device_id}"),
@@ -122,8 +119,10 @@ pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tran
 
 /// Refreshes the session now, whether or not it is time.
 pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
-    let session = load(file, homeserver_url, transport)?;
-    let session = refresh(&file.lock()?, &session, transport)?;
+    let mut session = load(file, homeserver_url, transport)?;
+    if let Some(error) = refresh(&file.lock()?, &mut session, transport)? {
+        return Err(Failure::Other(cannot_be_refreshed(&error)));
+    }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
         say!("its access token is good for {}", driver::in_words(left));
     }
@@ -133,25 +132,18 @@ pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: 
 
 /// Ends the session, and leaves the file as if there had been none.
 pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
-    let seen = load(file, homeserver_url, transport)?;
+    let mut session = load(file, homeserver_url, transport)?;
     // Until the end, so that nobody refreshes what is ended here.
     let locked = file.lock()?;
-    let mut session = reload(&locked, &seen)?;
-    if is_time_to_refresh(&session) {
-        match refresh(&locked, &session, transport) {
-            Ok(refreshed) => session = refreshed,
-            // Some homeservers, such as Synapse, let a token that has expired log out.
-            Err(failure) => say!("{failure}"),
-        }
-    }
-    let mut response = send(logout::request, &session, transport)?;
-    if session.judge(&response) == Verdict::Refresh && logout::response(&response).is_err() {
-        session = refresh(&locked, &session, transport)?;
-        response = send(logout::request, &session, transport)?;
-    }
+    session = reload(&locked, &session)?;
+    let response =
+        send_refreshed(logout::request, &mut session, transport, |session| refresh(&locked, session, transport))?;
+    let verdict = session.judge(&response);
     let answer = match logout::response(&response) {
-        Ok(answer) => answer,
-        Err(error) => return Err(refused(&error, session.judge(&response))),
+        // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
+        Ok(answer) if verdict != Verdict::Refresh => answer,
+        Ok(_) => return Err(Failure::Other("the homeserver knows no such session: try again".to_owned())),
+        Err(error) => return Err(refused(&error, verdict)),
     };
     let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
     let line = format!("{} with device ID {} {when}", session.user_id(), session.device_id());
@@ -160,53 +152,96 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     Ok(())
 }
 
-fn is_time_to_refresh(session: &Session) -> bool {
-    session.refresh_in(SystemTime::now(), MARGIN).is_some_and(|left| left.is_zero())
+/// Sends a request of the session's, which is refreshed if it is time, or if the homeserver says that it is.
+fn send_refreshed(
+    request: fn(&Homeserver, &AccessToken) -> Request<Vec<u8>>,
+    session: &mut Session,
+    transport: &Transport,
+    mut refresh: impl FnMut(&mut Session) -> Result<Option<Box<ServerError>>, Failure>,
+) -> Result<Response<Vec<u8>>, Failure> {
+    let mut go_on = |session: &mut Session| {
+        if let Some(error) = refresh(session)? {
+            say!("{}", Failure::one_line(&cannot_be_refreshed(&error)));
+        }
+        Ok(())
+    };
+    let is_time = session.refresh_in(SystemTime::now(), MARGIN).is_some_and(|left| left.is_zero());
+    // It is time by our clock, which may be wrong: the homeserver may take the access token yet.
+    let first = if is_time { Some(go_on(session)) } else { None };
+    if let Some(Err(failure)) = &first {
+        say!("{failure}");
+    }
+    let response = send(request, session, transport)?;
+    if session.judge(&response) != Verdict::Refresh {
+        return Ok(response);
+    }
+    match first {
+        None => {
+            let used = session.access_token().clone();
+            go_on(session)?;
+            // If it cannot be refreshed, that was the homeserver's last word.
+            if session.access_token().expose() == used.expose() {
+                return Ok(response);
+            }
+            send(request, session, transport)
+        }
+        Some(Ok(())) => Ok(response),
+        Some(Err(failure)) => Err(failure),
+    }
 }
 
-/// Refreshes the stored session, unless another process has done so since this one was seen.
-fn refresh(file: &Locked<'_>, seen: &Session, transport: &Transport) -> Result<Session, Failure> {
-    let mut session = reload(file, seen)?;
+fn cannot_be_refreshed(error: &ServerError) -> String {
+    format!("{error}; the session cannot be refreshed, and ends with its access token")
+}
+
+/// Refreshes the stored session, unless another process has done so since this one was read. What is said by an answer of
+/// the homeserver's is that it cannot be refreshed any more; its access token may live on.
+fn refresh(
+    file: &Locked<'_>,
+    session: &mut Session,
+    transport: &Transport,
+) -> Result<Option<Box<ServerError>>, Failure> {
+    let stored = reload(file, session)?;
+    let seen = std::mem::replace(session, stored);
     if session.access_token().expose() != seen.access_token().expose() {
         say!("another process has refreshed the session meanwhile");
-        return Ok(session);
+        return Ok(None);
     }
     let request = session.refresh_request()?;
     let uri = request.uri().clone();
+    // Not every homeserver takes a refresh token again if its answer comes to nothing.
+    file.check_writable()?;
     let response = transport.send(request).map_err(|error| driver::no_answer(&uri, &error))?;
-    let received_at = SystemTime::now();
-    match session.handle_refresh(&response, received_at) {
+    let mut next = session.clone();
+    match next.handle_refresh(&response, SystemTime::now()) {
         Refresh::Refreshed => {
             // Stored before it is used: its first use spends the refresh token that is in the file.
-            let unused = |error| Failure::Other(format!("{error}; the session stays as it is"));
-            file.store(&session).map_err(unused)?;
-            Ok(session)
+            file.store(&next, Some(session)).map_err(|error| {
+                Failure::Other(format!("{error}; the session stays as it was, if its refresh token is taken again"))
+            })?;
+            *session = next;
+            Ok(None)
         }
-        Refresh::Later(error) => {
-            let wait = if let Error::Server(error) = &error { error.retry_after } else { None };
-            let when = wait.map(|wait| format!(": try again in {}", driver::in_words(wait.delay(received_at))));
-            Err(Failure::Other(format!("{error}; the session stays as it is{}", when.unwrap_or_default())))
+        Refresh::Gone(error) | Refresh::Unsupported(error) => {
+            session.forget_refresh_token();
+            Ok(Some(error))
         }
-        Refresh::SoftLogout(error) => Err(refused(&error, Verdict::SoftLogout)),
-        Refresh::Gone(error) => Err(refused(&error, Verdict::Gone)),
-        Refresh::Locked(error) => Err(refused(&error, Verdict::Locked)),
-        Refresh::Unsupported(error) => {
-            Err(Failure::Other(format!("{error}; the homeserver refreshes no sessions: log in again with --again")))
-        }
+        Refresh::Later(error) => Err(refused(&error, Verdict::Unaffected)),
+        Refresh::SoftLogout(error) => Err(refused(&Error::Server(error), Verdict::SoftLogout)),
+        Refresh::Locked(error) => Err(refused(&Error::Server(error), Verdict::Locked)),
     }
 }
 
 /// The session in the file, with a homeserver, which the chapter's own client does not always write.
 fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
-    let mut session = file.session()?.ok_or_else(|| nobody(file))?;
+    let path = file.path().display();
+    let session = file.session()?;
+    let mut session = session.ok_or_else(|| Failure::Other(format!("nobody is logged in in {path}: log in first")))?;
     let given = homeserver_url.map(str::parse::<Homeserver>).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if *known != given => {
             // Whoever mistypes an address must not send a token there.
-            return Err(Failure::Other(format!(
-                "the session in {} is of {known}: leave -H out",
-                file.path().display()
-            )));
+            return Err(Failure::Other(format!("the session in {path} is of {known}: leave -H out")));
         }
         (Some(_), _) => {}
         (None, Some(given)) => {
@@ -224,6 +259,10 @@ fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport)
 /// The session as the file has it now, with the homeserver that was found for it.
 fn reload(file: &Locked<'_>, seen: &Session) -> Result<Session, Failure> {
     let mut session = file.session()?.ok_or_else(|| Failure::Other("another process has logged out".to_owned()))?;
+    if session.user_id() != seen.user_id() || session.device_id() != seen.device_id() {
+        let user_id = session.user_id();
+        return Err(Failure::Other(format!("another process has logged in as {user_id} meanwhile")));
+    }
     if let (None, Some(homeserver)) = (session.homeserver(), seen.homeserver()) {
         session.set_homeserver(homeserver.clone());
     }
@@ -243,16 +282,14 @@ fn send(
 }
 
 /// What an error means for the session, and what to do.
-fn refused(error: &dyn std::error::Error, verdict: Verdict) -> Failure {
+fn refused(error: &Error, verdict: Verdict) -> Failure {
     let advice = match verdict {
-        Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is",
-        Verdict::Refresh | Verdict::SoftLogout => "the session has expired: log in again with --again",
-        Verdict::Gone => "the session is over: log in again with --again",
+        Verdict::Unaffected | Verdict::NotMatrix | Verdict::Refresh => "the session stays as it is",
+        Verdict::SoftLogout => "the session has expired: log in again with --again",
+        Verdict::Gone => "the session is over: log out, and then log in",
         Verdict::Locked => "the session stays: try again when the account is unlocked",
     };
-    Failure::Other(format!("{error}; {advice}"))
-}
-
-fn nobody(file: &SessionFile) -> Failure {
-    Failure::Other(format!("nobody is logged in in {}: log in first", file.path().display()))
+    let wait = if let Error::Server(error) = error { error.retry_after } else { None };
+    let when = wait.map(|wait| format!(": try again in {}", driver::in_words(wait.delay(SystemTime::now()))));
+    Failure::Other(format!("{error}; {advice}{}", when.unwrap_or_default()))
 }

@@ -83,7 +83,7 @@ struct Arguments {
     no_browser: bool,
 
     /// Log in again as the user and the device of the stored session, whose tokens are good no more
-    #[arg(long, conflicts_with_all = ["server", "homeserver_url", "register"])]
+    #[arg(long, conflicts_with_all = ["server", "register"])]
     again: bool,
 
     /// Print the URL, store the login that has begun, and end
@@ -127,10 +127,17 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
     let transport = Transport::new(Duration::from_secs(arguments.timeout));
     let mut person = Person::at_standard_input();
 
+    let mut replaced = None;
     let session = if let Some(stored) = &arguments.resume {
         resume(stored, &transport)?
     } else {
-        let (flow, server_name) = begin(arguments, &file, &transport)?;
+        let (flow, server_name) = if arguments.again {
+            let (flow, ended) = stored::again(&file, arguments.homeserver_url.as_deref(), &transport)?;
+            replaced = Some(ended);
+            (flow, None)
+        } else {
+            begin(arguments, &transport)?
+        };
         let mut browser = WithBrowser {
             provider: arguments.provider.as_deref(),
             action: if arguments.register { Action::Register } else { Action::Login },
@@ -142,20 +149,12 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
         }
         driver::log_in(flow, server_name.as_ref(), &transport, &mut browser)?
     };
-    stored::store(&file, &session, &transport, &mut person)?;
+    stored::store(&file, &session, replaced.as_ref(), &transport, &mut person)?;
     Ok(Some(session))
 }
 
 /// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
-fn begin(
-    arguments: &Arguments,
-    file: &SessionFile,
-    transport: &Transport,
-) -> Result<(LoginFlow, Option<ServerName>), Failure> {
-    if arguments.again {
-        let (flow, user_id) = stored::again(file)?;
-        return Ok((flow, Some(user_id.server_name().clone())));
-    }
+fn begin(arguments: &Arguments, transport: &Transport) -> Result<(LoginFlow, Option<ServerName>), Failure> {
     if let Some(url) = &arguments.homeserver_url {
         return Ok((driver::at(url, transport)?, None));
     }

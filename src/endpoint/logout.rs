@@ -8,11 +8,13 @@ use crate::{AccessToken, Error, Homeserver};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
 
-/// The access token is good no more, and neither is the refresh token that came with it.
+/// The access token is good no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// Whether it had been so before: the homeserver does not know the access token.
+    /// Whether it had not been good before: the homeserver does not know it. If the session has a refresh token, the access
+    /// token may only have expired, since not every homeserver tells that apart: refresh the session, and log out with what
+    /// that brings. If it is [`Gone`](crate::Refresh::Gone), so was the session.
     pub already_logged_out: bool,
 }
 
@@ -22,8 +24,8 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the answer. Any 2xx is a success, whatever its body is. An access token that the homeserver does not know
-/// (`M_UNKNOWN_TOKEN`) is one too.
+/// Reads the answer. Any 2xx is a success, whatever its body is: it is not looked at. An access token that the homeserver
+/// does not know (`M_UNKNOWN_TOKEN`) is one too.
 ///
 /// # Errors
 ///

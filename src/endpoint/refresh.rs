@@ -32,10 +32,8 @@ struct Body<'a> {
     refresh_token: &'a str,
 }
 
-/// Asks for the next access token. The refresh token alone is enough: no access token goes with it.
-///
-/// The request may be sent again if its answer is lost. Once a token of an answer was used, the refresh token that
-/// bought it is spent, and so is every other answer to it.
+/// Asks for the next access token. The refresh token alone is enough: no access token goes with it. Who asks has to be
+/// [alone](crate#keeping-a-session-alive).
 #[must_use]
 pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request<Vec<u8>> {
     ENDPOINT.json_request(homeserver, &Body { refresh_token: refresh_token.expose() })

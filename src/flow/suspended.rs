@@ -18,8 +18,9 @@ const VERSION: u64 = 1;
 /// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
 /// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.
 ///
-/// While a single sign-on is under way it holds the URL with the SSO state. That is no credential of the user's, but whoever can
-/// *write* it can decide which account the user ends up in, and on which homeserver: where others can write, sign it.
+/// While a single sign-on is under way it holds the URL with the SSO state. That is no credential of the user's, but
+/// whoever can *write* it can decide which account the user ends up in, and on which homeserver: where others can write,
+/// sign it.
 ///
 /// # Errors when deserialising
 ///

@@ -19,7 +19,7 @@ use crate::{
 /// | 5xx | `Later` | stays |
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
-/// | 2xx that cannot be read | `Later` | stays: the same refresh token buys another answer |
+/// | 2xx that cannot be read | `Later` | stays: ask again with the same refresh token |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate::LoginFlow::again) |
 /// | 401 `M_UNKNOWN_TOKEN` without it | `Gone` | cannot be refreshed; its access token may live on until it expires |
 /// | 403 `M_FORBIDDEN` | `Gone` | likewise: Synapse's answer to a refresh token that is used or expired |
@@ -64,14 +64,14 @@ pub enum Refresh {
 /// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
 /// | any other error of a Matrix server: 4xx, 429, 5xx | `Unaffected` | `Unaffected` |
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
-/// | not Matrix, whatever the status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
+/// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
 /// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
 /// call an expired token unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// The answer says nothing about the access token.
+    /// The answer says nothing against the access token. The body of a success is not looked at.
     Unaffected,
     /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again.
     Refresh,
@@ -103,9 +103,8 @@ impl Session {
 
     /// The request that buys the next access token. It is the same until the session is refreshed.
     ///
-    /// Only one may be under way, among all that use the session: a refresh token that is used twice buys a second pair
-    /// of tokens and ends the first, and whoever has that believes to be logged out. The manual has a
-    /// [recipe](crate#keeping-a-session-alive).
+    /// Only one may be under way, among all that use the session: the manual says [why and
+    /// how](crate#keeping-a-session-alive).
     ///
     /// # Errors
     ///

@@ -58,6 +58,17 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+fn errcode() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "M_FORBIDDEN",
+        "M_LIMIT_EXCEEDED",
+        "M_UNKNOWN_TOKEN",
+        "M_USER_LOCKED",
+        "M_USER_DEACTIVATED",
+        "M_UNRECOGNIZED",
+    ])
+}
+
 /// Some of the keys that an answer can have, with values that fit or not, and some that nobody knows.
 fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
     let known = prop_oneof![
@@ -67,8 +78,9 @@ fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
         Just(("refresh_token", json!("r"))),
         any::<u32>().prop_map(|lifetime| ("expires_in_ms", json!(lifetime))),
         Just(("well_known", json!({"m.homeserver": {"base_url": "https://other.example.org/"}}))),
-        Just(("errcode", json!("M_FORBIDDEN"))),
-        Just(("errcode", json!("M_LIMIT_EXCEEDED"))),
+        errcode().prop_map(|errcode| ("errcode", json!(errcode))),
+        errcode().prop_map(|errcode| ("errcode", json!(errcode))),
+        any::<bool>().prop_map(|soft_logout| ("soft_logout", json!(soft_logout))),
         Just(("error", json!("no"))),
         any::<u16>().prop_map(|delay| ("retry_after_ms", json!(delay))),
         Just(("flows", json!([{"type": "m.login.password"}, {"type": "m.login.sso"}, {}]))),
@@ -92,7 +104,8 @@ fn write_object(pairs: &[(String, Value)]) -> String {
 }
 
 fn status() -> impl Strategy<Value = u16> {
-    prop_oneof![6 => Just(200), 1 => Just(201), 1 => Just(403), 1 => Just(429), 1 => Just(404), 1 => Just(500)]
+    let others = prop::sample::select(vec![201, 401, 403, 404, 429, 500]);
+    prop_oneof![1 => Just(200), 1 => others]
 }
 
 proptest! {
@@ -253,10 +266,15 @@ proptest! {
     }
 
     #[test]
-    fn a_session_is_not_judged_by_what_is_no_matrix_error(status in 100_u16..1000, body in "\\PC{0,12}") {
+    fn a_session_is_judged_by_an_errcode_and_by_nothing_else(status in status(), pairs in answer_object()) {
         let session = refresh::session(refresh::stored());
-        let verdict = session.judge(&scenario::answer(status, &[], body));
-        prop_assert!(matches!(verdict, Verdict::Unaffected | Verdict::NotMatrix), "{:?}", verdict);
+        let judge = |pairs: &[(String, Value)]| session.judge(&scenario::answer(status, &[], write_object(pairs)));
+        let ends = |verdict: Verdict| !matches!(verdict, Verdict::Unaffected | Verdict::NotMatrix);
+        if ends(judge(&pairs)) {
+            prop_assert!((400..500).contains(&status) && status != 429);
+            let without: Vec<_> = pairs.iter().filter(|(key, _)| key != "errcode").cloned().collect();
+            prop_assert!(!ends(judge(&without)));
+        }
     }
 
     #[test]

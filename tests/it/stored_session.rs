@@ -199,15 +199,19 @@ fn the_old_refresh_token_stays_if_there_is_no_new_one() {
     assert_eq!(run.file("data.json"), expected);
 }
 
+/// A homeserver that answers a refresh with this, and all else with an access token that has expired.
+fn at_a_refresh(refresh: Answer) -> Loopback {
+    Loopback::start(
+        move |received| {
+            if received.target.ends_with("/refresh") { refresh.clone() } else { unknown_token(true) }
+        },
+    )
+}
+
 #[test]
 fn whatever_goes_wrong_the_session_stays_in_its_file() {
     let limited = || (429, vec![("Retry-After", "3".to_owned())], String::new());
     for (response, said) in [
-        (
-            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
-            "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session is \
-             over: log in again with --again",
-        ),
         (
             unknown_token(true),
             "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session has \
@@ -217,11 +221,6 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
             answer(401, r#"{"errcode":"M_USER_LOCKED"}"#),
             "Error: the server refused (status 401, M_USER_LOCKED); the session stays: try again when the account is \
              unlocked",
-        ),
-        (
-            answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
-            "Error: the server refused (status 404, M_UNRECOGNIZED); the homeserver refreshes no sessions: log in \
-             again with --again",
         ),
         (
             answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
@@ -244,14 +243,101 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
         ),
         (limited(), "Error: the server refused (status 429); the session stays as it is: try again in 3s"),
     ] {
-        let homeserver = Loopback::start(move |_| response.clone());
+        let homeserver = at_a_refresh(response);
         let before = stored(&homeserver.url, PAST);
-        for option in ["--refresh", "--whoami"] {
+        for option in ["--refresh", "--whoami", "--logout"] {
             let run = Run::with(folder_with(&before), &[option], "");
             run.fails(said);
             assert_eq!(run.file("data.json"), before);
         }
-        assert_eq!(asked(&homeserver), ["refresh", "refresh"]);
+        assert_eq!(asked(&homeserver), ["refresh", "refresh", "whoami", "refresh", "logout"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_refreshed_is_used_until_it_ends() {
+    for (refused, said) in [
+        (
+            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
+            "the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session cannot be \
+             refreshed, and ends with its access token",
+        ),
+        (
+            answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+            "the server refused (status 404, M_UNRECOGNIZED); the session cannot be refreshed, and ends with its \
+             access token",
+        ),
+    ] {
+        let alive = refused.clone();
+        let alive = Loopback::start(move |received| {
+            if received.target.ends_with("/refresh") {
+                alive.clone()
+            } else {
+                answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID"}"#)
+            }
+        });
+        let before = stored(&alive.url, PAST);
+        Run::with(folder_with(&before), &["--refresh"], "").fails(&format!("Error: {said}"));
+        let run = Run::with(folder_with(&before), &["--whoami"], "");
+        run.says(LOGGED_IN);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+
+        let expired = at_a_refresh(refused.clone());
+        let run = Run::with(folder_with(&stored(&expired.url, PAST)), &["--whoami"], "");
+        run.fails(
+            "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session has \
+             expired: log in again with --again",
+        );
+        let over =
+            Loopback::start(
+                move |received| {
+                    if received.target.ends_with("/refresh") { refused.clone() } else { unknown_token(false) }
+                },
+            );
+        for valid_until in [PAST, FUTURE] {
+            let before = stored(&over.url, valid_until);
+            let run = Run::with(folder_with(&before), &["--whoami"], "");
+            run.fails(
+                "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session is \
+                 over: log out, and then log in",
+            );
+            assert_eq!(run.file("data.json"), before);
+            let run = Run::with(run.folder, &["--logout"], "");
+            run.says("@alice:example.org with device ID DEVICEID had been logged out before");
+        }
+        assert_eq!(asked(&over), ["refresh", "whoami", "refresh", "logout", "whoami", "refresh", "logout", "refresh"]);
+    }
+}
+
+#[test]
+fn a_token_that_was_granted_and_is_refused_is_not_refreshed_for_ever() {
+    let homeserver = Loopback::start(|received| {
+        if received.target.ends_with("/refresh") {
+            answer(200, r#"{"access_token":"new","refresh_token":"new"}"#)
+        } else {
+            unknown_token(false)
+        }
+    });
+    for (valid_until, option, requests) in [
+        (PAST, "--whoami", &["refresh", "whoami"][..]),
+        (FUTURE, "--whoami", &["whoami", "refresh", "whoami"]),
+        (PAST, "--logout", &["refresh", "logout"]),
+        (FUTURE, "--logout", &["logout", "refresh", "logout"]),
+    ] {
+        let before = homeserver.received().len();
+        let run = Run::with(folder_with(&stored(&homeserver.url, valid_until)), &[option], "");
+        assert_eq!((run.status, run.file("data.json")["access_token"].as_str()), (Some(1), Some("new")));
+        assert_eq!(asked(&homeserver)[before..], *requests);
+    }
+}
+
+#[test]
+fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
+    let homeserver = Loopback::start(|_| answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#));
+    for option in ["--whoami", "--logout"] {
+        Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &[option], "").fails(
+            "Error: the server refused (status 429, M_LIMIT_EXCEEDED); the session stays as it is: try again in 5s",
+        );
     }
 }
 
@@ -285,8 +371,13 @@ fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
     let homeserver = Tokens::expired().serve();
     let before = stored(&homeserver.url, PAST);
     let run = Run::of(folder_with(&before), login_program::on_a_full_disk(&["--whoami"]), "");
-    run.fails("Error: data.json: cannot be written: File too large (os error 27); the session stays as it is");
-    assert_eq!((asked(&homeserver), run.file("data.json")), (vec!["refresh".to_owned()], before));
+    run.fails(
+        "Error: data.json: cannot be written: File too large (os error 27); the session stays as it was, if its refresh \
+         token is taken again",
+    );
+    assert_eq!(run.file("data.json"), before);
+    let used: Vec<_> = homeserver.received().into_iter().map(|received| received.token).collect();
+    assert_eq!(used, [None, Some("access-1".to_owned())], "the new tokens are not used");
     Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
 }
 
@@ -352,6 +443,67 @@ fn who_waits_for_the_lock_takes_what_was_stored_meanwhile() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn who_waits_for_the_lock_says_so_and_does_not_touch_the_session_of_somebody_else() {
+    let homeserver = Loopback::start(|_| answer(200, "{}"));
+    for (option, other) in [
+        ("--logout", json!({"access_token": "bobs", "user_id": "@bob:example.org", "device_id": "DEVICEID"})),
+        ("--whoami", json!({"access_token": "new", "user_id": "@alice:example.org", "device_id": "OTHER"})),
+    ] {
+        let folder = folder_with(&stored(&homeserver.url, PAST));
+        let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
+        fs4::FileExt::lock(&lock).unwrap();
+        let mut command = Command::new(program());
+        command.arg(option).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        wait_until_it_waits(&mut child);
+        fs::write(folder.path().join("data.json"), other.to_string()).unwrap();
+        drop(lock);
+        let run = Run::new(folder, child.wait_with_output().unwrap());
+        assert!(run.stderr.starts_with("waiting for another process that changes data.json\n"), "{}", run.stderr);
+        let user_id = other["user_id"].as_str().unwrap();
+        assert!(
+            run.stderr.contains(&format!("another process has logged in as {user_id} meanwhile")),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.file("data.json"), other);
+        assert!(homeserver.received().iter().all(|received| received.token.as_deref() != Some("bobs")));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_lock_is_beside_the_file_that_a_link_leads_to_and_its_owners_alone() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let homeserver = Tokens::expired().serve();
+    let folder = folder();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    fs::write(folder.path().join("elsewhere/session.json"), stored(&homeserver.url, PAST).to_string()).unwrap();
+    symlink("elsewhere/session.json", folder.path().join("data.json")).unwrap();
+    let run = Run::with(folder, &["--whoami"], "");
+    run.says(LOGGED_IN);
+    let lock = fs::metadata(run.folder.path().join("elsewhere/session.json.lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o777, 0o600);
+    assert_eq!(run.files(), ["data.json", "elsewhere"]);
+    assert_eq!(run.file("elsewhere/session.json")["access_token"], "access-2");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_leads_to_where_the_session_is_stored() {
+    let homeserver = homeserver_of("@alice:example.org");
+    let folder = folder();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/session.json", folder.path().join("data.json")).unwrap();
+    let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
+    run.says(LOGGED_IN);
+    assert!(run.folder.path().join("data.json").is_symlink());
+    assert_eq!(run.file("elsewhere/session.json")["access_token"], "access-9");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
     let homeserver = homeserver_of("@alice:example.org");
     let folder = folder_with(&json!({}));
@@ -404,7 +556,7 @@ fn a_session_that_had_been_logged_out_elsewhere_is_forgotten() {
     let homeserver = Tokens { current: 0, bought: 0, expired: 0 }.serve();
     let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
     run.says("@alice:example.org with device ID DEVICEID had been logged out before");
-    assert_eq!((run.file("data.json"), asked(&homeserver)), (json!({}), vec!["logout".to_owned()]));
+    assert_eq!((run.file("data.json"), asked(&homeserver)), (json!({}), vec!["logout".into(), "refresh".into()]));
 }
 
 #[test]
@@ -457,6 +609,52 @@ fn a_logout_that_fails_leaves_the_session() {
         run.fails(said);
         assert_eq!(run.file("data.json"), before);
     }
+}
+
+/// Some homeservers take a refresh token once, end the access token with it, and say of one that has expired that they do
+/// not know it.
+#[test]
+fn a_session_that_may_only_have_expired_is_not_taken_for_over() {
+    let refresh_fails = Loopback::start(|received| {
+        if received.target.ends_with("/refresh") { answer(503, "<html>") } else { unknown_token(false) }
+    });
+    for valid_until in [PAST, FUTURE] {
+        let before = stored(&refresh_fails.url, valid_until);
+        let run = Run::with(folder_with(&before), &["--logout"], "");
+        run.fails(
+            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 503): try again \
+             later; the session stays as it is",
+        );
+        assert_eq!(run.file("data.json"), before);
+    }
+    let homeserver = Loopback::start(|received| match (received.target.as_str(), received.token.as_deref()) {
+        ("POST /_matrix/client/v3/refresh", _) => answer(200, r#"{"access_token":"new","refresh_token":"new"}"#),
+        (_, Some("new")) => answer(200, "{}"),
+        _ => unknown_token(false),
+    });
+    let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
+    run.says("@alice:example.org with device ID DEVICEID is logged out");
+    assert_eq!(
+        (run.file("data.json"), asked(&homeserver)),
+        (json!({}), ["logout", "refresh", "logout"].map(String::from).into())
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_refreshes_what_is_being_logged_out() {
+    let folder = folder();
+    let lock = folder.path().join("data.json.lock");
+    let mut tokens = Tokens::expired();
+    let homeserver = Loopback::start(move |received| {
+        let lock = fs::File::open(&lock).unwrap();
+        assert!(fs4::FileExt::try_lock(&lock).is_err(), "{} without the lock", received.target);
+        tokens.answer(received)
+    });
+    fs::write(folder.path().join("data.json"), stored(&homeserver.url, PAST).to_string()).unwrap();
+    let run = Run::with(folder, &["--logout"], "");
+    run.says("@alice:example.org with device ID DEVICEID is logged out");
+    assert_eq!(asked(&homeserver), ["refresh", "logout"]);
 }
 
 // Beginning again.
@@ -531,7 +729,7 @@ fn a_session_that_does_not_say_where_it_is_is_discovered() {
 fn a_token_is_not_sent_to_another_homeserver() {
     let other = Loopback::start(|_| answer(200, VERSIONS));
     let before = stored("https://hs.example.org", FUTURE);
-    for option in ["--whoami", "--refresh", "--logout"] {
+    for option in ["--whoami", "--refresh", "--logout", "--again"] {
         let run = Run::with(folder_with(&before), &[option, "-H", &other.url], "");
         run.fails("Error: the session in data.json is of https://hs.example.org: leave -H out");
     }
@@ -540,12 +738,9 @@ fn a_token_is_not_sent_to_another_homeserver() {
 
 #[test]
 fn options_that_exclude_each_other_are_named() {
-    for arguments in [
-        &["--whoami", "--logout"][..],
-        &["--refresh", "alice"],
-        &["--logout", "--demo"],
-        &["--again", "-H", "https://example.org"],
-    ] {
+    for arguments in
+        [&["--whoami", "--logout"][..], &["--refresh", "alice"], &["--logout", "--demo"], &["--again", "alice"]]
+    {
         let run = Run::with(folder(), arguments, "");
         assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(run.stderr.starts_with("error: the argument"), "{}", run.stderr);

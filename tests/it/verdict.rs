@@ -85,7 +85,7 @@ fn rows() -> Vec<Row> {
             ],
         ),
         (
-            "not Matrix, whatever the status: a captive portal, a proxy",
+            "not Matrix, under any other status: a captive portal, a proxy",
             [NotMatrix; 2],
             vec![
                 answer(401, &[], "<html>"),

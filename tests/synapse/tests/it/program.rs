@@ -255,8 +255,8 @@ fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
     // A backup is put back, whose refresh token is spent.
     fs::write(&path, stored).unwrap();
     let (status, _, stderr) = run(&folder, &["--refresh"], "");
-    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session is \
-                over: log in again with --again";
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session cannot \
+                be refreshed, and ends with its access token";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
     let device_id = session(&folder).device_id().to_owned();
     let (status, stdout, stderr) = run(&folder, &["--again"], "wonderland");
