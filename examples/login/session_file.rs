@@ -167,19 +167,21 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 /// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a file.
 pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
     temporary(path, json)?.persist(path)?;
-    keep_name(path)
+    keep_name(path);
+    Ok(())
 }
 
 /// The same for a file that is not there yet.
 pub fn write_new(path: &Path, json: &[u8]) -> io::Result<()> {
     temporary(path, json)?.persist_noclobber(path)?;
-    keep_name(path)
+    keep_name(path);
+    Ok(())
 }
 
-/// Waits until the folder with the file's name in it is on the disk too: the tokens in the file before may be spent soon.
-fn keep_name(path: &Path) -> io::Result<()> {
-    // Elsewhere a folder cannot be opened.
-    if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
+/// Waits until the file's new place in its folder is on the disk too: the tokens that were there before may be spent soon.
+fn keep_name(path: &Path) {
+    // Not every system can do that with a folder. The file is written in any case.
+    let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
 }
 
 /// Nobody but its owner can read it, from the first byte: that is how temporary files are made.
@@ -202,7 +204,7 @@ fn folder(path: &Path) -> PathBuf {
 /// Where a path leads, also if nothing is there yet.
 fn resolve(path: &Path) -> PathBuf {
     let target = fs::canonicalize(path).or_else(|error| match fs::read_link(path) {
-        // A link to nothing; links in circles are an error of the first kind too, and are left alone.
+        // A link to nothing. Links in a circle are another error, and are left alone.
         Ok(target) if error.kind() == io::ErrorKind::NotFound => Ok(folder(path).join(target)),
         _ => Err(error),
     });

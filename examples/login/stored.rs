@@ -166,16 +166,16 @@ fn send_refreshed(
         Ok(())
     };
     let is_time = session.refresh_in(SystemTime::now(), MARGIN).is_some_and(|left| left.is_zero());
-    // It is time by our clock, which may be wrong: the homeserver may take the access token yet.
     let first = if is_time { Some(go_on(session)) } else { None };
-    if let Some(Err(failure)) = &first {
-        say!("{failure}");
-    }
+    // It is time by our clock, which may be wrong: whatever came of it, the homeserver may take the access token yet.
     let response = send(request, session, transport)?;
-    if session.judge(&response) != Verdict::Refresh {
-        return Ok(response);
-    }
     match first {
+        first if session.judge(&response) != Verdict::Refresh => {
+            if let Some(Err(failure)) = first {
+                say!("{failure}");
+            }
+            Ok(response)
+        }
         None => {
             let used = session.access_token().clone();
             go_on(session)?;
@@ -194,8 +194,8 @@ fn cannot_be_refreshed(error: &ServerError) -> String {
     format!("{error}; the session cannot be refreshed, and ends with its access token")
 }
 
-/// Refreshes the stored session, unless another process has done so since this one was read. What is said by an answer of
-/// the homeserver's is that it cannot be refreshed any more; its access token may live on.
+/// Refreshes the stored session, unless another process has done so since this one was read. Returns the homeserver's
+/// words if it cannot be refreshed any more, while its access token may live on.
 fn refresh(
     file: &Locked<'_>,
     session: &mut Session,
