@@ -10,7 +10,8 @@ use crate::{
     endpoint::{self, get_token, refresh},
 };
 
-/// What the answer to a refresh means for the session, and what to do.
+/// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
+/// logout" and "Account locking"; what it leaves open follows what homeservers do).
 ///
 /// | the answer | means | the session |
 /// | --- | --- | --- |
@@ -27,10 +28,10 @@ use crate::{
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
 /// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
+/// | none at all | there is nothing to call | stays: the same request is due |
 ///
-/// The errcodes count under any 4xx. If no answer comes at all, there is nothing to tell the session: it stays, and the
-/// same request is due. If others use the session too, look whether one of them has refreshed it meanwhile before it is
-/// given up.
+/// The errcodes count under any 4xx. If others use the session too, look whether one of them has refreshed it meanwhile
+/// before it is given up.
 ///
 /// It is exhaustive on purpose, like [`Step`](crate::Step): each of these asks for something else.
 #[derive(Clone, Debug)]
@@ -53,7 +54,8 @@ pub enum Refresh {
     Unsupported(Box<ServerError>),
 }
 
-/// What the answer to any other request means for the session that it was sent for.
+/// What the answer to any other request means for the session that it was sent for (specification, "Using access tokens",
+/// "Soft logout" and "Account locking").
 ///
 /// | the answer | with a refresh token | without one |
 /// | --- | --- | --- |
