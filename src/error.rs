@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 
-use crate::{Fields, Homeserver, RetryAfter, Session, UserId, endpoint::Endpoint};
+use crate::{
+    Fields, Homeserver, RetryAfter, Session, UserId,
+    endpoint::{Endpoint, server_error},
+};
 
 /// What went wrong. The message says what to do; nothing in it is a secret.
 ///
@@ -132,7 +135,8 @@ pub enum Error {
 
 impl Error {
     /// Whether the same request can succeed later: a rate limit, a server's failure, a proxy's page for one, or no
-    /// answer. When, and how often, is for the caller to decide.
+    /// answer. When, and how often, is for the caller to decide. A session is not lost by the other errors either: of these
+    /// [`Refresh`](crate::Refresh) and [`Verdict`](crate::Verdict) tell.
     #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
@@ -141,6 +145,15 @@ impl Error {
             Self::Unreachable { .. } => true,
             Self::Discovery(failure) => failure.cause.may_retry(),
             _ => false,
+        }
+    }
+
+    /// When the server takes the request again, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<RetryAfter> {
+        match self {
+            Self::Server(error) => error.retry_after,
+            _ => None,
         }
     }
 
@@ -181,6 +194,14 @@ pub struct ServerError {
 }
 
 impl ServerError {
+    /// The error that the answer to any request is, if it is one of the Matrix API: an object with a string `errcode` or
+    /// `error`, under a status that is no success and no redirect. A 429 is one whatever its body.
+    #[must_use]
+    pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
+        let status = response.status();
+        if status.is_success() || status.is_redirection() { None } else { server_error(response) }
+    }
+
     pub(crate) fn new(status: StatusCode) -> Self {
         Self { status, errcode: None, message: None, soft_logout: false, retry_after: None, other: Fields::default() }
     }

@@ -175,38 +175,45 @@
 //! use http::{Request, Response};
 //! use matrix_login::{Refresh, Session};
 //!
+//! type Failure = Box<dyn Error + Send + Sync>;
+//!
 //! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. What to go on
-//! /// with is `shared` then.
+//! /// with is `shared` then; what was said is `None` if another thread has seen to it.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
 //!     used: &Session,
-//!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
-//!     store: impl Fn(&Session) -> Result<(), Box<dyn Error>>,
-//! ) -> Result<Refresh, Box<dyn Error>> {
+//!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
+//!     store: impl Fn(&Session) -> Result<(), Failure>,
+//! ) -> Result<Option<Refresh>, Failure> {
 //!     // 1. Alone. Whoever comes meanwhile waits here.
 //!     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-//!     // 2. Look again: perhaps another thread has done it, and the refresh token of `used` is spent.
-//!     if session.access_token().expose() != used.access_token().expose() {
-//!         return Ok(Refresh::Refreshed);
+//!     // 2. Look again: the refresh token of `used` may be spent by now, or given up.
+//!     if !session.has_token_of(used) || session.refresh_token().is_none() {
+//!         return Ok(None);
 //!     }
 //!     let mut next = session.clone();
 //!     let response = send(next.refresh_request()?)?;
 //!     let outcome = next.handle_refresh(&response, SystemTime::now());
-//!     if let Refresh::Refreshed = outcome {
+//!     match outcome {
 //!         // 3. Store it, then use it: its first use spends the refresh token that was stored before.
-//!         store(&next)?;
-//!         *session = next;
+//!         Refresh::Refreshed => {
+//!             store(&next)?;
+//!             *session = next;
+//!         }
+//!         // 4. Nobody has to ask this again.
+//!         Refresh::Gone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
+//!         Refresh::Later(_) | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
 //!     }
-//!     Ok(outcome)
+//!     Ok(Some(outcome))
 //! }
 //! #
-//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # fn main() -> Result<(), Failure> {
 //! # let session = r#"{"access_token": "1", "refresh_token": "1", "user_id": "@alice:example.org", "device_id": "KITCHEN",
 //! #     "base_client_url": "https://example.org/_matrix/client/"}"#;
 //! # let used = Session::from_json(session)?.expect("somebody is logged in");
 //! # let shared = Mutex::new(used.clone());
 //! # let send = |_| Ok(Response::new(br#"{"access_token": "2", "refresh_token": "2", "expires_in_ms": 300000}"#.into()));
-//! # assert!(matches!(refresh(&shared, &used, send, |_| Ok(()))?, Refresh::Refreshed));
+//! # assert!(matches!(refresh(&shared, &used, send, |_| Ok(()))?, Some(Refresh::Refreshed)));
 //! # assert_eq!(shared.lock().unwrap().access_token().expose(), "2");
 //! # Ok(())
 //! # }
@@ -215,14 +222,18 @@
 //! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock from a library: take it, read
 //! the session again, refresh it if nobody else has, write it to a new file, rename that over the old one, and let go. The
 //! lock is on a third file, because the one with the session is replaced. `examples/login/stored.rs` and `session_file.rs`
-//! are written so, and tested with several processes at once. What cannot be stored may be lost: look first whether it can.
+//! are written so, and tested with several processes at once. What cannot be stored may be lost: look whether it can before
+//! the request is sent, and do not give up storing soon.
 //!
 //! # Logging in again, and logging out
 //!
 //! After a soft logout the device is still there, with its encryption keys: [`LoginFlow::again`] logs in on it, and
-//! refuses the session of anybody else with [`Error::WrongUser`], which owns it. [`endpoint::logout`] ends a session and
-//! [`endpoint::logout_all`] all of a user's; both tell an access token that was not good any more.
-//! [`endpoint::whoami`] asks whose session it is.
+//! refuses the session of anybody else with [`Error::WrongUser`], which owns it. Who does that has to be alone too. And a
+//! verdict is about the session that was sent: if the one that is shared has another access token by now, send again.
+//!
+//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] all of a user's. Refresh a session that has expired
+//! before. If the homeserver does not know the access token, that is a success, too, but of a session that can be refreshed it
+//! is not the end: refresh it, and log out with what that brings. [`endpoint::whoami`] asks whose session it is.
 //!
 //! # Without the flow
 //!

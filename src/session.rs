@@ -140,6 +140,13 @@ impl Session {
         &self.access_token
     }
 
+    /// Whether another session has the same access token. If it is of the same device and has not, one of the two was
+    /// refreshed since.
+    #[must_use]
+    pub fn has_token_of(&self, other: &Self) -> bool {
+        self.access_token.expose() == other.access_token.expose()
+    }
+
     /// What buys the next access token.
     #[must_use]
     pub fn refresh_token(&self) -> Option<&RefreshToken> {

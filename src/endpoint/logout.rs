@@ -3,7 +3,7 @@
 
 use http::{Method, Request};
 
-use super::Endpoint;
+use super::{Endpoint, json};
 use crate::{AccessToken, Error, Homeserver};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
@@ -24,7 +24,7 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the answer. Any 2xx is a success, whatever its body is: it is not looked at. An access token that the homeserver
+/// Reads the answer. Any 2xx is a success, with JSON of any kind or without a body. An access token that the homeserver
 /// does not know (`M_UNKNOWN_TOKEN`) is one too.
 ///
 /// # Errors
@@ -38,14 +38,19 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
 
 impl Endpoint {
     pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, Error> {
-        if response.status().is_success() {
-            return Ok(Response { already_logged_out: false });
-        }
-        match self.failure(response) {
-            Error::Server(error) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
-                Ok(Response { already_logged_out: true })
+        let logged_out = |already_logged_out| Ok(Response { already_logged_out });
+        match self.object(response, &json(response)) {
+            // The status says it: JSON of another kind will do, and so does none.
+            Ok(_) | Err(Error::InvalidResponse { .. }) => logged_out(false),
+            Err(Error::NotMatrix { status, .. })
+                if status.is_success() && response.body().as_ref().trim_ascii().is_empty() =>
+            {
+                logged_out(false)
             }
-            error => Err(error),
+            Err(Error::Server(error)) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
+                logged_out(true)
+            }
+            Err(error) => Err(error),
         }
     }
 }

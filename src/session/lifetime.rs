@@ -7,7 +7,7 @@ use http::{Request, Response};
 use super::{Session, end};
 use crate::{
     Error, ServerError,
-    endpoint::{self, get_token, refresh},
+    endpoint::{get_token, refresh},
 };
 
 /// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
@@ -69,13 +69,14 @@ pub enum Refresh {
 /// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
 /// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
-/// call an expired token unknown.
+/// call an expired token unknown. What a person has to be told is in [`ServerError::from_response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
     /// The answer says nothing against the access token. The body of a success is not looked at.
     Unaffected,
-    /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again.
+    /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again. If
+    /// a token that was just granted is refused too, wait before the next refresh.
     Refresh,
     /// The access token is good no more, but the device is: log in [again](crate::LoginFlow::again), and keep its
     /// encryption keys.
@@ -153,7 +154,7 @@ impl Session {
         if response.status().is_success() || response.status().is_redirection() {
             return Verdict::Unaffected;
         }
-        let Some(error) = endpoint::server_error(response) else {
+        let Some(error) = ServerError::from_response(response) else {
             return if get_token::is_challenge(response) { Verdict::Unaffected } else { Verdict::NotMatrix };
         };
         match error.refusal() {

@@ -19,7 +19,7 @@ use crate::{
     scenario::answer,
 };
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The answer of a homeserver that takes each refresh token once.
 fn granted(request: &Request<Vec<u8>>, refreshes: u32) -> Response<Vec<u8>> {
@@ -51,7 +51,8 @@ fn of_many_threads_one_refreshes_and_all_go_on() {
                         stores.fetch_add(1, Ordering::SeqCst);
                         Ok(())
                     };
-                    assert!(matches!(refresh(&shared, &used, send, store).unwrap(), Refresh::Refreshed));
+                    let outcome = refresh(&shared, &used, send, store).unwrap();
+                    assert!(matches!(outcome, None | Some(Refresh::Refreshed)), "{outcome:?}");
                     assert_eq!(shared.lock().unwrap().access_token().expose(), format!("access-{round}"));
                 });
             }
@@ -81,7 +82,7 @@ fn what_cannot_be_sent_or_stored_leaves_the_session_to_try_again() {
         (502, ""),
         (429, ""),
         (200, "{}"),
-        (403, r#"{"errcode":"M_FORBIDDEN"}"#),
+        (401, r#"{"errcode":"M_UNKNOWN_TOKEN","soft_logout":true}"#),
         (401, r#"{"errcode":"M_USER_LOCKED"}"#),
     ] {
         let stores = Cell::new(0);
@@ -90,15 +91,30 @@ fn what_cannot_be_sent_or_stored_leaves_the_session_to_try_again() {
             Ok(())
         };
         let outcome = refresh(&shared, &used, |_| Ok(answer(status, &[], body)), store).unwrap();
-        assert!(!matches!(outcome, Refresh::Refreshed), "{outcome:?}");
+        assert!(!matches!(outcome, None | Some(Refresh::Refreshed)), "{outcome:?}");
         assert_eq!(stores.get(), 0);
         is_as_before();
     }
 
     // Nothing of that has spent the refresh token.
     let again = refresh(&shared, &used, |request| Ok(granted(&request, 1)), stored_well).unwrap();
-    assert!(matches!(again, Refresh::Refreshed));
+    assert!(matches!(again, Some(Refresh::Refreshed)));
     assert_eq!(shared.lock().unwrap().access_token().expose(), "access-1");
+}
+
+#[test]
+fn what_cannot_be_refreshed_any_more_is_asked_once() {
+    for errcode in ["M_FORBIDDEN", "M_UNRECOGNIZED"] {
+        let shared = Mutex::new(session(stored()));
+        let used = session(stored());
+        let body = json!({ "errcode": errcode }).to_string();
+        let outcome = refresh(&shared, &used, |_| Ok(answer(403, &[], body.clone())), |_| panic!("nothing to store"));
+        assert!(matches!(outcome.unwrap(), Some(Refresh::Gone(_) | Refresh::Unsupported(_))));
+        // A thread that has waited meanwhile goes on with the access token, and is told what becomes of that.
+        let late = refresh(&shared, &used, |_| panic!("nothing to send"), |_| panic!("nothing to store"));
+        assert!(late.unwrap().is_none());
+        assert!(shared.lock().unwrap().refresh_token().is_none());
+    }
 }
 
 #[test]
@@ -110,5 +126,5 @@ fn a_thread_that_panics_takes_nobody_with_it() {
     });
     assert!(panicked.is_err() && shared.is_poisoned());
     let outcome = refresh(&shared, &used, |request| Ok(granted(&request, 1)), |_| Ok(())).unwrap();
-    assert!(matches!(outcome, Refresh::Refreshed));
+    assert!(matches!(outcome, Some(Refresh::Refreshed)));
 }

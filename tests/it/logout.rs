@@ -1,7 +1,7 @@
 //! Ending a session, or all of them: any 2xx is a success, and so is a token that nobody knows any more.
 
 use matrix_login::{
-    AccessToken, Error, Homeserver,
+    AccessToken, Error, Homeserver, MAX_BODY,
     endpoint::{logout, logout_all},
 };
 
@@ -32,7 +32,7 @@ fn the_requests_have_the_token_and_no_body() {
 #[test]
 fn any_2xx_is_a_success_with_or_without_a_body() {
     for status in [200, 201, 202, 204, 206, 299] {
-        for body in ["{}", "", "null", "{", "logged out", r#"{"errcode":"M_UNKNOWN_TOKEN"}"#] {
+        for body in ["{}", "", "\r\n", "null", "{", "[1]", " {\n}", r#"{"errcode":"M_UNKNOWN_TOKEN"}"#] {
             for result in both(status, body) {
                 assert!(!result.unwrap(), "{status} {body}");
             }
@@ -81,6 +81,18 @@ fn nothing_else_is_a_success() {
     }
     for result in both(301, "") {
         assert!(matches!(result, Err(Error::Redirected { .. })));
+    }
+}
+
+#[test]
+fn a_page_is_no_logout_whatever_its_status() {
+    for body in ["<!DOCTYPE html><title>Welcome to the airport</title>", "logged out"] {
+        for result in both(200, body) {
+            assert_eq!(not_matrix(&result.unwrap_err()).as_u16(), 200, "{body}");
+        }
+    }
+    for result in both(200, &" ".repeat(MAX_BODY + 1)) {
+        assert!(matches!(result, Err(Error::TooLarge { .. })));
     }
 }
 

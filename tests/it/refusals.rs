@@ -1,7 +1,7 @@
 //! Refusals: what a homeserver says when it does not log somebody in, and that the question is put again with it.
 
 use http::StatusCode;
-use matrix_login::Error;
+use matrix_login::{Error, RetryAfter, ServerError};
 
 use crate::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
 
@@ -203,4 +203,18 @@ fn a_lost_answer_leaves_the_same_request_due() {
     assert!(matches!(story.flow.handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
     assert_eq!(crate::replay::step_line(&story.flow.step(), noon()), first);
     story.answer(200, GRANTED).session();
+}
+
+#[test]
+fn the_answer_to_any_request_can_be_read_as_an_error() {
+    let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
+    let error = ServerError::from_response(&limited).unwrap();
+    assert_eq!(error.errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
+    let three_seconds = Some(RetryAfter::Delay(std::time::Duration::from_secs(3)));
+    assert_eq!((error.retry_after, Error::from(error.clone()).retry_after()), (three_seconds, three_seconds));
+    for (status, body) in
+        [(200, r#"{"errcode":"M_UNKNOWN"}"#), (302, r#"{"errcode":"M_UNKNOWN"}"#), (404, "<html>"), (400, "{}")]
+    {
+        assert!(ServerError::from_response(&answer(status, &[], body)).is_none(), "{status} {body}");
+    }
 }

@@ -229,3 +229,10 @@ fn a_token_that_was_there_before_is_replaced() {
     session.authorize(&mut request).unwrap();
     assert_eq!(request.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer t"]);
 }
+
+#[test]
+fn sessions_with_the_same_token_are_told_from_others() {
+    let session = load(&minimal());
+    assert!(session.has_token_of(&load(&with("device_id", json!("OTHER")))));
+    assert!(!session.has_token_of(&load(&with("access_token", json!("T")))));
+}
