@@ -96,7 +96,7 @@ pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Failu
             Err(error) => format!("{homeserver} is no homeserver: {error}"),
         },
     };
-    Err(Failure::NoServer(format!("{problem}; give the URL of the homeserver with -H")))
+    Err(Failure::NoServer(problem))
 }
 
 /// Drives the flow to its end. `server_name` is what it was begun with, if it was.
@@ -209,7 +209,12 @@ fn locate(
         Some(server_name) if failure.outcome == DiscoveryOutcome::Ignore => {
             let homeserver: Homeserver = format!("https://{server_name}").parse()?;
             say!("{server_name} does not say where its homeserver is: trying {homeserver}");
-            check(&homeserver, transport)?;
+            check(&homeserver, transport).map_err(|failure| match failure {
+                Failure::NoServer(reason) => {
+                    Failure::NoServer(format!("{reason}; give the URL of the homeserver with -H"))
+                }
+                other @ Failure::Other(_) => other,
+            })?;
             Ok(homeserver)
         }
         _ => Err(Failure::NoServer(format!("{failure} with -H"))),

@@ -60,9 +60,10 @@ impl SessionFile {
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
 
-    /// Waits until no other process changes the file. What was read before may be outdated then: read it again.
-    pub fn lock(&self) -> Result<Locked<'_>, FileError> {
-        match self.open_lock().and_then(|lock| self.wait_for(lock)) {
+    /// Waits until no other process changes the file, and says so, and why it matters. What was read before may be outdated
+    /// then: read it again.
+    pub fn lock(&self, why: &str) -> Result<Locked<'_>, FileError> {
+        match self.open_lock().and_then(|lock| self.wait_for(lock, why)) {
             Ok(lock) => Ok(Locked { file: self, _lock: lock }),
             Err(error) => Err(self.error(&format!("cannot be locked: {error}"))),
         }
@@ -78,9 +79,9 @@ impl SessionFile {
         options.open(beside(&self.target, "lock"))
     }
 
-    fn wait_for(&self, lock: File) -> io::Result<File> {
+    fn wait_for(&self, lock: File, why: &str) -> io::Result<File> {
         if fs4::FileExt::try_lock(&lock).is_err() {
-            say!("waiting for another process that changes {}", self.path.display());
+            say!("waiting for another process that changes {}{why}", self.path.display());
             fs4::FileExt::lock(&lock)?;
         }
         Ok(lock)
@@ -124,8 +125,9 @@ impl Locked<'_> {
     /// replaces. Else somebody has logged in there meanwhile: then it is a file beside it, since neither may be lost.
     pub fn store(&self, session: &Session, replaced: Option<&Session>) -> Result<PathBuf, FileError> {
         let SessionFile { path, target } = self.file;
+        let is_replaced = |there: &Session| replaced.is_some_and(|replaced| replaced.has_token_of(there));
         let written = match (self.file.read(), self.session()) {
-            (Ok(object), Ok(there)) if there.is_none() || is_the_same(there.as_ref(), replaced) => {
+            (Ok(object), Ok(there)) if there.as_ref().is_none_or(is_replaced) => {
                 let json = stored_form(object, session);
                 let written = if target.exists() { write(target, &json) } else { write_new(target, &json) };
                 written.map(|()| path.clone())
@@ -134,7 +136,11 @@ impl Locked<'_> {
                 // The homeserver chose the device ID: it shall not choose a folder with it.
                 let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
                 let written = write_new(&beside(target, &device_id), &stored_form(Map::new(), session));
-                written.map(|()| beside(path, &device_id))
+                let beside = beside(path, &device_id);
+                written.map(|()| {
+                    say!("another process has changed {}: name {} with --data", path.display(), beside.display());
+                    beside
+                })
             }
         };
         written.map_err(|error| self.file.error(&format!("cannot be written: {error}")))
@@ -144,12 +150,6 @@ impl Locked<'_> {
     pub fn clear(&self) -> Result<(), FileError> {
         write(&self.file.target, b"{}").map_err(|error| self.file.error(&format!("cannot be written: {error}")))
     }
-}
-
-/// Whether two sessions have the same access token.
-fn is_the_same(one: Option<&Session>, other: Option<&Session>) -> bool {
-    let (Some(one), Some(other)) = (one, other) else { return false };
-    one.access_token().expose() == other.access_token().expose()
 }
 
 fn stored_form(mut object: Map<String, Value>, session: &Session) -> Vec<u8> {

@@ -21,6 +21,9 @@ use crate::{
     transport::Transport,
 };
 
+/// What is left to do if a refresh does not help.
+const GRANTED_AND_REFUSED: &str = "the homeserver does not know the access token that it has just granted: try again later, or log in again with --again";
+
 /// How long before its end an access token counts as expired: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -72,7 +75,7 @@ pub fn store(
         say!("this session ends when its access token expires: the homeserver gave no refresh token");
     }
     loop {
-        match file.lock().and_then(|locked| locked.store(session, replaced)) {
+        match file.lock(": the session is not stored yet").and_then(|locked| locked.store(session, replaced)) {
             Ok(path) => {
                 say!("stored the session in {}", path.display());
                 return Ok(());
@@ -104,7 +107,7 @@ pub fn end(session: &Session, transport: &Transport) -> String {
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
     let response = send_refreshed(whoami::request, &mut session, transport, |session| {
-        let locked = file.lock()?;
+        let locked = file.lock("")?;
         refresh(&locked, session, transport)
     })?;
     let answer = whoami::response(&response).map_err(|error| refused(&error, session.judge(&response)))?;
@@ -120,7 +123,7 @@ pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tran
 /// Refreshes the session now, whether or not it is time.
 pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
-    if let Some(error) = refresh(&file.lock()?, &mut session, transport)? {
+    if let Some(error) = refresh(&file.lock("")?, &mut session, transport)? {
         return Err(Failure::Other(cannot_be_refreshed(&error)));
     }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
@@ -132,9 +135,18 @@ pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: 
 
 /// Ends the session, and leaves the file as if there had been none.
 pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
+    let nobody = format!("nobody is logged in in {}", file.path().display());
+    if file.path().exists() && file.session()?.is_none() {
+        show(&nobody);
+        return Ok(());
+    }
     let mut session = load(file, homeserver_url, transport)?;
     // Until the end, so that nobody refreshes what is ended here.
-    let locked = file.lock()?;
+    let locked = file.lock("")?;
+    if locked.session()?.is_none() {
+        show(&nobody);
+        return Ok(());
+    }
     session = reload(&locked, &session)?;
     let response =
         send_refreshed(logout::request, &mut session, transport, |session| refresh(&locked, session, transport))?;
@@ -142,7 +154,7 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     let answer = match logout::response(&response) {
         // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
         Ok(answer) if verdict != Verdict::Refresh => answer,
-        Ok(_) => return Err(Failure::Other("the homeserver knows no such session: try again".to_owned())),
+        Ok(_) => return Err(Failure::Other(GRANTED_AND_REFUSED.to_owned())),
         Err(error) => return Err(refused(&error, verdict)),
     };
     let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
@@ -177,10 +189,10 @@ fn send_refreshed(
             Ok(response)
         }
         None => {
-            let used = session.access_token().clone();
+            let used = session.clone();
             go_on(session)?;
             // If it cannot be refreshed, that was the homeserver's last word.
-            if session.access_token().expose() == used.expose() {
+            if session.has_token_of(&used) {
                 return Ok(response);
             }
             send(request, session, transport)
@@ -203,9 +215,13 @@ fn refresh(
 ) -> Result<Option<Box<ServerError>>, Failure> {
     let stored = reload(file, session)?;
     let seen = std::mem::replace(session, stored);
-    if session.access_token().expose() != seen.access_token().expose() {
+    if !session.has_token_of(&seen) {
         say!("another process has refreshed the session meanwhile");
         return Ok(None);
+    }
+    if session.refresh_token().is_none() {
+        let problem = "the homeserver gave no refresh token: there is nothing to refresh this session with";
+        return Err(Failure::Other(problem.to_owned()));
     }
     let request = session.refresh_request()?;
     let uri = request.uri().clone();
@@ -235,8 +251,10 @@ fn refresh(
 /// The session in the file, with a homeserver, which the chapter's own client does not always write.
 fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
     let path = file.path().display();
-    let session = file.session()?;
-    let mut session = session.ok_or_else(|| Failure::Other(format!("nobody is logged in in {path}: log in first")))?;
+    let Some(mut session) = file.session()? else {
+        let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
+        return Err(Failure::Other(format!("{problem} {path}: log in first")));
+    };
     let given = homeserver_url.map(str::parse::<Homeserver>).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if *known != given => {
@@ -284,12 +302,13 @@ fn send(
 /// What an error means for the session, and what to do.
 fn refused(error: &Error, verdict: Verdict) -> Failure {
     let advice = match verdict {
-        Verdict::Unaffected | Verdict::NotMatrix | Verdict::Refresh => "the session stays as it is",
+        Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is",
+        Verdict::Refresh => GRANTED_AND_REFUSED,
         Verdict::SoftLogout => "the session has expired: log in again with --again",
-        Verdict::Gone => "the session is over: log out, and then log in",
+        Verdict::Gone => "the session is over: empty its file with --logout, and then log in",
         Verdict::Locked => "the session stays: try again when the account is unlocked",
     };
-    let wait = if let Error::Server(error) = error { error.retry_after } else { None };
-    let when = wait.map(|wait| format!(": try again in {}", driver::in_words(wait.delay(SystemTime::now()))));
+    let when =
+        error.retry_after().map(|wait| format!(": try again in {}", driver::in_words(wait.delay(SystemTime::now()))));
     Failure::Other(format!("{error}; {advice}{}", when.unwrap_or_default()))
 }

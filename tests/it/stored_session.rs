@@ -162,16 +162,18 @@ fn an_application_service_has_no_device_and_a_guest_is_one() {
 
 #[test]
 fn without_a_session_nothing_is_sent() {
-    let homeserver = Loopback::start(|_| answer(200, "{}"));
-    for option in ["--whoami", "--refresh", "--logout", "--again"] {
-        for folder in [folder(), folder_with(&json!({})), folder_with(&json!({"next_batch": "s1"}))] {
-            Run::with(folder, &[option], "").fails("Error: nobody is logged in in data.json: log in first");
+    for option in ["--whoami", "--refresh", "--again"] {
+        for stored in [json!({}), json!({"next_batch": "s1"})] {
+            let run = Run::with(folder_with(&stored), &[option], "");
+            run.fails("Error: nobody is logged in in data.json: log in first");
         }
+    }
+    for option in ["--whoami", "--refresh", "--logout", "--again"] {
+        // The name may be mistyped.
         let run = Run::with(folder(), &[option, "--data", "other.json"], "");
-        run.fails("Error: nobody is logged in in other.json: log in first");
+        run.fails("Error: there is no other.json: log in first");
         assert_eq!(run.files(), Vec::<String>::new());
     }
-    assert_eq!(homeserver.received(), []);
 }
 
 // Refreshing.
@@ -299,7 +301,7 @@ fn what_cannot_be_refreshed_is_used_until_it_ends() {
             let run = Run::with(folder_with(&before), &["--whoami"], "");
             run.fails(
                 "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session is \
-                 over: log out, and then log in",
+                 over: empty its file with --logout, and then log in",
             );
             assert_eq!(run.file("data.json"), before);
             let run = Run::with(run.folder, &["--logout"], "");
@@ -327,6 +329,9 @@ fn a_token_that_was_granted_and_is_refused_is_not_refreshed_for_ever() {
         let before = homeserver.received().len();
         let run = Run::with(folder_with(&stored(&homeserver.url, valid_until)), &[option], "");
         assert_eq!((run.status, run.file("data.json")["access_token"].as_str()), (Some(1), Some("new")));
+        let advice = "the homeserver does not know the access token that it has just granted: try again later, or log in \
+                      again with --again";
+        assert!(run.stderr.lines().last().unwrap().ends_with(advice), "{}", run.stderr);
         assert_eq!(asked(&homeserver)[before..], *requests);
     }
 }
@@ -360,7 +365,7 @@ fn a_session_without_a_refresh_token_cannot_be_refreshed_but_used() {
     let mut before = stored(&homeserver.url, PAST);
     before.as_object_mut().unwrap().remove("refresh_token");
     let run = Run::with(folder_with(&before), &["--refresh"], "");
-    run.fails("Error: invalid session: expected a refresh token; log in again when the access token expires");
+    run.fails("Error: the homeserver gave no refresh token: there is nothing to refresh this session with");
     // By our clock it has expired, by the homeserver's it has not.
     Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
 }
@@ -522,6 +527,10 @@ fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
     run.says(LOGGED_IN);
     assert_eq!(run.file("data.json"), other);
     assert_eq!(run.file("data.json.DEVICEID")["access_token"], "access-9");
+    let waiting = "waiting for another process that changes data.json: the session is not stored yet\n";
+    assert!(run.stderr.contains(waiting), "{}", run.stderr);
+    let elsewhere = "another process has changed data.json: name data.json.DEVICEID with --data\n";
+    assert!(run.stderr.contains(elsewhere), "{}", run.stderr);
 }
 
 // Ending.
@@ -533,8 +542,26 @@ fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
     run.says("@alice:example.org with device ID DEVICEID is logged out");
     assert_eq!(run.file("data.json"), json!({}));
     let again = Run::with(run.folder, &["--logout"], "");
-    again.fails("Error: nobody is logged in in data.json: log in first");
+    again.says("nobody is logged in in data.json");
     assert_eq!(asked(&homeserver), ["logout"]);
+}
+
+#[test]
+fn of_logouts_at_once_all_are_content() {
+    let homeserver = Tokens::expired().serve();
+    let folder = folder_with(&stored(&homeserver.url, PAST));
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = Command::new(program());
+            command.arg("--logout").current_dir(folder.path());
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(asked(&homeserver), ["refresh", "logout"]);
 }
 
 #[cfg(target_os = "linux")]
