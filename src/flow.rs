@@ -58,6 +58,8 @@ pub struct Discovered {
 ///               |  +----------------ok----------------------------> Done <---+
 /// ```
 ///
+/// [`again`](Self::again) begins like `at`, for the user and the device of a session that has ended.
+///
 /// - A step is a view of the flow. Nothing is lost by asking twice, by dropping a future or by failing to send.
 /// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is a login that
 ///   was granted and is refused here: [`Error::MissingRefreshToken`], [`Error::WrongUser`].
