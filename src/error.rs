@@ -124,7 +124,11 @@ pub enum Error {
     /// The homeserver granted a login to another user than the one who was to log in
     /// [again](crate::LoginFlow::again). The session is good, of somebody else: log it out, or keep it apart. The flow is
     /// back at the question, for which a resumed flow asks for the login types first.
-    #[error("logged in as {}, not as {expected}: log this session out, then log in as the right user", session.user_id())]
+    #[error(
+        "logged in as {}, not as {}: log this session out, then log in as the right user",
+        one_line(session.user_id().as_str()),
+        one_line(expected.as_str())
+    )]
     WrongUser {
         /// Who was to log in again.
         expected: UserId,

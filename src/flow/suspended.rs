@@ -13,7 +13,8 @@ use crate::{Error, Homeserver, LoginSettings, ServerName, UserId, endpoint::sso}
 const VERSION: u64 = 1;
 
 /// Where a flow stands, its settings, and who is to log in [again](crate::LoginFlow::again), without any credential and
-/// without what a server said of itself: the type has no room for either. It serialises to a small object; [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
+/// without what a server said of itself: the type has no room for either. It serialises to a small object;
+/// [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
 ///
 /// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
 /// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.

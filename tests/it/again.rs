@@ -140,5 +140,8 @@ fn the_message_names_both_users() {
                    right user";
     assert_eq!(error.to_string(), message);
     assert!(!error.may_retry());
+    let moving = json!({"user_id": "@b\n\u{1b}[31mob:example.org", "device_id": "D", "access_token": "t"}).to_string();
+    let error = logging_in_again().flow.handle_response(&answer(200, &[], moving), noon()).unwrap_err();
+    assert!(!error.to_string().contains(char::is_control), "{error}");
     assert!(!format!("{error:?}").contains("bobs"));
 }
