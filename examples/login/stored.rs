@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// What is left to do if a refresh does not help.
-const GRANTED_AND_REFUSED: &str = "the homeserver does not know the access token that it has just granted: try again later, or log in again with --again";
+const GRANTED_AND_REFUSED: &str = "the homeserver does not know the access token that it has just \
+    granted: try again later, or log in again with --again";
 
 /// How long before its end an access token counts as expired: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
