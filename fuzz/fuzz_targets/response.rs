@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Response};
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    Error, Homeserver, MAX_BODY, ServerName, Session, UserId,
-    endpoint::{get_token, login, login_types, versions, well_known},
+    AccessToken, Error, Homeserver, MAX_BODY, RefreshToken, ServerName, Session, UserId,
+    endpoint::{get_token, login, login_types, logout, logout_all, refresh, versions, well_known, whoami},
 };
 
 fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
@@ -54,19 +54,35 @@ fn check_session(session: &Session, now: SystemTime) {
         let mut request = versions::request(homeserver);
         session.authorize(&mut request).expect("it goes to the homeserver");
     }
+    check_access_token(session.access_token());
+}
+
+fn check_access_token(token: &AccessToken) {
     // A token of one character is in every text.
-    let token = session.access_token().expose();
+    let token = token.expose();
     assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
 }
 
-fn check_login(response: &Response<Vec<u8>>) {
-    let Ok(answer) = login::response(response) else { return };
-    let token = answer.access_token.expose();
-    assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-    assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
-    assert!(!answer.device_id.is_empty());
-    assert!(answer.refresh_token.is_none_or(|token| !token.expose().is_empty()));
-    assert!(answer.expires_in.is_none_or(|lifetime| u64::try_from(lifetime.as_nanos()).is_ok()));
+fn check_user_id(user_id: &UserId) {
+    assert_eq!(&user_id.to_string().parse::<UserId>().expect("it is read back"), user_id);
+    assert_eq!(format!("@{}:{}", user_id.localpart(), user_id.server_name()), user_id.to_string());
+}
+
+/// What a login or a refresh grants has to fit the stored form of a session.
+fn check_tokens(access_token: &AccessToken, refresh_token: Option<&RefreshToken>, expires_in: Option<Duration>) {
+    check_access_token(access_token);
+    assert!(refresh_token.is_none_or(|token| !token.expose().is_empty()));
+    assert!(expires_in.is_none_or(|lifetime| u64::try_from(lifetime.as_nanos()).is_ok()));
+}
+
+/// A session is over where the homeserver says so, or says that it does not know it.
+fn check_logout(response: &Response<Vec<u8>>, answer: &logout::Response) {
+    assert_eq!(response.status().is_success(), !answer.already_logged_out);
+    if answer.already_logged_out {
+        let Err(Error::Server(error)) = whoami::response(response) else { panic!("the homeserver does not say so") };
+        assert!(error.status.is_client_error() && !error.is_rate_limit() && !error.soft_logout);
+        assert_eq!(error.errcode.as_deref(), Some("M_UNKNOWN_TOKEN"));
+    }
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -108,7 +124,7 @@ fuzz_target!(|data: &[u8]| {
         "user_id" => match text.parse::<UserId>() {
             Ok(user_id) => {
                 assert_eq!(user_id.to_string(), text);
-                assert_eq!(format!("@{}:{}", user_id.localpart(), user_id.server_name()), text);
+                check_user_id(&user_id);
                 None
             }
             Err(error) => Some(error),
@@ -136,10 +152,44 @@ fuzz_target!(|data: &[u8]| {
                     Err(error) => Some(error),
                 },
                 "get_token" => get_token::response(&response).err(),
-                "login" => {
-                    check_login(&response);
-                    login::response(&response).err()
+                "login" => match login::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
+                        check_user_id(&answer.user_id);
+                        assert!(!answer.device_id.is_empty());
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
+                "refresh" => match refresh::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
+                "logout" | "logout_all" => {
+                    let answer =
+                        if name == "logout" { logout::response(&response) } else { logout_all::response(&response) };
+                    match answer {
+                        Ok(answer) => {
+                            check_logout(&response, &answer);
+                            None
+                        }
+                        Err(error) => Some(error),
+                    }
                 }
+                "whoami" => match whoami::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        check_user_id(&answer.user_id);
+                        assert!(answer.device_id.is_none_or(|device_id| !device_id.is_empty()));
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
                 _ => return,
             }
         }

@@ -1,0 +1,428 @@
+//! What comes from outside, plausible or broken: the answers of a homeserver, and the session of somebody logged in.
+//!
+//! No target of its own: those that drive something with answers share it, so that they speak of the same world.
+
+use std::{
+    error::Error as StdError,
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arbitrary::Arbitrary;
+use http::Response;
+use matrix_login::{Error, Homeserver, MAX_BODY, Session};
+use serde_json::json;
+
+/// What every planted secret holds.
+pub const SECRET: &str = "s3cr3t";
+/// Who logged in, and on which device.
+pub const ALICE: &str = "@alice:example.org";
+pub const DEVICE_ID: &str = "KITCHEN";
+const HOMESERVERS: [&str; 3] = ["https://hs.example.org", "http://localhost:8008/prefix", "https://[2001:db8::1]:8448"];
+
+#[derive(Arbitrary, Debug)]
+pub struct Answer {
+    pub status: Status,
+    pub headers: Vec<Header>,
+    pub body: Body,
+    /// In milliseconds since the epoch.
+    pub received_at: i64,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Status {
+    Ok,
+    Created,
+    Found,
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    BadGateway,
+    Any(u16),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Header {
+    RetrySeconds(u64),
+    RetryDate { day: u8, month: u8, year: u16, hour: u8 },
+    RetryText(String),
+    Location(Target),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Target {
+    Relative(u8),
+    Https(u8),
+    Http,
+    Text(String),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Body {
+    /// What the request hopes for, whichever it is: what it did not ask for does no harm.
+    Good(Grant),
+    /// What a homeserver says that refuses.
+    Refusal {
+        errcode: Errcode,
+        soft_logout: bool,
+    },
+    Fields {
+        fields: Vec<Field>,
+        mark: bool,
+        cut: u8,
+    },
+    Raw(Vec<u8>),
+    TooLong,
+}
+
+/// What a login or a refresh brings.
+#[derive(Arbitrary, Debug)]
+pub struct Grant {
+    user: User,
+    token: u8,
+    refresh_token: bool,
+    expires: bool,
+}
+
+/// The fields that answers have, plausible or broken.
+#[derive(Arbitrary, Debug)]
+pub enum Field {
+    Homeserver(Json),
+    BaseUrl(u8),
+    IdentityServer(Json),
+    Versions(Json),
+    Flows(Vec<Flow>),
+    UserId(Json),
+    User(User),
+    AccessToken(Token),
+    RefreshToken(Token),
+    DeviceId(Json),
+    Device,
+    ExpiresInMs(Json),
+    WellKnown(Json),
+    WellKnownUrl(u8),
+    Errcode(Errcode),
+    Message(Json),
+    SoftLogout(Json),
+    RetryAfterMs(Json),
+    Unknown(Token),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Flow {
+    Password,
+    Token,
+    ApplicationService,
+    Sso { providers: Json, preferred: Json },
+    Badge(Json),
+    Broken(Json),
+}
+
+/// The right user, and one whom only a capital tells apart.
+#[derive(Arbitrary, Debug)]
+pub enum User {
+    Alice,
+    Capital,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Token {
+    Good(u8),
+    WithBlank,
+    InAList,
+    Json(Json),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Errcode {
+    Forbidden,
+    LimitExceeded,
+    Unrecognized,
+    UnknownToken,
+    UserDeactivated,
+    UserLocked,
+    Json(Json),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Json {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    HugeFloat,
+    HalfASurrogate,
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    fn write(&self, text: &mut String) {
+        let _ = match self {
+            Self::Null => write!(text, "null"),
+            Self::Bool(value) => write!(text, "{value}"),
+            Self::Integer(value) => write!(text, "{value}"),
+            Self::Float(value) => write!(text, "{}", json!(value)),
+            Self::HugeFloat => write!(text, "1e999"),
+            Self::HalfASurrogate => write!(text, "\"\\ud800\""),
+            Self::Text(value) => write!(text, "{}", json!(value)),
+            Self::List(values) => {
+                text.push('[');
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        text.push(',');
+                    }
+                    value.write(text);
+                }
+                write!(text, "]")
+            }
+            Self::Object(fields) => {
+                text.push('{');
+                for (index, (key, value)) in fields.iter().enumerate() {
+                    let _ = write!(text, "{}{}:", if index > 0 { "," } else { "" }, json!(key));
+                    value.write(text);
+                }
+                write!(text, "}}")
+            }
+        };
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+}
+
+impl User {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Alice => ALICE,
+            Self::Capital => "@Alice:example.org",
+        }
+    }
+}
+
+impl Grant {
+    fn text(&self) -> String {
+        let Self { user, token, refresh_token, expires } = self;
+        let mut text = format!(
+            r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
+            {{"type":"m.login.sso"}},{{"type":"m.login.token"}},{{"type":"m.login.application_service"}},
+            {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}","access_token":"{SECRET}{token}""#,
+            HOMESERVERS[0],
+            user.id()
+        );
+        if *refresh_token {
+            let _ = write!(text, r#","refresh_token":"{SECRET}-refresh{token}""#);
+        }
+        if *expires {
+            text.push_str(r#","expires_in_ms":300000"#);
+        }
+        text.push('}');
+        text
+    }
+}
+
+impl Token {
+    fn text(&self) -> String {
+        match self {
+            Self::Good(token) => format!("\"{SECRET}{token}\""),
+            Self::WithBlank => format!("\"{SECRET} \""),
+            Self::InAList => format!("[[\"{SECRET}\"],{{\"{SECRET}\":1}}]"),
+            Self::Json(json) => json.text(),
+        }
+    }
+}
+
+impl Flow {
+    fn text(&self) -> String {
+        match self {
+            Self::Password => r#"{"type":"m.login.password"}"#.to_owned(),
+            Self::Token => r#"{"type":"m.login.token"}"#.to_owned(),
+            Self::ApplicationService => r#"{"type":"m.login.application_service"}"#.to_owned(),
+            Self::Sso { providers, preferred } => format!(
+                r#"{{"type":"m.login.sso","identity_providers":[{{"id":"x"}},{}],"oauth_aware_preferred":{}}}"#,
+                providers.text(),
+                preferred.text()
+            ),
+            Self::Badge(json) => format!(r#"{{"type":"org.example.badge","x":{}}}"#, json.text()),
+            Self::Broken(json) => json.text(),
+        }
+    }
+}
+
+impl Errcode {
+    fn text(&self) -> String {
+        let errcode = match self {
+            Self::Forbidden => "M_FORBIDDEN",
+            Self::LimitExceeded => "M_LIMIT_EXCEEDED",
+            Self::Unrecognized => "M_UNRECOGNIZED",
+            Self::UnknownToken => "M_UNKNOWN_TOKEN",
+            Self::UserDeactivated => "M_USER_DEACTIVATED",
+            Self::UserLocked => "M_USER_LOCKED",
+            Self::Json(json) => return json.text(),
+        };
+        format!("\"{errcode}\"")
+    }
+}
+
+impl Field {
+    fn text(&self) -> String {
+        let (key, value) = match self {
+            Self::Homeserver(json) => ("m.homeserver", json.text()),
+            Self::BaseUrl(index) => ("m.homeserver", base_url(*index)),
+            Self::IdentityServer(json) => ("m.identity_server", json.text()),
+            Self::Versions(json) => ("versions", json.text()),
+            Self::Flows(flows) => {
+                ("flows", format!("[{}]", flows.iter().map(Flow::text).collect::<Vec<_>>().join(",")))
+            }
+            Self::UserId(json) => ("user_id", json.text()),
+            Self::User(user) => ("user_id", format!("\"{}\"", user.id())),
+            Self::AccessToken(token) => ("access_token", token.text()),
+            Self::RefreshToken(token) => ("refresh_token", token.text()),
+            Self::DeviceId(json) => ("device_id", json.text()),
+            Self::Device => ("device_id", format!("\"{DEVICE_ID}\"")),
+            Self::ExpiresInMs(json) => ("expires_in_ms", json.text()),
+            Self::WellKnown(json) => ("well_known", json.text()),
+            Self::WellKnownUrl(index) => ("well_known", format!(r#"{{"m.homeserver":{}}}"#, base_url(*index))),
+            Self::Errcode(errcode) => ("errcode", errcode.text()),
+            Self::Message(json) => ("error", json.text()),
+            Self::SoftLogout(json) => ("soft_logout", json.text()),
+            Self::RetryAfterMs(json) => ("retry_after_ms", json.text()),
+            Self::Unknown(token) => ("org.example.unknown", token.text()),
+        };
+        format!("\"{key}\":{value}")
+    }
+}
+
+impl Answer {
+    pub fn response(&self) -> Response<Vec<u8>> {
+        let status = match self.status {
+            Status::Ok => 200,
+            Status::Created => 201,
+            Status::Found => 302,
+            Status::BadRequest => 400,
+            Status::Unauthorized => 401,
+            Status::Forbidden => 403,
+            Status::NotFound => 404,
+            Status::TooManyRequests => 429,
+            Status::BadGateway => 502,
+            Status::Any(status) => 100 + status % 900,
+        };
+        let mut response = Response::builder().status(status);
+        for header in &self.headers {
+            let (name, value) = match header {
+                Header::RetrySeconds(seconds) => ("retry-after", seconds.to_string()),
+                Header::RetryDate { day, month, year, hour } => {
+                    let months =
+                        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "x"];
+                    let month = months[usize::from(*month) % months.len()];
+                    let (day, hour) = (day % 40, hour % 30);
+                    ("retry-after", format!("Mon, {day:02} {month} {year:04} {hour:02}:00:00 GMT"))
+                }
+                Header::RetryText(text) => ("retry-after", text.clone()),
+                Header::Location(target) => (
+                    "location",
+                    match target {
+                        Target::Relative(hop) => format!("/{hop}"),
+                        Target::Https(hop) => format!("https://{hop}.example.org/"),
+                        Target::Http => "http://example.org/".to_owned(),
+                        Target::Text(text) => text.clone(),
+                    },
+                ),
+            };
+            // What is no header cannot arrive as one.
+            if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
+                response = response.header(name, value);
+            }
+        }
+        response.body(self.body.bytes()).expect("the status is one")
+    }
+
+    pub fn received_at(&self) -> SystemTime {
+        time(self.received_at)
+    }
+}
+
+impl Body {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Good(grant) => grant.text().into_bytes(),
+            Self::Refusal { errcode, soft_logout } => {
+                let errcode = errcode.text();
+                format!(r#"{{"errcode":{errcode},"error":"no","soft_logout":{soft_logout}}}"#).into_bytes()
+            }
+            Self::Fields { fields, mark, cut } => {
+                let fields = fields.iter().map(Field::text).collect::<Vec<_>>().join(",");
+                let mut body = format!("{}{{{fields}}}", if *mark { "\u{feff}" } else { "" }).into_bytes();
+                // Mostly whole: the smaller numbers cut nothing.
+                body.truncate(body.len() - usize::from(cut.saturating_sub(200)).min(body.len()));
+                body
+            }
+            Self::Raw(bytes) => bytes.clone(),
+            Self::TooLong => vec![b' '; MAX_BODY + 1],
+        }
+    }
+}
+
+/// A session as it is stored.
+#[derive(Arbitrary, Debug)]
+pub struct Stored {
+    homeserver: Option<u8>,
+    refresh_token: bool,
+    valid_until: Option<u64>,
+}
+
+impl Stored {
+    pub fn session(&self) -> Session {
+        let mut stored = json!({
+            "access_token": format!("{SECRET}-stored"), "user_id": ALICE, "device_id": DEVICE_ID,
+            "well_known_from_login": {"org.example": [SECRET]}, "other": [SECRET],
+        });
+        if let Some(index) = self.homeserver {
+            stored["base_client_url"] = format!("{}/_matrix/client/", homeserver(index)).into();
+        }
+        if self.refresh_token {
+            stored["refresh_token"] = format!("{SECRET}-stored-refresh").into();
+        }
+        if let Some(valid_until) = self.valid_until {
+            stored["access_token_valid_until"] = valid_until.into();
+        }
+        Session::from_json(stored.to_string()).expect("it is a session").expect("of somebody")
+    }
+}
+
+pub fn homeserver(index: u8) -> Homeserver {
+    HOMESERVERS[usize::from(index) % HOMESERVERS.len()].parse().expect("it is one")
+}
+
+fn base_url(index: u8) -> String {
+    format!(r#"{{"base_url":"{}/"}}"#, homeserver(index))
+}
+
+/// A time in milliseconds since the epoch, or before it.
+pub fn time(milliseconds: i64) -> SystemTime {
+    let distance = Duration::from_millis(milliseconds.unsigned_abs());
+    let time = if milliseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    time.expect("so far it reaches")
+}
+
+pub fn shows_no_secret(text: &str) {
+    assert!(!text.contains(SECRET), "a secret is shown: {text}");
+}
+
+/// Neither an error nor its causes show a secret, and each is one line for a terminal, whatever a server wrote.
+pub fn check_error(error: &Error) {
+    shows_no_secret(&format!("{error:?}"));
+    let mut source: Option<&dyn StdError> = Some(error);
+    while let Some(error) = source {
+        let text = error.to_string();
+        shows_no_secret(&text);
+        assert!(!text.contains(char::is_control), "{text:?}");
+        source = error.source();
+    }
+}
