@@ -79,9 +79,15 @@ pub fn settings() -> Result<LoginSettings, Failure> {
         .require_refresh_token(false))
 }
 
+/// The address that somebody gave, which may be copied from a session file: that has the path of the client API in it.
+pub fn homeserver(url: &str) -> Result<Homeserver, Failure> {
+    let url = url.trim_end_matches('/');
+    Ok(url.strip_suffix("/_matrix/client").unwrap_or(url).parse()?)
+}
+
 /// Begins at an address that nobody has checked yet.
 pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Failure> {
-    let homeserver = homeserver_url.parse()?;
+    let homeserver = homeserver(homeserver_url)?;
     check(&homeserver, transport)?;
     Ok(LoginFlow::at(homeserver, settings()?))
 }

@@ -256,7 +256,7 @@ fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport)
         let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
         return Err(Failure::Other(format!("{problem} {path}: log in first")));
     };
-    let given = homeserver_url.map(str::parse::<Homeserver>).transpose()?;
+    let given = homeserver_url.map(driver::homeserver).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if *known != given => {
             // Whoever mistypes an address must not send a token there.

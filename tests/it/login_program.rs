@@ -197,6 +197,17 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
+fn the_url_may_be_copied_from_a_session_file() {
+    let homeserver = Loopback::start(good);
+    for path in ["/", "/_matrix/client", "/_matrix/client/"] {
+        let run = Run::with(folder(), &["-H", &format!("{}{path}", homeserver.url), "alice"], "wonderland\n");
+        run.says("logged in as @alice:example.org with device ID DEVICEID");
+    }
+    let wrong = Run::with(folder(), &["-H", &format!("{}/elsewhere", homeserver.url), "alice"], "wonderland\n");
+    assert_eq!(wrong.status, Some(1));
+}
+
+#[test]
 fn the_user_is_asked_for_if_it_is_not_given() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url], "@alice:example.org\nwonderland\n");
