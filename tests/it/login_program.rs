@@ -341,8 +341,8 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
                 let mut command = Command::new(program());
                 command.args(["-H", &url, "alice"]).current_dir(path).stdin(Stdio::piped()).stdout(Stdio::null());
                 let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-                child.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
-                // Who looks later is told that somebody is logged in already.
+                // Who looks later is told that somebody is logged in already, and reads no password.
+                let _ = child.stdin.take().unwrap().write_all(b"wonderland\n");
                 child.wait().unwrap();
             });
         }
