@@ -21,6 +21,7 @@ pub mod logout_all;
 pub(crate) mod object;
 pub mod refresh;
 pub mod sso;
+pub mod uia;
 pub mod versions;
 pub mod well_known;
 pub mod whoami;

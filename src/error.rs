@@ -300,7 +300,8 @@ fn list(offered: &[String]) -> String {
 /// A server's text without line breaks, escape sequences and changes of direction: it may end up on a terminal.
 fn one_line(text: &str) -> String {
     let moves_the_text = |character: char| {
-        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.replace(moves_the_text, " ")
 }

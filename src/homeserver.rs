@@ -68,12 +68,24 @@ impl Homeserver {
         format!("{}{CLIENT_API}/", self.as_str())
     }
 
-    /// Reads the stored form's `base_client_url`; one that lacks the API's path is taken for the base URL itself.
-    pub(crate) fn from_base_client_url(text: &str) -> Option<Self> {
-        let homeserver: Self = text.parse().ok()?;
+    /// Reads a URL that may end in the path of the client API, as `base_client_url` of a stored session does.
+    ///
+    /// ```
+    /// use matrix_login::Homeserver;
+    ///
+    /// let homeserver = Homeserver::from_base_client_url("https://matrix.example.org/_matrix/client/")?;
+    /// assert_eq!(homeserver.as_str(), "https://matrix.example.org");
+    /// # Ok::<(), matrix_login::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of parsing a homeserver's URL.
+    pub fn from_base_client_url(text: &str) -> Result<Self, Error> {
+        let homeserver: Self = text.parse()?;
         match homeserver.as_str().strip_suffix(CLIENT_API) {
-            Some(base) => base.parse().ok(),
-            None => Some(homeserver),
+            Some(base) => base.parse(),
+            None => Ok(homeserver),
         }
     }
 }

@@ -75,7 +75,9 @@ impl Session {
             valid_until: take("access_token_valid_until").and_then(|end| whole_number(end.as_number()?)),
             refresh_token: take("refresh_token").and_then(text).map(RefreshToken::new),
             well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields),
-            homeserver: take("base_client_url").and_then(text).and_then(|url| Homeserver::from_base_client_url(&url)),
+            homeserver: take("base_client_url")
+                .and_then(text)
+                .and_then(|url| Homeserver::from_base_client_url(&url).ok()),
             other: Fields::default(),
             stored: Fields(stored),
         }))

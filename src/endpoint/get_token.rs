@@ -5,13 +5,15 @@
 //! [`Choice::token`](crate::Choice::token). [`LoginType::Token`](crate::LoginType::Token) says whether a homeserver
 //! offers it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, header};
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{Endpoint, json, object::Object};
+use super::{
+    Endpoint, json,
+    uia::{self, UiaChallenge},
+};
 use crate::{AccessToken, Error, Fields, Homeserver, LoginToken};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
@@ -31,25 +33,6 @@ pub enum Response {
     /// The user has to authenticate once more (specification, "User-Interactive Authentication API"): complete one of
     /// the flows, then ask again with what they say.
     UiaRequired(UiaChallenge),
-}
-
-/// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct UiaChallenge {
-    /// What ties the stages together; `auth` has to repeat it.
-    pub session: Option<String>,
-    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`.
-    pub flows: Vec<Value>,
-    /// All other keys, `params` among them.
-    pub other: Fields,
-}
-
-/// Without what the homeserver said: it is the body of an answer.
-impl fmt::Debug for UiaChallenge {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "UiaChallenge([{} flows])", self.flows.len())
-    }
 }
 
 #[derive(Serialize)]
@@ -74,11 +57,11 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option
 /// `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a minute). Other errors as
 /// the answer has them: see [`Error`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+    if let Some(challenge) = uia::challenge(response) {
+        return Ok(Response::UiaRequired(challenge));
+    }
     let json = json(response);
-    let mut object = match challenge(response.status(), &json) {
-        Some(challenge) => return Ok(Response::UiaRequired(challenge)),
-        None => ENDPOINT.object(response, &json)?,
-    };
+    let mut object = ENDPOINT.object(response, &json)?;
     let login_token = object
         .take_text("login_token")
         .ok_or_else(|| ENDPOINT.invalid("`login_token`", "a string that is not empty"))?;
@@ -86,18 +69,4 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         login_token: LoginToken::new(login_token),
         expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis),
     })
-}
-
-/// Whether an answer, to whatever request, only asks the user to authenticate once more.
-pub(crate) fn is_challenge<B: AsRef<[u8]>>(response: &http::Response<B>) -> bool {
-    challenge(response.status(), &json(response)).is_some()
-}
-
-/// A 401 with flows and without an errcode. With one, a stage has failed, and the errcode says why.
-fn challenge(status: StatusCode, json: &str) -> Option<UiaChallenge> {
-    let is_challenge =
-        |object: &Object<'_>| status == StatusCode::UNAUTHORIZED && object.get::<String>("errcode").is_none();
-    let mut object = Object::parse(json).filter(is_challenge)?;
-    let flows = object.take_list("flows")?.collect();
-    Some(UiaChallenge { session: object.take("session"), flows, other: object.rest() })
 }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use super::{Session, end};
 use crate::{
     Error, ServerError,
-    endpoint::{get_token, refresh},
+    endpoint::{refresh, uia},
 };
 
 /// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
@@ -155,7 +155,7 @@ impl Session {
             return Verdict::Unaffected;
         }
         let Some(error) = ServerError::from_response(response) else {
-            return if get_token::is_challenge(response) { Verdict::Unaffected } else { Verdict::NotMatrix };
+            return if uia::challenge(response).is_some() { Verdict::Unaffected } else { Verdict::NotMatrix };
         };
         match error.refusal() {
             Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => Verdict::Refresh,

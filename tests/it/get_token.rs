@@ -6,8 +6,9 @@ use http::header;
 use matrix_login::{
     AccessToken, Error, Fields, Homeserver, LoginSettings,
     endpoint::{
-        get_token::{self, Response, UiaChallenge},
+        get_token::{self, Response},
         login_fallback,
+        uia::UiaChallenge,
     },
 };
 use serde_json::json;

@@ -1,0 +1,41 @@
+//! The User-Interactive Authentication API, as far as to see that a homeserver asks for it
+//! <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>
+
+use std::fmt;
+
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use super::{json, object::Object};
+use crate::Fields;
+
+/// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct UiaChallenge {
+    /// What ties the stages together; `auth` has to repeat it.
+    pub session: Option<String>,
+    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`.
+    pub flows: Vec<Value>,
+    /// All other keys, `params` among them.
+    pub other: Fields,
+}
+
+/// Without what the homeserver said: it is the body of an answer.
+impl fmt::Debug for UiaChallenge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "UiaChallenge([{} flows])", self.flows.len())
+    }
+}
+
+/// The challenge that the answer to whatever request is: a 401 with flows and without an errcode. With one, a stage has
+/// failed, and the errcode says why.
+pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaChallenge> {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    let json = json(response);
+    let mut object = Object::parse(&json).filter(|object| object.get::<String>("errcode").is_none())?;
+    let flows = object.take_list("flows")?.collect();
+    Some(UiaChallenge { session: object.take("session"), flows, other: object.rest() })
+}
