@@ -2,58 +2,23 @@
 //! [`Answers`].
 
 use std::{
-    fmt, thread,
+    thread,
     time::{Duration, SystemTime},
 };
 
-use http::Uri;
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginType, LoginTypes,
     ServerError, ServerName, Session, Step, Wait, endpoint::versions,
 };
 use url::Url;
 
-use crate::{stored, transport::Transport};
+use crate::{failure::Failure, stored, transport::Transport};
 
 /// How long a rate limit is waited out.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How often in a row.
 const MAX_WAITS: u32 = 3;
-
-/// Why nobody is logged in, in one line that says what to do.
-pub enum Failure {
-    /// The address leads to no homeserver.
-    NoServer(String),
-    Other(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match self {
-            Self::NoServer(reason) => format!("No Matrix server found: {reason}"),
-            Self::Other(problem) => format!("Error: {problem}"),
-        };
-        formatter.write_str(&Self::one_line(&line))
-    }
-}
-
-impl Failure {
-    /// What comes from elsewhere may have several lines, or change the terminal.
-    pub fn one_line(text: &str) -> String {
-        let moves_the_text = |character: char| {
-            character.is_control()
-                || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        text.replace(moves_the_text, " ")
-    }
-}
-
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Other(error.to_string())
-    }
-}
 
 /// Whoever answers for the user.
 pub trait Answers {
@@ -79,30 +44,24 @@ pub fn settings() -> Result<LoginSettings, Failure> {
         .require_refresh_token(false))
 }
 
-/// The address that somebody gave, which may be copied from a session file: that has the path of the client API in it.
-pub fn homeserver(url: &str) -> Result<Homeserver, Failure> {
-    let url = url.trim_end_matches('/');
-    Ok(url.strip_suffix("/_matrix/client").unwrap_or(url).parse()?)
-}
-
 /// Begins at an address that nobody has checked yet.
 pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Failure> {
-    let homeserver = homeserver(homeserver_url)?;
-    check(&homeserver, transport)?;
+    // It may be copied from a session file.
+    let homeserver = Homeserver::from_base_client_url(homeserver_url)?;
+    check(&homeserver, transport).map_err(Failure::NoServer)?;
     Ok(LoginFlow::at(homeserver, settings()?))
 }
 
-/// Whether there is a homeserver at an address that nobody has checked yet.
-pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Failure> {
-    let problem = match transport.send(versions::request(homeserver)) {
-        Err(error) => format!("no answer from {homeserver}: {error}"),
+/// Whether there is a homeserver at an address that nobody has checked yet; if not, why.
+pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), String> {
+    match transport.send(versions::request(homeserver)) {
+        Err(error) => Err(format!("no answer from {homeserver}: {error}")),
         Ok(response) => match versions::response(&response) {
             // Whatever it is that the homeserver does not like, it is one.
-            Ok(_) | Err(Error::Server(_)) => return Ok(()),
-            Err(error) => format!("{homeserver} is no homeserver: {error}"),
+            Ok(_) | Err(Error::Server(_)) => Ok(()),
+            Err(error) => Err(format!("{homeserver} is no homeserver: {error}")),
         },
-    };
-    Err(Failure::NoServer(problem))
+    }
 }
 
 /// Drives the flow to its end. `server_name` is what it was begun with, if it was.
@@ -149,8 +108,7 @@ pub fn advance(
 fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> {
     match flow.step() {
         Step::Send(request) => {
-            let uri = request.uri().clone();
-            match transport.send(request) {
+            match transport.ask(request) {
                 Ok(response) => match flow.handle_response(&response, SystemTime::now()) {
                     // It is of no use to anybody here, and its device would stay in that user's list.
                     Err(Error::WrongUser { expected, session, .. }) => {
@@ -159,7 +117,7 @@ fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> 
                     }
                     handled => handled?,
                 },
-                Err(error) => flow.handle_unreachable().map_err(|_| no_answer(&uri, &error))?,
+                Err(failure) => flow.handle_unreachable().map_err(|_| failure)?,
             }
         }
         Step::Wait(wait) => {
@@ -169,11 +127,6 @@ fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> 
         _ => {}
     }
     Ok(())
-}
-
-/// There was no answer where one is needed.
-pub fn no_answer(uri: &Uri, error: &ureq::Error) -> Failure {
-    Failure::Other(format!("no answer from {uri}: {error}; check the network and try again"))
 }
 
 fn wait_out(wait: &Wait) -> Result<(), Failure> {
@@ -215,12 +168,8 @@ fn locate(
         Some(server_name) if failure.outcome == DiscoveryOutcome::Ignore => {
             let homeserver: Homeserver = format!("https://{server_name}").parse()?;
             say!("{server_name} does not say where its homeserver is: trying {homeserver}");
-            check(&homeserver, transport).map_err(|failure| match failure {
-                Failure::NoServer(reason) => {
-                    Failure::NoServer(format!("{reason}; give the URL of the homeserver with -H"))
-                }
-                other @ Failure::Other(_) => other,
-            })?;
+            check(&homeserver, transport)
+                .map_err(|problem| Failure::NoServer(format!("{problem}; give the URL of the homeserver with -H")))?;
             Ok(homeserver)
         }
         _ => Err(Failure::NoServer(format!("{failure} with -H"))),

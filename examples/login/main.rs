@@ -6,6 +6,7 @@
 //! - `transport.rs` carries the requests,
 //! - `stored.rs` keeps the session, and ends it,
 //! - `session_file.rs` is where it is stored,
+//! - `failure.rs` is what is said when something goes wrong,
 //! - `demo.rs` is a homeserver for people who have none at hand.
 //!
 //! What it does goes to standard error, line by line; what came of it goes to standard output, last. The exit status is
@@ -23,6 +24,7 @@ mod say;
 
 mod demo;
 mod driver;
+mod failure;
 mod password;
 mod person;
 mod session_file;
@@ -35,7 +37,7 @@ use clap::{ArgGroup, Parser};
 use matrix_login::{LoginFlow, ServerName, UserId};
 
 use self::{
-    demo::Demo, driver::Failure, password::WithPassword, person::Person, session_file::SessionFile,
+    demo::Demo, failure::Failure, password::WithPassword, person::Person, session_file::SessionFile,
     transport::Transport,
 };
 

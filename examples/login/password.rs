@@ -4,7 +4,8 @@ use matrix_login::{Choice, LoginTypes, ServerError, UserIdentifier};
 use url::Url;
 
 use crate::{
-    driver::{self, Answers, Failure},
+    driver::{self, Answers},
+    failure::Failure,
     person::Person,
 };
 

@@ -60,10 +60,9 @@ impl SessionFile {
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
 
-    /// Waits until no other process changes the file, and says so, and why it matters. What was read before may be outdated
-    /// then: read it again.
-    pub fn lock(&self, why: &str) -> Result<Locked<'_>, FileError> {
-        match self.open_lock().and_then(|lock| self.wait_for(lock, why)) {
+    /// Waits until no other process changes the file, and says so. What was read before may be outdated then: read it again.
+    pub fn lock(&self) -> Result<Locked<'_>, FileError> {
+        match self.open_lock().and_then(|lock| self.wait_for(lock)) {
             Ok(lock) => Ok(Locked { file: self, _lock: lock }),
             Err(error) => Err(self.error(&format!("cannot be locked: {error}"))),
         }
@@ -79,9 +78,9 @@ impl SessionFile {
         options.open(beside(&self.target, "lock"))
     }
 
-    fn wait_for(&self, lock: File, why: &str) -> io::Result<File> {
+    fn wait_for(&self, lock: File) -> io::Result<File> {
         if fs4::FileExt::try_lock(&lock).is_err() {
-            say!("waiting for another process that changes {}{why}", self.path.display());
+            say!("waiting for another process that changes {}: nothing is stored before", self.path.display());
             fs4::FileExt::lock(&lock)?;
         }
         Ok(lock)

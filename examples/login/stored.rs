@@ -15,7 +15,8 @@ use matrix_login::{
 };
 
 use crate::{
-    driver::{self, Failure},
+    driver,
+    failure::Failure,
     person::Person,
     session_file::{Locked, SessionFile},
     transport::Transport,
@@ -76,7 +77,7 @@ pub fn store(
         say!("this session ends when its access token expires: the homeserver gave no refresh token");
     }
     loop {
-        match file.lock(": the session is not stored yet").and_then(|locked| locked.store(session, replaced)) {
+        match file.lock().and_then(|locked| locked.store(session, replaced)) {
             Ok(path) => {
                 say!("stored the session in {}", path.display());
                 return Ok(());
@@ -108,7 +109,7 @@ pub fn end(session: &Session, transport: &Transport) -> String {
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
     let response = send_refreshed(whoami::request, &mut session, transport, |session| {
-        let locked = file.lock("")?;
+        let locked = file.lock()?;
         refresh(&locked, session, transport)
     })?;
     let answer = whoami::response(&response).map_err(|error| refused(&error, session.judge(&response)))?;
@@ -124,7 +125,7 @@ pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tran
 /// Refreshes the session now, whether or not it is time.
 pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
-    if let Some(error) = refresh(&file.lock("")?, &mut session, transport)? {
+    if let Some(error) = refresh(&file.lock()?, &mut session, transport)? {
         return Err(Failure::Other(cannot_be_refreshed(&error)));
     }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
@@ -143,7 +144,7 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     }
     let mut session = load(file, homeserver_url, transport)?;
     // Until the end, so that nobody refreshes what is ended here.
-    let locked = file.lock("")?;
+    let locked = file.lock()?;
     if locked.session()?.is_none() {
         show(&nobody);
         return Ok(());
@@ -225,10 +226,9 @@ fn refresh(
         return Err(Failure::Other(problem.to_owned()));
     }
     let request = session.refresh_request()?;
-    let uri = request.uri().clone();
     // Not every homeserver takes a refresh token again if its answer comes to nothing.
     file.check_writable()?;
-    let response = transport.send(request).map_err(|error| driver::no_answer(&uri, &error))?;
+    let response = transport.ask(request)?;
     let mut next = session.clone();
     match next.handle_refresh(&response, SystemTime::now()) {
         Refresh::Refreshed => {
@@ -256,7 +256,7 @@ fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport)
         let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
         return Err(Failure::Other(format!("{problem} {path}: log in first")));
     };
-    let given = homeserver_url.map(driver::homeserver).transpose()?;
+    let given = homeserver_url.map(Homeserver::from_base_client_url).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if *known != given => {
             // Whoever mistypes an address must not send a token there.
@@ -264,7 +264,7 @@ fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport)
         }
         (Some(_), _) => {}
         (None, Some(given)) => {
-            driver::check(&given, transport)?;
+            driver::check(&given, transport).map_err(Failure::NoServer)?;
             session.set_homeserver(given);
         }
         (None, None) => {
@@ -295,9 +295,7 @@ fn send(
     transport: &Transport,
 ) -> Result<Response<Vec<u8>>, Failure> {
     let homeserver = session.homeserver().ok_or_else(|| Failure::Other("no homeserver is known".to_owned()))?;
-    let request = request(homeserver, session.access_token());
-    let uri = request.uri().clone();
-    transport.send(request).map_err(|error| driver::no_answer(&uri, &error))
+    transport.ask(request(homeserver, session.access_token()))
 }
 
 /// What an error means for the session, and what to do.

@@ -12,6 +12,8 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
+use crate::failure::Failure;
+
 pub struct Transport {
     agent: Agent,
 }
@@ -41,6 +43,13 @@ impl Transport {
             Err(error) => say!("{line}: no answer: {error}"),
         }
         answer
+    }
+
+    /// The same where nothing can be done without an answer.
+    pub fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure> {
+        let uri = request.uri().clone();
+        self.send(request)
+            .map_err(|error| Failure::Other(format!("no answer from {uri}: {error}; check the network and try again")))
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use tiny_http::{Header, Request, Response, Server};
 use url::Url;
 
-use crate::driver::Failure;
+use crate::failure::Failure;
 
 /// What the browser shows in the end.
 const ACCEPTED: &str = "You can close this window.";

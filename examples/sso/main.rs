@@ -20,6 +20,8 @@ mod say;
 mod callback;
 #[path = "../login/driver.rs"]
 mod driver;
+#[path = "../login/failure.rs"]
+mod failure;
 #[allow(dead_code, reason = "nobody types a password here")]
 #[path = "../login/person.rs"]
 mod person;
@@ -47,10 +49,7 @@ use matrix_login::{
 use url::Url;
 
 use self::{
-    callback::Callbacks,
-    driver::{Answers, Failure},
-    person::Person,
-    session_file::SessionFile,
+    callback::Callbacks, driver::Answers, failure::Failure, person::Person, session_file::SessionFile,
     transport::Transport,
 };
 

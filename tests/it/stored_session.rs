@@ -388,6 +388,31 @@ fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
 
 // Several processes.
 
+/// Runs programs in one folder, all at once: whether each ended well, and what it said on both outputs.
+fn at_once(folder: TempDir, arguments: &[&str], count: usize) -> Vec<(bool, String, String)> {
+    let start = |_| start(&folder, arguments);
+    let children: Vec<Child> = (0..count).map(start).collect();
+    let end = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    children.into_iter().map(end).collect()
+}
+
+fn start(folder: &TempDir, arguments: &[&str]) -> Child {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(folder.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The lock of the session in a folder.
+fn lock(folder: &TempDir) -> fs::File {
+    let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
+    fs4::FileExt::lock(&lock).unwrap();
+    lock
+}
+
 /// Waits until a process waits for a lock, which Linux tells.
 #[cfg(target_os = "linux")]
 fn wait_until_it_waits(child: &mut Child) {
@@ -406,17 +431,8 @@ fn of_several_processes_one_refreshes_and_all_go_on() {
     for _ in 0..3 {
         let homeserver = Tokens::expired().serve();
         let folder = folder_with(&stored(&homeserver.url, PAST));
-        let children: Vec<_> = (0..6)
-            .map(|_| {
-                let mut command = Command::new(program());
-                command.arg("--whoami").current_dir(folder.path());
-                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-            })
-            .collect();
-        for child in children {
-            let output = child.wait_with_output().unwrap();
-            let stdout = String::from_utf8(output.stdout).unwrap();
-            assert_eq!(stdout.trim_end(), LOGGED_IN, "{}", String::from_utf8_lossy(&output.stderr));
+        for run in at_once(folder, &["--whoami"], 6) {
+            assert_eq!((run.0, run.1.trim_end()), (true, LOGGED_IN), "{}", run.2);
         }
         assert_eq!(asked(&homeserver).iter().filter(|target| *target == "refresh").count(), 1);
     }
@@ -427,11 +443,8 @@ fn of_several_processes_one_refreshes_and_all_go_on() {
 fn who_waits_for_the_lock_takes_what_was_stored_meanwhile() {
     let homeserver = Tokens { current: 1, bought: 2, expired: 1 }.serve();
     let folder = folder_with(&stored(&homeserver.url, PAST));
-    let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
-    fs4::FileExt::lock(&lock).unwrap();
-    let mut command = Command::new(program());
-    command.arg("--whoami").current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let lock = lock(&folder);
+    let mut child = start(&folder, &["--whoami"]);
     wait_until_it_waits(&mut child);
     // It has read the file before, and must not use the refresh token that is spent now.
     let mut refreshed = stored(&homeserver.url, FUTURE);
@@ -455,16 +468,17 @@ fn who_waits_for_the_lock_says_so_and_does_not_touch_the_session_of_somebody_els
         ("--whoami", json!({"access_token": "new", "user_id": "@alice:example.org", "device_id": "OTHER"})),
     ] {
         let folder = folder_with(&stored(&homeserver.url, PAST));
-        let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
-        fs4::FileExt::lock(&lock).unwrap();
-        let mut command = Command::new(program());
-        command.arg(option).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let lock = lock(&folder);
+        let mut child = start(&folder, &[option]);
         wait_until_it_waits(&mut child);
         fs::write(folder.path().join("data.json"), other.to_string()).unwrap();
         drop(lock);
         let run = Run::new(folder, child.wait_with_output().unwrap());
-        assert!(run.stderr.starts_with("waiting for another process that changes data.json\n"), "{}", run.stderr);
+        assert!(
+            run.stderr.starts_with("waiting for another process that changes data.json: nothing is stored before\n"),
+            "{}",
+            run.stderr
+        );
         let user_id = other["user_id"].as_str().unwrap();
         assert!(
             run.stderr.contains(&format!("another process has logged in as {user_id} meanwhile")),
@@ -512,11 +526,8 @@ fn a_link_to_nothing_leads_to_where_the_session_is_stored() {
 fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
     let homeserver = homeserver_of("@alice:example.org");
     let folder = folder_with(&json!({}));
-    let lock = fs::File::create(folder.path().join("data.json.lock")).unwrap();
-    fs4::FileExt::lock(&lock).unwrap();
-    let mut command = Command::new(program());
-    command.args(["-H", &homeserver.url, "alice"]).current_dir(folder.path());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lock = lock(&folder);
+    let mut child = start(&folder, &["-H", &homeserver.url, "alice"]);
     child.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
     wait_until_it_waits(&mut child);
     // It has a session, and waits to store it.
@@ -527,7 +538,7 @@ fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
     run.says(LOGGED_IN);
     assert_eq!(run.file("data.json"), other);
     assert_eq!(run.file("data.json.DEVICEID")["access_token"], "access-9");
-    let waiting = "waiting for another process that changes data.json: the session is not stored yet\n";
+    let waiting = "waiting for another process that changes data.json: nothing is stored before\n";
     assert!(run.stderr.contains(waiting), "{}", run.stderr);
     let elsewhere = "another process has changed data.json: name data.json.DEVICEID with --data\n";
     assert!(run.stderr.contains(elsewhere), "{}", run.stderr);
@@ -550,16 +561,8 @@ fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
 fn of_logouts_at_once_all_are_content() {
     let homeserver = Tokens::expired().serve();
     let folder = folder_with(&stored(&homeserver.url, PAST));
-    let children: Vec<_> = (0..4)
-        .map(|_| {
-            let mut command = Command::new(program());
-            command.arg("--logout").current_dir(folder.path());
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for run in at_once(folder, &["--logout"], 4) {
+        assert!(run.0, "{}", run.2);
     }
     assert_eq!(asked(&homeserver), ["refresh", "logout"]);
 }
