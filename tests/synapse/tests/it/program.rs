@@ -127,19 +127,19 @@ fn tunnel(mut client: TcpStream) -> io::Result<()> {
     io::copy(&mut server, &mut client).map(drop)
 }
 
-/// The program with a trust store of its own, as the platform's verifier lets anybody name one.
-fn discovering(folder: &TempDir, user_id: &str) -> Command {
+/// Exit status and standard error of a login with a trust store of its own, as the platform's verifier lets anybody name one.
+fn discover(folder: &TempDir, user_id: &str) -> (Option<i32>, String) {
     let mut command = program(folder, &[user_id]);
     command.env("HTTPS_PROXY", proxy()).env("SSL_CERT_FILE", servers()["authority"].as_str().unwrap());
-    command
+    let output = with_password(command.spawn().unwrap(), "wonderland");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
 fn the_server_of_a_user_id_is_discovered_over_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let output = with_password(discovering(&folder, "@alice:example.test").spawn().unwrap(), "wonderland");
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let (status, stderr) = discover(&folder, "@alice:example.test");
+    assert_eq!(status, Some(0), "{stderr}");
     assert!(stderr.starts_with("GET https://example.test/.well-known/matrix/client: 200 OK"), "{stderr}");
     assert_eq!(session(&folder).homeserver().unwrap().as_str(), url("full"));
 }
@@ -148,8 +148,7 @@ fn the_server_of_a_user_id_is_discovered_over_tls() {
 fn a_server_that_says_nothing_may_be_the_homeserver_itself() {
     let folder = tempfile::tempdir().unwrap();
     // Synapse knows its users by another server name, and so it refuses.
-    let output = with_password(discovering(&folder, "@alice:direct.test").spawn().unwrap(), "wonderland");
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (_, stderr) = discover(&folder, "@alice:direct.test");
     assert!(stderr.contains("trying https://direct.test"), "{stderr}");
     assert!(stderr.contains("POST https://direct.test/_matrix/client/v3/login: 403"), "{stderr}");
 }
@@ -157,9 +156,8 @@ fn a_server_that_says_nothing_may_be_the_homeserver_itself() {
 #[test]
 fn a_server_that_says_nothing_and_is_none_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let output = with_password(discovering(&folder, "@alice:absent.test").spawn().unwrap(), "wonderland");
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let (status, stderr) = discover(&folder, "@alice:absent.test");
+    assert_eq!(status, Some(1), "{stderr}");
     let tried = "absent.test does not say where its homeserver is: trying https://absent.test";
     assert!(stderr.contains(tried), "{stderr}");
     let last = stderr.lines().last().unwrap();
