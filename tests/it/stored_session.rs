@@ -718,6 +718,26 @@ fn a_login_again_is_of_the_same_user_and_device_and_replaces_the_session() {
 }
 
 #[test]
+fn a_login_again_does_not_replace_what_another_process_has_stored_meanwhile() {
+    let folder = folder();
+    let path = folder.path().join("data.json");
+    let other = json!({"access_token": "access-2", "user_id": "@alice:example.org", "device_id": "DEVICEID"});
+    let (written, meanwhile) = (path.clone(), other.to_string());
+    let homeserver = Loopback::start(move |received| {
+        if !received.target.starts_with("POST") {
+            return answer(200, OFFERS);
+        }
+        fs::write(&written, &meanwhile).unwrap();
+        answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"access-9"}"#)
+    });
+    fs::write(path, stored(&homeserver.url, PAST).to_string()).unwrap();
+    let run = Run::with(folder, &["--again"], "wonderland\n");
+    run.says(LOGGED_IN);
+    assert_eq!(run.file("data.json"), other);
+    assert_eq!(run.file("data.json.DEVICEID")["access_token"], "access-9");
+}
+
+#[test]
 fn a_login_again_as_somebody_else_is_ended_and_leaves_the_session() {
     let homeserver = homeserver_of("@bob:example.org");
     let before = stored(&homeserver.url, PAST);
