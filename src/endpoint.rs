@@ -20,6 +20,7 @@ pub mod logout;
 pub mod logout_all;
 pub(crate) mod object;
 pub mod refresh;
+pub(crate) mod retry_after;
 pub mod sso;
 pub mod uia;
 pub mod versions;

@@ -1,5 +1,6 @@
 //! The flow: the only file that changes where a login stands.
 
+pub(crate) mod choice;
 mod state;
 mod step;
 mod suspended;
@@ -10,6 +11,7 @@ use http::{Response, StatusCode, Uri};
 use url::Url;
 
 use self::{
+    choice::{Credentials, Kind},
     state::{Browse, LogIn, Pending, Stage, State},
     suspended::Position,
 };
@@ -20,7 +22,6 @@ pub use self::{
 use crate::{
     Choice, DiscoveryFailure, DiscoveryOutcome, Error, Fields, Homeserver, LoginSettings, LoginType, LoginTypes,
     ServerName, Session, UserId,
-    choice::{Credentials, Kind},
     endpoint::{self, login, login_types, sso, versions, well_known},
 };
 

@@ -270,33 +270,29 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod choice;
+mod address;
+mod credentials;
 pub mod endpoint;
 mod error;
 mod flow;
-mod homeserver;
-mod identifier;
 mod login_types;
 mod macros;
-mod retry_after;
-mod secret;
-mod server_name;
 mod session;
 mod settings;
-mod user_id;
 
 pub use self::{
-    choice::Choice,
-    endpoint::MAX_BODY,
+    address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
+    credentials::{
+        identifier::UserIdentifier,
+        secret::{AccessToken, Fields, LoginToken, Password, RefreshToken},
+    },
+    endpoint::{MAX_BODY, retry_after::RetryAfter},
     error::{DiscoveryFailure, DiscoveryOutcome, Error, ServerError},
-    flow::{Discovered, LoginFlow, Step, Suspended, Wait},
-    homeserver::Homeserver,
-    identifier::UserIdentifier,
+    flow::{Discovered, LoginFlow, Step, Suspended, Wait, choice::Choice},
     login_types::{IdentityProvider, LoginType, LoginTypes},
-    retry_after::RetryAfter,
-    secret::{AccessToken, Fields, LoginToken, Password, RefreshToken},
-    server_name::ServerName,
-    session::{Refresh, Session, Verdict},
+    session::{
+        Session,
+        refresh::{Refresh, Verdict},
+    },
     settings::LoginSettings,
-    user_id::UserId,
 };

@@ -1,6 +1,6 @@
 //! A session: what a login leaves behind, in memory and in storage.
 
-mod lifetime;
+pub(crate) mod refresh;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use url::Url;
 
-pub use self::lifetime::{Refresh, Verdict};
 use crate::{
     AccessToken, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId,
     endpoint::{login, object::whole_number},

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Endpoint, json, object::Object, well_known};
 use crate::{
     AccessToken, Choice, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId, UserIdentifier,
-    choice::{Credentials, Kind},
+    flow::choice::{Credentials, Kind},
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");

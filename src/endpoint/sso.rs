@@ -68,7 +68,7 @@ use std::fmt::{self, Write as _};
 
 use url::Url;
 
-use crate::{Error, Homeserver, LoginToken, macros::secret, secret::shown};
+use crate::{Error, Homeserver, LoginToken, credentials::secret::shown, macros::secret};
 
 const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
 

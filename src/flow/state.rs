@@ -8,9 +8,9 @@ use url::Url;
 use super::step::Wait;
 use crate::{
     DiscoveryFailure, Fields, Homeserver, LoginTypes, ServerError, ServerName, Session,
-    choice::Credentials,
+    credentials::secret::shown,
     endpoint::{sso, well_known},
-    secret::shown,
+    flow::choice::Credentials,
 };
 
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::{
 use http::Request;
 use url::Url;
 
-use crate::{DiscoveryFailure, LoginTypes, RetryAfter, ServerError, Session, secret::shown};
+use crate::{DiscoveryFailure, LoginTypes, RetryAfter, ServerError, Session, credentials::secret::shown};
 
 /// What is due. It is a view of the flow, not an event: asked again, the flow says the same.
 ///

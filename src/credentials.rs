@@ -1,0 +1,4 @@
+//! Who logs in, and with which secret.
+
+pub(crate) mod identifier;
+pub(crate) mod secret;
