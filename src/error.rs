@@ -1,12 +1,14 @@
 //! What goes wrong, whose doing it is, and what can be done.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 
 use crate::{
-    Fields, Homeserver, RetryAfter, Session, UserId,
-    endpoint::{Endpoint, server_error},
+    address::user_id::UserId,
+    endpoint::{Endpoint, retry_after::RetryAfter, server_error::ServerError, well_known::DiscoveryFailure},
+    session::Session,
+    shown::one_line,
 };
 
 /// What went wrong. The message says what to do; nothing in it is a secret.
@@ -178,113 +180,6 @@ impl From<DiscoveryFailure> for Error {
     }
 }
 
-/// An error of the Matrix API (specification, "Standard error response").
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub struct ServerError {
-    /// The status of the answer. It says more than the errcode `M_UNKNOWN` does.
-    pub status: StatusCode,
-    /// What kind of error it is, such as `M_FORBIDDEN`.
-    pub errcode: Option<String>,
-    /// The server's words, for a person to read (the field `error`). They are not this crate's: they may have line
-    /// breaks and more. `Display` shows them in one line.
-    pub message: Option<String>,
-    /// Whether the device and its keys are still good, if an access token was refused.
-    pub soft_logout: bool,
-    /// When the server takes the request again, under whatever status it says so.
-    pub retry_after: Option<RetryAfter>,
-    /// All other keys of the error.
-    pub other: Fields,
-}
-
-impl ServerError {
-    /// The error that the answer to any request is, if it is one of the Matrix API: an object with a string `errcode` or
-    /// `error`, under a status that is no success and no redirect. A 429 is one whatever its body.
-    #[must_use]
-    pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
-        let status = response.status();
-        if status.is_success() || status.is_redirection() { None } else { server_error(response) }
-    }
-
-    pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, errcode: None, message: None, soft_logout: false, retry_after: None, other: Fields::default() }
-    }
-
-    /// Whether to wait and ask again: any 429, and `M_LIMIT_EXCEEDED` under another status if it names a wait
-    /// (Synapse's spam checker has it under 403).
-    #[must_use]
-    pub fn is_rate_limit(&self) -> bool {
-        let limited = self.errcode.as_deref() == Some("M_LIMIT_EXCEEDED");
-        self.status == StatusCode::TOO_MANY_REQUESTS || (limited && self.retry_after.is_some())
-    }
-
-    /// The errcode, if it is the homeserver's last word on what was asked: not that of a rate limit, nor that of a
-    /// server or a proxy that fails.
-    pub(crate) fn refusal(&self) -> Option<&str> {
-        self.errcode.as_deref().filter(|_| self.status.is_client_error() && !self.is_rate_limit())
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.status.is_server_error() { "the server failed" } else { "the server refused" };
-        write!(formatter, "{whose} (status {}", self.status.as_u16())?;
-        if let Some(errcode) = &self.errcode {
-            write!(formatter, ", {}", one_line(errcode))?;
-        }
-        formatter.write_str(")")?;
-        if let Some(message) = &self.message {
-            write!(formatter, ": {}", one_line(message))?;
-        }
-        Ok(())
-    }
-}
-
-/// How discovery ended, in the specification's words (section "Well-known URIs").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DiscoveryOutcome {
-    /// `IGNORE`: the server says nothing. Find the address in another way: a default, or the server's own name.
-    Ignore,
-    /// `FAIL_PROMPT`: what the server says cannot be read. Ask the user for the address.
-    FailPrompt,
-    /// `FAIL_ERROR`: the server names an address that does not work. Tell the user so, and do not go on by yourself.
-    FailError,
-}
-
-/// Why no homeserver was found for a server name.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct DiscoveryFailure {
-    /// What the specification says about it.
-    pub outcome: DiscoveryOutcome,
-    /// The address that does not work, if one was found. A user who knows better can insist on it:
-    /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
-    pub homeserver: Option<Homeserver>,
-    /// What went wrong.
-    pub cause: Error,
-}
-
-impl DiscoveryFailure {
-    pub(crate) fn new(outcome: DiscoveryOutcome, cause: Error) -> Self {
-        Self { outcome, homeserver: None, cause }
-    }
-}
-
-impl std::error::Error for DiscoveryFailure {}
-
-impl fmt::Display for DiscoveryFailure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { outcome, homeserver, cause } = self;
-        match (outcome, homeserver) {
-            (DiscoveryOutcome::Ignore, _) => formatter.write_str("the server does not say where its homeserver is")?,
-            (_, Some(homeserver)) => write!(formatter, "the homeserver {homeserver} cannot be used: {cause}")?,
-            (_, None) => write!(formatter, "the server does not say clearly where its homeserver is: {cause}")?,
-        }
-        formatter.write_str("; if you know its URL, give that")
-    }
-}
-
 fn not_matrix_advice(status: StatusCode) -> &'static str {
     if status.is_server_error() { "try again later" } else { "check the address" }
 }
@@ -295,13 +190,4 @@ fn to(location: Option<&str>) -> String {
 
 fn list(offered: &[String]) -> String {
     if offered.is_empty() { "nothing".to_owned() } else { one_line(&offered.join(", ")) }
-}
-
-/// A server's text without line breaks, escape sequences and changes of direction: it may end up on a terminal.
-fn one_line(text: &str) -> String {
-    let moves_the_text = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.replace(moves_the_text, " ")
 }

@@ -2,27 +2,35 @@
 
 pub(crate) mod choice;
 mod state;
-mod step;
-mod suspended;
+pub(crate) mod step;
+pub(crate) mod suspended;
+pub(crate) mod wait;
 
 use std::time::SystemTime;
 
 use http::{Response, StatusCode, Uri};
 use url::Url;
 
-use self::{
-    choice::{Credentials, Kind},
-    state::{Browse, LogIn, Pending, Stage, State},
-    suspended::Position,
-};
-pub use self::{
-    step::{Step, Wait},
-    suspended::Suspended,
-};
 use crate::{
-    Choice, DiscoveryFailure, DiscoveryOutcome, Error, Fields, Homeserver, LoginSettings, LoginType, LoginTypes,
-    ServerName, Session, UserId,
-    endpoint::{self, login, login_types, sso, versions, well_known},
+    address::{homeserver::Homeserver, server_name::ServerName, uri, user_id::UserId},
+    credentials::Credentials,
+    endpoint::{
+        login, login_types,
+        login_types::{LoginType, LoginTypes},
+        sso, versions, well_known,
+        well_known::{DiscoveryFailure, DiscoveryOutcome},
+    },
+    error::Error,
+    fields::Fields,
+    flow::{
+        choice::{Choice, Kind},
+        state::{Browse, LogIn, Pending, Stage, State},
+        step::Step,
+        suspended::{Position, Suspended},
+        wait::Wait,
+    },
+    session::Session,
+    settings::LoginSettings,
 };
 
 /// How many redirects of the well-known file are followed.
@@ -459,7 +467,7 @@ fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, err
 
 /// A target that may be followed: on https, where the flow has not been, and not after too many others.
 fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
-    let first = endpoint::uri(server_name.well_known());
+    let first = uri(server_name.well_known());
     let here = redirects.last().unwrap_or(&first);
     let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
     if target.scheme() != "https" || redirects.len() >= MAX_REDIRECTS {

@@ -274,25 +274,28 @@ mod address;
 mod credentials;
 pub mod endpoint;
 mod error;
+mod fields;
 mod flow;
-mod login_types;
-mod macros;
 mod session;
 mod settings;
+mod shown;
 
 pub use self::{
     address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
     credentials::{
         identifier::UserIdentifier,
-        secret::{AccessToken, Fields, LoginToken, Password, RefreshToken},
+        secret::{AccessToken, LoginToken, Password, RefreshToken},
     },
-    endpoint::{MAX_BODY, retry_after::RetryAfter},
-    error::{DiscoveryFailure, DiscoveryOutcome, Error, ServerError},
-    flow::{Discovered, LoginFlow, Step, Suspended, Wait, choice::Choice},
-    login_types::{IdentityProvider, LoginType, LoginTypes},
-    session::{
-        Session,
-        refresh::{Refresh, Verdict},
+    endpoint::{
+        MAX_BODY,
+        login_types::{IdentityProvider, LoginType, LoginTypes},
+        retry_after::RetryAfter,
+        server_error::ServerError,
+        well_known::{DiscoveryFailure, DiscoveryOutcome},
     },
+    error::Error,
+    fields::Fields,
+    flow::{Discovered, LoginFlow, choice::Choice, step::Step, suspended::Suspended, wait::Wait},
+    session::{Session, refresh::Refresh, verdict::Verdict},
     settings::LoginSettings,
 };

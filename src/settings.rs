@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Settings of a login, with defaults for a client that keeps its sessions alive.
 ///

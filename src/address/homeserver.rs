@@ -5,7 +5,13 @@ use std::str::FromStr;
 use http::Uri;
 use url::{Origin, Url};
 
-use crate::{Error, endpoint, macros::text_traits};
+use crate::{
+    address::{text_traits::text_traits, uri},
+    error::Error,
+};
+
+/// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
+pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v1/login/get_token";
 
 /// What the stored form of a session and the specification's older text call the client API's base.
 const CLIENT_API: &str = "/_matrix/client";
@@ -53,7 +59,7 @@ impl Homeserver {
 
     /// An endpoint's URI. The path starts with a slash.
     pub(crate) fn uri(&self, path: &str) -> Uri {
-        endpoint::uri(format!("{}{path}", self.as_str()))
+        uri(format!("{}{path}", self.as_str()))
     }
 
     /// The same as a URL, for the addresses that a browser opens and that carry a query.
@@ -114,7 +120,7 @@ impl FromStr for Homeserver {
         url.set_path(&path);
 
         let homeserver = Self { url };
-        match Uri::try_from(format!("{homeserver}{}", endpoint::LONGEST_PATH)) {
+        match Uri::try_from(format!("{homeserver}{LONGEST_PATH}")) {
             Ok(_) => Ok(homeserver),
             Err(_) => Err(invalid()),
         }

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv6Addr, str::FromStr};
 
-use crate::{Error, macros::text_traits};
+use crate::{address::text_traits::text_traits, error::Error};
 
 /// What the specification says of a whole user ID. It also keeps every URL of a server name short enough to be sent.
 const MAX_LENGTH: usize = 255;

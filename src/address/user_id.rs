@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::{Error, ServerName, macros::text_traits};
+use crate::{
+    address::{server_name::ServerName, text_traits::text_traits},
+    error::Error,
+};
 
 /// A user ID (specification, appendix "User Identifiers"): `@localpart:server_name`.
 ///

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Error, Fields, UserId};
+use crate::{address::user_id::UserId, error::Error, fields::Fields};
 
 /// A user identifier (specification, "Identifier types").
 ///

@@ -1,16 +1,36 @@
-//! What must not be seen: passwords, tokens, and JSON whose meaning only its owner knows.
+//! What must not be seen: passwords and tokens.
 //!
 //! The types keep secrets out of `Debug`, `Display` and errors. They do not overwrite the memory when they are dropped:
 //! the bytes of a request or an answer pass through the driver's buffers anyway.
 
-use std::ops::Deref;
-
 use http::HeaderValue;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use url::Url;
 
-use crate::{Error, macros::secret};
+use crate::error::Error;
+
+/// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way out.
+macro_rules! secret {
+    ($(#[$doc:meta])* $visibility:vis struct $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        $visibility struct $type(String);
+
+        impl $type {
+            /// The secret itself. Whoever calls this answers for where it goes.
+            #[must_use]
+            $visibility fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("[redacted]")
+            }
+        }
+    };
+}
+
+pub(crate) use secret;
 
 secret! {
     /// A password, as the user typed it.
@@ -80,40 +100,4 @@ impl AccessToken {
         value.set_sensitive(true);
         value
     }
-}
-
-/// JSON fields that this crate carries but does not read. Since they may hold a secret, `Debug` only counts them.
-#[derive(Clone, Default, Serialize)]
-#[serde(transparent)]
-pub struct Fields(pub Map<String, Value>);
-
-impl Deref for Fields {
-    type Target = Map<String, Value>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl From<Map<String, Value>> for Fields {
-    fn from(fields: Map<String, Value>) -> Self {
-        Self(fields)
-    }
-}
-
-impl std::fmt::Debug for Fields {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "[{} fields]", self.0.len())
-    }
-}
-
-/// A URL as `Debug` may show it: without user information, query and fragment.
-pub(crate) fn shown(url: &Url) -> Url {
-    let mut url = url.clone();
-    // These fail only for URLs that have no user information.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
 }

@@ -10,11 +10,13 @@ use std::time::Duration;
 use http::{Method, Request, header};
 use serde::Serialize;
 
-use super::{
-    Endpoint, json,
-    uia::{self, UiaChallenge},
+use crate::{
+    address::homeserver::Homeserver,
+    credentials::secret::{AccessToken, LoginToken},
+    endpoint::{Endpoint, response::json, uia, uia::UiaChallenge},
+    error::Error,
+    fields::Fields,
 };
-use crate::{AccessToken, Error, Fields, Homeserver, LoginToken};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
 

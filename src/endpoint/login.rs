@@ -6,10 +6,18 @@ use std::time::Duration;
 use http::{Method, Request, header};
 use serde::Serialize;
 
-use super::{Endpoint, json, object::Object, well_known};
 use crate::{
-    AccessToken, Choice, Error, Fields, Homeserver, LoginSettings, RefreshToken, UserId, UserIdentifier,
-    flow::choice::{Credentials, Kind},
+    address::{homeserver::Homeserver, user_id::UserId},
+    credentials::{
+        Credentials,
+        identifier::UserIdentifier,
+        secret::{AccessToken, RefreshToken},
+    },
+    endpoint::{Endpoint, object::Object, response::json, well_known},
+    error::Error,
+    fields::Fields,
+    flow::choice::{Choice, Kind},
+    settings::LoginSettings,
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");

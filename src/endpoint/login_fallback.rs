@@ -7,7 +7,7 @@
 
 use url::Url;
 
-use crate::{Homeserver, LoginSettings};
+use crate::{address::homeserver::Homeserver, settings::LoginSettings};
 
 /// The URL to open: `request` makes no request of HTTP. Of the settings, the device ID and its display name go with it.
 #[must_use]

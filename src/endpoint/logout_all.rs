@@ -3,8 +3,12 @@
 
 use http::{Method, Request};
 
-use super::{Endpoint, logout};
-use crate::{AccessToken, Error, Homeserver};
+use crate::{
+    address::homeserver::Homeserver,
+    credentials::secret::AccessToken,
+    endpoint::{Endpoint, logout},
+    error::Error,
+};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout/all");
 

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::Fields;
+use crate::fields::Fields;
 
 /// A JSON object whose values have not been read yet. Even a value that no Rust type can hold (a number out of range,
 /// half a surrogate pair, a thousand nested lists) is no harm as long as nobody asks for it.

@@ -9,8 +9,12 @@ use std::time::Duration;
 use http::{Method, Request};
 use serde::Serialize;
 
-use super::{Endpoint, json};
-use crate::{AccessToken, Error, Homeserver, RefreshToken};
+use crate::{
+    address::homeserver::Homeserver,
+    credentials::secret::{AccessToken, RefreshToken},
+    endpoint::{Endpoint, response::json},
+    error::Error,
+};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
 

@@ -64,122 +64,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use url::Url;
 
-use crate::{Error, Homeserver, LoginToken, credentials::secret::shown, macros::secret};
+pub use crate::credentials::redirect::{Action, Redirect};
+use crate::{
+    address::homeserver::Homeserver,
+    credentials::{
+        redirect::{LOGIN_TOKEN, STATE, State},
+        secret::LoginToken,
+    },
+    error::Error,
+};
 
 const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
 
 /// The query parameter that says where the homeserver sends the browser in the end.
 const REDIRECT_URL: &str = "redirectUrl";
 
-/// The query parameter of the redirect URL that holds the caller's state.
-const STATE: &str = "state";
-
-/// The query parameter that the homeserver adds to the redirect URL.
-const LOGIN_TOKEN: &str = "loginToken";
-
-secret! {
-    /// The state of a single sign-on: whoever knows it can forge a callback.
-    pub(crate) struct State
-}
-
-impl State {
-    fn new(state: String) -> Result<Self, Error> {
-        if state.chars().count() < 16 {
-            return Err(Error::invalid_input("SSO state", "at least 16 characters from a source of randomness"));
-        }
-        Ok(Self(state))
-    }
-}
-
-/// Where the browser goes, and how it comes back.
-#[derive(Clone)]
-pub struct Redirect {
-    /// Without the state.
-    url: Url,
-    state: State,
-    identity_provider: Option<String>,
-    action: Option<Action>,
-}
-
-impl fmt::Debug for Redirect {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Redirect")
-            .field("url", &shown(&self.url).as_str())
-            .field("identity_provider", &self.identity_provider)
-            .field("action", &self.action)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the user wants of the identity provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Log in to an account that the user has.
-    Login,
-    /// Make an account.
-    Register,
-}
-
-impl Redirect {
-    /// Takes the URL, of any scheme, that the homeserver shall send the browser to, and a state, which is added to its
-    /// query. The state must be unguessable: take it from a source of randomness, and a new one for every login.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] if the state has fewer than 16 characters, or if the URL's query holds `state` or
-    /// `loginToken` already.
-    pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, Error> {
-        if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
-            return Err(Error::invalid_input("redirect URL", "a query without `state` and `loginToken`"));
-        }
-        Ok(Self { url: redirect_url, state: State::new(state.into())?, identity_provider: None, action: None })
-    }
-
-    /// Goes straight to one of the [identity providers](crate::LoginType::Sso) that the homeserver offers, by its ID.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] if the ID is empty, `.` or `..`, which cannot be a segment of a path.
-    pub fn identity_provider(self, id: impl Into<String>) -> Result<Self, Error> {
-        let id = id.into();
-        if matches!(id.as_str(), "" | "." | "..") {
-            return Err(Error::invalid_input("identity provider", "the ID of one that the homeserver offers"));
-        }
-        Ok(Self { identity_provider: Some(id), ..self })
-    }
-
-    /// Tells the homeserver what the user wants.
-    #[must_use]
-    pub fn action(self, action: Action) -> Self {
-        Self { action: Some(action), ..self }
-    }
-
-    pub(crate) fn state(&self) -> &State {
-        &self.state
-    }
-
-    pub(crate) fn identity_provider_id(&self) -> Option<&str> {
-        self.identity_provider.as_deref()
-    }
-}
-
 /// The URL to open in a browser.
 #[must_use]
 pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
-    let mut callback = redirect.url.clone();
-    callback.query_pairs_mut().append_pair(STATE, redirect.state.expose());
-
-    let mut url = match &redirect.identity_provider {
+    let callback = redirect.url_with_state();
+    let mut url = match redirect.identity_provider_id() {
         Some(id) => homeserver.join(&format!("{PATH}/{}", percent_encode(id))),
         None => homeserver.join(PATH),
     };
     url.query_pairs_mut().append_pair(REDIRECT_URL, callback.as_str());
-    if let Some(action) = redirect.action {
+    if let Some(action) = redirect.requested_action() {
         let action = match action {
             Action::Login => "login",
             Action::Register => "register",

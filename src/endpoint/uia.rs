@@ -6,8 +6,10 @@ use std::fmt;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use super::{json, object::Object};
-use crate::Fields;
+use crate::{
+    endpoint::{object::Object, response::json},
+    fields::Fields,
+};
 
 /// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
 #[derive(Clone)]

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 
 use http::{Method, Request};
 
-use super::{Endpoint, json, object::Object};
-use crate::{Error, Fields, Homeserver};
+use crate::{
+    address::homeserver::Homeserver,
+    endpoint::{Endpoint, object::Object, response::json},
+    error::Error,
+    fields::Fields,
+};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versions");
 

@@ -3,8 +3,12 @@
 
 use http::{Method, Request};
 
-use super::{Endpoint, json};
-use crate::{AccessToken, Error, Homeserver, UserId};
+use crate::{
+    address::{homeserver::Homeserver, user_id::UserId},
+    credentials::secret::AccessToken,
+    endpoint::{Endpoint, response::json},
+    error::Error,
+};
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
 

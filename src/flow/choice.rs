@@ -4,7 +4,16 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::{AccessToken, Error, Fields, LoginToken, Password, UserIdentifier, endpoint::sso};
+use crate::{
+    credentials::{
+        Credentials,
+        identifier::UserIdentifier,
+        redirect::Redirect,
+        secret::{AccessToken, LoginToken, Password},
+    },
+    error::Error,
+    fields::Fields,
+};
 
 /// What the crate writes itself into every login request, so that no field of the caller's may replace it.
 const WRITTEN_FOR_EVERY_TYPE: [&str; 4] = ["type", "device_id", "initial_device_display_name", "refresh_token"];
@@ -30,16 +39,7 @@ pub struct Choice {
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Credentials(Credentials),
-    Sso(sso::Redirect),
-}
-
-/// What `POST /login` takes.
-#[derive(Clone, Debug)]
-pub(crate) enum Credentials {
-    Password { identifier: UserIdentifier, password: Password },
-    Token(LoginToken),
-    ApplicationService { identifier: UserIdentifier, as_token: AccessToken },
-    Custom { login_type: String, fields: Fields },
+    Sso(Redirect),
 }
 
 impl Choice {
@@ -58,7 +58,7 @@ impl Choice {
 
     /// `m.login.sso`: the user logs in with a browser.
     #[must_use]
-    pub fn sso(redirect: sso::Redirect) -> Self {
+    pub fn sso(redirect: Redirect) -> Self {
         Self { kind: Kind::Sso(redirect), fields: Fields::default() }
     }
 
@@ -117,17 +117,6 @@ impl Choice {
 impl From<Credentials> for Choice {
     fn from(credentials: Credentials) -> Self {
         Self { kind: Kind::Credentials(credentials), fields: Fields::default() }
-    }
-}
-
-impl Credentials {
-    pub(crate) fn login_type(&self) -> &str {
-        match self {
-            Self::Password { .. } => "m.login.password",
-            Self::Token(_) => "m.login.token",
-            Self::ApplicationService { .. } => "m.login.application_service",
-            Self::Custom { login_type, .. } => login_type,
-        }
     }
 }
 

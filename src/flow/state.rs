@@ -5,12 +5,14 @@ use std::{fmt, time::SystemTime};
 use http::Uri;
 use url::Url;
 
-use super::step::Wait;
 use crate::{
-    DiscoveryFailure, Fields, Homeserver, LoginTypes, ServerError, ServerName, Session,
-    credentials::secret::shown,
-    endpoint::{sso, well_known},
-    flow::choice::Credentials,
+    address::{homeserver::Homeserver, server_name::ServerName},
+    credentials::{Credentials, redirect},
+    endpoint::{login_types::LoginTypes, server_error::ServerError, well_known, well_known::DiscoveryFailure},
+    fields::Fields,
+    flow::wait::Wait,
+    session::Session,
+    shown::without_secrets,
 };
 
 #[derive(Clone, Debug)]
@@ -77,12 +79,12 @@ impl LogIn {
 #[derive(Clone)]
 pub(crate) struct Browse {
     pub(crate) url: Url,
-    pub(crate) state: sso::State,
+    pub(crate) state: redirect::State,
 }
 
 impl fmt::Debug for Browse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Browse({})", shown(&self.url))
+        write!(formatter, "Browse({})", without_secrets(&self.url))
     }
 }
 

@@ -1,14 +1,16 @@
 //! What is due in a flow.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
 
 use http::Request;
 use url::Url;
 
-use crate::{DiscoveryFailure, LoginTypes, RetryAfter, ServerError, Session, credentials::secret::shown};
+use crate::{
+    endpoint::{login_types::LoginTypes, server_error::ServerError, well_known::DiscoveryFailure},
+    flow::wait::Wait,
+    session::Session,
+    shown::without_secrets,
+};
 
 /// What is due. It is a view of the flow, not an event: asked again, the flow says the same.
 ///
@@ -66,54 +68,8 @@ impl fmt::Debug for Step<'_> {
             Self::Choose { login_types, refused } => {
                 formatter.debug_struct("Choose").field("login_types", login_types).field("refused", refused).finish()
             }
-            Self::Browse(url) => write!(formatter, "Browse({})", shown(url)),
+            Self::Browse(url) => write!(formatter, "Browse({})", without_secrets(url)),
             Self::Done(session) => formatter.debug_tuple("Done").field(session).finish(),
         }
-    }
-}
-
-const CENTURY: Duration = Duration::from_secs(3_155_760_000);
-
-/// A wait that the homeserver asks for before it takes the request that is due.
-#[derive(Clone, Debug)]
-pub struct Wait {
-    until: SystemTime,
-    attempt: u32,
-    error: ServerError,
-}
-
-impl Wait {
-    /// The delay is the server's, or else one second that doubles with each attempt up to a minute.
-    pub(crate) fn new(error: ServerError, attempt: u32, received_at: SystemTime) -> Self {
-        let asked = error.retry_after.map(|retry_after: RetryAfter| retry_after.delay(received_at));
-        let own = Duration::from_secs(2_u64.saturating_pow(attempt.saturating_sub(1)).min(60));
-        let delay = asked.unwrap_or(own);
-        // A server may ask for more than time can hold: then a century will do.
-        let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(delay.min(CENTURY)));
-        Self { until: until.unwrap_or(received_at), attempt, error }
-    }
-
-    /// When the wait is over.
-    #[must_use]
-    pub fn until(&self) -> SystemTime {
-        self.until
-    }
-
-    /// What is left of the wait at a given time; zero if it is over.
-    #[must_use]
-    pub fn remaining(&self, now: SystemTime) -> Duration {
-        self.until.duration_since(now).unwrap_or(Duration::ZERO)
-    }
-
-    /// How often in a row the request was put off: 1 for the first time. The flow never gives up; the driver may.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// What the server said.
-    #[must_use]
-    pub fn error(&self) -> &ServerError {
-        &self.error
     }
 }

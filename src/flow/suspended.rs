@@ -6,8 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use url::Url;
 
-use super::state::Browse;
-use crate::{Error, Homeserver, LoginSettings, ServerName, UserId, endpoint::sso};
+use crate::{
+    address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
+    endpoint::sso,
+    error::Error,
+    flow::state::Browse,
+    settings::LoginSettings,
+};
 
 /// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
 const VERSION: u64 = 1;

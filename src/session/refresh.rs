@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use http::{Request, Response};
 
-use super::{Session, end};
 use crate::{
-    Error, ServerError,
-    endpoint::{refresh, uia},
+    endpoint::{refresh, server_error::ServerError},
+    error::Error,
+    session::{Session, end},
 };
 
 /// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
@@ -52,41 +52,6 @@ pub enum Refresh {
     Locked(Box<ServerError>),
     /// The homeserver refreshes no sessions: go on as for `Gone`.
     Unsupported(Box<ServerError>),
-}
-
-/// What the answer to any other request means for the session that it was sent for (specification, "Using access tokens",
-/// "Soft logout" and "Account locking").
-///
-/// | the answer | with a refresh token | without one |
-/// | --- | --- | --- |
-/// | a success, a redirect | `Unaffected` | `Unaffected` |
-/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `Refresh` | `SoftLogout` |
-/// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `Gone` |
-/// | `M_USER_DEACTIVATED` | `Gone` | `Gone` |
-/// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
-/// | any other error of a Matrix server: 4xx, 429, 5xx | `Unaffected` | `Unaffected` |
-/// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
-/// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
-///
-/// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
-/// call an expired token unknown. What a person has to be told is in [`ServerError::from_response`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// The answer says nothing against the access token. The body of a success is not looked at.
-    Unaffected,
-    /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again. If
-    /// a token that was just granted is refused too, wait before the next refresh.
-    Refresh,
-    /// The access token is good no more, but the device is: log in [again](crate::LoginFlow::again), and keep its
-    /// encryption keys.
-    SoftLogout,
-    /// The session is over: forget it, and log in anew.
-    Gone,
-    /// The account is locked. Keep everything, and ask again from time to time.
-    Locked,
-    /// Something else answered: the session is as it was.
-    NotMatrix,
 }
 
 impl Session {
@@ -147,22 +112,5 @@ impl Session {
     /// and [`judge`](Self::judge) tells a soft logout from the end.
     pub fn forget_refresh_token(&mut self) {
         self.refresh_token = None;
-    }
-
-    /// What the answer to any request but a refresh, a login or a logout means for the session that it was sent for.
-    pub fn judge<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Verdict {
-        if response.status().is_success() || response.status().is_redirection() {
-            return Verdict::Unaffected;
-        }
-        let Some(error) = ServerError::from_response(response) else {
-            return if uia::challenge(response).is_some() { Verdict::Unaffected } else { Verdict::NotMatrix };
-        };
-        match error.refusal() {
-            Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => Verdict::Refresh,
-            Some("M_UNKNOWN_TOKEN") if error.soft_logout => Verdict::SoftLogout,
-            Some("M_UNKNOWN_TOKEN" | "M_USER_DEACTIVATED") => Verdict::Gone,
-            Some("M_USER_LOCKED") => Verdict::Locked,
-            _ => Verdict::Unaffected,
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What all address types and all secrets have in common, written once.
+//! What all address types have in common, written once.
 
 /// The traits of a type that is parsed from text by its `FromStr` and shown by its `as_str`.
 macro_rules! text_traits {
@@ -38,27 +38,4 @@ macro_rules! text_traits {
     };
 }
 
-/// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way out.
-macro_rules! secret {
-    ($(#[$doc:meta])* $visibility:vis struct $type:ident) => {
-        $(#[$doc])*
-        #[derive(Clone)]
-        $visibility struct $type(String);
-
-        impl $type {
-            /// The secret itself. Whoever calls this answers for where it goes.
-            #[must_use]
-            $visibility fn expose(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Debug for $type {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("[redacted]")
-            }
-        }
-    };
-}
-
-pub(crate) use {secret, text_traits};
+pub(crate) use text_traits;

@@ -1,0 +1,82 @@
+//! How every answer is judged: first by its status and headers, then by its body.
+
+use std::borrow::Cow;
+
+use http::{Response, StatusCode, header};
+use serde_json::value::RawValue;
+
+use crate::{
+    address::user_id::UserId,
+    credentials::secret::AccessToken,
+    endpoint::{Endpoint, MAX_BODY, object::Object, server_error::server_error},
+    error::Error,
+};
+
+impl Endpoint {
+    /// The object that a successful answer brings in its [`json`], or the error that an answer is.
+    pub(crate) fn object<'a, B: AsRef<[u8]>>(
+        &self,
+        response: &Response<B>,
+        json: &'a str,
+    ) -> Result<Object<'a>, Error> {
+        if !response.status().is_success() {
+            return Err(self.failure(response));
+        }
+        let length = response.body().as_ref().len();
+        if length > MAX_BODY {
+            return Err(Error::TooLarge { endpoint: self.clone(), length });
+        }
+        match Object::parse(json) {
+            Some(object) => Ok(object),
+            // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
+            None if json.starts_with('{') || serde_json::from_str::<&RawValue>(json).is_ok() => {
+                Err(self.invalid("the body", "a JSON object"))
+            }
+            None => Err(self.not_matrix(response.status())),
+        }
+    }
+
+    /// What an answer that is no success says.
+    pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Error {
+        let status = response.status();
+        if status.is_redirection() {
+            let location = response.headers().get(header::LOCATION);
+            let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+            return Error::Redirected { endpoint: self.clone(), location };
+        }
+        match server_error(response) {
+            Some(error) => error.into(),
+            None => self.not_matrix(status),
+        }
+    }
+
+    /// The access token that an answer has to bring.
+    pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, Error> {
+        let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
+        access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
+    }
+
+    /// The user ID that an answer has to bring.
+    pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, Error> {
+        let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
+        user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
+    }
+
+    pub(crate) fn not_matrix(&self, status: StatusCode) -> Error {
+        Error::NotMatrix { endpoint: self.clone(), status }
+    }
+
+    pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> Error {
+        Error::InvalidResponse { endpoint: self.clone(), field, expected }
+    }
+}
+
+/// The body as text, without a byte order mark, which static hosting sometimes adds, and without blanks before it. A
+/// body that is too long is not read. Bytes that are no UTF-8 are replaced: they spoil the field that they are in.
+pub(crate) fn json<B: AsRef<[u8]>>(response: &Response<B>) -> Cow<'_, str> {
+    let body = response.body().as_ref();
+    if body.len() > MAX_BODY {
+        return Cow::default();
+    }
+    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start())
+}

@@ -1,0 +1,109 @@
+//! How a session is written to storage, and read back.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+
+use crate::{
+    address::homeserver::Homeserver,
+    credentials::secret::{AccessToken, RefreshToken},
+    endpoint::object::whole_number,
+    error::Error,
+    fields::Fields,
+    session::Session,
+};
+
+impl Session {
+    /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
+    ///
+    /// Other keys of the list above that cannot be used count as absent. Keys that are not listed are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] if it is no JSON object, or if `access_token`, `user_id` or `device_id` cannot be used.
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, Error> {
+        match serde_json::from_slice(json.as_ref()) {
+            Ok(Value::Object(stored)) => Self::from_stored(stored),
+            _ => Err(not_an_object()),
+        }
+    }
+
+    fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, Error> {
+        let mut take = |key| stored.remove(key).filter(|value| !value.is_null());
+        let Some(access_token) = take("access_token") else { return Ok(None) };
+        let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
+        let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
+        Ok(Some(Self {
+            access_token: access_token
+                .ok_or_else(|| invalid("access_token", "a string of visible ASCII characters"))?,
+            user_id: user_id.ok_or_else(|| invalid("user_id", "a user ID, such as @alice:example.org"))?,
+            device_id: take("device_id")
+                .and_then(text)
+                .ok_or_else(|| invalid("device_id", "a string that is not empty"))?,
+            valid_until: take("access_token_valid_until").and_then(|end| whole_number(end.as_number()?)),
+            refresh_token: take("refresh_token").and_then(text).map(RefreshToken::new),
+            well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields),
+            homeserver: take("base_client_url")
+                .and_then(text)
+                .and_then(|url| Homeserver::from_base_client_url(&url).ok()),
+            other: Fields::default(),
+            stored: Fields(stored),
+        }))
+    }
+
+    /// Writes the stored form into an object that may have keys of others: those stay as they are, and of the keys that
+    /// are listed above those without a value are removed.
+    pub fn store_in(&self, object: &mut Map<String, Value>) {
+        let text = |text: &str| Some(Value::from(text));
+        for (key, value) in [
+            ("access_token", text(self.access_token.expose())),
+            ("access_token_valid_until", self.valid_until.map(Value::from)),
+            ("refresh_token", self.refresh_token.as_ref().and_then(|token| text(token.expose()))),
+            ("user_id", text(self.user_id.as_str())),
+            ("device_id", text(&self.device_id)),
+            ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.0.clone()))),
+            ("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into())),
+        ] {
+            match value {
+                Some(value) => object.insert(key.to_owned(), value),
+                None => object.remove(key),
+            };
+        }
+    }
+}
+
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut stored = self.stored.0.clone();
+        self.store_in(&mut stored);
+        stored.serialize(serializer)
+    }
+}
+
+/// Reads the stored form of somebody who is logged in; [`from_json`](Session::from_json) also takes that of nobody.
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Only a `Value` is asked for: the errors of serde's other types quote what they found, which may be a token.
+        let session = match Value::deserialize(deserializer)? {
+            Value::Object(stored) => Self::from_stored(stored),
+            _ => Err(not_an_object()),
+        };
+        session
+            .and_then(|session| session.ok_or_else(|| invalid("access_token", "to be there: nobody is logged in")))
+            .map_err(de::Error::custom)
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn not_an_object() -> Error {
+    Error::invalid_input("stored session", "a JSON object")
+}
+
+fn invalid(key: &str, expected: &'static str) -> Error {
+    Error::invalid_input(format!("`{key}` of the stored session"), expected)
+}
