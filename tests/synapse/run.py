@@ -31,6 +31,23 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 INSTALLED = TOP / "target" / "synapse"
 SHARED_SECRET = "made-up shared secret"
+APPLICATION_SERVICE_TOKEN = "made-up-as-token"
+PASSWORD = "wonderland"
+# The users of each homeserver, and what changes after their registration.
+USERS = {
+    "alice": {
+        "threepids": [
+            {"medium": "email", "address": "alice@example.org"},
+            {"medium": "msisdn", "address": "447700900123"},
+        ],
+    },
+    "bob": {},
+    "carol": {},
+    "dave": {},
+    "erin": {},
+    "locked": {"locked": True},
+    "deactivated": {"deactivated": True},
+}
 
 
 def install():
@@ -133,18 +150,12 @@ class Synapse:
         return request("POST", url, body)["access_token"]
 
     def make_users(self):
-        token = self.admin_token = self.register("admin", "made-up admin password", admin=True)
-        admin = f"{self.url}/_synapse/admin"
-        self.register("alice", "wonderland")
-        threepids = [
-            {"medium": "email", "address": "alice@example.org"},
-            {"medium": "msisdn", "address": "447700900123"},
-        ]
-        request("PUT", f"{admin}/v2/users/@alice:example.test", {"threepids": threepids}, token)
-        for user in ("bob", "carol", "dave", "erin", "locked", "deactivated"):
-            self.register(user, "wonderland")
-        request("PUT", f"{admin}/v2/users/@locked:example.test", {"locked": True}, token)
-        request("POST", f"{admin}/v1/deactivate/@deactivated:example.test", {}, token)
+        self.admin_token = self.register("admin", "made-up admin password", admin=True)
+        for user, change in USERS.items():
+            self.register(user, PASSWORD)
+            if change:
+                url = f"{self.url}/_synapse/admin/v2/users/@{user}:example.test"
+                request("PUT", url, change, self.admin_token)
 
     def end(self):
         end(self.process)
@@ -275,7 +286,7 @@ def build(example):
 def application_service(folder):
     path = folder / "application_service.yaml"
     path.write_text(json.dumps({
-        "id": "bridge", "url": None, "as_token": "made-up-as-token", "hs_token": "made-up-hs-token",
+        "id": "bridge", "url": None, "as_token": APPLICATION_SERVICE_TOKEN, "hs_token": "made-up-hs-token",
         "sender_localpart": "bridge", "rate_limited": False,
         "namespaces": {"users": [{"exclusive": True, "regex": "@as_.*:example.test"}], "rooms": [], "aliases": []},
     }))
@@ -327,6 +338,8 @@ def start(python, provider_folder, folder, started):
     return {
         "version": VERSION,
         "servers": {server.name: server.url for server in servers},
+        "passwords": dict.fromkeys(USERS, PASSWORD),
+        "application_service_token": APPLICATION_SERVICE_TOKEN,
         "admin_tokens": {server.name: server.admin_token for server in servers},
         "nginx": nginx.port,
         "nginx_tls": nginx.tls_port,

@@ -35,6 +35,26 @@ pub fn url(server: &str) -> &'static str {
     servers()["servers"][server].as_str().unwrap_or_else(|| panic!("there is no server {server}"))
 }
 
+/// The password of a user of `run.py`. The users are the same at each homeserver.
+pub fn password(user: &str) -> &'static str {
+    servers()["passwords"][user].as_str().unwrap_or_else(|| panic!("there is no user {user}"))
+}
+
+/// The choice of the password login by a user of `run.py`, in the transcripts' form.
+pub fn password_choice(user: &str) -> Value {
+    password_choice_as(user, json!({ "type": "m.id.user", "user": user }))
+}
+
+/// The same with another identifier.
+pub fn password_choice_as(user: &str, identifier: Value) -> Value {
+    json!({ "type": "m.login.password", "identifier": identifier, "password": password(user) })
+}
+
+/// The token of the application service of `run.py`, which is registered at the homeserver `full`.
+pub fn application_service_token() -> &'static str {
+    servers()["application_service_token"].as_str().unwrap()
+}
+
 /// Carries a request. Names that end in `.test` lead to nginx, which a driver finds by DNS and TLS elsewhere.
 ///
 /// # Errors

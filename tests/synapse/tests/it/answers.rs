@@ -3,19 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use matrix_login::Error;
-use matrix_login_synapse::{Login, ask, url};
-use serde_json::{Value, json};
-
-fn alice() -> Value {
-    json!({
-        "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "alice" }, "password": "wonderland",
-    })
-}
+use matrix_login_synapse::{Login, ask, password_choice, url};
+use serde_json::json;
 
 #[test]
 fn with_refresh_tokens_the_session_expires_and_can_go_on() {
     let mut login = Login::at("answer_refresh_token", "full");
-    login.with(alice());
+    login.with(password_choice("alice"));
     let session = login.session();
     assert!(session.refresh_token().is_some());
     let left = session.expires_at().unwrap().duration_since(SystemTime::now()).unwrap();
@@ -27,7 +21,7 @@ fn with_refresh_tokens_the_session_expires_and_can_go_on() {
 #[test]
 fn without_refresh_tokens_wanted_there_is_no_end() {
     let mut login = Login::at_with("answer_no_refresh_token", "full", json!({ "refresh_tokens": false }));
-    login.with(alice());
+    login.with(password_choice("alice"));
     assert!(login.session().refresh_token().is_none());
     assert_eq!(login.session().expires_at(), None);
 }
@@ -35,7 +29,7 @@ fn without_refresh_tokens_wanted_there_is_no_end() {
 #[test]
 fn where_refresh_tokens_are_switched_off_an_expiring_token_is_refused_and_not_lost() {
     let mut login = Login::at("answer_expires_for_good", "bare");
-    login.run().choose(alice());
+    login.run().choose(password_choice("alice"));
     let Err(Error::MissingRefreshToken(session)) = login.send() else { panic!("{:?}", login.flow()) };
     assert_eq!(ask(&session, "/_matrix/client/v3/account/whoami").0, 200);
     assert!(login.login_types().contains(&"m.login.password"), "the question is due");
@@ -44,7 +38,7 @@ fn where_refresh_tokens_are_switched_off_an_expiring_token_is_refused_and_not_lo
 #[test]
 fn where_refresh_tokens_are_switched_off_an_expiring_token_is_accepted_if_the_settings_say_so() {
     let mut login = Login::at_with("answer_expires_accepted", "bare", json!({ "require_refresh_token": false }));
-    login.with(alice());
+    login.with(password_choice("alice"));
     let session = login.session();
     let left = session.expires_at().unwrap().duration_since(SystemTime::now()).unwrap_or_default();
     assert!(left <= Duration::from_secs(3), "{left:?}");
@@ -58,7 +52,7 @@ fn where_refresh_tokens_are_switched_off_an_expiring_token_is_accepted_if_the_se
 #[test]
 fn a_well_known_is_kept_and_adopted() {
     let mut login = Login::at("answer_well_known", "full");
-    login.with(alice());
+    login.with(password_choice("alice"));
     let session = login.session();
     assert_eq!(session.well_known().unwrap()["m.homeserver"]["base_url"], format!("{}/", url("full")));
     assert_eq!(session.homeserver().unwrap().as_str(), url("full"));
@@ -70,7 +64,7 @@ fn a_well_known_is_not_adopted_if_the_settings_say_so() {
     // The same homeserver by another name, which its well-known does not have.
     let mut login = Login::at_with("answer_well_known_not_followed", "full", json!({ "follow_well_known": false }));
     login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
-    login.with(alice());
+    login.with(password_choice("alice"));
     assert!(login.session().homeserver().unwrap().as_str().starts_with("http://localhost:"));
     assert!(login.session().well_known().is_some());
 }
@@ -79,7 +73,7 @@ fn a_well_known_is_not_adopted_if_the_settings_say_so() {
 fn a_well_known_leads_from_http_to_where_it_says() {
     let mut login = Login::at("answer_well_known_elsewhere", "full");
     login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
-    login.with(alice());
+    login.with(password_choice("alice"));
     assert_eq!(login.session().homeserver().unwrap().as_str(), url("full"));
     assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
 }
@@ -87,7 +81,7 @@ fn a_well_known_leads_from_http_to_where_it_says() {
 #[test]
 fn without_a_public_base_url_there_is_no_well_known() {
     let mut login = Login::at_with("answer_no_well_known", "bare", json!({ "require_refresh_token": false }));
-    login.with(alice());
+    login.with(password_choice("alice"));
     assert!(login.session().well_known().is_none());
     assert_eq!(login.session().homeserver().unwrap().as_str(), url("bare"));
 }

@@ -1,14 +1,11 @@
 //! Discovery from a user ID, with nginx in front and what it does to requests.
 
 use matrix_login::{DiscoveryOutcome, Error, Step};
-use matrix_login_synapse::{Login, url};
+use matrix_login_synapse::{Login, password_choice_as, url};
 use serde_json::{Value, json};
 
 fn alice() -> Value {
-    json!({
-        "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "@alice:example.test" },
-        "password": "wonderland",
-    })
+    password_choice_as("alice", json!({ "type": "m.id.user", "user": "@alice:example.test" }))
 }
 
 #[test]

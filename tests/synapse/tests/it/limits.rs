@@ -1,19 +1,15 @@
 //! A real rate limit, waited out.
 
 use matrix_login::Step;
-use matrix_login_synapse::Login;
-use serde_json::json;
+use matrix_login_synapse::{Login, password_choice};
 
 #[test]
 fn a_rate_limit_is_waited_out() {
-    let choice = json!({
-        "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "alice" }, "password": "wonderland",
-    });
     // The first login is free, and one of the next is too soon.
     let mut limited = false;
     for name in ["limit_first", "limit_second", "limit_third"] {
         let mut login = Login::at(name, "strict");
-        login.run().choose(choice.clone());
+        login.run().choose(password_choice("alice"));
         login.send().unwrap();
         if let Step::Wait(wait) = login.flow().step() {
             limited = true;

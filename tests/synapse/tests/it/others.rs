@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use http::Request;
-use matrix_login_synapse::{Login, ask, send};
+use matrix_login_synapse::{Login, application_service_token, ask, password_choice, send, url};
 use serde_json::{Value, json};
 
 fn application_service(user: &str, as_token: &str) -> Value {
@@ -19,9 +19,7 @@ fn token(token: &str) -> Value {
 /// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its own.
 fn login_token(name: &'static str, user: &str) -> String {
     let mut login = Login::at(name, "full");
-    login.with(json!({
-        "type": "m.login.password", "identifier": { "type": "m.id.user", "user": user }, "password": "wonderland",
-    }));
+    login.with(password_choice(user));
     let uri = format!("{}/_matrix/client/v1/login/get_token", login.session().homeserver().unwrap());
     let mut request = Request::post(uri).header("content-type", "application/json").body(b"{}".to_vec()).unwrap();
     login.session().authorize(&mut request).unwrap();
@@ -34,16 +32,16 @@ fn login_token(name: &'static str, user: &str) -> String {
 fn an_application_service_logs_in_as_its_user() {
     // The user has to be there: the service registers it.
     let body = br#"{"type":"m.login.application_service","username":"as_bob","inhibit_login":true}"#.to_vec();
-    let uri = format!("{}/_matrix/client/v3/register", matrix_login_synapse::url("full"));
+    let uri = format!("{}/_matrix/client/v3/register", url("full"));
     let register = Request::post(uri)
         .header("content-type", "application/json")
-        .header("authorization", "Bearer made-up-as-token")
+        .header("authorization", format!("Bearer {}", application_service_token()))
         .body(body)
         .unwrap();
     assert_eq!(send(register).unwrap().status(), 200);
 
     let mut login = Login::at("application_service", "full");
-    login.with(application_service("as_bob", "made-up-as-token"));
+    login.with(application_service("as_bob", application_service_token()));
     assert_eq!(login.session().user_id().as_str(), "@as_bob:example.test");
     assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
 }
@@ -59,7 +57,7 @@ fn an_application_service_with_a_wrong_token_is_refused() {
 #[test]
 fn an_application_service_outside_its_namespace_is_refused() {
     let mut login = Login::at("application_service_outside", "full");
-    login.with(application_service("alice", "made-up-as-token"));
+    login.with(application_service("alice", application_service_token()));
     assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
 }
 

@@ -1,11 +1,7 @@
 //! Logins with a password: by every identifier, to a device of one's own, and those that Synapse refuses.
 
-use matrix_login_synapse::{Login, ask};
+use matrix_login_synapse::{Login, ask, password_choice, password_choice_as};
 use serde_json::{Value, json};
-
-fn password(identifier: Value) -> Value {
-    json!({ "type": "m.login.password", "identifier": identifier, "password": "wonderland" })
-}
 
 fn user(user: &str) -> Value {
     json!({ "type": "m.id.user", "user": user })
@@ -18,7 +14,7 @@ fn third_party(medium: &str, address: &str) -> Value {
 /// Logs in, and asks the homeserver whether it did.
 fn logs_in(name: &'static str, identifier: Value) {
     let mut login = Login::at(name, "full");
-    login.with(password(identifier));
+    login.with(password_choice_as("alice", identifier));
     let session = login.session();
     let (status, whoami) = ask(session, "/_matrix/client/v3/account/whoami");
     assert_eq!((status, &whoami["user_id"]), (200, &json!("@alice:example.test")));
@@ -59,7 +55,7 @@ fn by_phone_number_of_a_country() {
 fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
     let settings = json!({ "device_id": "KITCHEN", "initial_device_display_name": "the tablet in the kitchen" });
     let mut login = Login::at_with("password_device", "full", settings);
-    login.with(password(user("alice")));
+    login.with(password_choice("alice"));
     assert_eq!(login.session().device_id(), "KITCHEN");
     let (status, device) = ask(login.session(), "/_matrix/client/v3/devices/KITCHEN");
     assert_eq!((status, &device["display_name"]), (200, &json!("the tablet in the kitchen")));
@@ -69,9 +65,9 @@ fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
 fn a_repeated_login_to_the_same_device_makes_no_other() {
     let settings = json!({ "device_id": "REPEATED" });
     let mut first = Login::at_with("password_repeated_first", "full", settings.clone());
-    first.with(password(user("alice")));
+    first.with(password_choice("alice"));
     let mut second = Login::at_with("password_repeated_second", "full", settings);
-    second.with(password(user("alice")));
+    second.with(password_choice("alice"));
     let (status, devices) = ask(second.session(), "/_matrix/client/v3/devices");
     let devices = devices["devices"].as_array().unwrap();
     assert_eq!((status, devices.iter().filter(|device| device["device_id"] == "REPEATED").count()), (200, 1));
@@ -81,7 +77,7 @@ fn a_repeated_login_to_the_same_device_makes_no_other() {
 
 #[test]
 fn a_field_that_synapse_does_not_know_does_no_harm() {
-    let mut choice = password(user("alice"));
+    let mut choice = password_choice("alice");
     choice["extra"] = json!({ "org.example.field": { "x": [1, null] } });
     let mut login = Login::at("password_extra_field", "full");
     login.with(choice).session();
@@ -90,28 +86,29 @@ fn a_field_that_synapse_does_not_know_does_no_harm() {
 #[test]
 fn a_wrong_password_and_then_the_right_one() {
     let mut login = Login::at("password_wrong", "full");
-    let mut wrong = password(user("alice"));
+    let mut wrong = password_choice("alice");
     wrong["password"] = json!("looking-glass");
     login.with(wrong);
     assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
-    login.with(password(user("alice"))).session();
+    login.with(password_choice("alice")).session();
 }
 
 #[test]
 fn users_that_cannot_log_in() {
-    for (name, who, status, errcode) in [
-        ("password_unknown_user", "nobody", 403, "M_FORBIDDEN"),
-        ("password_deactivated_user", "deactivated", 403, "M_FORBIDDEN"),
-        ("password_locked_user", "locked", 401, "M_USER_LOCKED"),
+    let unknown = password_choice_as("alice", user("nobody"));
+    for (name, choice, status, errcode) in [
+        ("password_unknown_user", unknown, 403, "M_FORBIDDEN"),
+        ("password_deactivated_user", password_choice("deactivated"), 403, "M_FORBIDDEN"),
+        ("password_locked_user", password_choice("locked"), 401, "M_USER_LOCKED"),
     ] {
         let mut login = Login::at(name, "full");
-        login.with(password(user(who)));
+        login.with(choice);
         assert_eq!(
             (login.refused().status.as_u16(), login.refused().errcode.as_deref()),
             (status, Some(errcode)),
-            "{who}"
+            "{name}"
         );
-        assert_eq!(login.refused().soft_logout, who == "locked");
+        assert_eq!(login.refused().soft_logout, errcode == "M_USER_LOCKED");
     }
 }
 
@@ -119,10 +116,10 @@ fn users_that_cannot_log_in() {
 fn what_synapse_finds_too_long_is_a_refusal() {
     let settings = json!({ "initial_device_display_name": "x".repeat(101) });
     let mut login = Login::at_with("password_long_display_name", "full", settings);
-    login.with(password(user("alice")));
+    login.with(password_choice("alice"));
     assert_eq!(login.refused().errcode.as_deref(), Some("M_TOO_LARGE"));
     let mut login = Login::at_with("password_long_device_id", "full", json!({ "device_id": "A".repeat(513) }));
-    login.with(password(user("alice")));
+    login.with(password_choice("alice"));
     assert_eq!(login.refused().errcode.as_deref(), Some("M_INVALID_PARAM"));
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use matrix_login::Session;
-use matrix_login_synapse::{ask, servers, url};
+use matrix_login_synapse::{ask, password, servers, url};
 use tempfile::TempDir;
 
 fn program(folder: &TempDir, arguments: &[&str]) -> Command {
@@ -32,6 +32,10 @@ fn run(folder: &TempDir, arguments: &[&str], password: &str) -> (Option<i32>, St
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+fn log_in(folder: &TempDir, server: &str, user: &str) -> (Option<i32>, String, String) {
+    run(folder, &["-H", url(server), user], password(user))
+}
+
 fn session(folder: &TempDir) -> Session {
     Session::from_json(fs::read(folder.path().join("data.json")).unwrap()).unwrap().unwrap()
 }
@@ -39,14 +43,14 @@ fn session(folder: &TempDir) -> Session {
 #[test]
 fn a_login_leaves_a_session_that_works_and_is_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, stdout, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    let (status, stdout, stderr) = log_in(&folder, "full", "alice");
     let session = session(&folder);
     let line = format!("logged in as @alice:example.test with device ID {}", session.device_id());
     assert_eq!((status, stdout.lines().last()), (Some(0), Some(line.as_str())), "{stderr}");
     let (status, device) = ask(&session, &format!("/_matrix/client/v3/devices/{}", session.device_id()));
     assert_eq!((status, device["display_name"].as_str()), (200, Some("matrix-login")));
 
-    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "full", "alice");
     assert_eq!(status, Some(1));
     assert!(stderr.starts_with("Error: already logged in as @alice:example.test in data.json"), "{stderr}");
 }
@@ -54,7 +58,7 @@ fn a_login_leaves_a_session_that_works_and_is_not_repeated() {
 #[test]
 fn a_wrong_password_is_refused_in_synapses_words() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, stdout, stderr) = run(&folder, &["-H", url("full"), "@alice:example.test"], "looking-glass");
+    let (status, stdout, stderr) = run(&folder, &["-H", url("full"), "@alice:example.test"], "not the password");
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
     let line = "Error: the server refused (status 403, M_FORBIDDEN): Invalid username or password; check the user and \
                 the password";
@@ -65,7 +69,7 @@ fn a_wrong_password_is_refused_in_synapses_words() {
 #[test]
 fn passwords_that_are_switched_off_are_not_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, _, stderr) = run(&folder, &["-H", url("no_passwords"), "alice"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "no_passwords", "alice");
     let line = "Error: server does not support logging in with password; it offers m.login.application_service";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
 }
@@ -87,7 +91,7 @@ fn a_server_that_is_stopped_midway_is_named() {
     while TcpStream::connect(address).is_ok() {
         thread::yield_now();
     }
-    let output = with_password(child, "wonderland");
+    let output = with_password(child, password("alice"));
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -131,7 +135,7 @@ fn tunnel(mut client: TcpStream) -> io::Result<()> {
 fn discover(folder: &TempDir, user_id: &str) -> (Option<i32>, String) {
     let mut command = program(folder, &[user_id]);
     command.env("HTTPS_PROXY", proxy()).env("SSL_CERT_FILE", servers()["authority"].as_str().unwrap());
-    let output = with_password(command.spawn().unwrap(), "wonderland");
+    let output = with_password(command.spawn().unwrap(), password("alice"));
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -168,7 +172,7 @@ fn a_server_that_says_nothing_and_is_none_is_said() {
 fn an_authority_that_nobody_trusts_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(&folder, &["@alice:example.test"]);
-    let output = with_password(command.env("HTTPS_PROXY", proxy()).spawn().unwrap(), "wonderland");
+    let output = with_password(command.env("HTTPS_PROXY", proxy()).spawn().unwrap(), password("alice"));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{stderr}");
@@ -183,7 +187,7 @@ fn at_once(folder: &TempDir, arguments: &[&str], count: usize) -> Vec<Output> {
 #[test]
 fn two_processes_refresh_one_file_at_once_and_nobody_is_logged_out() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "full", "alice");
     assert_eq!(status, Some(0), "{stderr}");
     let device_id = session(&folder).device_id().to_owned();
     for round in 0..10 {
@@ -203,7 +207,7 @@ fn two_processes_refresh_one_file_at_once_and_nobody_is_logged_out() {
 #[test]
 fn processes_that_find_an_expired_session_at_once_all_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, _, stderr) = run(&folder, &["-H", url("full"), "alice"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "full", "alice");
     assert_eq!(status, Some(0), "{stderr}");
     for _ in 0..3 {
         let path = folder.path().join("data.json");
@@ -221,7 +225,7 @@ fn processes_that_find_an_expired_session_at_once_all_go_on() {
 #[test]
 fn a_session_expires_and_is_refreshed_told_and_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, _, stderr) = run(&folder, &["-H", url("short"), "carol"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "short", "carol");
     assert_eq!(status, Some(0), "{stderr}");
     let stored = session(&folder);
     let line = format!("logged in as @carol:example.test with device ID {}\n", stored.device_id());
@@ -245,7 +249,7 @@ fn a_session_expires_and_is_refreshed_told_and_ended() {
 #[test]
 fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, _, stderr) = run(&folder, &["-H", url("full"), "bob"], "wonderland");
+    let (status, _, stderr) = log_in(&folder, "full", "bob");
     assert_eq!(status, Some(0), "{stderr}");
     let path = folder.path().join("data.json");
     let stored = fs::read_to_string(&path).unwrap();
@@ -258,7 +262,7 @@ fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
                 be refreshed, and ends with its access token";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
     let device_id = session(&folder).device_id().to_owned();
-    let (status, stdout, stderr) = run(&folder, &["--again"], "wonderland");
+    let (status, stdout, stderr) = run(&folder, &["--again"], password("bob"));
     let line = format!("logged in as @bob:example.test with device ID {device_id}\n");
     assert_eq!((status, stdout), (Some(0), line), "{stderr}");
     assert_eq!(run(&folder, &["--whoami"], "").0, Some(0));

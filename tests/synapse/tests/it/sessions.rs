@@ -7,18 +7,16 @@ use matrix_login::{
     AccessToken, Error, Refresh, RefreshToken, Session, Verdict,
     endpoint::{logout, logout_all, refresh, whoami},
 };
-use matrix_login_synapse::{Login, ask, change_user, exchange, now, send, url};
+use matrix_login_synapse::{
+    Login, application_service_token, ask, change_user, exchange, now, password_choice, password_choice_as, send, url,
+};
 use serde_json::{Value, json};
 
 const MARGIN: Duration = Duration::from_secs(1);
 
-fn password(user: &str) -> Value {
-    json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": "wonderland"})
-}
-
 /// A session of a user, at a homeserver of `run.py`.
 fn session_of(server: &str, user: &str, settings: Value) -> Session {
-    Login::unrecorded(server, settings).with(password(user)).session().clone()
+    Login::unrecorded(server, settings).with(password_choice(user)).session().clone()
 }
 
 /// Refreshes a session. The name is that of the transcript.
@@ -212,7 +210,7 @@ fn a_user_has_a_device_an_application_service_has_none_and_a_guest_is_one() {
     assert_eq!((&alice.user_id, alice.device_id.as_deref()), (session.user_id(), Some(session.device_id())));
     assert!(!alice.is_guest);
 
-    let bridge = who("whoami_application_service", "made-up-as-token");
+    let bridge = who("whoami_application_service", application_service_token());
     assert_eq!((bridge.user_id.as_str(), bridge.device_id), ("@bridge:example.test", None));
 
     let register = Request::post(format!("{}/_matrix/client/v3/register?kind=guest", url("full"))).body(b"{}".into());
@@ -232,7 +230,7 @@ fn after_a_soft_logout_the_device_goes_on() {
     assert_eq!(judge("whoami_soft_logout", &session), Verdict::SoftLogout);
 
     let mut login = Login::again_with("again", &session, settings);
-    login.with(password("alice"));
+    login.with(password_choice("alice"));
     let again = login.session();
     assert_eq!((again.user_id(), again.device_id()), (session.user_id(), session.device_id()));
     assert_ne!(again.access_token().expose(), session.access_token().expose());
@@ -252,7 +250,7 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
     // Its access token lives on.
     assert_eq!(judge("whoami_after_gone", &session), Verdict::Unaffected);
     let mut login = Login::again("again_after_gone", &session);
-    login.with(password("@carol:example.test"));
+    login.with(password_choice_as("carol", json!({"type": "m.id.user", "user": "@carol:example.test"})));
     assert_eq!(login.session().device_id(), session.device_id());
     assert_eq!(listed(login.session(), session.device_id()), 1);
 }
@@ -261,11 +259,11 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
 fn somebody_elses_login_is_told_and_can_be_ended() {
     let session = session_of("full", "alice", json!({}));
     let mut login = Login::again("again_wrong_user", &session);
-    login.run().choose(password("bob"));
+    login.run().choose(password_choice("bob"));
     let Err(Error::WrongUser { session: bobs, .. }) = login.send() else { panic!("{:?}", login.flow()) };
     assert_eq!(bobs.user_id().as_str(), "@bob:example.test");
     assert!(is_good(&bobs) && is_good(&session));
     assert!(!log_out("logout_wrong_user", &bobs));
-    login.choose(password("alice")).run();
+    login.choose(password_choice("alice")).run();
     assert_eq!(login.session().device_id(), session.device_id());
 }
