@@ -118,19 +118,18 @@ fn about() -> Value {
     json!(format!("Synapse {}", servers()["version"].as_str().unwrap()))
 }
 
-/// A login to a real homeserver. When it is dropped, its exchanges are replayed, and recorded if `RECORD_TO` names a
-/// folder.
-pub struct Login {
+/// A login to a real homeserver, from its beginning to its end.
+///
+/// A test gets the [`Login`] only inside [`Story::tell`], which replays and records it at the end. So no test can leave
+/// that out.
+#[must_use = "the login begins when its story is told"]
+pub struct Story {
     /// What the transcript is called, if it is recorded.
     name: Option<&'static str>,
-    start: Value,
-    settings: Value,
-    inputs: Vec<Value>,
-    flow: LoginFlow,
-    received_at: SystemTime,
+    login: Login,
 }
 
-impl Login {
+impl Story {
     /// Begins at a homeserver of `run.py`.
     pub fn at(name: &'static str, server: &str) -> Self {
         Self::at_with(name, server, json!({}))
@@ -138,9 +137,7 @@ impl Login {
 
     /// The same with settings, in the transcripts' form.
     pub fn at_with(name: &'static str, server: &str, settings: Value) -> Self {
-        let mut login = Self::unrecorded(server, settings);
-        login.name = Some(name);
-        login
+        Self { name: Some(name), ..Self::unrecorded(server, settings) }
     }
 
     /// The same for a login that others have recorded.
@@ -167,9 +164,45 @@ impl Login {
     }
 
     fn new(name: Option<&'static str>, start: Value, settings: Value, flow: LoginFlow) -> Self {
-        Self { name, start, settings, inputs: Vec::new(), flow, received_at: UNIX_EPOCH }
+        Self { name, login: Login { start, settings, inputs: Vec::new(), flow, received_at: UNIX_EPOCH } }
     }
 
+    /// Tells the story, and returns what it returns. At the end the exchanges are replayed, and they are recorded if
+    /// `RECORD_TO` names a folder.
+    pub fn tell<T>(self, story: impl FnOnce(&mut Login) -> T) -> T {
+        let Self { name, mut login } = self;
+        let told = story(&mut login);
+        let transcript = login.transcript();
+        let replayed = replay::replay(&transcript).unwrap();
+        let step = replay::step_line(&login.flow.step(), login.received_at);
+        assert_eq!(replayed.last(), Some(&step), "the transcript leads elsewhere");
+        if let Some(name) = name {
+            record(name, &transcript, &login.tokens());
+        }
+        told
+    }
+
+    /// Tells how this choice leads to a session.
+    pub fn logs_in(self, choice: Value) -> Session {
+        self.tell(|login| login.with(choice).session().clone())
+    }
+
+    /// Tells how the homeserver refuses this choice.
+    pub fn is_refused(self, choice: Value) -> ServerError {
+        self.tell(|login| login.with(choice).refused().clone())
+    }
+}
+
+/// A login while its story is told.
+pub struct Login {
+    start: Value,
+    settings: Value,
+    inputs: Vec<Value>,
+    flow: LoginFlow,
+    received_at: SystemTime,
+}
+
+impl Login {
     pub fn flow(&self) -> &LoginFlow {
         &self.flow
     }
@@ -281,31 +314,17 @@ impl Login {
             step => panic!("{step:?}"),
         }
     }
-}
 
-impl Drop for Login {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            return;
-        }
+    fn transcript(&self) -> String {
         // A line for each input, so that a change shows where it is.
         let (about, start, settings) = (about(), &self.start, &self.settings);
         let inputs: Vec<String> = self.inputs.iter().map(|input| format!("    {input}")).collect();
-        let transcript = format!(
+        format!(
             "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \"inputs\": [\n{}\n  ]\n}}\n",
             inputs.join(",\n")
-        );
-
-        let replayed = replay::replay(&transcript).unwrap();
-        let step = replay::step_line(&self.flow.step(), self.received_at);
-        assert_eq!(replayed.last(), Some(&step), "the transcript leads elsewhere");
-        if let Some(name) = self.name {
-            record(name, &transcript, &self.tokens());
-        }
+        )
     }
-}
 
-impl Login {
     /// All tokens that were granted or given.
     fn tokens(&self) -> BTreeSet<String> {
         let mut tokens = tokens_of(&self.start["again"].to_string());

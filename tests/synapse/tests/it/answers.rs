@@ -3,14 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use matrix_login::Error;
-use matrix_login_synapse::{Login, ask, password_choice, url};
+use matrix_login_synapse::{Story, ask, password_choice, url};
 use serde_json::json;
 
 #[test]
 fn with_refresh_tokens_the_session_expires_and_can_go_on() {
-    let mut login = Login::at("answer_refresh_token", "full");
-    login.with(password_choice("alice"));
-    let session = login.session();
+    let session = Story::at("answer_refresh_token", "full").logs_in(password_choice("alice"));
     assert!(session.refresh_token().is_some());
     let left = session.expires_at().unwrap().duration_since(SystemTime::now()).unwrap();
     assert!((290..=300).contains(&left.as_secs()), "{left:?}");
@@ -20,40 +18,38 @@ fn with_refresh_tokens_the_session_expires_and_can_go_on() {
 
 #[test]
 fn without_refresh_tokens_wanted_there_is_no_end() {
-    let mut login = Login::at_with("answer_no_refresh_token", "full", json!({ "refresh_tokens": false }));
-    login.with(password_choice("alice"));
-    assert!(login.session().refresh_token().is_none());
-    assert_eq!(login.session().expires_at(), None);
+    let story = Story::at_with("answer_no_refresh_token", "full", json!({ "refresh_tokens": false }));
+    let session = story.logs_in(password_choice("alice"));
+    assert!(session.refresh_token().is_none());
+    assert_eq!(session.expires_at(), None);
 }
 
 #[test]
 fn where_refresh_tokens_are_switched_off_an_expiring_token_is_refused_and_not_lost() {
-    let mut login = Login::at("answer_expires_for_good", "bare");
-    login.run().choose(password_choice("alice"));
-    let Err(Error::MissingRefreshToken(session)) = login.send() else { panic!("{:?}", login.flow()) };
-    assert_eq!(ask(&session, "/_matrix/client/v3/account/whoami").0, 200);
-    assert!(login.login_types().contains(&"m.login.password"), "the question is due");
+    Story::at("answer_expires_for_good", "bare").tell(|login| {
+        login.run().choose(password_choice("alice"));
+        let Err(Error::MissingRefreshToken(session)) = login.send() else { panic!("{:?}", login.flow()) };
+        assert_eq!(ask(&session, "/_matrix/client/v3/account/whoami").0, 200);
+        assert!(login.login_types().contains(&"m.login.password"), "the question is due");
+    });
 }
 
 #[test]
 fn where_refresh_tokens_are_switched_off_an_expiring_token_is_accepted_if_the_settings_say_so() {
-    let mut login = Login::at_with("answer_expires_accepted", "bare", json!({ "require_refresh_token": false }));
-    login.with(password_choice("alice"));
-    let session = login.session();
+    let story = Story::at_with("answer_expires_accepted", "bare", json!({ "require_refresh_token": false }));
+    let session = story.logs_in(password_choice("alice"));
     let left = session.expires_at().unwrap().duration_since(SystemTime::now()).unwrap_or_default();
     assert!(left <= Duration::from_secs(3), "{left:?}");
     // It does expire, at the time that the session names.
     std::thread::sleep(left + Duration::from_millis(500));
     assert!(session.is_expired(SystemTime::now(), Duration::ZERO));
-    let (status, error) = ask(session, "/_matrix/client/v3/account/whoami");
+    let (status, error) = ask(&session, "/_matrix/client/v3/account/whoami");
     assert_eq!((status, &error["errcode"], &error["soft_logout"]), (401, &json!("M_UNKNOWN_TOKEN"), &json!(true)));
 }
 
 #[test]
 fn a_well_known_is_kept_and_adopted() {
-    let mut login = Login::at("answer_well_known", "full");
-    login.with(password_choice("alice"));
-    let session = login.session();
+    let session = Story::at("answer_well_known", "full").logs_in(password_choice("alice"));
     assert_eq!(session.well_known().unwrap()["m.homeserver"]["base_url"], format!("{}/", url("full")));
     assert_eq!(session.homeserver().unwrap().as_str(), url("full"));
     assert_eq!(session.other()["home_server"], "example.test");
@@ -62,26 +58,29 @@ fn a_well_known_is_kept_and_adopted() {
 #[test]
 fn a_well_known_is_not_adopted_if_the_settings_say_so() {
     // The same homeserver by another name, which its well-known does not have.
-    let mut login = Login::at_with("answer_well_known_not_followed", "full", json!({ "follow_well_known": false }));
-    login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
-    login.with(password_choice("alice"));
-    assert!(login.session().homeserver().unwrap().as_str().starts_with("http://localhost:"));
-    assert!(login.session().well_known().is_some());
+    let story = Story::at_with("answer_well_known_not_followed", "full", json!({ "follow_well_known": false }));
+    let session = story.tell(|login| {
+        login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
+        login.with(password_choice("alice")).session().clone()
+    });
+    assert!(session.homeserver().unwrap().as_str().starts_with("http://localhost:"));
+    assert!(session.well_known().is_some());
 }
 
 #[test]
 fn a_well_known_leads_from_http_to_where_it_says() {
-    let mut login = Login::at("answer_well_known_elsewhere", "full");
-    login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
-    login.with(password_choice("alice"));
-    assert_eq!(login.session().homeserver().unwrap().as_str(), url("full"));
-    assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
+    let session = Story::at("answer_well_known_elsewhere", "full").tell(|login| {
+        login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
+        login.with(password_choice("alice")).session().clone()
+    });
+    assert_eq!(session.homeserver().unwrap().as_str(), url("full"));
+    assert_eq!(ask(&session, "/_matrix/client/v3/account/whoami").0, 200);
 }
 
 #[test]
 fn without_a_public_base_url_there_is_no_well_known() {
-    let mut login = Login::at_with("answer_no_well_known", "bare", json!({ "require_refresh_token": false }));
-    login.with(password_choice("alice"));
-    assert!(login.session().well_known().is_none());
-    assert_eq!(login.session().homeserver().unwrap().as_str(), url("bare"));
+    let story = Story::at_with("answer_no_well_known", "bare", json!({ "require_refresh_token": false }));
+    let session = story.logs_in(password_choice("alice"));
+    assert!(session.well_known().is_none());
+    assert_eq!(session.homeserver().unwrap().as_str(), url("bare"));
 }

@@ -1,7 +1,7 @@
 //! Discovery from a user ID, with nginx in front and what it does to requests.
 
 use matrix_login::{DiscoveryOutcome, Error, Step};
-use matrix_login_synapse::{Login, password_choice_as, url};
+use matrix_login_synapse::{Story, password_choice_as, url};
 use serde_json::{Value, json};
 
 fn alice() -> Value {
@@ -10,25 +10,27 @@ fn alice() -> Value {
 
 #[test]
 fn from_a_user_id_to_a_session() {
-    let mut login = Login::discover("discovery", "example.test");
-    login.with(alice());
-    assert_eq!(login.session().homeserver().unwrap().as_str(), url("full"));
-    let discovered = login.flow().discovered().unwrap();
-    assert!(discovered.versions.versions.iter().any(|version| version == "v1.11"));
+    Story::discover("discovery", "example.test").tell(|login| {
+        login.with(alice());
+        assert_eq!(login.session().homeserver().unwrap().as_str(), url("full"));
+        let discovered = login.flow().discovered().unwrap();
+        assert!(discovered.versions.versions.iter().any(|version| version == "v1.11"));
+    });
 }
 
 #[test]
 fn a_well_known_that_has_moved() {
-    let mut login = Login::discover("discovery_moved", "moved.test");
-    login.send().unwrap();
-    let Step::Send(request) = login.flow().step() else { panic!() };
-    assert_eq!(request.uri(), "https://www.moved.test/.well-known/matrix/client");
-    login.with(alice()).session();
+    Story::discover("discovery_moved", "moved.test").tell(|login| {
+        login.send().unwrap();
+        let Step::Send(request) = login.flow().step() else { panic!() };
+        assert_eq!(request.uri(), "https://www.moved.test/.well-known/matrix/client");
+        login.with(alice()).session();
+    });
 }
 
 #[test]
 fn a_well_known_that_is_zipped_on_the_way() {
-    Login::discover("discovery_zipped", "zipped.test").with(alice()).session();
+    Story::discover("discovery_zipped", "zipped.test").logs_in(alice());
 }
 
 #[test]
@@ -39,44 +41,49 @@ fn web_servers_without_a_well_known() {
         ("discovery_site", "site.test", DiscoveryOutcome::FailPrompt),
         ("discovery_limited", "limited.test", DiscoveryOutcome::FailPrompt),
     ] {
-        let mut login = Login::discover(name, server_name);
-        login.run();
-        assert_eq!(login.outcome(), outcome, "{server_name}");
-        // Whoever knows better goes on.
-        login.use_homeserver(url("full")).with(alice()).session();
+        Story::discover(name, server_name).tell(|login| {
+            assert_eq!(login.run().outcome(), outcome, "{server_name}");
+            // A user who knows the homeserver goes on.
+            login.use_homeserver(url("full")).with(alice()).session();
+        });
     }
 }
 
 #[test]
 fn a_proxy_whose_homeserver_is_down_is_not_matrix_and_may_come_back() {
-    let mut login = Login::discover("proxy_down", "absent.test");
-    login.run().use_homeserver("https://down.test");
-    let error = login.send().unwrap_err();
+    let error = Story::discover("proxy_down", "absent.test").tell(|login| {
+        login.run().use_homeserver("https://down.test");
+        login.send().unwrap_err()
+    });
     assert!(matches!(&error, Error::NotMatrix { status, .. } if *status == 502), "{error:?}");
     assert!(error.may_retry());
 }
 
 #[test]
 fn a_proxy_that_finds_the_request_too_large() {
-    let mut login = Login::discover("proxy_413", "absent.test");
-    login.run().use_homeserver("https://small.test").run().choose(alice());
-    let error = login.send().unwrap_err();
+    let error = Story::discover("proxy_413", "absent.test").tell(|login| {
+        login.run().use_homeserver("https://small.test").run().choose(alice());
+        login.send().unwrap_err()
+    });
     assert!(matches!(&error, Error::NotMatrix { status, .. } if *status == 413), "{error:?}");
 }
 
 #[test]
 fn a_proxy_that_redirects_the_api() {
-    let mut login = Login::discover("proxy_301", "absent.test");
-    login.run().use_homeserver("https://moved.test");
-    let Err(Error::Redirected { location, .. }) = login.send() else { panic!("{:?}", login.flow()) };
+    let error = Story::discover("proxy_301", "absent.test").tell(|login| {
+        login.run().use_homeserver("https://moved.test");
+        login.send().unwrap_err()
+    });
+    let Error::Redirected { location, .. } = error else { panic!("{error:?}") };
     assert_eq!(location.as_deref(), Some("https://www.moved.test/_matrix/client/v3/login"));
 }
 
 #[test]
 fn a_proxy_that_limits_the_rate_by_itself_is_waited_for() {
-    let mut login = Login::discover("proxy_429", "absent.test");
-    login.run().use_homeserver("https://limited.test");
-    login.send().unwrap();
-    let Step::Wait(wait) = login.flow().step() else { panic!("{:?}", login.flow()) };
-    assert_eq!((wait.attempt(), wait.error().errcode.as_deref()), (1, None));
+    Story::discover("proxy_429", "absent.test").tell(|login| {
+        login.run().use_homeserver("https://limited.test");
+        login.send().unwrap();
+        let Step::Wait(wait) = login.flow().step() else { panic!("{:?}", login.flow()) };
+        assert_eq!((wait.attempt(), wait.error().errcode.as_deref()), (1, None));
+    });
 }

@@ -1,23 +1,24 @@
 //! A real rate limit, waited out.
 
 use matrix_login::Step;
-use matrix_login_synapse::{Login, password_choice};
+use matrix_login_synapse::{Story, password_choice};
 
 #[test]
 fn a_rate_limit_is_waited_out() {
     // The first login is free, and one of the next is too soon.
     let mut limited = false;
     for name in ["limit_first", "limit_second", "limit_third"] {
-        let mut login = Login::at(name, "strict");
-        login.run().choose(password_choice("alice"));
-        login.send().unwrap();
-        if let Step::Wait(wait) = login.flow().step() {
-            limited = true;
-            assert_eq!(wait.error().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
-            assert!(wait.error().retry_after.is_some());
-            assert_eq!(wait.attempt(), 1);
-        }
-        login.run().session();
+        Story::at(name, "strict").tell(|login| {
+            login.run().choose(password_choice("alice"));
+            login.send().unwrap();
+            if let Step::Wait(wait) = login.flow().step() {
+                limited = true;
+                assert_eq!(wait.error().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
+                assert!(wait.error().retry_after.is_some());
+                assert_eq!(wait.attempt(), 1);
+            }
+            login.run().session();
+        });
     }
     assert!(limited);
 }

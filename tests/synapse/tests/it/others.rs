@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use http::Request;
-use matrix_login_synapse::{Login, application_service_token, ask, password_choice, send, url};
+use matrix_login_synapse::{Story, application_service_token, ask, password_choice, send, url};
 use serde_json::{Value, json};
 
 fn application_service(user: &str, as_token: &str) -> Value {
@@ -18,11 +18,10 @@ fn token(token: &str) -> Value {
 
 /// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its own.
 fn login_token(name: &'static str, user: &str) -> String {
-    let mut login = Login::at(name, "full");
-    login.with(password_choice(user));
-    let uri = format!("{}/_matrix/client/v1/login/get_token", login.session().homeserver().unwrap());
+    let session = Story::at(name, "full").logs_in(password_choice(user));
+    let uri = format!("{}/_matrix/client/v1/login/get_token", session.homeserver().unwrap());
     let mut request = Request::post(uri).header("content-type", "application/json").body(b"{}".to_vec()).unwrap();
-    login.session().authorize(&mut request).unwrap();
+    session.authorize(&mut request).unwrap();
     let response = send(request).unwrap();
     let answer: Value = serde_json::from_slice(response.body()).unwrap();
     answer["login_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
@@ -40,50 +39,45 @@ fn an_application_service_logs_in_as_its_user() {
         .unwrap();
     assert_eq!(send(register).unwrap().status(), 200);
 
-    let mut login = Login::at("application_service", "full");
-    login.with(application_service("as_bob", application_service_token()));
-    assert_eq!(login.session().user_id().as_str(), "@as_bob:example.test");
-    assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
+    let choice = application_service("as_bob", application_service_token());
+    let session = Story::at("application_service", "full").logs_in(choice);
+    assert_eq!(session.user_id().as_str(), "@as_bob:example.test");
+    assert_eq!(ask(&session, "/_matrix/client/v3/account/whoami").0, 200);
 }
 
 #[test]
 fn an_application_service_with_a_wrong_token_is_refused() {
-    let mut login = Login::at("application_service_wrong_token", "full");
-    login.with(application_service("as_bob", "another-made-up-token"));
-    assert_eq!(login.refused().errcode.as_deref(), Some("M_UNKNOWN_TOKEN"));
-    assert_eq!(login.refused().status, 401);
+    let choice = application_service("as_bob", "another-made-up-token");
+    let refused = Story::at("application_service_wrong_token", "full").is_refused(choice);
+    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (401, Some("M_UNKNOWN_TOKEN")));
 }
 
 #[test]
 fn an_application_service_outside_its_namespace_is_refused() {
-    let mut login = Login::at("application_service_outside", "full");
-    login.with(application_service("alice", application_service_token()));
-    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    let choice = application_service("alice", application_service_token());
+    let refused = Story::at("application_service_outside", "full").is_refused(choice);
+    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
 }
 
 #[test]
 fn a_login_token_is_spent_once() {
     let login_token = login_token("token_first_session", "bob");
-    let mut login = Login::at("token", "full");
-    login.with(token(&login_token));
-    assert_eq!(login.session().user_id().as_str(), "@bob:example.test");
-    let mut again = Login::at("token_used", "full");
-    again.with(token(&login_token));
-    assert_eq!((again.refused().status.as_u16(), again.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    let session = Story::at("token", "full").logs_in(token(&login_token));
+    assert_eq!(session.user_id().as_str(), "@bob:example.test");
+    let refused = Story::at("token_used", "full").is_refused(token(&login_token));
+    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
 }
 
 #[test]
 fn a_login_token_expires() {
     let login_token = login_token("token_session_of_an_expired_one", "carol");
     thread::sleep(Duration::from_millis(2_500));
-    let mut login = Login::at("token_expired", "full");
-    login.with(token(&login_token));
-    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    let refused = Story::at("token_expired", "full").is_refused(token(&login_token));
+    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
 }
 
 #[test]
 fn a_login_token_that_nobody_granted_is_refused() {
-    let mut login = Login::at("token_unknown", "full");
-    login.with(token("syl_made_up"));
-    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    let refused = Story::at("token_unknown", "full").is_refused(token("syl_made_up"));
+    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
 }

@@ -1,6 +1,6 @@
 //! Logins with a password: by every identifier, to a device of one's own, and those that Synapse refuses.
 
-use matrix_login_synapse::{Login, ask, password_choice, password_choice_as};
+use matrix_login_synapse::{Story, ask, password_choice, password_choice_as};
 use serde_json::{Value, json};
 
 fn user(user: &str) -> Value {
@@ -13,10 +13,8 @@ fn third_party(medium: &str, address: &str) -> Value {
 
 /// Logs in, and asks the homeserver whether it did.
 fn logs_in(name: &'static str, identifier: Value) {
-    let mut login = Login::at(name, "full");
-    login.with(password_choice_as("alice", identifier));
-    let session = login.session();
-    let (status, whoami) = ask(session, "/_matrix/client/v3/account/whoami");
+    let session = Story::at(name, "full").logs_in(password_choice_as("alice", identifier));
+    let (status, whoami) = ask(&session, "/_matrix/client/v3/account/whoami");
     assert_eq!((status, &whoami["user_id"]), (200, &json!("@alice:example.test")));
     assert_eq!(whoami["device_id"], session.device_id());
 }
@@ -54,43 +52,41 @@ fn by_phone_number_of_a_country() {
 #[test]
 fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
     let settings = json!({ "device_id": "KITCHEN", "initial_device_display_name": "the tablet in the kitchen" });
-    let mut login = Login::at_with("password_device", "full", settings);
-    login.with(password_choice("alice"));
-    assert_eq!(login.session().device_id(), "KITCHEN");
-    let (status, device) = ask(login.session(), "/_matrix/client/v3/devices/KITCHEN");
+    let session = Story::at_with("password_device", "full", settings).logs_in(password_choice("alice"));
+    assert_eq!(session.device_id(), "KITCHEN");
+    let (status, device) = ask(&session, "/_matrix/client/v3/devices/KITCHEN");
     assert_eq!((status, &device["display_name"]), (200, &json!("the tablet in the kitchen")));
 }
 
 #[test]
 fn a_repeated_login_to_the_same_device_makes_no_other() {
     let settings = json!({ "device_id": "REPEATED" });
-    let mut first = Login::at_with("password_repeated_first", "full", settings.clone());
-    first.with(password_choice("alice"));
-    let mut second = Login::at_with("password_repeated_second", "full", settings);
-    second.with(password_choice("alice"));
-    let (status, devices) = ask(second.session(), "/_matrix/client/v3/devices");
+    let repeated = |name| Story::at_with(name, "full", settings.clone()).logs_in(password_choice("alice"));
+    let first = repeated("password_repeated_first");
+    let second = repeated("password_repeated_second");
+    let (status, devices) = ask(&second, "/_matrix/client/v3/devices");
     let devices = devices["devices"].as_array().unwrap();
     assert_eq!((status, devices.iter().filter(|device| device["device_id"] == "REPEATED").count()), (200, 1));
     // A homeserver may end the first login; Synapse leaves its token good.
-    assert_eq!(ask(first.session(), "/_matrix/client/v3/account/whoami").0, 200);
+    assert_eq!(ask(&first, "/_matrix/client/v3/account/whoami").0, 200);
 }
 
 #[test]
 fn a_field_that_synapse_does_not_know_does_no_harm() {
     let mut choice = password_choice("alice");
     choice["extra"] = json!({ "org.example.field": { "x": [1, null] } });
-    let mut login = Login::at("password_extra_field", "full");
-    login.with(choice).session();
+    Story::at("password_extra_field", "full").logs_in(choice);
 }
 
 #[test]
 fn a_wrong_password_and_then_the_right_one() {
-    let mut login = Login::at("password_wrong", "full");
     let mut wrong = password_choice("alice");
     wrong["password"] = json!("looking-glass");
-    login.with(wrong);
-    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
-    login.with(password_choice("alice")).session();
+    Story::at("password_wrong", "full").tell(|login| {
+        let refused = login.with(wrong).refused();
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+        login.with(password_choice("alice")).session();
+    });
 }
 
 #[test]
@@ -101,31 +97,24 @@ fn users_that_cannot_log_in() {
         ("password_deactivated_user", password_choice("deactivated"), 403, "M_FORBIDDEN"),
         ("password_locked_user", password_choice("locked"), 401, "M_USER_LOCKED"),
     ] {
-        let mut login = Login::at(name, "full");
-        login.with(choice);
-        assert_eq!(
-            (login.refused().status.as_u16(), login.refused().errcode.as_deref()),
-            (status, Some(errcode)),
-            "{name}"
-        );
-        assert_eq!(login.refused().soft_logout, errcode == "M_USER_LOCKED");
+        let refused = Story::at(name, "full").is_refused(choice);
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (status, Some(errcode)), "{name}");
+        assert_eq!(refused.soft_logout, errcode == "M_USER_LOCKED");
     }
 }
 
 #[test]
 fn what_synapse_finds_too_long_is_a_refusal() {
     let settings = json!({ "initial_device_display_name": "x".repeat(101) });
-    let mut login = Login::at_with("password_long_display_name", "full", settings);
-    login.with(password_choice("alice"));
-    assert_eq!(login.refused().errcode.as_deref(), Some("M_TOO_LARGE"));
-    let mut login = Login::at_with("password_long_device_id", "full", json!({ "device_id": "A".repeat(513) }));
-    login.with(password_choice("alice"));
-    assert_eq!(login.refused().errcode.as_deref(), Some("M_INVALID_PARAM"));
+    let story = Story::at_with("password_long_display_name", "full", settings);
+    assert_eq!(story.is_refused(password_choice("alice")).errcode.as_deref(), Some("M_TOO_LARGE"));
+    let story = Story::at_with("password_long_device_id", "full", json!({ "device_id": "A".repeat(513) }));
+    assert_eq!(story.is_refused(password_choice("alice")).errcode.as_deref(), Some("M_INVALID_PARAM"));
 }
 
 #[test]
 fn passwords_that_are_switched_off_are_not_offered() {
-    let mut login = Login::at("password_switched_off", "no_passwords");
-    login.run();
-    assert_eq!(login.login_types(), ["m.login.application_service"]);
+    Story::at("password_switched_off", "no_passwords").tell(|login| {
+        assert_eq!(login.run().login_types(), ["m.login.application_service"]);
+    });
 }

@@ -8,7 +8,7 @@ use matrix_login::{
     endpoint::{logout, logout_all, refresh, whoami},
 };
 use matrix_login_synapse::{
-    Login, application_service_token, ask, change_user, exchange, now, password_choice, password_choice_as, send, url,
+    Story, application_service_token, ask, change_user, exchange, now, password_choice, password_choice_as, send, url,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// A session of a user, at a homeserver of `run.py`.
 fn session_of(server: &str, user: &str, settings: Value) -> Session {
-    Login::unrecorded(server, settings).with(password_choice(user)).session().clone()
+    Story::unrecorded(server, settings).logs_in(password_choice(user))
 }
 
 /// Refreshes a session. The name is that of the transcript.
@@ -229,12 +229,10 @@ fn after_a_soft_logout_the_device_goes_on() {
     thread::sleep(Duration::from_millis(3500));
     assert_eq!(judge("whoami_soft_logout", &session), Verdict::SoftLogout);
 
-    let mut login = Login::again_with("again", &session, settings);
-    login.with(password_choice("alice"));
-    let again = login.session();
+    let again = Story::again_with("again", &session, settings).logs_in(password_choice("alice"));
     assert_eq!((again.user_id(), again.device_id()), (session.user_id(), session.device_id()));
     assert_ne!(again.access_token().expose(), session.access_token().expose());
-    assert_eq!(listed(again, session.device_id()), 1);
+    assert_eq!(listed(&again, session.device_id()), 1);
 }
 
 #[test]
@@ -249,21 +247,22 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
     session.forget_refresh_token();
     // Its access token lives on.
     assert_eq!(judge("whoami_after_gone", &session), Verdict::Unaffected);
-    let mut login = Login::again("again_after_gone", &session);
-    login.with(password_choice_as("carol", json!({"type": "m.id.user", "user": "@carol:example.test"})));
-    assert_eq!(login.session().device_id(), session.device_id());
-    assert_eq!(listed(login.session(), session.device_id()), 1);
+    let choice = password_choice_as("carol", json!({"type": "m.id.user", "user": "@carol:example.test"}));
+    let again = Story::again("again_after_gone", &session).logs_in(choice);
+    assert_eq!(again.device_id(), session.device_id());
+    assert_eq!(listed(&again, session.device_id()), 1);
 }
 
 #[test]
 fn somebody_elses_login_is_told_and_can_be_ended() {
     let session = session_of("full", "alice", json!({}));
-    let mut login = Login::again("again_wrong_user", &session);
-    login.run().choose(password_choice("bob"));
-    let Err(Error::WrongUser { session: bobs, .. }) = login.send() else { panic!("{:?}", login.flow()) };
-    assert_eq!(bobs.user_id().as_str(), "@bob:example.test");
-    assert!(is_good(&bobs) && is_good(&session));
-    assert!(!log_out("logout_wrong_user", &bobs));
-    login.choose(password_choice("alice")).run();
-    assert_eq!(login.session().device_id(), session.device_id());
+    Story::again("again_wrong_user", &session).tell(|login| {
+        login.run().choose(password_choice("bob"));
+        let Err(Error::WrongUser { session: bobs, .. }) = login.send() else { panic!("{:?}", login.flow()) };
+        assert_eq!(bobs.user_id().as_str(), "@bob:example.test");
+        assert!(is_good(&bobs) && is_good(&session));
+        assert!(!log_out("logout_wrong_user", &bobs));
+        login.choose(password_choice("alice")).run();
+        assert_eq!(login.session().device_id(), session.device_id());
+    });
 }

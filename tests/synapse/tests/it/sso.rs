@@ -8,7 +8,7 @@ use std::{
 };
 
 use matrix_login::{Error, LoginType, Step, endpoint::sso};
-use matrix_login_synapse::{Login, ask, url};
+use matrix_login_synapse::{Login, Story, ask, url};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -24,129 +24,148 @@ fn choice(redirect_url: &str, provider: &str) -> Value {
     })
 }
 
-fn in_the_browser(name: &'static str) -> Login {
-    let mut login = Login::at(name, "sso");
-    login.run().choose(choice(CALLBACK, "oidc-op"));
-    login
+/// Tells what happens once the user is in the browser.
+fn in_the_browser<T>(name: &'static str, story: impl FnOnce(&mut Login) -> T) -> T {
+    Story::at(name, "sso").tell(|login| {
+        login.run().choose(choice(CALLBACK, "oidc-op"));
+        story(login)
+    })
 }
 
 #[test]
 fn from_the_button_to_the_session() {
-    let mut login = Login::at("sso", "sso");
-    login.run();
-    let Step::Choose { login_types, .. } = login.flow().step() else { panic!() };
-    let Some(LoginType::Sso { identity_providers, oauth_aware_preferred: false, .. }) = login_types.get("m.login.sso")
-    else {
-        panic!("{login_types:?}")
-    };
-    let shown: Vec<_> = identity_providers
-        .iter()
-        .map(|provider| (&*provider.id, &*provider.name, provider.icon.as_deref(), provider.brand.as_deref()))
-        .collect();
-    let icon = Some("mxc://example.test/icon");
-    assert_eq!(shown, [("oidc-op", "Example", icon, Some("example")), ("oidc-down", "Nobody", icon, Some("example"))]);
+    Story::at("sso", "sso").tell(|login| {
+        login.run();
+        let Step::Choose { login_types, .. } = login.flow().step() else { panic!() };
+        let Some(LoginType::Sso { identity_providers, oauth_aware_preferred: false, .. }) =
+            login_types.get("m.login.sso")
+        else {
+            panic!("{login_types:?}")
+        };
+        let shown: Vec<_> = identity_providers
+            .iter()
+            .map(|provider| (&*provider.id, &*provider.name, provider.icon.as_deref(), provider.brand.as_deref()))
+            .collect();
+        let icon = Some("mxc://example.test/icon");
+        assert_eq!(
+            shown,
+            [("oidc-op", "Example", icon, Some("example")), ("oidc-down", "Nobody", icon, Some("example"))]
+        );
 
-    login.choose(choice(CALLBACK, "oidc-op"));
-    let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
-    login.callback(&callback).unwrap();
-    login.run();
-    assert_eq!(login.session().user_id().as_str(), "@alice:example.test");
-    assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
+        login.choose(choice(CALLBACK, "oidc-op"));
+        let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
+        login.callback(&callback).unwrap();
+        login.run();
+        assert_eq!(login.session().user_id().as_str(), "@alice:example.test");
+        assert_eq!(ask(login.session(), "/_matrix/client/v3/account/whoami").0, 200);
+    });
 }
 
 #[test]
 fn a_redirect_url_with_a_query_and_a_fragment_of_its_own() {
-    let mut login = Login::at("sso_redirect_url", "sso");
-    login.run().choose(choice("http://127.0.0.1:9/callback?a=b%20c&flag#here", "oidc-op"));
-    let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
-    // Synapse writes the query anew, and puts its token before the fragment.
-    let query = callback.query().unwrap();
-    assert!(query.starts_with("a=b+c&flag=&state=0123456789abcdef&loginToken="), "{callback}");
-    assert_eq!(callback.fragment(), Some("here"));
-    login.callback(&callback).unwrap();
-    login.run().session();
+    Story::at("sso_redirect_url", "sso").tell(|login| {
+        login.run().choose(choice("http://127.0.0.1:9/callback?a=b%20c&flag#here", "oidc-op"));
+        let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
+        // Synapse writes the query anew, and puts its token before the fragment.
+        let query = callback.query().unwrap();
+        assert!(query.starts_with("a=b+c&flag=&state=0123456789abcdef&loginToken="), "{callback}");
+        assert_eq!(callback.fragment(), Some("here"));
+        login.callback(&callback).unwrap();
+        login.run().session();
+    });
 }
 
 #[test]
 fn an_application_with_a_scheme_of_its_own() {
-    let mut login = Login::at("sso_private_scheme", "sso");
-    login.run().choose(choice("org.example.app:/callback", "oidc-op"));
-    let callback = Browser::new("org.example.app:").log_in(&login.browse_url(), "alice").callback();
-    login.callback(&callback).unwrap();
-    login.run().session();
+    Story::at("sso_private_scheme", "sso").tell(|login| {
+        login.run().choose(choice("org.example.app:/callback", "oidc-op"));
+        let callback = Browser::new("org.example.app:").log_in(&login.browse_url(), "alice").callback();
+        login.callback(&callback).unwrap();
+        login.run().session();
+    });
 }
 
 #[test]
 fn callbacks_that_somebody_changed_count_for_nothing() {
-    let mut login = in_the_browser("sso_foreign_callbacks");
-    let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
-    let token = sso::response(&callback, STATE).unwrap();
-    for query in [
-        format!("loginToken={}", token.expose()),
-        format!("state=fedcba9876543210&loginToken={}", token.expose()),
-        format!("state={STATE}&state={STATE}&loginToken={}", token.expose()),
-        format!("state={STATE}"),
-        format!("state={STATE}&loginToken="),
-    ] {
-        let mut changed = callback.clone();
-        changed.set_query(Some(&query));
-        assert!(matches!(login.callback(&changed), Err(Error::ForeignCallback)), "{changed}");
-    }
-    login.callback(&callback).unwrap();
-    login.run().session();
+    in_the_browser("sso_foreign_callbacks", |login| {
+        let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
+        let token = sso::response(&callback, STATE).unwrap();
+        for query in [
+            format!("loginToken={}", token.expose()),
+            format!("state=fedcba9876543210&loginToken={}", token.expose()),
+            format!("state={STATE}&state={STATE}&loginToken={}", token.expose()),
+            format!("state={STATE}"),
+            format!("state={STATE}&loginToken="),
+        ] {
+            let mut changed = callback.clone();
+            changed.set_query(Some(&query));
+            assert!(matches!(login.callback(&changed), Err(Error::ForeignCallback)), "{changed}");
+        }
+        login.callback(&callback).unwrap();
+        login.run().session();
+    });
 }
 
 #[test]
 fn another_process_finishes() {
-    let mut login = in_the_browser("sso_suspended");
-    let url = login.browse_url();
-    login.suspend();
-    assert_eq!(login.browse_url(), url);
-    let callback = Browser::new(CALLBACK).log_in(&url, "alice").callback();
-    login.callback(&callback).unwrap();
-    login.run().session();
+    in_the_browser("sso_suspended", |login| {
+        let url = login.browse_url();
+        login.suspend();
+        assert_eq!(login.browse_url(), url);
+        let callback = Browser::new(CALLBACK).log_in(&url, "alice").callback();
+        login.callback(&callback).unwrap();
+        login.run().session();
+    });
 }
 
 #[test]
 fn a_login_token_is_spent_once() {
-    let mut first = in_the_browser("sso_token_first");
-    let callback = Browser::new(CALLBACK).log_in(&first.browse_url(), "alice").callback();
-    first.callback(&callback).unwrap();
-    first.run().session();
+    let callback = in_the_browser("sso_token_first", |login| {
+        let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
+        login.callback(&callback).unwrap();
+        login.run().session();
+        callback
+    });
     // The same state again, as a login that was suspended and resumed twice would have it.
-    let mut second = in_the_browser("sso_token_used");
-    second.suspend().callback(&callback).unwrap();
-    second.run();
-    assert_eq!((second.refused().status.as_u16(), second.refused().errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    in_the_browser("sso_token_used", |login| {
+        login.suspend().callback(&callback).unwrap();
+        let refused = login.run().refused();
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    });
 }
 
 #[test]
 fn a_user_who_is_locked_is_told_so() {
-    let mut login = in_the_browser("sso_locked");
-    let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "locked").callback();
-    login.callback(&callback).unwrap();
-    login.run();
-    assert_eq!((login.refused().status.as_u16(), login.refused().errcode.as_deref()), (401, Some("M_USER_LOCKED")));
+    in_the_browser("sso_locked", |login| {
+        let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "locked").callback();
+        login.callback(&callback).unwrap();
+        let refused = login.run().refused();
+        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (401, Some("M_USER_LOCKED")));
+    });
 }
 
 #[test]
 fn a_provider_that_is_down_leaves_the_user_on_a_page() {
-    let mut login = Login::at("sso_provider_down", "sso");
-    login.run().choose(choice(CALLBACK, "oidc-down"));
-    let End::Page { status, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else { panic!("no page") };
-    assert!(status >= 400, "{status}");
-    // Nobody comes back, and so the user does.
-    login.back();
-    assert!(login.login_types().contains(&"m.login.sso"));
+    Story::at("sso_provider_down", "sso").tell(|login| {
+        login.run().choose(choice(CALLBACK, "oidc-down"));
+        let End::Page { status, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else { panic!("no page") };
+        assert!(status >= 400, "{status}");
+        // Nobody comes back, and so the user does.
+        login.back();
+        assert!(login.login_types().contains(&"m.login.sso"));
+    });
 }
 
 #[test]
 fn without_a_provider_synapse_asks_which() {
-    let mut login = Login::at("sso_picker", "sso");
-    login.run().choose(json!({ "type": "m.login.sso", "redirect_url": CALLBACK, "state": STATE }));
-    let End::Page { status, body, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else { panic!("no page") };
-    assert_eq!(status, 200);
-    assert!(body.contains("Example") && body.contains("Nobody"), "{body}");
+    Story::at("sso_picker", "sso").tell(|login| {
+        login.run().choose(json!({ "type": "m.login.sso", "redirect_url": CALLBACK, "state": STATE }));
+        let End::Page { status, body, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else {
+            panic!("no page")
+        };
+        assert_eq!(status, 200);
+        assert!(body.contains("Example") && body.contains("Nobody"), "{body}");
+    });
 }
 
 /// The program, and the URL that it tells the user to open.
