@@ -7,8 +7,7 @@
     reason = "a program of tests has no API and does I/O of its own, and a story reads better without ceremony"
 )]
 
-#[allow(dead_code, reason = "the program's `main` is not called here")]
-#[path = "../../examples/replay.rs"]
+#[path = "../support/replay.rs"]
 mod replay;
 mod scenario;
 

@@ -1,8 +1,7 @@
 //! What the tests against Synapse share: the servers that `run.py` started, an HTTP client, and a login whose every
 //! exchange becomes a transcript.
 
-#[allow(dead_code, reason = "the program's `main` is not called here")]
-#[path = "../../../examples/replay.rs"]
+#[path = "../../support/replay.rs"]
 mod replay;
 
 use std::{

@@ -1,0 +1,126 @@
+//! The lines that come out: steps, requests and errors.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, HeaderValue, Request};
+use matrix_login::{DiscoveryFailure, DiscoveryOutcome, Error, LoginType, LoginTypes, RetryAfter, ServerError, Step};
+use serde_json::{Map, Value, json};
+
+/// The line of a step, as of the time when the last response arrived.
+pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
+    match step {
+        Step::Send(request) => {
+            let mut line = request_value(request);
+            line["step"] = "send".into();
+            line
+        }
+        Step::Wait(wait) => {
+            json!({ "step": "wait", "ms": milliseconds(wait.remaining(now)), "attempt": wait.attempt() })
+        }
+        Step::Locate { failure } => {
+            json!({ "step": "locate", "outcome": outcome(failure), "reason": failure.to_string() })
+        }
+        Step::Choose { login_types, refused } => json!({
+            "step": "choose",
+            "login_types": login_types_value(login_types),
+            "refused": refused.map(|error| server_error_value(error, now)),
+        }),
+        Step::Browse(url) => json!({ "step": "browse", "url": url }),
+        Step::Done(session) => json!({ "step": "done", "session": session }),
+    }
+}
+
+pub fn request_value(request: &Request<Vec<u8>>) -> Value {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes())))
+    };
+    let body = match serde_json::from_slice(request.body()) {
+        Ok(body) => body,
+        Err(_) if request.body().is_empty() => Value::Null,
+        Err(_) => String::from_utf8_lossy(request.body()).into(),
+    };
+    json!({
+        "method": request.method().as_str(),
+        "url": request.uri().to_string(),
+        "headers": request.headers().iter().map(header).collect::<Map<_, _>>(),
+        "body": body,
+    })
+}
+
+pub fn login_types_value(login_types: &LoginTypes) -> Value {
+    login_types.iter().map(login_type_value).collect()
+}
+
+fn login_type_value(login_type: &LoginType) -> Value {
+    let mut value = match login_type {
+        LoginType::Token { get_login_token } => json!({ "get_login_token": get_login_token }),
+        LoginType::Sso { identity_providers, oauth_aware_preferred } => {
+            let identity_providers = identity_providers.iter().map(|provider| {
+                json!({ "id": provider.id, "name": provider.name, "icon": provider.icon, "brand": provider.brand })
+            });
+            json!({
+                "identity_providers": identity_providers.collect::<Value>(),
+                "oauth_aware_preferred": oauth_aware_preferred,
+            })
+        }
+        LoginType::Other { fields, .. } => json!(fields),
+        _ => json!({}),
+    };
+    value["type"] = login_type.as_str().into();
+    value
+}
+
+fn outcome(failure: &DiscoveryFailure) -> &'static str {
+    match failure.outcome {
+        DiscoveryOutcome::Ignore => "ignore",
+        DiscoveryOutcome::FailPrompt => "fail_prompt",
+        DiscoveryOutcome::FailError => "fail_error",
+        _ => "unknown",
+    }
+}
+
+pub fn error_line(error: &Error, received_at: SystemTime) -> Value {
+    json!({ "error": error_value(error, received_at) })
+}
+
+pub fn error_value(error: &Error, received_at: SystemTime) -> Value {
+    let (kind, details) = match error {
+        Error::Server(error) => return server_error_value(error, received_at),
+        Error::InvalidInput { .. } => ("invalid_input", json!({})),
+        Error::OutOfStep { .. } => ("out_of_step", json!({})),
+        Error::AlreadyLoggedIn => ("already_logged_in", json!({})),
+        Error::NotOffered { .. } => ("not_offered", json!({})),
+        Error::ForeignCallback => ("foreign_callback", json!({})),
+        Error::LegacyLoginUnsupported => ("legacy_login_unsupported", json!({})),
+        Error::InvalidResponse { .. } => ("invalid_response", json!({})),
+        Error::TooLarge { .. } => ("too_large", json!({})),
+        Error::NotMatrix { status, .. } => ("not_matrix", json!({ "status": status.as_u16() })),
+        Error::Redirected { location, .. } => ("redirected", json!({ "location": location })),
+        Error::Discovery(failure) => ("discovery", json!({ "outcome": outcome(failure) })),
+        Error::MissingRefreshToken(session) => ("missing_refresh_token", json!({ "session": session })),
+        Error::WrongUser { session, .. } => ("wrong_user", json!({ "session": session })),
+        _ => ("unknown", json!({})),
+    };
+    let mut value = details;
+    value["kind"] = kind.into();
+    value["message"] = error.to_string().into();
+    value
+}
+
+fn server_error_value(error: &ServerError, received_at: SystemTime) -> Value {
+    let delay = |retry_after: RetryAfter| milliseconds(retry_after.delay(received_at));
+    json!({
+        "kind": "server",
+        "status": error.status.as_u16(),
+        "errcode": error.errcode,
+        "message": error.message,
+        "soft_logout": error.soft_logout,
+        "retry_after_ms": error.retry_after.map(delay),
+        "other": error.other,
+    })
+}
+
+/// Whole milliseconds, rounded up: a wait must not end too early.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,235 @@
+//! What a transcript contains, and what it is to the crate.
+
+use std::{
+    error::Error as StdError,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderName, HeaderValue, Response};
+use matrix_login::{AccessToken, Choice, Error, LoginSettings, LoginToken, Password, UserIdentifier, endpoint::sso};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+/// Why a file is no transcript.
+pub type NoTranscript = Box<dyn StdError>;
+
+/// What a value of the transcript is to the crate: good, or refused.
+pub type Taken<T> = Result<T, Error>;
+
+/// The settings of a transcript.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    refresh_tokens: Option<bool>,
+    require_refresh_token: Option<bool>,
+    follow_well_known: Option<bool>,
+}
+
+impl Settings {
+    /// The settings, unless the crate refuses one.
+    ///
+    /// # Errors
+    ///
+    /// The crate's.
+    pub fn take(self) -> Taken<LoginSettings> {
+        let mut settings = LoginSettings::default();
+        if let Some(device_id) = self.device_id {
+            settings = settings.device_id(device_id)?;
+        }
+        if let Some(name) = self.initial_device_display_name {
+            settings = settings.initial_device_display_name(name);
+        }
+        Ok(settings
+            .refresh_tokens(self.refresh_tokens.unwrap_or(true))
+            .require_refresh_token(self.require_refresh_token.unwrap_or(true))
+            .follow_well_known(self.follow_well_known.unwrap_or(true)))
+    }
+}
+
+/// A choice as transcripts have it.
+#[derive(Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct Chosen {
+    method: ChosenMethod,
+    extra: Map<String, Value>,
+}
+
+enum ChosenMethod {
+    Password(PasswordLogin),
+    Token(TokenLogin),
+    Sso(RedirectRequest),
+    ApplicationService(ApplicationServiceLogin),
+    Custom(String, CustomLogin),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordLogin {
+    identifier: Map<String, Value>,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenLogin {
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplicationServiceLogin {
+    identifier: Map<String, Value>,
+    as_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustomLogin {
+    #[serde(default)]
+    fields: Map<String, Value>,
+}
+
+impl TryFrom<Map<String, Value>> for Chosen {
+    type Error = serde_json::Error;
+
+    fn try_from(mut chosen: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let extra = chosen.remove("extra").map(serde_json::from_value).transpose()?.unwrap_or_default();
+        let login_type: String = serde_json::from_value(chosen.remove("type").unwrap_or_default())?;
+        let chosen = Value::Object(chosen);
+        let method = match login_type.as_str() {
+            "m.login.password" => ChosenMethod::Password(serde_json::from_value(chosen)?),
+            "m.login.token" => ChosenMethod::Token(serde_json::from_value(chosen)?),
+            "m.login.sso" => ChosenMethod::Sso(serde_json::from_value(chosen)?),
+            "m.login.application_service" => ChosenMethod::ApplicationService(serde_json::from_value(chosen)?),
+            _ => ChosenMethod::Custom(login_type, serde_json::from_value(chosen)?),
+        };
+        Ok(Self { method, extra })
+    }
+}
+
+#[derive(Deserialize)]
+pub struct RedirectRequest {
+    redirect_url: String,
+    state: String,
+    identity_provider: Option<String>,
+    action: Option<String>,
+}
+
+impl Chosen {
+    /// The choice, unless the crate refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The crate's.
+    pub fn take(self) -> Taken<Choice> {
+        let mut choice = match self.method {
+            ChosenMethod::Password(PasswordLogin { identifier, password }) => {
+                Choice::password(take_identifier(identifier)?, Password::new(password))
+            }
+            ChosenMethod::Token(TokenLogin { token }) => Choice::token(LoginToken::new(token)),
+            ChosenMethod::Sso(redirect) => Choice::sso(redirect.take()?),
+            ChosenMethod::ApplicationService(ApplicationServiceLogin { identifier, as_token }) => {
+                Choice::application_service(take_identifier(identifier)?, AccessToken::new(as_token)?)
+            }
+            ChosenMethod::Custom(login_type, CustomLogin { fields }) => Choice::custom(login_type, fields)?,
+        };
+        for (name, value) in self.extra {
+            choice = choice.field(name, value)?;
+        }
+        Ok(choice)
+    }
+}
+
+impl RedirectRequest {
+    pub fn take(self) -> Taken<sso::Redirect> {
+        let mut redirect = sso::Redirect::new(parse_url("redirect URL", &self.redirect_url)?, self.state)?;
+        if let Some(id) = self.identity_provider {
+            redirect = redirect.identity_provider(id)?;
+        }
+        Ok(match self.action.as_deref() {
+            None => redirect,
+            Some("login") => redirect.action(sso::Action::Login),
+            Some("register") => redirect.action(sso::Action::Register),
+            Some(_) => return Err(invalid_input("action", "login or register")),
+        })
+    }
+}
+
+fn take_identifier(mut identifier: Map<String, Value>) -> Taken<UserIdentifier> {
+    let mut text = |key: &'static str| match identifier.remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(invalid_input(key, "a string in the identifier")),
+    };
+    match text("type")?.as_str() {
+        "m.id.user" => Ok(UserIdentifier::user(text("user")?)),
+        "m.id.thirdparty" => UserIdentifier::third_party(text("medium")?, text("address")?),
+        "m.id.phone" => UserIdentifier::phone(&text("country")?, text("phone")?),
+        other => UserIdentifier::custom(other, identifier),
+    }
+}
+
+pub fn parse_url(field: &'static str, text: &str) -> Taken<Url> {
+    Url::parse(text).map_err(|_| invalid_input(field, "an absolute URL"))
+}
+
+pub fn invalid_input(field: &'static str, expected: &'static str) -> Error {
+    Error::InvalidInput { field: field.into(), expected }
+}
+
+// A recorded response.
+
+#[derive(Deserialize)]
+pub struct RecordedResponse {
+    status: u16,
+    headers: Option<Headers>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    received_at: Option<String>,
+    received_at_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Headers {
+    List(Vec<(String, String)>),
+    Object(Map<String, Value>),
+}
+
+impl RecordedResponse {
+    pub fn read(self) -> Result<(Response<Vec<u8>>, SystemTime), NoTranscript> {
+        let body = match (self.body, self.body_base64) {
+            (Some(_), Some(_)) => return Err("a response has both `body` and `body_base64`".into()),
+            (body, None) => body.unwrap_or_default().into_bytes(),
+            (None, Some(encoded)) => BASE64_STANDARD.decode(encoded)?,
+        };
+        let mut response = Response::builder().status(self.status).body(body)?;
+        let headers = match self.headers {
+            None => Vec::new(),
+            Some(Headers::List(headers)) => headers,
+            Some(Headers::Object(headers)) => {
+                let text = |(name, value): (String, Value)| match value {
+                    Value::String(value) => Ok((name, value)),
+                    _ => Err(format!("the header {name} is no string")),
+                };
+                headers.into_iter().map(text).collect::<Result<_, _>>()?
+            }
+        };
+        for (name, value) in headers {
+            response.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value.as_bytes())?);
+        }
+        let received_at = match (self.received_at, self.received_at_ms) {
+            (Some(time), None) => humantime::parse_rfc3339(&time)?,
+            (None, Some(milliseconds)) => {
+                let time = UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds));
+                time.ok_or("`received_at_ms` is beyond what time can hold")?
+            }
+            (None, None) => UNIX_EPOCH,
+            (Some(_), Some(_)) => return Err("a response has both `received_at` and `received_at_ms`".into()),
+        };
+        Ok((response, received_at))
+    }
+}

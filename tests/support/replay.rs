@@ -1,0 +1,16 @@
+//! The parts of the replay example, without its `main`.
+
+#[path = "../../examples/replay/endpoint.rs"]
+mod endpoint;
+#[path = "../../examples/replay/flow.rs"]
+mod flow;
+#[path = "../../examples/replay/lines.rs"]
+mod lines;
+#[path = "../../examples/replay/print.rs"]
+mod print;
+#[path = "../../examples/replay/transcript.rs"]
+mod transcript;
+
+#[allow(unused_imports, reason = "only the tests against Synapse read settings and choices themselves")]
+pub use self::transcript::{Chosen, Settings};
+pub use self::{lines::replay, print::step_line};
