@@ -1,6 +1,6 @@
 //! Replays one endpoint: the request to it, or what it makes of a response.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use http::{Request, Response};
 use matrix_login::{
@@ -11,9 +11,58 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    print::{error_line, error_value, login_types_value, milliseconds, request_value},
+    print::{error_line, login_types_value, milliseconds, request_value},
     transcript::{Chosen, NoTranscript, RecordedResponse, RedirectRequest, Settings, Taken},
 };
+
+/// The line of a request, unless its fields are not those of the endpoint.
+type RequestLine = Result<Taken<Value>, NoTranscript>;
+
+/// An endpoint: its name, the line of a request with these fields, and the line of a response.
+type Row = (&'static str, fn(&Value) -> RequestLine, Option<fn(&Response<Vec<u8>>) -> Taken<Value>>);
+
+const ENDPOINTS: &[Row] = &[
+    (
+        "well_known",
+        |fields| to_server(fields, well_known::request),
+        Some(|response| ok(well_known::response(response), well_known_value)),
+    ),
+    (
+        "versions",
+        |fields| to_homeserver(fields, versions::request),
+        Some(|response| ok(versions::response(response), versions_value)),
+    ),
+    (
+        "login_types",
+        |fields| to_homeserver(fields, login_types::request),
+        Some(|response| {
+            ok(login_types::response(response), |types| json!({ "login_types": login_types_value(types) }))
+        }),
+    ),
+    ("login", login_request, Some(|response| ok(login::response(response), login_value))),
+    ("sso", sso_request, None),
+    ("refresh", refresh_request, Some(|response| ok(refresh::response(response), refresh_value))),
+    (
+        "logout",
+        |fields| with_token(fields, logout::request),
+        Some(|response| ok(logout::response(response), logout_value)),
+    ),
+    (
+        "logout_all",
+        |fields| with_token(fields, logout_all::request),
+        Some(|response| ok(logout_all::response(response), logout_value)),
+    ),
+    (
+        "whoami",
+        |fields| with_token(fields, whoami::request),
+        Some(|response| ok(whoami::response(response), whoami_value)),
+    ),
+    (
+        "get_token",
+        |fields| with_token(fields, |homeserver, token| get_token::request(homeserver, token, None)),
+        Some(get_token_response),
+    ),
+];
 
 /// The line that a transcript of one endpoint leads to.
 ///
@@ -29,168 +78,165 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     }
 
     let EndpointTranscript { endpoint, response, request } = EndpointTranscript::deserialize(transcript)?;
-    let line = match (response, request) {
+    let row = ENDPOINTS.iter().find(|(name, ..)| *name == endpoint);
+    let (line, received_at) = match (response, request) {
         (Some(response), None) => {
             let (response, received_at) = response.read()?;
-            match endpoint_response(&endpoint, &response, received_at)? {
-                Ok(value) => json!({ "ok": value }),
-                Err(error) => json!({ "error": error }),
-            }
+            let Some((_, _, Some(read))) = row else {
+                return Err(format!("no endpoint {endpoint} with a response").into());
+            };
+            (read(&response), received_at)
         }
-        (None, Some(request)) => match endpoint_request(&endpoint, &request)? {
-            Ok(line) => line,
-            Err(error) => error_line(&error, UNIX_EPOCH),
-        },
+        (None, Some(fields)) => {
+            let Some((_, build, _)) = row else {
+                return Err(format!("no endpoint {endpoint} with a request").into());
+            };
+            (build(&fields)?, UNIX_EPOCH)
+        }
         _ => return Err("an endpoint is replayed with either a `response` or a `request`".into()),
     };
-    Ok(vec![line])
+    Ok(vec![line.unwrap_or_else(|error| error_line(&error, received_at))])
 }
 
-/// What an endpoint makes of a response, or the error that it is.
-fn endpoint_response(
-    endpoint: &str,
-    response: &Response<Vec<u8>>,
-    received_at: SystemTime,
-) -> Result<Result<Value, Value>, NoTranscript> {
-    let read = match endpoint {
-        "well_known" => well_known::response(response).map(|answer| {
-            let identity_server = match answer.identity_server {
-                None => Value::Null,
-                Some(Ok(base_url)) => json!(base_url),
-                Some(Err(problem)) => json!({ "problem": problem.to_string() }),
-            };
-            let mut other = answer.file.clone();
-            other.0.retain(|key, _| !matches!(key.as_str(), "m.homeserver" | "m.identity_server"));
-            json!({ "base_url": answer.base_url, "identity_server": identity_server, "other": other })
-        }),
-        "versions" => versions::response(response)
-            .map(|answer| json!({ "versions": answer.versions, "unstable_features": answer.unstable_features })),
-        "login_types" => {
-            login_types::response(response).map(|answer| json!({ "login_types": login_types_value(&answer) }))
-        }
-        "login" => login::response(response).map(|answer| {
-            json!({
-                "user_id": answer.user_id,
-                "access_token": answer.access_token.expose(),
-                "device_id": answer.device_id,
-                "home_server": answer.home_server,
-                "expires_in_ms": answer.expires_in.map(milliseconds),
-                "refresh_token": answer.refresh_token.as_ref().map(RefreshToken::expose),
-                "well_known_base_url": answer.well_known_base_url,
-                "well_known": answer.well_known,
-                "other": answer.other,
-            })
-        }),
-        "refresh" => refresh::response(response).map(|answer| {
-            json!({
-                "access_token": answer.access_token.expose(),
-                "expires_in_ms": answer.expires_in.map(milliseconds),
-                "refresh_token": answer.refresh_token.as_ref().map(RefreshToken::expose),
-            })
-        }),
-        "logout" => logout::response(response).map(|answer| logged_out(&answer)),
-        "logout_all" => logout_all::response(response).map(|answer| logged_out(&answer)),
-        "whoami" => whoami::response(response).map(
-            |answer| json!({ "user_id": answer.user_id, "device_id": answer.device_id, "is_guest": answer.is_guest }),
-        ),
-        // A challenge is an answer of its own; transcripts have it among the errors.
-        "get_token" => match get_token::response(response) {
-            Ok(get_token::Response::Granted { login_token, expires_in, .. }) => Ok(json!({
-                "login_token": login_token.expose(),
-                "expires_in_ms": expires_in.map(milliseconds),
-            })),
-            Ok(get_token::Response::UiaRequired(challenge)) => {
-                let message = "the user has to authenticate once more";
-                let (session, flows) = (challenge.session, challenge.flows);
-                return Ok(Err(
-                    json!({ "kind": "uia_required", "message": message, "session": session, "flows": flows }),
-                ));
-            }
-            Ok(_) => return Err("an answer that is not known here".into()),
-            Err(error) => Err(error),
-        },
-        other => return Err(format!("no endpoint {other} with a response").into()),
-    };
-    Ok(read.map_err(|error| error_value(&error, received_at)))
+// Requests.
+
+fn read<T: DeserializeOwned>(fields: &Value) -> Result<T, NoTranscript> {
+    Ok(T::deserialize(fields)?)
 }
 
-fn logged_out(answer: &logout::Response) -> Value {
-    json!({ "already_logged_out": answer.already_logged_out })
-}
-
-fn endpoint_request(endpoint: &str, request: &Value) -> Result<Taken<Value>, NoTranscript> {
+fn to_server(fields: &Value, build: impl FnOnce(&ServerName) -> Request<Vec<u8>>) -> RequestLine {
     #[derive(Deserialize)]
-    struct ServerNameField {
+    struct Fields {
         server_name: String,
     }
+
+    let Fields { server_name } = read(fields)?;
+    Ok(server_name.parse().map(|server_name| request_value(&build(&server_name))))
+}
+
+fn to_homeserver(fields: &Value, build: impl FnOnce(&Homeserver) -> Request<Vec<u8>>) -> RequestLine {
     #[derive(Deserialize)]
-    struct HomeserverField {
+    struct Fields {
         homeserver: String,
     }
+
+    let Fields { homeserver } = read(fields)?;
+    Ok(homeserver.parse().map(|homeserver| request_value(&build(&homeserver))))
+}
+
+fn with_token(fields: &Value, build: impl FnOnce(&Homeserver, &AccessToken) -> Request<Vec<u8>>) -> RequestLine {
     #[derive(Deserialize)]
-    struct TokenRequest {
+    struct Fields {
         homeserver: String,
         access_token: String,
     }
+
+    let Fields { homeserver, access_token } = read(fields)?;
+    let request = || Ok(build(&homeserver.parse()?, &AccessToken::new(access_token)?));
+    Ok(request().map(|request| request_value(&request)))
+}
+
+fn login_request(fields: &Value) -> RequestLine {
     #[derive(Deserialize)]
-    struct RefreshRequest {
-        homeserver: String,
-        refresh_token: String,
-    }
-    #[derive(Deserialize)]
-    struct LoginRequest {
+    struct Fields {
         homeserver: String,
         choose: Chosen,
         settings: Option<Settings>,
     }
+
+    let Fields { homeserver, choose, settings } = read(fields)?;
+    let request = || login::request(&homeserver.parse()?, &choose.take()?, &settings.unwrap_or_default().take()?);
+    Ok(request().map(|request| request_value(&request)))
+}
+
+fn sso_request(fields: &Value) -> RequestLine {
     #[derive(Deserialize)]
-    struct SsoRequest {
+    struct Fields {
         homeserver: String,
         #[serde(flatten)]
         redirect: RedirectRequest,
     }
 
-    fn fields<T: DeserializeOwned>(request: &Value) -> Result<T, NoTranscript> {
-        Ok(T::deserialize(request)?)
+    let Fields { homeserver, redirect } = read(fields)?;
+    let url = || Ok(sso::request(&homeserver.parse()?, &redirect.take()?));
+    Ok(url().map(|url| json!({ "url": url })))
+}
+
+fn refresh_request(fields: &Value) -> RequestLine {
+    #[derive(Deserialize)]
+    struct Fields {
+        homeserver: String,
+        refresh_token: String,
     }
 
-    Ok(match endpoint {
-        "well_known" => {
-            let server_name = fields::<ServerNameField>(request)?.server_name;
-            server_name.parse::<ServerName>().map(|server_name| request_value(&well_known::request(&server_name)))
+    let Fields { homeserver, refresh_token } = read(fields)?;
+    let refresh_token = RefreshToken::new(refresh_token);
+    Ok(homeserver.parse().map(|homeserver| request_value(&refresh::request(&homeserver, &refresh_token))))
+}
+
+// Responses.
+
+fn ok<T>(response: Taken<T>, value: impl FnOnce(&T) -> Value) -> Taken<Value> {
+    response.map(|response| json!({ "ok": value(&response) }))
+}
+
+fn well_known_value(response: &well_known::Response) -> Value {
+    let identity_server = match &response.identity_server {
+        None => Value::Null,
+        Some(Ok(base_url)) => json!(base_url),
+        Some(Err(problem)) => json!({ "problem": problem.to_string() }),
+    };
+    let mut other = response.file.clone();
+    other.0.retain(|key, _| !matches!(key.as_str(), "m.homeserver" | "m.identity_server"));
+    json!({ "base_url": response.base_url, "identity_server": identity_server, "other": other })
+}
+
+fn versions_value(response: &versions::Response) -> Value {
+    json!({ "versions": response.versions, "unstable_features": response.unstable_features })
+}
+
+fn login_value(response: &login::Response) -> Value {
+    json!({
+        "user_id": response.user_id,
+        "access_token": response.access_token.expose(),
+        "device_id": response.device_id,
+        "home_server": response.home_server,
+        "expires_in_ms": response.expires_in.map(milliseconds),
+        "refresh_token": response.refresh_token.as_ref().map(RefreshToken::expose),
+        "well_known_base_url": response.well_known_base_url,
+        "well_known": response.well_known,
+        "other": response.other,
+    })
+}
+
+fn refresh_value(response: &refresh::Response) -> Value {
+    json!({
+        "access_token": response.access_token.expose(),
+        "expires_in_ms": response.expires_in.map(milliseconds),
+        "refresh_token": response.refresh_token.as_ref().map(RefreshToken::expose),
+    })
+}
+
+fn logout_value(response: &logout::Response) -> Value {
+    json!({ "already_logged_out": response.already_logged_out })
+}
+
+fn whoami_value(response: &whoami::Response) -> Value {
+    json!({ "user_id": response.user_id, "device_id": response.device_id, "is_guest": response.is_guest })
+}
+
+/// A challenge is a response of its own; transcripts have it among the errors.
+fn get_token_response(response: &Response<Vec<u8>>) -> Taken<Value> {
+    Ok(match get_token::response(response)? {
+        get_token::Response::Granted { login_token, expires_in, .. } => {
+            json!({ "ok": { "login_token": login_token.expose(), "expires_in_ms": expires_in.map(milliseconds) } })
         }
-        "versions" | "login_types" => {
-            let build = if endpoint == "versions" { versions::request } else { login_types::request };
-            let homeserver = fields::<HomeserverField>(request)?.homeserver;
-            homeserver.parse::<Homeserver>().map(|homeserver| request_value(&build(&homeserver)))
-        }
-        "get_token" | "logout" | "logout_all" | "whoami" => {
-            let TokenRequest { homeserver, access_token } = fields(request)?;
-            let build: fn(&Homeserver, &AccessToken) -> Request<Vec<u8>> = match endpoint {
-                "get_token" => |homeserver, access_token| get_token::request(homeserver, access_token, None),
-                "logout" => logout::request,
-                "logout_all" => logout_all::request,
-                _ => whoami::request,
-            };
-            let take = || Ok((homeserver.parse()?, AccessToken::new(access_token)?));
-            take().map(|(homeserver, access_token)| request_value(&build(&homeserver, &access_token)))
-        }
-        "refresh" => {
-            let RefreshRequest { homeserver, refresh_token } = fields(request)?;
-            homeserver
-                .parse()
-                .map(|homeserver| request_value(&refresh::request(&homeserver, &RefreshToken::new(refresh_token))))
-        }
-        "login" => {
-            let LoginRequest { homeserver, choose, settings } = fields(request)?;
-            let build = || login::request(&homeserver.parse()?, &choose.take()?, &settings.unwrap_or_default().take()?);
-            build().map(|request| request_value(&request))
-        }
-        "sso" => {
-            let SsoRequest { homeserver, redirect } = fields(request)?;
-            let build = || Ok(sso::request(&homeserver.parse()?, &redirect.take()?));
-            build().map(|url| json!({ "url": url }))
-        }
-        other => return Err(format!("no endpoint {other} with a request").into()),
+        get_token::Response::UiaRequired(challenge) => json!({ "error": {
+            "kind": "uia_required",
+            "message": "the user has to authenticate once more",
+            "session": challenge.session,
+            "flows": challenge.flows,
+        } }),
+        _ => json!({ "error": { "kind": "unknown" } }),
     })
 }

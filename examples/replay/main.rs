@@ -1,8 +1,8 @@
 //! Replays transcripts of logins without a network: `cargo run -q --example replay -- FILE...` (`-` is standard input).
 //!
-//! A transcript is one JSON file: how the flow starts, and what goes in. One line of JSON comes out for the step that is
-//! due first, and for every input the error, if there was one, and the step that is due after it. So a bug report can be
-//! tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
+//! A transcript is one JSON file: how the flow starts, and what goes in. One line of JSON comes out for the step that
+//! is due first, and for every input the error, if there was one, and the step that is due after it. So a bug report
+//! can be tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
 //!
 //! Fields that are not known are left alone in the transcript and its responses, as notes of whoever recorded them; in
 //! settings, inputs and choices they are mistakes.

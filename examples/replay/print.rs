@@ -83,7 +83,7 @@ pub fn error_line(error: &Error, received_at: SystemTime) -> Value {
     json!({ "error": error_value(error, received_at) })
 }
 
-pub fn error_value(error: &Error, received_at: SystemTime) -> Value {
+fn error_value(error: &Error, received_at: SystemTime) -> Value {
     let (kind, details) = match error {
         Error::Server(error) => return server_error_value(error, received_at),
         Error::InvalidInput { .. } => ("invalid_input", json!({})),
