@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     refresh::{session, stored},
-    scenario::{
+    support::scenario::{
         CALLBACK, FORBIDDEN, GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN,
         WELL_KNOWN_URL, answer, noon, password, sso,
     },
@@ -55,7 +55,7 @@ fn the_sessions_device_replaces_that_of_the_settings() {
     let settings = LoginSettings::default().device_id("OTHER").unwrap().initial_device_display_name("kitchen");
     let mut story = Scenario::of(LoginFlow::again(&session(stored()), settings));
     story.answer(200, OFFERS).choose(password());
-    let step = crate::replay::step_line(&story.flow.step(), noon());
+    let step = crate::support::replay::step_line(&story.flow.step(), noon());
     assert_eq!(step["body"]["device_id"], "DEVICEID");
     assert_eq!(step["body"]["initial_device_display_name"], "kitchen");
 }
@@ -63,7 +63,7 @@ fn the_sessions_device_replaces_that_of_the_settings() {
 #[test]
 fn no_token_of_the_old_session_goes_into_the_flow() {
     let story = logging_in_again();
-    let seen = crate::scenario::picture(&story.flow).to_string();
+    let seen = crate::support::scenario::picture(&story.flow).to_string();
     assert!(!seen.contains("old-access") && !seen.contains("old-refresh"), "{seen}");
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     recipe::refresh,
     refresh::{session, stored},
-    scenario::answer,
+    support::scenario::answer,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

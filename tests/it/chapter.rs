@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use matrix_login::{Choice, Error, LoginFlow, LoginSettings, LoginType, Password, Session, UserIdentifier};
 use serde_json::{Value, json};
 
-use crate::scenario::{self, Scenario, invalid_field};
+use crate::support::scenario::{self, Scenario, invalid_field};
 
 const HOMESERVER: &str = "https://matrix-client.example.org";
 const LOGIN_URL: &str = "https://matrix-client.example.org/_matrix/client/v3/login";
@@ -19,7 +19,7 @@ fn with_password_login() -> Scenario {
 fn log_in_as(identifier: UserIdentifier) -> Value {
     let mut story = with_password_login();
     story.choose(Choice::password(identifier, Password::new("password")));
-    crate::replay::step_line(&story.flow.step(), UNIX_EPOCH)["body"]["identifier"].take()
+    crate::support::replay::step_line(&story.flow.step(), UNIX_EPOCH)["body"]["identifier"].take()
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_url_given_by_hand_is_used_without_discovery_and_with_a_localpart() {
     let mut story = Scenario::at("https://matrix-client.example.org/prefix/");
     story.gets("https://matrix-client.example.org/prefix/_matrix/client/v3/login");
     story.answer(200, scenario::OFFERS).choose(scenario::password());
-    let line = crate::replay::step_line(&story.flow.step(), UNIX_EPOCH);
+    let line = crate::support::replay::step_line(&story.flow.step(), UNIX_EPOCH);
     assert_eq!(line["body"]["identifier"], json!({"type": "m.id.user", "user": "alice"}));
 }
 

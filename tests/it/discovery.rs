@@ -9,7 +9,7 @@ use matrix_login::{
 };
 use serde_json::json;
 
-use crate::scenario::{
+use crate::support::scenario::{
     GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL, answer, invalid_field,
     not_matrix, password, picture,
 };

@@ -7,7 +7,7 @@ use matrix_login::{LoginFlow, LoginSettings, Session};
 
 use crate::{
     driver::log_in,
-    scenario::{self, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN},
+    support::scenario::{self, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN},
 };
 
 const README: &str = include_str!("../../README.md");

@@ -13,7 +13,7 @@ use matrix_login::{
 };
 use serde_json::json;
 
-use crate::scenario::{HOMESERVER, answer};
+use crate::support::scenario::{HOMESERVER, answer};
 
 fn homeserver() -> Homeserver {
     HOMESERVER.parse().unwrap()

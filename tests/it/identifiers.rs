@@ -3,7 +3,7 @@
 use matrix_login::{Choice, Error, Homeserver, LoginSettings, Password, UserId, UserIdentifier, endpoint::login};
 use serde_json::{Map, Value, json};
 
-use crate::scenario::HOMESERVER;
+use crate::support::scenario::HOMESERVER;
 
 fn sent(identifier: UserIdentifier) -> Value {
     let homeserver: Homeserver = HOMESERVER.parse().unwrap();

@@ -6,7 +6,7 @@ use http::Response;
 use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, Session, endpoint::login};
 use serde_json::json;
 
-use crate::scenario::{
+use crate::support::scenario::{
     CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, invalid_field, noon, not_matrix,
     password,
 };

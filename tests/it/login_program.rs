@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
+use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
     programs::build,
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},

@@ -6,7 +6,7 @@ use matrix_login::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::scenario::{HOMESERVER, password, sso};
+use crate::support::scenario::{HOMESERVER, password, sso};
 
 fn request(choice: &Choice, settings: &LoginSettings) -> Request<Vec<u8>> {
     let homeserver: Homeserver = HOMESERVER.parse().unwrap();

@@ -6,7 +6,7 @@ use matrix_login::{
 };
 use serde_json::{Map, json};
 
-use crate::scenario::{
+use crate::support::scenario::{
     CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso,
 };
 
@@ -53,9 +53,9 @@ fn with_provider(id: &str) -> Choice {
 
 /// What was chosen, and what is offered instead; the question is still put.
 fn not_offered(story: &mut Scenario, choice: Choice) -> (String, Vec<String>) {
-    let before = crate::scenario::picture(&story.flow);
+    let before = crate::support::scenario::picture(&story.flow);
     let error = story.flow.choose(choice).unwrap_err();
-    assert_eq!(crate::scenario::picture(&story.flow), before);
+    assert_eq!(crate::support::scenario::picture(&story.flow), before);
     match error {
         Error::NotOffered { choice, offered } => (choice, offered),
         error => panic!("{error:?}"),

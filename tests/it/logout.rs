@@ -5,7 +5,7 @@ use matrix_login::{
     endpoint::{logout, logout_all},
 };
 
-use crate::scenario::{HOMESERVER, answer, not_matrix};
+use crate::support::scenario::{HOMESERVER, answer, not_matrix};
 
 fn both(status: u16, body: &str) -> [Result<bool, Error>; 2] {
     let response = answer(status, &[], body);

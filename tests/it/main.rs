@@ -7,9 +7,8 @@
     reason = "a program of tests has no API and does I/O of its own, and a story reads better without ceremony"
 )]
 
-#[path = "../support/replay.rs"]
-mod replay;
-mod scenario;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod addresses;
 mod again;
@@ -25,9 +24,7 @@ mod login_program;
 mod login_request;
 mod login_types;
 mod logout;
-mod loopback;
 mod messages;
-mod programs;
 mod properties;
 mod rate_limits;
 mod recipe;

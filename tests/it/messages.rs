@@ -9,7 +9,7 @@ use matrix_login::{
 };
 use serde_json::{Map, json};
 
-use crate::scenario::{GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password};
+use crate::support::scenario::{GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password};
 
 /// The message is this one, in one line; nothing more is to be said below it; and trying again can help, or not.
 fn says(error: &Error, message: &str, may_retry: bool) {

@@ -11,8 +11,11 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::{
-    refresh, replay, rules,
-    scenario::{self, Scenario, picture},
+    refresh, rules,
+    support::{
+        replay,
+        scenario::{self, Scenario, picture},
+    },
 };
 
 fn config() -> ProptestConfig {

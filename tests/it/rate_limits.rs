@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::Response;
 use matrix_login::{DiscoveryOutcome, Error, RetryAfter};
 
-use crate::scenario::{
+use crate::support::scenario::{
     FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password, sso,
 };
 
@@ -16,13 +16,13 @@ fn limited(headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
 #[test]
 fn the_wait_is_over_and_the_same_request_is_due() {
     let mut story = Scenario::logging_in();
-    let request = crate::replay::step_line(&story.flow.step(), noon());
+    let request = crate::support::replay::step_line(&story.flow.step(), noon());
     story.answer_with(limited(&[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#));
     story.waits(3_000, 1);
     assert_eq!(story.wait().until(), noon() + Duration::from_secs(3));
     assert_eq!(story.wait().error().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
     story.timeout();
-    assert_eq!(crate::replay::step_line(&story.flow.step(), noon()), request);
+    assert_eq!(crate::support::replay::step_line(&story.flow.step(), noon()), request);
     story.answer(200, GRANTED).session();
 }
 

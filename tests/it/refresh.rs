@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     documents::table,
-    replay,
-    scenario::{HOMESERVER, answer, noon},
+    support::{
+        replay,
+        scenario::{HOMESERVER, answer, noon},
+    },
 };
 
 /// A session as it is stored, with tokens that expire at noon.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use matrix_login::{Error, RetryAfter, ServerError};
 
-use crate::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
+use crate::support::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
 
 #[test]
 fn a_wrong_password_and_then_the_right_one() {
@@ -198,10 +198,10 @@ fn a_body_that_is_too_long_is_not_read() {
 #[test]
 fn a_lost_answer_leaves_the_same_request_due() {
     let mut story = Scenario::logging_in();
-    let first = crate::replay::step_line(&story.flow.step(), noon());
+    let first = crate::support::replay::step_line(&story.flow.step(), noon());
     assert_eq!(first["url"], LOGIN_URL);
     assert!(matches!(story.flow.handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
-    assert_eq!(crate::replay::step_line(&story.flow.step(), noon()), first);
+    assert_eq!(crate::support::replay::step_line(&story.flow.step(), noon()), first);
     story.answer(200, GRANTED).session();
 }
 

@@ -8,7 +8,7 @@ use matrix_login::{Error, LoginFlow, LoginSettings, Session, Step};
 
 use crate::{
     refresh,
-    scenario::{
+    support::scenario::{
         CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password,
         picture, sso,
     },

@@ -10,7 +10,7 @@ use matrix_login::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::scenario::{Scenario, answer, noon};
+use crate::support::scenario::{Scenario, answer, noon};
 
 /// What every planted secret holds.
 const SECRET: &str = "s3cr3t";
@@ -98,7 +98,7 @@ fn the_planted_secrets_are_there() {
     for choice in choices() {
         let mut story = Scenario::at_the_question();
         story.choose(choice);
-        let step = crate::replay::step_line(&story.flow.step(), noon()).to_string();
+        let step = crate::support::replay::step_line(&story.flow.step(), noon()).to_string();
         assert!(step.contains(SECRET), "{step}");
     }
 }
@@ -189,7 +189,7 @@ fn a_session_hides_its_tokens_however_a_refresh_ends() {
     });
     let session = Session::from_json(stored.to_string()).unwrap().unwrap();
     let step = Step::Send(session.refresh_request().unwrap());
-    assert!(crate::replay::step_line(&step, noon()).to_string().contains(SECRET));
+    assert!(crate::support::replay::step_line(&step, noon()).to_string().contains(SECRET));
     clean_debug("refresh request", &step);
     for response in login_answers() {
         let mut session = session.clone();

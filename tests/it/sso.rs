@@ -7,7 +7,7 @@ use matrix_login::{
 use serde_json::json;
 use url::Url;
 
-use crate::scenario::{CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, picture};
+use crate::support::scenario::{CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, picture};
 
 fn redirect(redirect_url: &str) -> Redirect {
     Redirect::new(redirect_url.parse().unwrap(), STATE).unwrap()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::{
+use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
     programs::build,
     scenario::{FORBIDDEN, VERSIONS},

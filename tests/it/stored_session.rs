@@ -12,8 +12,10 @@ use tempfile::TempDir;
 
 use crate::{
     login_program::{self, Run, folder, program},
-    loopback::{Answer, Loopback, Received, answer},
-    scenario::{OFFERS, VERSIONS},
+    support::{
+        loopback::{Answer, Loopback, Received, answer},
+        scenario::{OFFERS, VERSIONS},
+    },
 };
 
 /// A token that expired long ago, and one that never will.

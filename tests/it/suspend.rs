@@ -3,7 +3,7 @@
 use matrix_login::{LoginFlow, LoginSettings, Suspended};
 use serde_json::{Value, json};
 
-use crate::scenario::{
+use crate::support::scenario::{
     CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, WELL_KNOWN, WELL_KNOWN_URL,
     answer, noon, password, sso,
 };
@@ -208,5 +208,5 @@ fn truncated_data_is_refused_wherever_it_ends() {
         assert!(serde_json::from_str::<Suspended>(&text[..end]).is_err(), "{}", &text[..end]);
     }
     let flow = LoginFlow::resume(serde_json::from_str(&text).unwrap());
-    assert_eq!(crate::replay::step_line(&flow.step(), noon())["step"], "browse");
+    assert_eq!(crate::support::replay::step_line(&flow.step(), noon())["step"], "browse");
 }

@@ -3,7 +3,7 @@
 use http::Response;
 use matrix_login::{DiscoveryOutcome, Error, LoginFlow, MAX_BODY, Step};
 
-use crate::scenario::{GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, picture};
+use crate::support::scenario::{GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, picture};
 
 /// The columns, with more than one answer where the table means more than one.
 struct Answers {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     documents::table,
     refresh::{session, stored},
-    scenario::{answer, noon},
+    support::scenario::{answer, noon},
 };
 
 fn sessions() -> [Session; 2] {

@@ -2,7 +2,7 @@
 
 use matrix_login::{AccessToken, Error, Homeserver, endpoint::whoami};
 
-use crate::scenario::{HOMESERVER, answer, invalid_field, not_matrix};
+use crate::support::scenario::{HOMESERVER, answer, invalid_field, not_matrix};
 
 fn whoami(status: u16, body: &str) -> Result<whoami::Response, Error> {
     whoami::response(&answer(status, &[], body))

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use tiny_http::{Header, Response, Server};
 
-use crate::scenario::{GRANTED, VERSIONS};
+use super::scenario::{GRANTED, VERSIONS};
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]

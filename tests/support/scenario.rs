@@ -9,7 +9,7 @@ use matrix_login::{
 };
 use serde_json::{Value, json};
 
-use crate::replay;
+use super::replay;
 
 pub const HOMESERVER: &str = "https://hs.example.org";
 pub const WELL_KNOWN_URL: &str = "https://example.org/.well-known/matrix/client";

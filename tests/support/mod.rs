@@ -1,0 +1,11 @@
+//! What programs of tests share.
+//!
+//! - `replay.rs` is the replay example without its `main`,
+//! - `scenario.rs` is the scripted homeserver of stories,
+//! - `loopback.rs` is one on a real socket,
+//! - `programs.rs` builds the example programs.
+
+pub mod loopback;
+pub mod programs;
+pub mod replay;
+pub mod scenario;
