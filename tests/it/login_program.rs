@@ -2,91 +2,19 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::OnceLock,
+    process::{Command, Stdio},
     thread,
 };
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
 use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
-    programs::build,
+    run::{PASSWORD, Run, folder, program},
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
 };
-
-const PASSWORD: &str = "wonderland";
-
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build("login"))
-}
-
-/// A folder of its own for the program, and what becomes of a run in it.
-pub struct Run {
-    pub folder: TempDir,
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-pub fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-impl Run {
-    pub fn new(folder: TempDir, output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { folder, status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// The program in a folder, with something on its standard input.
-    pub fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
-        let mut command = Command::new(program());
-        command.args(arguments);
-        Self::of(folder, command, input)
-    }
-
-    pub fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
-        let mut child = command
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Some runs end without reading it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Self::new(folder, child.wait_with_output().unwrap())
-    }
-
-    /// All went well, and this is the last line on standard output.
-    pub fn says(&self, line: &str) {
-        assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
-    }
-
-    /// Nothing came of it, and the last line, which is in one piece, says why.
-    pub fn fails(&self, line: &str) {
-        assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
-        assert_eq!(self.stderr.lines().last(), Some(line), "{}", self.stderr);
-        assert!(!self.stderr.contains(PASSWORD), "{}", self.stderr);
-    }
-
-    pub fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path()).unwrap();
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        files
-    }
-
-    pub fn file(&self, name: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.folder.path().join(name)).unwrap()).unwrap()
-    }
-}
 
 fn good(received: &Received) -> Answer {
     loopback::good(OFFERS, received)
@@ -378,14 +306,6 @@ fn a_reader_that_has_gone_costs_no_session() {
     assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned(), "data.json.lock".to_owned()]));
 }
 
-/// The program where no file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
-#[cfg(target_os = "linux")]
-pub fn on_a_full_disk(arguments: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).args(arguments);
-    command
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
@@ -401,7 +321,8 @@ fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
             );
         let folder = folder();
         fs::write(folder.path().join("data.json"), r#"{"next_batch":"s1"}"#).unwrap();
-        let run = Run::of(folder, on_a_full_disk(&["-H", &homeserver.url, "alice"]), "wonderland\n");
+        let run =
+            Run::of(folder, crate::support::run::on_a_full_disk(&["-H", &homeserver.url, "alice"]), "wonderland\n");
         run.fails(&format!(
             "Error: logged in as @alice:example.org, but data.json: cannot be written: File too large (os error 27); \
              {ended}"
@@ -595,60 +516,10 @@ fn standard_input_that_is_empty_is_said() {
     is_tidy(&run);
 }
 
-/// At a terminal, which `script` of util-linux makes.
 #[cfg(target_os = "linux")]
-pub mod terminal {
+mod terminal {
     use super::*;
-
-    /// Runs a program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
-    /// terminal showed.
-    pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
-        // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
-        let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
-        let mut child = Command::new("script")
-            .args(["-q", "-e", "-c", &command, "/dev/null"])
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("util-linux has `script`");
-        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut shown = Vec::new();
-        let mut seen = 0;
-        for (question, answer) in type_at {
-            loop {
-                let text = String::from_utf8_lossy(&shown[seen..]).into_owned();
-                if text.contains(question) {
-                    seen = shown.len();
-                    if question.starts_with("Password") {
-                        wait_until_nothing_is_shown(&String::from_utf8_lossy(&shown));
-                    }
-                    break;
-                }
-                let mut buffer = [0; 1024];
-                let length = output.read(&mut buffer).unwrap();
-                assert_ne!(length, 0, "no {question} in {}", String::from_utf8_lossy(&shown));
-                shown.extend_from_slice(&buffer[..length]);
-            }
-            input.write_all(answer.as_bytes()).unwrap();
-            input.flush().unwrap();
-        }
-        output.read_to_end(&mut shown).unwrap();
-        child.wait().unwrap();
-        String::from_utf8_lossy(&shown).into_owned()
-    }
-
-    /// The echo is switched off a moment after the question is put: people do not type that fast, tests do.
-    fn wait_until_nothing_is_shown(shown: &str) {
-        let terminal = shown.lines().next().unwrap().trim();
-        for _ in 0..10_000 {
-            let settings = Command::new("stty").args(["-a", "-F", terminal]).output().unwrap();
-            if String::from_utf8_lossy(&settings.stdout).contains("-echo ") {
-                return;
-            }
-        }
-        panic!("the terminal still shows what is typed");
-    }
+    use crate::support::terminal::at_a_terminal;
 
     #[test]
     fn a_password_is_not_shown_and_may_be_tried_again() {

@@ -352,7 +352,7 @@ fn somebody_at_a_terminal_chooses_among_the_providers() {
     let folder = tempfile::tempdir().unwrap();
     let choose = |number: &str| {
         let arguments = format!("-H {} --suspend waiting.json", homeserver.url);
-        crate::login_program::terminal::at_a_terminal(
+        crate::support::terminal::at_a_terminal(
             &build("sso"),
             &folder,
             &arguments,

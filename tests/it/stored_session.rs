@@ -10,12 +10,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    login_program::{self, Run, folder, program},
-    support::{
-        loopback::{Answer, Loopback, Received, answer},
-        scenario::{OFFERS, VERSIONS},
-    },
+use crate::support::{
+    loopback::{Answer, Loopback, Received, answer},
+    run::{Run, folder, program},
+    scenario::{OFFERS, VERSIONS},
 };
 
 /// A token that expired long ago, and one that never will.
@@ -377,7 +375,7 @@ fn a_session_without_a_refresh_token_cannot_be_refreshed_but_used() {
 fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
     let homeserver = Tokens::expired().serve();
     let before = stored(&homeserver.url, PAST);
-    let run = Run::of(folder_with(&before), login_program::on_a_full_disk(&["--whoami"]), "");
+    let run = Run::of(folder_with(&before), crate::support::run::on_a_full_disk(&["--whoami"]), "");
     run.fails(
         "Error: data.json: cannot be written: File too large (os error 27); the session stays as it was, if its refresh \
          token is taken again",
@@ -573,7 +571,8 @@ fn of_logouts_at_once_all_are_content() {
 #[test]
 fn a_logout_that_cannot_be_written_down_is_told_and_may_be_repeated() {
     let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
-    let run = Run::of(folder_with(&stored(&homeserver.url, FUTURE)), login_program::on_a_full_disk(&["--logout"]), "");
+    let run =
+        Run::of(folder_with(&stored(&homeserver.url, FUTURE)), crate::support::run::on_a_full_disk(&["--logout"]), "");
     run.fails(
         "Error: @alice:example.org with device ID DEVICEID is logged out, but data.json: cannot be written: File too \
          large (os error 27)",

@@ -3,9 +3,14 @@
 //! - `replay.rs` is the replay example without its `main`,
 //! - `scenario.rs` is the scripted homeserver of stories,
 //! - `loopback.rs` is one on a real socket,
-//! - `programs.rs` builds the example programs.
+//! - `programs.rs` builds the example programs,
+//! - `run.rs` runs the login program in a folder,
+//! - `terminal.rs` runs a program at a terminal.
 
 pub mod loopback;
 pub mod programs;
 pub mod replay;
+pub mod run;
 pub mod scenario;
+#[cfg(target_os = "linux")]
+pub mod terminal;

@@ -1,0 +1,91 @@
+//! The login program, run in a folder of its own.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::programs::build;
+
+pub const PASSWORD: &str = "wonderland";
+
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build("login"))
+}
+
+/// A folder of its own for the program, and what becomes of a run in it.
+pub struct Run {
+    pub folder: TempDir,
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+pub fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+impl Run {
+    pub fn new(folder: TempDir, output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { folder, status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The program in a folder, with something on its standard input.
+    pub fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
+        let mut command = Command::new(program());
+        command.args(arguments);
+        Self::of(folder, command, input)
+    }
+
+    pub fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
+        let mut child = command
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Some runs end without reading it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Self::new(folder, child.wait_with_output().unwrap())
+    }
+
+    /// All went well, and this is the last line on standard output.
+    pub fn says(&self, line: &str) {
+        assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
+    }
+
+    /// Nothing came of it, and the last line, which is in one piece, says why.
+    pub fn fails(&self, line: &str) {
+        assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        assert_eq!(self.stderr.lines().last(), Some(line), "{}", self.stderr);
+        assert!(!self.stderr.contains(PASSWORD), "{}", self.stderr);
+    }
+
+    pub fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        files
+    }
+
+    pub fn file(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.folder.path().join(name)).unwrap()).unwrap()
+    }
+}
+
+/// The program where no file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
+#[cfg(target_os = "linux")]
+pub fn on_a_full_disk(arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).args(arguments);
+    command
+}

@@ -1,0 +1,59 @@
+//! A terminal for the programs, which `script` of util-linux makes.
+
+use std::{
+    io::{Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// Runs a program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
+/// terminal showed.
+pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
+    // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
+    let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
+    let mut child = Command::new("script")
+        .args(["-q", "-e", "-c", &command, "/dev/null"])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("util-linux has `script`");
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut seen = 0;
+    for (question, answer) in type_at {
+        loop {
+            let text = String::from_utf8_lossy(&shown[seen..]).into_owned();
+            if text.contains(question) {
+                seen = shown.len();
+                if question.starts_with("Password") {
+                    wait_until_nothing_is_shown(&String::from_utf8_lossy(&shown));
+                }
+                break;
+            }
+            let mut buffer = [0; 1024];
+            let length = output.read(&mut buffer).unwrap();
+            assert_ne!(length, 0, "no {question} in {}", String::from_utf8_lossy(&shown));
+            shown.extend_from_slice(&buffer[..length]);
+        }
+        input.write_all(answer.as_bytes()).unwrap();
+        input.flush().unwrap();
+    }
+    output.read_to_end(&mut shown).unwrap();
+    child.wait().unwrap();
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+/// The echo is switched off a moment after the question is put: people do not type that fast, tests do.
+fn wait_until_nothing_is_shown(shown: &str) {
+    let terminal = shown.lines().next().unwrap().trim();
+    for _ in 0..10_000 {
+        let settings = Command::new("stty").args(["-a", "-F", terminal]).output().unwrap();
+        if String::from_utf8_lossy(&settings.stdout).contains("-echo ") {
+            return;
+        }
+    }
+    panic!("the terminal still shows what is typed");
+}
