@@ -5,8 +5,10 @@
 //! - `loopback.rs` is one on a real socket,
 //! - `programs.rs` builds the example programs,
 //! - `run.rs` runs the login program in a folder,
-//! - `terminal.rs` runs a program at a terminal.
+//! - `terminal.rs` runs a program at a terminal,
+//! - `golden.rs` compares with files, and renews them.
 
+pub mod golden;
 pub mod loopback;
 pub mod programs;
 pub mod replay;
