@@ -17,6 +17,19 @@ use crate::{
     },
 };
 
+/// What `rules.txt` says of itself.
+const HEADER: &str = "\
+# What every input does in every state of a login. The test `rules` compares this list with what the library does.
+#
+# A line at the margin is a state: the step that is due, and how the login came there. The lines below it say what
+# inputs do in this state, as OUTCOME: INPUT, INPUT. An outcome is the step that is due then (`Wait 1` is the first wait
+# in a row, `Locate` has the outcome of discovery), or an error. After an error nothing has changed, unless the outcome
+# names the step that is due then. `all others` are the inputs that the state has no line for.
+#
+# `UPDATE=1 cargo test` renews it. Read the difference before you commit it.
+
+";
+
 pub fn states() -> Vec<(&'static str, LoginFlow)> {
     let after = |mut story: Scenario, tell: fn(&mut Scenario) -> &mut Scenario| {
         tell(&mut story);
@@ -118,7 +131,7 @@ fn kind(error: &Error) -> String {
 
 #[test]
 fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
-    let mut table = String::new();
+    let mut table = HEADER.to_owned();
     for (name, flow) in states() {
         let _ = writeln!(table, "{name}");
         let mut outcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
