@@ -66,6 +66,15 @@ fn every_transcript_replays_to_the_lines_beside_it() {
 }
 
 #[test]
+fn every_transcript_says_what_it_is_about() {
+    for path in transcripts() {
+        let transcript: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let about = transcript["about"].as_str().unwrap_or_default();
+        assert!(!about.trim().is_empty(), "{} says nothing in `about`", path.display());
+    }
+}
+
+#[test]
 fn the_program_replays_files_and_standard_input_one_after_the_other() {
     let file = folder().join("password.json");
     let input = fs::read_to_string(folder().join("endpoint_login.json")).unwrap();
