@@ -11,6 +11,8 @@ use crate::{
     credentials::secret::AccessToken,
 };
 
+pub mod callback;
+pub(crate) mod error;
 pub mod get_token;
 pub mod login;
 pub mod login_fallback;

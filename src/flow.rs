@@ -15,6 +15,7 @@ use crate::{
     address::{homeserver::Homeserver, server_name::ServerName, uri, user_id::UserId},
     credentials::Credentials,
     endpoint::{
+        error::ResponseError,
         login, login_types,
         login_types::{LoginType, LoginTypes},
         sso, versions, well_known,
@@ -193,12 +194,9 @@ impl LoginFlow {
                     let server_name = server_name.clone();
                     self.state = State::Versions { server_name, well_known, pending: Pending::default() };
                 }
-                Err(Error::Discovery(failure)) => self.state = locate(server_name, *failure),
-                Err(error) => match redirect(server_name, redirects, response.status(), error) {
-                    Ok(target) => redirects.push(target),
-                    Err(cause) => {
-                        self.state = locate(server_name, DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause));
-                    }
+                Err(failure) => match redirect(server_name, redirects, response.status(), &failure.cause) {
+                    Some(target) => redirects.push(target),
+                    None => self.state = locate(server_name, *failure),
                 },
             },
             State::Versions { server_name, well_known, pending } => match versions::response(response) {
@@ -207,7 +205,7 @@ impl LoginFlow {
                     self.discovered = Some(Box::new(Discovered { well_known: well_known.clone(), versions }));
                     self.state = State::LogIn(log_in);
                 }
-                Err(Error::Server(error)) if error.is_rate_limit() => pending.put_off(*error, received_at),
+                Err(ResponseError::Server(error)) if error.is_rate_limit() => pending.put_off(*error, received_at),
                 Err(cause) => self.state = locate(server_name, unusable(&well_known.base_url, cause)),
             },
             State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
@@ -216,8 +214,10 @@ impl LoginFlow {
                         log_in.login_types = Some(login_types);
                         log_in.pending = Pending::default();
                     }
-                    Err(Error::Server(error)) if error.is_rate_limit() => log_in.pending.put_off(*error, received_at),
-                    Err(error) => return Err(error),
+                    Err(ResponseError::Server(error)) if error.is_rate_limit() => {
+                        log_in.pending.put_off(*error, received_at)
+                    }
+                    Err(error) => return Err(error.into()),
                 },
                 (Stage::Credentials { .. }, _) => match login::response(response) {
                     Ok(granted) => {
@@ -230,11 +230,13 @@ impl LoginFlow {
                             }
                         }
                     }
-                    Err(Error::Server(error)) if error.is_rate_limit() => log_in.pending.put_off(*error, received_at),
-                    Err(Error::Server(error)) if error.status.is_client_error() => {
+                    Err(ResponseError::Server(error)) if error.is_rate_limit() => {
+                        log_in.pending.put_off(*error, received_at)
+                    }
+                    Err(ResponseError::Server(error)) if error.status.is_client_error() => {
                         log_in.enter(Stage::Question { refused: Some(error) });
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(error.into()),
                 },
                 _ => return Err(self.out_of_step("handle_response")),
             },
@@ -271,11 +273,11 @@ impl LoginFlow {
         }
         self.state = match &self.state {
             State::WellKnown { server_name, .. } => {
-                let cause = Error::Unreachable { endpoint: well_known::ENDPOINT };
-                locate(server_name, DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))
+                let cause = ResponseError::Unreachable { endpoint: well_known::ENDPOINT };
+                locate(server_name, *DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))
             }
             State::Versions { server_name, well_known, .. } => {
-                let cause = Error::Unreachable { endpoint: versions::ENDPOINT };
+                let cause = ResponseError::Unreachable { endpoint: versions::ENDPOINT };
                 locate(server_name, unusable(&well_known.base_url, cause))
             }
             _ => return Err(self.out_of_step("handle_unreachable")),
@@ -448,21 +450,22 @@ fn locate(server_name: &ServerName, failure: DiscoveryFailure) -> State {
 }
 
 /// The failure of an address that the well-known file names.
-fn unusable(homeserver: &Homeserver, cause: Error) -> DiscoveryFailure {
-    let failure = DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
+fn unusable(homeserver: &Homeserver, cause: ResponseError) -> DiscoveryFailure {
+    let failure = *DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
     DiscoveryFailure { homeserver: Some(homeserver.clone()), ..failure }
 }
 
-/// Where a redirect of the well-known file leads, or the error that it is.
-fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, error: Error) -> Result<Uri, Error> {
-    let target = match &error {
+/// Where a redirect of the well-known file leads, if it may be followed.
+fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cause: &ResponseError) -> Option<Uri> {
+    match cause {
         // The other 3xx are no redirects in this sense (RFC 9110, section 15.4).
-        Error::Redirected { location: Some(location), .. } if matches!(status.as_u16(), 301..=303 | 307 | 308) => {
+        ResponseError::Redirected { location: Some(location), .. }
+            if matches!(status.as_u16(), 301..=303 | 307 | 308) =>
+        {
             redirect_target(server_name, redirects, location)
         }
         _ => None,
-    };
-    target.ok_or(error)
+    }
 }
 
 /// A target that may be followed: on https, where the flow has not been, and not after too many others.

@@ -276,6 +276,7 @@ pub mod endpoint;
 mod error;
 mod fields;
 mod flow;
+mod invalid_input;
 mod session;
 mod settings;
 mod shown;
@@ -288,6 +289,8 @@ pub use self::{
     },
     endpoint::{
         MAX_BODY,
+        callback::ForeignCallback,
+        error::ResponseError,
         login_types::{IdentityProvider, LoginType, LoginTypes},
         retry_after::RetryAfter,
         server_error::ServerError,
@@ -296,6 +299,8 @@ pub use self::{
     error::Error,
     fields::Fields,
     flow::{Discovered, LoginFlow, choice::Choice, step::Step, suspended::Suspended, wait::Wait},
-    session::{Session, refresh::Refresh, verdict::Verdict},
+    invalid_input::InvalidInput,
+    session::{Session, error::SessionError, refresh::Refresh, verdict::Verdict},
     settings::LoginSettings,
+    shown::one_line,
 };

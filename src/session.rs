@@ -1,5 +1,6 @@
 //! A session: what a login leaves behind, in memory and in storage.
 
+pub(crate) mod error;
 pub(crate) mod refresh;
 mod stored;
 pub(crate) mod verdict;
@@ -13,8 +14,8 @@ use crate::{
     address::{homeserver::Homeserver, user_id::UserId},
     credentials::secret::{AccessToken, RefreshToken},
     endpoint::login,
-    error::Error,
     fields::Fields,
+    session::error::SessionError,
     settings::LoginSettings,
 };
 
@@ -153,24 +154,21 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the request does not go to the origin (scheme, host and port) of the session's
-    /// homeserver, or if that [is not known](Self::homeserver). The request is as it was then.
-    pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+    /// [`SessionError::ForeignOrigin`] if the request does not go to the origin (scheme, host and port) of the session's
+    /// homeserver, [`SessionError::UnknownHomeserver`] if that [is not known](Self::homeserver). The request stays as it
+    /// was.
+    pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), SessionError> {
         let homeserver = self.known_homeserver()?;
         let target = Url::parse(&request.uri().to_string());
         if !target.is_ok_and(|target| target.origin() == homeserver.origin()) {
-            return Err(Error::invalid_input(
-                "request",
-                "a URI of the session's homeserver, the only one to get its token",
-            ));
+            return Err(SessionError::ForeignOrigin);
         }
         request.headers_mut().insert(header::AUTHORIZATION, self.access_token.authorization());
         Ok(())
     }
 
-    fn known_homeserver(&self) -> Result<&Homeserver, Error> {
-        let expected = "a homeserver: discover the server of its user ID, then set it";
-        self.homeserver.as_ref().ok_or_else(|| Error::invalid_input("session", expected))
+    fn known_homeserver(&self) -> Result<&Homeserver, SessionError> {
+        self.homeserver.as_ref().ok_or(SessionError::UnknownHomeserver)
     }
 
     /// Whether the access token expires and nothing can buy the next one.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::error::Error;
+use crate::invalid_input::InvalidInput;
 
 /// Settings of a login, with defaults for a client that keeps its sessions alive.
 ///
@@ -12,7 +12,7 @@ use crate::error::Error;
 /// let settings = LoginSettings::default()
 ///     .device_id("KITCHEN")?
 ///     .initial_device_display_name("the tablet in the kitchen");
-/// # Ok::<(), matrix_login::Error>(())
+/// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,11 +44,11 @@ impl LoginSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if it is empty: a homeserver would make a device whose ID is empty.
-    pub fn device_id(self, device_id: impl Into<String>) -> Result<Self, Error> {
+    /// [`InvalidInput`] if it is empty: a homeserver would make a device whose ID is empty.
+    pub fn device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
         let device_id = device_id.into();
         if device_id.is_empty() {
-            return Err(Error::invalid_input("device ID", "at least one character; leave it out for a new device"));
+            return Err(InvalidInput::new("device ID", "at least one character; leave it out for a new device"));
         }
         Ok(Self { device_id: Some(device_id), ..self })
     }

@@ -2,11 +2,24 @@
 
 use url::Url;
 
-/// A server's text without line breaks, escape sequences and changes of direction: it may end up on a terminal.
-pub(crate) fn one_line(text: &str) -> String {
+/// Makes text safe for one line of a terminal: a space replaces each line break, each other control character and each
+/// character that changes the direction of text.
+///
+/// A server chooses its messages, its names for identity providers and its user IDs. Such text can contain escape
+/// sequences, so a program should not print it as it is. The messages of this crate's errors are safe already.
+///
+/// ```
+/// assert_eq!(matrix_login::one_line("wrong\npassword\u{1b}[2J"), "wrong password [2J");
+/// ```
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    // Control characters, Unicode's bidirectional controls, and the separators of lines and paragraphs.
     let moves_the_text = |character: char| {
         character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                character,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
     };
     text.replace(moves_the_text, " ")
 }

@@ -7,7 +7,7 @@ use url::{Origin, Url};
 
 use crate::{
     address::{text_traits::text_traits, uri},
-    error::Error,
+    invalid_input::InvalidInput,
 };
 
 /// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
@@ -24,7 +24,7 @@ const CLIENT_API: &str = "/_matrix/client";
 /// ```
 /// let homeserver: matrix_login::Homeserver = "https://matrix.example.org/".parse()?;
 /// assert_eq!(homeserver.as_str(), "https://matrix.example.org");
-/// # Ok::<(), matrix_login::Error>(())
+/// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Homeserver {
@@ -81,13 +81,13 @@ impl Homeserver {
     ///
     /// let homeserver = Homeserver::from_base_client_url("https://matrix.example.org/_matrix/client/")?;
     /// assert_eq!(homeserver.as_str(), "https://matrix.example.org");
-    /// # Ok::<(), matrix_login::Error>(())
+    /// # Ok::<(), matrix_login::InvalidInput>(())
     /// ```
     ///
     /// # Errors
     ///
     /// Those of parsing a homeserver's URL.
-    pub fn from_base_client_url(text: &str) -> Result<Self, Error> {
+    pub fn from_base_client_url(text: &str) -> Result<Self, InvalidInput> {
         let homeserver: Self = text.parse()?;
         match homeserver.as_str().strip_suffix(CLIENT_API) {
             Some(base) => base.parse(),
@@ -97,16 +97,15 @@ impl Homeserver {
 }
 
 impl FromStr for Homeserver {
-    type Err = Error;
+    type Err = InvalidInput;
 
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the text is not an http or https URL with a host (a bare `example.org` is a
+    /// [`InvalidInput`] if the text is not an http or https URL with a host (a bare `example.org` is a
     /// [`ServerName`](crate::ServerName)), or if no `http::Uri` can be made of it: `url` takes more than `http` does.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || {
-            Error::invalid_input("homeserver", "an http or https URL with a host, such as https://matrix.example.org")
-        };
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
+        let invalid =
+            || InvalidInput::new("homeserver", "an http or https URL with a host, such as https://matrix.example.org");
         let mut url = Url::parse(text).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(invalid());

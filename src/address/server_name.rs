@@ -2,7 +2,7 @@
 
 use std::{net::Ipv6Addr, str::FromStr};
 
-use crate::{address::text_traits::text_traits, error::Error};
+use crate::{address::text_traits::text_traits, invalid_input::InvalidInput};
 
 /// What the specification says of a whole user ID. It also keeps every URL of a server name short enough to be sent.
 const MAX_LENGTH: usize = 255;
@@ -17,7 +17,7 @@ const MAX_LENGTH: usize = 255;
 /// let server_name: matrix_login::ServerName = "example.org:8448".parse()?;
 /// assert_eq!(server_name.host(), "example.org");
 /// assert_eq!(server_name.port(), Some(8448));
-/// # Ok::<(), matrix_login::Error>(())
+/// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName {
@@ -55,18 +55,15 @@ impl ServerName {
 }
 
 impl FromStr for ServerName {
-    type Err = Error;
+    type Err = InvalidInput;
 
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the text does not follow the specification's grammar, or is longer than 255 bytes.
-    fn from_str(name: &str) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the text does not follow the specification's grammar, or is longer than 255 bytes.
+    fn from_str(name: &str) -> Result<Self, InvalidInput> {
         let (host, port) =
             Some(name).filter(|name| name.len() <= MAX_LENGTH).and_then(split_port).ok_or_else(|| {
-                Error::invalid_input(
-                    "server name",
-                    "a host name or address with or without a port, such as example.org",
-                )
+                InvalidInput::new("server name", "a host name or address with or without a port, such as example.org")
             })?;
         Ok(Self { name: name.to_owned(), host: host.to_owned(), port })
     }

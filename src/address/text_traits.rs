@@ -4,7 +4,7 @@
 macro_rules! text_traits {
     ($type:ident) => {
         impl TryFrom<&str> for $type {
-            type Error = crate::Error;
+            type Error = crate::invalid_input::InvalidInput;
 
             fn try_from(text: &str) -> Result<Self, Self::Error> {
                 text.parse()

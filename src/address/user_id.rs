@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::{
     address::{server_name::ServerName, text_traits::text_traits},
-    error::Error,
+    invalid_input::InvalidInput,
 };
 
 /// A user ID (specification, appendix "User Identifiers"): `@localpart:server_name`.
@@ -15,7 +15,7 @@ use crate::{
 /// let user_id: matrix_login::UserId = "@alice:example.org:8448".parse()?;
 /// assert_eq!(user_id.localpart(), "alice");
 /// assert_eq!(user_id.server_name().as_str(), "example.org:8448");
-/// # Ok::<(), matrix_login::Error>(())
+/// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId {
@@ -46,17 +46,17 @@ impl UserId {
 }
 
 impl FromStr for UserId {
-    type Err = Error;
+    type Err = InvalidInput;
 
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the text has no `@` at its start, no colon, a NUL, or an invalid server name.
-    fn from_str(id: &str) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the text has no `@` at its start, no colon, a NUL, or an invalid server name.
+    fn from_str(id: &str) -> Result<Self, InvalidInput> {
         let server_name = split(id)
             .filter(|(localpart, _)| !localpart.contains('\0'))
             .and_then(|(_, server_name)| server_name.parse().ok())
             .ok_or_else(|| {
-                Error::invalid_input("user ID", "an @, a name, a colon and a server name, such as @alice:example.org")
+                InvalidInput::new("user ID", "an @, a name, a colon and a server name, such as @alice:example.org")
             })?;
         Ok(Self { id: id.to_owned(), server_name })
     }

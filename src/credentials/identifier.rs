@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{address::user_id::UserId, error::Error, fields::Fields};
+use crate::{address::user_id::UserId, fields::Fields, invalid_input::InvalidInput};
 
 /// A user identifier (specification, "Identifier types").
 ///
@@ -15,7 +15,7 @@ use crate::{address::user_id::UserId, error::Error, fields::Fields};
 /// let by_email = UserIdentifier::email("alice@example.org");
 /// let by_msisdn = UserIdentifier::msisdn("+44 7700 900-123")?;
 /// let by_phone = UserIdentifier::phone("GB", "07700 900123")?;
-/// # Ok::<(), matrix_login::Error>(())
+/// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
@@ -56,13 +56,13 @@ impl UserIdentifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if anything but digits is left, or nothing.
-    pub fn msisdn(number: &str) -> Result<Self, Error> {
+    /// [`InvalidInput`] if anything but digits is left, or nothing.
+    pub fn msisdn(number: &str) -> Result<Self, InvalidInput> {
         let is_filling =
             |character: char| matches!(character, '+' | '-' | '\u{2010}'..='\u{2015}') || character.is_whitespace();
         let address = number.replace(is_filling, "");
         if address.is_empty() || !address.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Error::invalid_input("phone number", "country code and digits, such as +44 7700 900123"));
+            return Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123"));
         }
         Ok(Self(Kind::ThirdParty { medium: "msisdn".to_owned(), address }))
     }
@@ -72,14 +72,14 @@ impl UserIdentifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the country is not two letters or the number is empty.
-    pub fn phone(country: &str, number: impl Into<String>) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the country is not two letters or the number is empty.
+    pub fn phone(country: &str, number: impl Into<String>) -> Result<Self, InvalidInput> {
         if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(Error::invalid_input("country", "its two letters, such as GB"));
+            return Err(InvalidInput::new("country", "its two letters, such as GB"));
         }
         let number = number.into();
         if number.is_empty() {
-            return Err(Error::invalid_input("phone number", "a number as it is dialled in the country"));
+            return Err(InvalidInput::new("phone number", "a number as it is dialled in the country"));
         }
         // Synapse knows countries by capitals only.
         Ok(Self(Kind::Phone { country: country.to_ascii_uppercase(), phone: number.clone(), number }))
@@ -90,11 +90,11 @@ impl UserIdentifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the medium is empty, or as for [`msisdn`](Self::msisdn).
-    pub fn third_party(medium: impl Into<String>, address: impl Into<String>) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the medium is empty, or as for [`msisdn`](Self::msisdn).
+    pub fn third_party(medium: impl Into<String>, address: impl Into<String>) -> Result<Self, InvalidInput> {
         let (medium, address) = (medium.into(), address.into());
         match medium.as_str() {
-            "" => Err(Error::invalid_input("medium", "the kind of address, such as email")),
+            "" => Err(InvalidInput::new("medium", "the kind of address, such as email")),
             "msisdn" => Self::msisdn(&address),
             _ => Ok(Self(Kind::ThirdParty { medium, address })),
         }
@@ -104,14 +104,14 @@ impl UserIdentifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the type is empty or the fields hold `type`.
-    pub fn custom(identifier_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the type is empty or the fields hold `type`.
+    pub fn custom(identifier_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let identifier_type = identifier_type.into();
         if identifier_type.is_empty() {
-            return Err(Error::invalid_input("identifier type", "a name, such as org.example.badge"));
+            return Err(InvalidInput::new("identifier type", "a name, such as org.example.badge"));
         }
         if fields.contains_key("type") {
-            return Err(Error::invalid_input("identifier field `type`", "to be left out, since it is the type itself"));
+            return Err(InvalidInput::new("identifier field `type`", "to be left out, since it is the type itself"));
         }
         Ok(Self(Kind::Custom { identifier_type, fields: fields.into() }))
     }

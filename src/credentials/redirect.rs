@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::{credentials::secret::secret, error::Error, shown::without_secrets};
+use crate::{credentials::secret::secret, invalid_input::InvalidInput, shown::without_secrets};
 
 /// The query parameter of the redirect URL that holds the caller's state.
 pub(crate) const STATE: &str = "state";
@@ -18,9 +18,9 @@ secret! {
 }
 
 impl State {
-    pub(crate) fn new(state: String) -> Result<Self, Error> {
+    pub(crate) fn new(state: String) -> Result<Self, InvalidInput> {
         if state.chars().count() < 16 {
-            return Err(Error::invalid_input("SSO state", "at least 16 characters from a source of randomness"));
+            return Err(InvalidInput::new("SSO state", "at least 16 characters from a source of randomness"));
         }
         Ok(Self(state))
     }
@@ -62,11 +62,11 @@ impl Redirect {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the state has fewer than 16 characters, or if the URL's query holds `state` or
+    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query holds `state` or
     /// `loginToken` already.
-    pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, Error> {
+    pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, InvalidInput> {
         if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
-            return Err(Error::invalid_input("redirect URL", "a query without `state` and `loginToken`"));
+            return Err(InvalidInput::new("redirect URL", "a query without `state` and `loginToken`"));
         }
         Ok(Self { url: redirect_url, state: State::new(state.into())?, identity_provider: None, action: None })
     }
@@ -75,11 +75,11 @@ impl Redirect {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the ID is empty, `.` or `..`, which cannot be a segment of a path.
-    pub fn identity_provider(self, id: impl Into<String>) -> Result<Self, Error> {
+    /// [`InvalidInput`] if the ID is empty, `.` or `..`, which cannot be a segment of a path.
+    pub fn identity_provider(self, id: impl Into<String>) -> Result<Self, InvalidInput> {
         let id = id.into();
         if matches!(id.as_str(), "" | "." | "..") {
-            return Err(Error::invalid_input("identity provider", "the ID of one that the homeserver offers"));
+            return Err(InvalidInput::new("identity provider", "the ID of one that the homeserver offers"));
         }
         Ok(Self { identity_provider: Some(id), ..self })
     }

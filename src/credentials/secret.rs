@@ -5,7 +5,7 @@
 
 use http::HeaderValue;
 
-use crate::error::Error;
+use crate::invalid_input::InvalidInput;
 
 /// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way out.
 macro_rules! secret {
@@ -78,15 +78,12 @@ impl AccessToken {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if it is empty or has anything but visible ASCII characters (a line break from the file
+    /// [`InvalidInput`] if it is empty or has anything but visible ASCII characters (a line break from the file
     /// that it was read from, say).
-    pub fn new(token: impl Into<String>) -> Result<Self, Error> {
+    pub fn new(token: impl Into<String>) -> Result<Self, InvalidInput> {
         let token = token.into();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::invalid_input(
-                "access token",
-                "visible ASCII characters, without blanks or line breaks",
-            ));
+            return Err(InvalidInput::new("access token", "visible ASCII characters, without blanks or line breaks"));
         }
         Ok(Self(token))
     }

@@ -13,8 +13,7 @@ use serde::Serialize;
 use crate::{
     address::homeserver::Homeserver,
     credentials::secret::{AccessToken, LoginToken},
-    endpoint::{Endpoint, response::json, uia, uia::UiaChallenge},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, response::json, uia, uia::UiaChallenge},
     fields::Fields,
 };
 
@@ -55,10 +54,10 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `login_token` is missing or unusable. [`Error::Server`] is the homeserver's refusal:
+/// [`ResponseError::InvalidResponse`] if `login_token` is missing or unusable. [`ResponseError::Server`] is the homeserver's refusal:
 /// `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a minute). Other errors as
-/// the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// the answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     if let Some(challenge) = uia::challenge(response) {
         return Ok(Response::UiaRequired(challenge));
     }

@@ -13,10 +13,10 @@ use crate::{
         identifier::UserIdentifier,
         secret::{AccessToken, RefreshToken},
     },
-    endpoint::{Endpoint, object::Object, response::json, well_known},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, object::Object, response::json, well_known},
     fields::Fields,
     flow::choice::{Choice, Kind},
+    invalid_input::InvalidInput,
     settings::LoginSettings,
 };
 
@@ -77,11 +77,15 @@ struct Body<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidInput`] for a choice of single sign-on, which begins in a browser: see [`sso`](super::sso).
-pub fn request(homeserver: &Homeserver, choice: &Choice, settings: &LoginSettings) -> Result<Request<Vec<u8>>, Error> {
+/// [`InvalidInput`] for a choice of single sign-on, which begins in a browser: see [`sso`](super::sso).
+pub fn request(
+    homeserver: &Homeserver,
+    choice: &Choice,
+    settings: &LoginSettings,
+) -> Result<Request<Vec<u8>>, InvalidInput> {
     match &choice.kind {
         Kind::Credentials(credentials) => Ok(request_with(homeserver, credentials, &choice.fields, settings)),
-        Kind::Sso(_) => Err(Error::invalid_input("choice", "credentials; single sign-on begins with a redirect")),
+        Kind::Sso(_) => Err(InvalidInput::new("choice", "credentials; single sign-on begins with a redirect")),
     }
 }
 
@@ -126,9 +130,9 @@ pub(crate) fn request_with(
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `access_token`, `user_id` or `device_id` is missing or unusable. [`Error::Server`] is
-/// the homeserver's refusal. Other errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// [`ResponseError::InvalidResponse`] if `access_token`, `user_id` or `device_id` is missing or unusable. [`ResponseError::Server`] is
+/// the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
     let access_token = ENDPOINT.take_access_token(&mut object)?;

@@ -5,8 +5,7 @@ use http::{Method, Request, Response};
 
 use crate::{
     address::homeserver::Homeserver,
-    endpoint::{Endpoint, object::Object, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
     fields::Fields,
 };
 
@@ -22,14 +21,14 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::LegacyLoginUnsupported`] for `M_UNRECOGNIZED`; [`Error::InvalidResponse`] if `flows` is missing or no list.
-/// Other errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Error> {
+/// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`; [`ResponseError::InvalidResponse`] if `flows` is missing or no list.
+/// Other errors as the answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, ResponseError> {
     let json = json(response);
     let mut object = match ENDPOINT.object(response, &json) {
         // 404 by the specification, 400 by older servers.
-        Err(Error::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
-            return Err(Error::LegacyLoginUnsupported);
+        Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
+            return Err(ResponseError::LoginUnsupported);
         }
         judged => judged?,
     };

@@ -6,8 +6,7 @@ use http::{Method, Request};
 use crate::{
     address::homeserver::Homeserver,
     credentials::secret::AccessToken,
-    endpoint::{Endpoint, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, response::json},
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
@@ -33,25 +32,25 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 ///
 /// # Errors
 ///
-/// [`Error::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token has
+/// [`ResponseError::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token has
 /// expired and **the device is still there**. Refresh the session, or log in again, and then log out. Other errors as the
-/// answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     ENDPOINT.logged_out(response)
 }
 
 impl Endpoint {
-    pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, Error> {
+    pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, ResponseError> {
         let logged_out = |already_logged_out| Ok(Response { already_logged_out });
         match self.object(response, &json(response)) {
             // The status says it: JSON of another kind will do, and so does none.
-            Ok(_) | Err(Error::InvalidResponse { .. }) => logged_out(false),
-            Err(Error::NotMatrix { status, .. })
+            Ok(_) | Err(ResponseError::InvalidResponse { .. }) => logged_out(false),
+            Err(ResponseError::NotMatrix { status, .. })
                 if status.is_success() && response.body().as_ref().trim_ascii().is_empty() =>
             {
                 logged_out(false)
             }
-            Err(Error::Server(error)) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
+            Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
                 logged_out(true)
             }
             Err(error) => Err(error),

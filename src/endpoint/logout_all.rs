@@ -6,8 +6,7 @@ use http::{Method, Request};
 use crate::{
     address::homeserver::Homeserver,
     credentials::secret::AccessToken,
-    endpoint::{Endpoint, logout},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, logout},
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout/all");
@@ -24,6 +23,6 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 /// # Errors
 ///
 /// Those of [`logout::response`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<logout::Response, Error> {
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<logout::Response, ResponseError> {
     ENDPOINT.logged_out(response)
 }

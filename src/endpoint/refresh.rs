@@ -12,8 +12,7 @@ use serde::Serialize;
 use crate::{
     address::homeserver::Homeserver,
     credentials::secret::{AccessToken, RefreshToken},
-    endpoint::{Endpoint, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, response::json},
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
@@ -47,9 +46,9 @@ pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
-/// [`Error::Server`] is the homeserver's refusal. Other errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// [`ResponseError::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
+/// [`ResponseError::Server`] is the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
     Ok(Response {

@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     address::user_id::UserId,
     credentials::secret::AccessToken,
-    endpoint::{Endpoint, MAX_BODY, object::Object, server_error::server_error},
-    error::Error,
+    endpoint::{Endpoint, MAX_BODY, error::ResponseError, object::Object, server_error::ServerError},
 };
 
 impl Endpoint {
@@ -18,13 +17,13 @@ impl Endpoint {
         &self,
         response: &Response<B>,
         json: &'a str,
-    ) -> Result<Object<'a>, Error> {
+    ) -> Result<Object<'a>, ResponseError> {
         if !response.status().is_success() {
             return Err(self.failure(response));
         }
         let length = response.body().as_ref().len();
         if length > MAX_BODY {
-            return Err(Error::TooLarge { endpoint: self.clone(), length });
+            return Err(ResponseError::TooLarge { endpoint: self.clone(), length });
         }
         match Object::parse(json) {
             Some(object) => Ok(object),
@@ -37,37 +36,37 @@ impl Endpoint {
     }
 
     /// What an answer that is no success says.
-    pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Error {
+    pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let status = response.status();
         if status.is_redirection() {
             let location = response.headers().get(header::LOCATION);
             let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
-            return Error::Redirected { endpoint: self.clone(), location };
+            return ResponseError::Redirected { endpoint: self.clone(), location };
         }
-        match server_error(response) {
+        match ServerError::read(response) {
             Some(error) => error.into(),
             None => self.not_matrix(status),
         }
     }
 
     /// The access token that an answer has to bring.
-    pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, Error> {
+    pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, ResponseError> {
         let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
         access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
     }
 
     /// The user ID that an answer has to bring.
-    pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, Error> {
+    pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, ResponseError> {
         let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
         user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
     }
 
-    pub(crate) fn not_matrix(&self, status: StatusCode) -> Error {
-        Error::NotMatrix { endpoint: self.clone(), status }
+    pub(crate) fn not_matrix(&self, status: StatusCode) -> ResponseError {
+        ResponseError::NotMatrix { endpoint: self.clone(), status }
     }
 
-    pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> Error {
-        Error::InvalidResponse { endpoint: self.clone(), field, expected }
+    pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> ResponseError {
+        ResponseError::InvalidResponse { endpoint: self.clone(), field, expected }
     }
 }
 

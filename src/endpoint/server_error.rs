@@ -36,7 +36,25 @@ impl ServerError {
     #[must_use]
     pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
-        if status.is_success() || status.is_redirection() { None } else { server_error(response) }
+        if status.is_success() || status.is_redirection() { None } else { Self::read(response) }
+    }
+
+    /// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
+    /// or `error`. A 429 is one whatever its body, since proxies limit rates too.
+    pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
+        let status = response.status();
+        let mut error = Self::new(status);
+        error.retry_after = RetryAfter::from_headers(response.headers());
+        if let Some(mut object) = Object::parse(&json(response)) {
+            error.errcode = object.take("errcode");
+            error.message = object.take("error");
+            error.soft_logout = object.take_flag("soft_logout");
+            let delay = object.take_number_rounded_up("retry_after_ms").map(std::time::Duration::from_millis);
+            error.retry_after = error.retry_after.or(delay.map(RetryAfter::Delay));
+            error.other = object.rest();
+        }
+        let is_matrix = error.errcode.is_some() || error.message.is_some() || status == StatusCode::TOO_MANY_REQUESTS;
+        is_matrix.then_some(error)
     }
 
     pub(crate) fn new(status: StatusCode) -> Self {
@@ -51,16 +69,26 @@ impl ServerError {
         self.status == StatusCode::TOO_MANY_REQUESTS || (limited && self.retry_after.is_some())
     }
 
+    /// Whether the server, or a proxy before it, failed.
+    pub(crate) fn is_server_failure(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Whether the server's word on the request is no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status.is_client_error() && !self.is_rate_limit()
+    }
+
     /// The errcode, if it is the homeserver's last word on what was asked: not that of a rate limit, nor that of a
     /// server or a proxy that fails.
     pub(crate) fn refusal(&self) -> Option<&str> {
-        self.errcode.as_deref().filter(|_| self.status.is_client_error() && !self.is_rate_limit())
+        self.errcode.as_deref().filter(|_| self.is_refusal())
     }
 }
 
 impl fmt::Display for ServerError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.status.is_server_error() { "the server failed" } else { "the server refused" };
+        let whose = if self.is_server_failure() { "the server failed" } else { "the server refused" };
         write!(formatter, "{whose} (status {}", self.status.as_u16())?;
         if let Some(errcode) = &self.errcode {
             write!(formatter, ", {}", one_line(errcode))?;
@@ -71,22 +99,4 @@ impl fmt::Display for ServerError {
         }
         Ok(())
     }
-}
-
-/// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
-/// or `error`. A 429 is one whatever its body, since proxies limit rates too.
-pub(crate) fn server_error<B: AsRef<[u8]>>(response: &Response<B>) -> Option<ServerError> {
-    let status = response.status();
-    let mut error = ServerError::new(status);
-    error.retry_after = RetryAfter::from_headers(response.headers());
-    if let Some(mut object) = Object::parse(&json(response)) {
-        error.errcode = object.take("errcode");
-        error.message = object.take("error");
-        error.soft_logout = object.take_flag("soft_logout");
-        let delay = object.take_number_rounded_up("retry_after_ms").map(std::time::Duration::from_millis);
-        error.retry_after = error.retry_after.or(delay.map(RetryAfter::Delay));
-        error.other = object.rest();
-    }
-    let is_matrix = error.errcode.is_some() || error.message.is_some() || status == StatusCode::TOO_MANY_REQUESTS;
-    is_matrix.then_some(error)
 }

@@ -16,7 +16,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //!
-//! use matrix_login::{Choice, Error, LoginFlow, Step, Suspended, endpoint::sso};
+//! use matrix_login::{Choice, Error, LoginFlow, Step, Suspended, endpoint::{callback, sso}};
 //! use url::Url;
 //!
 //! /// Logins that wait for their callback, by state. A database does as well, if taking an entry is atomic there.
@@ -39,7 +39,7 @@
 //!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser, of
 //!     /// another login, or one that has been here before.
 //!     fn end(&mut self, callback: &Url, cookie: &str) -> Option<LoginFlow> {
-//!         let state = sso::state(callback)?;
+//!         let state = callback::state(callback)?;
 //!         let (_, suspended) = self.0.get(&state).filter(|(expected, _)| expected == cookie)?;
 //!         let mut flow = LoginFlow::resume(suspended.clone());
 //!         flow.handle_callback(callback).ok()?;
@@ -72,10 +72,10 @@ pub use crate::credentials::redirect::{Action, Redirect};
 use crate::{
     address::homeserver::Homeserver,
     credentials::{
-        redirect::{LOGIN_TOKEN, STATE, State},
+        redirect::{LOGIN_TOKEN, State},
         secret::LoginToken,
     },
-    error::Error,
+    endpoint::callback::{self, ForeignCallback},
 };
 
 const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
@@ -108,27 +108,17 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
 ///
 /// # Errors
 ///
-/// [`Error::ForeignCallback`] unless there is exactly one `state`, which is the given one, and a `loginToken` that is
+/// [`ForeignCallback`] unless there is exactly one `state`, which is the given one, and a `loginToken` that is
 /// not empty (of several the last, which is the homeserver's).
-pub fn response(callback: &Url, state: &str) -> Result<LoginToken, Error> {
+pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallback> {
     // A state that was lost on the caller's side must not match one that is empty.
-    if state.is_empty() || self::state(callback).as_deref() != Some(state) {
-        return Err(Error::ForeignCallback);
+    if state.is_empty() || callback::state(callback).as_deref() != Some(state) {
+        return Err(ForeignCallback {});
     }
     let token = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last();
     match token {
         Some((_, token)) if !token.is_empty() => Ok(LoginToken::new(token)),
-        _ => Err(Error::ForeignCallback),
-    }
-}
-
-/// The state in a callback, for a web backend that finds the suspended flow by it. `None` unless there is exactly one.
-#[must_use]
-pub fn state(callback: &Url) -> Option<String> {
-    let mut states = callback.query_pairs().filter(|(name, _)| name == STATE);
-    match (states.next(), states.next()) {
-        (Some((_, state)), None) => Some(state.into_owned()),
-        _ => None,
+        _ => Err(ForeignCallback {}),
     }
 }
 
@@ -141,7 +131,7 @@ pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<State> {
         && url.username().is_empty()
         && url.password().is_none();
     let (_, callback) = url.query_pairs().find(|(name, _)| is_ours && name == REDIRECT_URL)?;
-    State::new(state(&Url::parse(&callback).ok()?)?).ok()
+    State::new(callback::state(&Url::parse(&callback).ok()?)?).ok()
 }
 
 /// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.

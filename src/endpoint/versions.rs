@@ -7,8 +7,7 @@ use http::{Method, Request};
 
 use crate::{
     address::homeserver::Homeserver,
-    endpoint::{Endpoint, object::Object, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
     fields::Fields,
 };
 
@@ -36,10 +35,10 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `versions` is missing or no list; a version that is no string is left out, and so is a
+/// [`ResponseError::InvalidResponse`] if `versions` is missing or no list; a version that is no string is left out, and so is a
 /// feature that is neither true nor false. Other
-/// errors as the answer has them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// errors as the answer has them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
     let versions = object.take_list("versions").ok_or_else(|| ENDPOINT.invalid("`versions`", "a list of strings"))?;

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     address::{homeserver::Homeserver, server_name::ServerName, uri},
-    endpoint::{Endpoint, object::Object, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
     fields::Fields,
+    invalid_input::InvalidInput,
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/.well-known/matrix/client");
@@ -25,7 +25,7 @@ pub struct Response {
     /// The `base_url` of `m.homeserver`.
     pub base_url: Homeserver,
     /// The `base_url` of `m.identity_server`, which follows the rules of a homeserver's, or what is wrong with it.
-    pub identity_server: Option<Result<Homeserver, Error>>,
+    pub identity_server: Option<Result<Homeserver, ResponseError>>,
     /// The file, whole.
     pub file: Fields,
 }
@@ -36,44 +36,42 @@ pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
     ENDPOINT.request_to(uri(server_name.well_known()))
 }
 
-/// Reads the answer. Its `Content-Type` is not looked at: static hosting serves any.
+/// Reads the response. Its `Content-Type` does not matter: static hosting serves any.
 ///
 /// # Errors
 ///
-/// [`Error::Redirected`] for any 3xx: follow it, if it leads to https and in no circle. [`Error::Discovery`] for all
-/// else, with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is no URL, `FailPrompt` for the rest.
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
-    let failure = |outcome, cause| Err(Error::from(DiscoveryFailure::new(outcome, cause)));
+/// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL, `FailPrompt`
+/// for the rest. A redirect is one of these, with the cause [`ResponseError::Redirected`]: follow it if it leads to https
+/// and not to an address that redirected before.
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Box<DiscoveryFailure>> {
     let json = json(response);
     let file = match response.status() {
-        StatusCode::NOT_FOUND => return failure(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(StatusCode::NOT_FOUND)),
-        status if status.is_redirection() => return Err(ENDPOINT.failure(response)),
+        status @ StatusCode::NOT_FOUND => {
+            return Err(DiscoveryFailure::new(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(status)));
+        }
         status if status.is_success() && status != StatusCode::OK => Err(ENDPOINT.not_matrix(status)),
         _ => ENDPOINT.object(response, &json),
     };
-    let file = match file {
-        Ok(file) => file,
-        Err(cause) => return failure(DiscoveryOutcome::FailPrompt, cause),
-    };
-    match base_url(&file, "m.homeserver") {
-        Some(Ok(homeserver)) => {
-            let identity_server = file.get::<&RawValue>("m.identity_server").map(|_| {
-                base_url(&file, "m.identity_server")
-                    .and_then(Result::ok)
-                    .ok_or_else(|| ENDPOINT.invalid("`base_url` of `m.identity_server`", "an http or https URL"))
-            });
-            Ok(Response { base_url: homeserver, identity_server, file: file.rest() })
-        }
-        Some(Err(_)) => failure(
-            DiscoveryOutcome::FailError,
-            ENDPOINT.invalid("`base_url` of `m.homeserver`", "an http or https URL"),
-        ),
-        None => failure(DiscoveryOutcome::FailPrompt, ENDPOINT.invalid("`base_url` of `m.homeserver`", "a string")),
-    }
+    let file = file.map_err(|cause| DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))?;
+    let base_url = base_url(&file, "m.homeserver").ok_or_else(|| {
+        let cause = ENDPOINT.invalid("`base_url` of `m.homeserver`", "a string");
+        DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause)
+    })?;
+    let base_url = base_url.map_err(|_| {
+        let cause = ENDPOINT.invalid("`base_url` of `m.homeserver`", "an http or https URL");
+        DiscoveryFailure::new(DiscoveryOutcome::FailError, cause)
+    })?;
+    Ok(Response { base_url, identity_server: identity_server(&file), file: file.rest() })
+}
+
+fn identity_server(file: &Object<'_>) -> Option<Result<Homeserver, ResponseError>> {
+    file.get::<&RawValue>("m.identity_server")?;
+    let base_url = base_url(file, "m.identity_server").and_then(Result::ok);
+    Some(base_url.ok_or_else(|| ENDPOINT.invalid("`base_url` of `m.identity_server`", "an http or https URL")))
 }
 
 /// The `base_url` of a server that a well-known file names; `None` if there is no such string.
-pub(crate) fn base_url(file: &Object<'_>, server: &str) -> Option<Result<Homeserver, Error>> {
+pub(crate) fn base_url(file: &Object<'_>, server: &str) -> Option<Result<Homeserver, InvalidInput>> {
     Some(file.get::<Object<'_>>(server)?.get::<String>("base_url")?.parse())
 }
 
@@ -99,12 +97,12 @@ pub struct DiscoveryFailure {
     /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
     pub homeserver: Option<Homeserver>,
     /// What went wrong.
-    pub cause: Error,
+    pub cause: ResponseError,
 }
 
 impl DiscoveryFailure {
-    pub(crate) fn new(outcome: DiscoveryOutcome, cause: Error) -> Self {
-        Self { outcome, homeserver: None, cause }
+    pub(crate) fn new(outcome: DiscoveryOutcome, cause: ResponseError) -> Box<Self> {
+        Box::new(Self { outcome, homeserver: None, cause })
     }
 }
 

@@ -6,8 +6,7 @@ use http::{Method, Request};
 use crate::{
     address::{homeserver::Homeserver, user_id::UserId},
     credentials::secret::AccessToken,
-    endpoint::{Endpoint, response::json},
-    error::Error,
+    endpoint::{Endpoint, error::ResponseError, response::json},
 };
 
 pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
@@ -34,10 +33,10 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 ///
 /// # Errors
 ///
-/// [`Error::InvalidResponse`] if `user_id` is missing or unusable. [`Error::Server`] is the homeserver's refusal, of
+/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the homeserver's refusal, of
 /// which [`Session::judge`](crate::Session::judge) says what it means for the session. Other errors as the answer has
-/// them: see [`Error`].
-pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Error> {
+/// them: see [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
     Ok(Response {

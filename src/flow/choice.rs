@@ -11,8 +11,8 @@ use crate::{
         redirect::Redirect,
         secret::{AccessToken, LoginToken, Password},
     },
-    error::Error,
     fields::Fields,
+    invalid_input::InvalidInput,
 };
 
 /// What the crate writes itself into every login request, so that no field of the caller's may replace it.
@@ -72,12 +72,12 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the type is empty, or if the fields hold what the crate writes itself: `type`,
+    /// [`InvalidInput`] if the type is empty, or if the fields hold what the crate writes itself: `type`,
     /// `device_id`, `initial_device_display_name` and `refresh_token`, which are [settings](crate::LoginSettings).
-    pub fn custom(login_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, Error> {
+    pub fn custom(login_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let login_type = login_type.into();
         if login_type.is_empty() {
-            return Err(Error::invalid_input("login type", "a name, such as org.matrix.login.jwt"));
+            return Err(InvalidInput::new("login type", "a name, such as org.matrix.login.jwt"));
         }
         if let Some(name) = WRITTEN_FOR_EVERY_TYPE.into_iter().find(|name| fields.contains_key(*name)) {
             return Err(reserved(name));
@@ -90,9 +90,9 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if the crate writes the field itself: `type`, `identifier`, `password`, `token`,
+    /// [`InvalidInput`] if the crate writes the field itself: `type`, `identifier`, `password`, `token`,
     /// `device_id`, `initial_device_display_name`, `refresh_token`, and the own fields of a custom type.
-    pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, Error> {
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let name = name.into();
         let written = WRITTEN_FOR_EVERY_TYPE.iter().chain(&WRITTEN_FOR_KNOWN_TYPES).any(|written| *written == name);
         if written
@@ -120,9 +120,6 @@ impl From<Credentials> for Choice {
     }
 }
 
-fn reserved(name: impl Into<Cow<'static, str>>) -> Error {
-    Error::invalid_input(
-        format!("further field `{}`", name.into()),
-        "a name that the login request does not have already",
-    )
+fn reserved(name: impl Into<Cow<'static, str>>) -> InvalidInput {
+    InvalidInput::new(format!("further field `{}`", name.into()), "a name that the login request does not have already")
 }

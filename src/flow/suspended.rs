@@ -9,8 +9,8 @@ use url::Url;
 use crate::{
     address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
     endpoint::sso,
-    error::Error,
     flow::state::Browse,
+    invalid_input::InvalidInput,
     settings::LoginSettings,
 };
 
@@ -62,17 +62,17 @@ struct Stored {
 }
 
 impl Suspended {
-    fn restore(stored: Stored) -> Result<Self, Error> {
+    fn restore(stored: Stored) -> Result<Self, InvalidInput> {
         let position = match (stored.server_name, stored.homeserver, stored.sso_url) {
             (Some(server_name), None, None) => Position::Discovery(server_name),
             (None, Some(homeserver), None) => Position::LogIn { homeserver, browse: None },
             (None, Some(homeserver), Some(url)) => {
                 // The state is in the URL, and nowhere else: two copies could differ.
                 let state = sso::begun(&homeserver, &url)
-                    .ok_or_else(|| Error::invalid_input("suspended flow", "an SSO URL of its homeserver"))?;
+                    .ok_or_else(|| InvalidInput::new("suspended flow", "an SSO URL of its homeserver"))?;
                 Position::LogIn { homeserver, browse: Some(Browse { url, state }) }
             }
-            _ => return Err(Error::invalid_input("suspended flow", "either a server name or a homeserver")),
+            _ => return Err(InvalidInput::new("suspended flow", "either a server name or a homeserver")),
         };
         Ok(Self { position, settings: stored.settings, expected: stored.user_id })
     }

@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::{Request, Response};
 
 use crate::{
-    endpoint::{refresh, server_error::ServerError},
-    error::Error,
-    session::{Session, end},
+    endpoint::{error::ResponseError, refresh, server_error::ServerError},
+    session::{Session, end, error::SessionError},
 };
 
 /// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
@@ -41,7 +40,7 @@ pub enum Refresh {
     Refreshed,
     /// Nothing is lost and nothing is gained: ask again later with the same refresh token. How much later is for the
     /// caller to decide, if a [`ServerError`] does not say it.
-    Later(Error),
+    Later(ResponseError),
     /// Log in [again](crate::LoginFlow::again), on the same device. Its encryption keys are still good: keep them.
     SoftLogout(Box<ServerError>),
     /// The refresh token is good no more; the access token may be, until it expires.
@@ -76,12 +75,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if there is no refresh token, or if the homeserver [is not known](Self::homeserver).
-    pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, Error> {
+    /// [`SessionError::NoRefreshToken`], or [`SessionError::UnknownHomeserver`] if the homeserver
+    /// [is not known](Self::homeserver).
+    pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
         let homeserver = self.known_homeserver()?;
         match &self.refresh_token {
             Some(refresh_token) => Ok(refresh::request(homeserver, refresh_token)),
-            None => Err(Error::invalid_input("session", "a refresh token; log in again when the access token expires")),
+            None => Err(SessionError::NoRefreshToken),
         }
     }
 
@@ -96,7 +96,7 @@ impl Session {
                 self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
                 return Refresh::Refreshed;
             }
-            Err(Error::Server(error)) => error,
+            Err(ResponseError::Server(error)) => error,
             Err(error) => return Refresh::Later(error),
         };
         match error.refusal() {
@@ -104,7 +104,7 @@ impl Session {
             Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::Gone(error),
             Some("M_USER_LOCKED") => Refresh::Locked(error),
             Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
-            _ => Refresh::Later(Error::Server(error)),
+            _ => Refresh::Later(ResponseError::Server(error)),
         }
     }
 

@@ -7,8 +7,8 @@ use crate::{
     address::homeserver::Homeserver,
     credentials::secret::{AccessToken, RefreshToken},
     endpoint::object::whole_number,
-    error::Error,
     fields::Fields,
+    invalid_input::InvalidInput,
     session::Session,
 };
 
@@ -19,15 +19,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] if it is no JSON object, or if `access_token`, `user_id` or `device_id` cannot be used.
-    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, Error> {
+    /// [`InvalidInput`] if it is no JSON object, or if `access_token`, `user_id` or `device_id` cannot be used.
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         match serde_json::from_slice(json.as_ref()) {
             Ok(Value::Object(stored)) => Self::from_stored(stored),
             _ => Err(not_an_object()),
         }
     }
 
-    fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, Error> {
+    fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, InvalidInput> {
         let mut take = |key| stored.remove(key).filter(|value| !value.is_null());
         let Some(access_token) = take("access_token") else { return Ok(None) };
         let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
@@ -100,10 +100,10 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-fn not_an_object() -> Error {
-    Error::invalid_input("stored session", "a JSON object")
+fn not_an_object() -> InvalidInput {
+    InvalidInput::new("stored session", "a JSON object")
 }
 
-fn invalid(key: &str, expected: &'static str) -> Error {
-    Error::invalid_input(format!("`{key}` of the stored session"), expected)
+fn invalid(key: &str, expected: &'static str) -> InvalidInput {
+    InvalidInput::new(format!("`{key}` of the stored session"), expected)
 }

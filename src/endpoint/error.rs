@@ -1,0 +1,113 @@
+//! What can be wrong with a response.
+
+use http::StatusCode;
+
+use crate::{
+    endpoint::{Endpoint, retry_after::RetryAfter, server_error::ServerError},
+    shown::one_line,
+};
+
+/// Why a response is not what the request was for. The message says what to do; it never quotes the body.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The homeserver refused or failed, with an error of the Matrix API.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+
+    /// The homeserver has no login API of the kind that this crate knows. It may have the OAuth 2.0 API instead.
+    #[error("the homeserver does not support this kind of login; it may support OAuth 2.0 only")]
+    LoginUnsupported,
+
+    /// The response lacks something that it must have.
+    #[error("invalid answer to {endpoint}: expected {field} to be {expected}; the server is at fault")]
+    #[non_exhaustive]
+    InvalidResponse {
+        /// The request.
+        endpoint: Endpoint,
+        /// Which part of the response.
+        field: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+
+    /// The response is longer than [`MAX_BODY`](crate::MAX_BODY) and was not read.
+    #[error(
+        "invalid answer to {endpoint}: {length} bytes are too long; the server, or what answers for it, is at fault"
+    )]
+    #[non_exhaustive]
+    TooLarge {
+        /// The request.
+        endpoint: Endpoint,
+        /// The length of the body in bytes, as far as the driver has read it.
+        length: usize,
+    },
+
+    /// The response comes from something that is not a Matrix server: a proxy, a captive portal, a web site.
+    #[error("the answer to {endpoint} is not from a Matrix server (status {}): {}", status.as_u16(), not_matrix_advice(*status))]
+    #[non_exhaustive]
+    NotMatrix {
+        /// The request.
+        endpoint: Endpoint,
+        /// The status of the response.
+        status: StatusCode,
+    },
+
+    /// The server redirects, and nobody follows. The flow follows redirects of the well-known file only: to https, never
+    /// to an address where it was before, and five times at most. Other requests may contain credentials.
+    #[error("the answer to {endpoint} is a redirect{} that is not followed: use the right address", to(location.as_deref()))]
+    #[non_exhaustive]
+    Redirected {
+        /// The request.
+        endpoint: Endpoint,
+        /// The `Location` header, as the server sent it.
+        location: Option<String>,
+    },
+
+    /// There was no response. The driver said so.
+    #[error("no answer to {endpoint}: check the network and the address")]
+    #[non_exhaustive]
+    Unreachable {
+        /// The request.
+        endpoint: Endpoint,
+    },
+}
+
+impl ResponseError {
+    /// Whether the same request can succeed later: after a rate limit, a server's failure, a proxy's page for one, or no
+    /// response. The caller decides when, and how often. None of the other errors ends a session either.
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Server(error) => error.is_rate_limit() || error.is_server_failure(),
+            Self::NotMatrix { status, .. } => status.is_server_error(),
+            Self::Unreachable { .. } => true,
+            Self::LoginUnsupported | Self::InvalidResponse { .. } | Self::TooLarge { .. } | Self::Redirected { .. } => {
+                false
+            }
+        }
+    }
+
+    /// When the server takes the request again, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<RetryAfter> {
+        match self {
+            Self::Server(error) => error.retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<ServerError> for ResponseError {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
+    }
+}
+
+fn not_matrix_advice(status: StatusCode) -> &'static str {
+    if status.is_server_error() { "try again later" } else { "check the address" }
+}
+
+fn to(location: Option<&str>) -> String {
+    location.map(|location| format!(" to {}", one_line(location))).unwrap_or_default()
+}

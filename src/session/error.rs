@@ -1,0 +1,25 @@
+//! What a session cannot do.
+
+use crate::endpoint::login;
+
+/// Why a session cannot do what was asked of it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The stored form did not say where the homeserver is.
+    #[error("the session does not know its homeserver: discover the server of its user ID, then set it")]
+    UnknownHomeserver,
+
+    /// Nothing can get the next access token.
+    #[error("the session has no refresh token: log in again when its access token expires")]
+    NoRefreshToken,
+
+    /// The request goes to another origin (scheme, host and port) than that of the session's homeserver.
+    #[error("the request goes elsewhere: only a URI of the session's homeserver gets its access token")]
+    ForeignOrigin,
+
+    /// Neither the response nor the settings of the login name a device. The error owns the response, so that the
+    /// tokens in it are not lost: ask for the device ID with `GET whoami`, then set it in the settings.
+    #[error("the homeserver did not say which device is logged in: set its ID in the settings")]
+    NoDeviceId(Box<login::Response>),
+}
