@@ -82,7 +82,8 @@ impl Run {
     }
 }
 
-/// The program where no file may have a byte; the signal that says so is ignored, so that writing fails as on a full disk.
+/// The program where no file may have a byte. The signal that says so is ignored, so that writing fails as on a full
+/// disk.
 #[cfg(target_os = "linux")]
 pub fn on_a_full_disk(arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
