@@ -6,10 +6,8 @@
 use http::{HeaderValue, Method, Request, Uri, header};
 use serde::Serialize;
 
-use crate::{
-    address::homeserver::{Homeserver, LONGEST_PATH},
-    credentials::secret::AccessToken,
-};
+use crate::address::homeserver::{Homeserver, LONGEST_PATH};
+use crate::credentials::secret::AccessToken;
 
 pub mod callback;
 pub(crate) mod error;
@@ -34,23 +32,34 @@ pub mod whoami;
 /// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it shows.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// An endpoint as errors name it: a method and a path.
+/// An endpoint as errors name it: a method and a path. Each module has its own as a constant, so that a program can tell
+/// which request failed.
+///
+/// ```
+/// use matrix_login::endpoint::login;
+///
+/// assert_eq!(login::ENDPOINT.to_string(), "POST /_matrix/client/v3/login");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     method: Method,
     path: &'static str,
 }
 
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} {}", self.method, self.path)
-    }
-}
-
 impl Endpoint {
     pub(crate) const fn new(method: Method, path: &'static str) -> Self {
         assert!(path.len() <= LONGEST_PATH.len(), "LONGEST_PATH is not the longest path");
         Self { method, path }
+    }
+
+    /// The method, such as POST.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path below the homeserver's base URL, such as `/_matrix/client/v3/login`.
+    pub const fn path(&self) -> &'static str {
+        self.path
     }
 
     /// A request without a body, to this endpoint of a homeserver.
@@ -81,5 +90,11 @@ impl Endpoint {
         let mut request = self.request(homeserver);
         request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());
         request
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
     }
 }

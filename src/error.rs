@@ -1,14 +1,14 @@
 //! What a flow refuses, whose doing it is, and what can be done.
 
-use crate::{
-    address::user_id::UserId,
-    endpoint::{
-        callback::ForeignCallback, error::ResponseError, retry_after::RetryAfter, well_known::DiscoveryFailure,
-    },
-    invalid_input::InvalidInput,
-    session::{Session, error::SessionError},
-    shown::one_line,
-};
+use crate::address::user_id::UserId;
+use crate::endpoint::callback::ForeignCallback;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::retry_after::RetryAfter;
+use crate::endpoint::well_known::DiscoveryFailure;
+use crate::invalid_input::InvalidInput;
+use crate::session::Session;
+use crate::session::error::SessionError;
+use crate::shown::one_line;
 
 /// Why a [`LoginFlow`](crate::LoginFlow) refuses an input. The message says what to do; nothing in it is a secret.
 ///
@@ -35,6 +35,11 @@ pub enum Error {
         /// The variant of [`Step`](crate::Step) that is due.
         due: &'static str,
     },
+
+    /// The response belongs to another request than the one that is due, or none is due. The flow ignores it. If it is the
+    /// response to a login, it may have granted one: the manual says [what to do then](crate#late-responses).
+    #[error("the response is stale: it belongs to a request that is not due")]
+    StaleResponse,
 
     /// The caller: the flow has a session. Log it out before another login, or begin another flow.
     #[error("already logged in: log out first, or begin another login")]
@@ -93,13 +98,11 @@ pub enum Error {
 
 impl Error {
     /// Whether the same request can succeed later: see [`ResponseError::may_retry`].
-    #[must_use]
     pub fn may_retry(&self) -> bool {
         self.response_error().is_some_and(ResponseError::may_retry)
     }
 
     /// When the server takes the request again, if it said so.
-    #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         self.response_error()?.retry_after()
     }

@@ -1,51 +1,32 @@
-//! The flow: the only file that changes where a login stands.
+//! The flow: the only file that changes where a login stands, and it does so in one function, `enter`.
 
 pub(crate) mod choice;
-mod state;
+mod discovery;
+pub(crate) mod drive;
+mod log_in;
+pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod suspended;
 pub(crate) mod wait;
 
 use std::time::SystemTime;
 
-use http::{Response, StatusCode, Uri};
+use http::Response;
 use url::Url;
 
-use crate::{
-    address::{homeserver::Homeserver, server_name::ServerName, uri, user_id::UserId},
-    credentials::Credentials,
-    endpoint::{
-        error::ResponseError,
-        login, login_types,
-        login_types::{LoginType, LoginTypes},
-        sso, versions, well_known,
-        well_known::{DiscoveryFailure, DiscoveryOutcome},
-    },
-    error::Error,
-    fields::Fields,
-    flow::{
-        choice::{Choice, Kind},
-        state::{Browse, LogIn, Pending, Stage, State},
-        step::Step,
-        suspended::{Position, Suspended},
-        wait::Wait,
-    },
-    session::Session,
-    settings::LoginSettings,
-};
-
-/// How many redirects of the well-known file are followed.
-const MAX_REDIRECTS: usize = 5;
-
-/// What discovery found out.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Discovered {
-    /// What the server's well-known file says.
-    pub well_known: well_known::Response,
-    /// What the homeserver supports.
-    pub versions: versions::Response,
-}
+use crate::address::homeserver::Homeserver;
+use crate::address::server_name::ServerName;
+use crate::address::user_id::UserId;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::{login, login_types, versions, well_known};
+use crate::error::Error;
+use crate::flow::choice::Choice;
+use crate::flow::state::{Discovered, Due, Next, Server};
+use crate::flow::step::{RequestId, Step};
+use crate::flow::suspended::{Position, Suspended};
+use crate::flow::wait::Wait;
+use crate::session::Session;
+use crate::settings::LoginSettings;
 
 /// A login, from a server name or an address to a [`Session`].
 ///
@@ -81,168 +62,160 @@ pub struct Discovered {
 #[derive(Clone, Debug)]
 pub struct LoginFlow {
     settings: LoginSettings,
-    /// Who has to be logged in, if it is to be [again](LoginFlow::again).
-    expected: Option<UserId>,
+    /// What the flow began with.
+    server_name: Option<ServerName>,
+    /// Who must be logged in, if it is to be [again](LoginFlow::again).
+    expected_user: Option<UserId>,
     /// About the homeserver that the login is asked of, so not after another one was given.
     discovered: Option<Box<Discovered>>,
-    state: State,
+    due: Due,
+    /// How often in a row rate limits have put off the request that is due.
+    attempts: u32,
+    request_id: RequestId,
 }
 
 impl LoginFlow {
     /// Begins with a server name, whose homeserver is discovered (specification, "Server Discovery").
-    #[must_use]
     pub fn discover(server_name: ServerName, settings: LoginSettings) -> Self {
-        Self::new(settings, State::WellKnown { server_name, redirects: Vec::new() })
+        let due = Due::GetWellKnown { server_name: server_name.clone(), redirects: Vec::new() };
+        Self { server_name: Some(server_name), ..Self::new(settings, due) }
     }
 
     /// Begins with a homeserver whose address is known.
-    #[must_use]
     pub fn at(homeserver: Homeserver, settings: LoginSettings) -> Self {
-        Self::new(settings, State::LogIn(LogIn::at(homeserver)))
+        Self::new(settings, Due::GetLogin { homeserver, refused: None })
     }
 
     /// Begins at the end, with a session that was restored from storage, so that a driver needs no other case for it.
-    #[must_use]
     pub fn logged_in(session: Session) -> Self {
-        Self::new(LoginSettings::default(), State::Done(Box::new(session)))
+        Self::new(LoginSettings::default(), Due::Done(Box::new(session)))
     }
 
-    /// Logs in again as the user of a session whose tokens are good no more, after a soft logout say: at the same
-    /// homeserver, which is discovered if the session does not know it, and on the same device, whose ID replaces that of
-    /// the settings. The session itself is left alone; when the flow has another one, [store](Session::store_in) that in
-    /// its place.
+    /// Logs in again as the user of a session whose tokens are no longer valid, after a soft logout for instance. It does
+    /// so at the same homeserver, which is discovered if the session does not know it. It does so on the same device: the
+    /// device ID of the session replaces that of the settings. The session itself does not change. When the flow has
+    /// another one, [store](Session::store_in) that in its place.
     ///
-    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The device ID is the
-    /// homeserver's to give: compare it before old encryption keys are used with it.
-    #[must_use]
+    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The homeserver decides about
+    /// the device ID: compare it before you use old encryption keys with it.
     pub fn again(session: &Session, settings: LoginSettings) -> Self {
-        let settings = LoginSettings { device_id: Some(session.device_id().to_owned()), ..settings };
+        let settings = settings.with_known_device_id(session.device_id().to_owned());
         let user_id = session.user_id().clone();
         let flow = match session.homeserver() {
             Some(homeserver) => Self::at(homeserver.clone(), settings),
             None => Self::discover(user_id.server_name().clone(), settings),
         };
-        Self { expected: Some(user_id), ..flow }
+        Self { expected_user: Some(user_id), ..flow }
     }
 
-    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process.
-    #[must_use]
+    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process. A response to a request of the
+    /// flow before is refused.
     pub fn resume(suspended: Suspended) -> Self {
-        let Suspended { position, settings, expected } = suspended;
+        let Suspended { position, settings, expected_user, request_id } = suspended;
         let flow = match position {
             Position::Discovery(server_name) => Self::discover(server_name, settings),
-            Position::LogIn { homeserver, browse } => {
-                let stage = match browse {
-                    Some(browse) => Stage::Browse { browse, further_fields: Fields::default() },
-                    None => Stage::Question { refused: None },
-                };
-                Self::new(settings, State::LogIn(LogIn::new(homeserver, stage)))
+            Position::LogIn { homeserver, browse: None } => Self::at(homeserver, settings),
+            Position::LogIn { homeserver, browse: Some((browse, fields)) } => {
+                let server = Server { homeserver, login_types: None };
+                Self::new(settings, Due::Browse { server, browse, fields })
             }
         };
-        Self { expected, ..flow }
+        Self { expected_user, request_id: request_id.next(), ..flow }
     }
 
-    fn new(settings: LoginSettings, state: State) -> Self {
-        Self { settings, expected: None, discovered: None, state }
+    fn new(settings: LoginSettings, due: Due) -> Self {
+        Self {
+            settings,
+            server_name: None,
+            expected_user: None,
+            discovered: None,
+            due,
+            attempts: 0,
+            request_id: RequestId::default(),
+        }
     }
 
     /// What is due. A pure function of the flow: ask as often as you like.
     pub fn step(&self) -> Step<'_> {
-        if let Some(wait) = self.wait() {
-            return Step::Wait(wait);
-        }
-        match &self.state {
-            State::WellKnown { server_name, redirects } => Step::Send(match redirects.last() {
-                Some(target) => well_known::ENDPOINT.request_to(target.clone()),
-                None => well_known::request(server_name),
-            }),
-            State::Versions { well_known, .. } => Step::Send(versions::request(&well_known.base_url)),
-            State::Locate { failure, .. } => Step::Locate { failure },
-            State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
-                (Stage::Question { refused }, Some(login_types)) => {
-                    Step::Choose { login_types, refused: refused.as_deref() }
-                }
-                (Stage::Question { .. }, None) => Step::Send(login_types::request(&log_in.homeserver)),
-                (Stage::Credentials { credentials, further_fields }, _) => {
-                    Step::Send(login::request_with(&log_in.homeserver, credentials, further_fields, &self.settings))
-                }
-                (Stage::Browse { browse, .. }, _) => Step::Browse(&browse.url),
-            },
-            State::Done(session) => Step::Done(session),
-        }
+        let request = match &self.due {
+            Due::Wait { wait, .. } => return Step::Wait(wait),
+            Due::Locate { failure, .. } => return Step::Locate { failure },
+            Due::Choose { login_types, refused, .. } => {
+                return Step::Choose { login_types, refused: refused.as_deref() };
+            }
+            Due::Browse { browse, .. } => return Step::Browse(&browse.url),
+            Due::Done(session) => return Step::Done(session),
+            Due::GetWellKnown { server_name, redirects } => discovery::well_known_request(server_name, redirects),
+            Due::GetVersions { well_known, .. } => versions::request(&well_known.base_url),
+            Due::GetLogin { homeserver, .. } => login_types::request(homeserver),
+            Due::PostLogin { server, credentials } => login::request(&server.homeserver, credentials, &self.settings),
+        };
+        Step::Send { id: self.request_id, request }
     }
 
-    /// Takes the answer to the request that is due, and the time when it arrived.
+    /// Takes the response to a request, with the ID of the step that asked for it, and the time when the response arrived.
+    ///
+    /// | due | good | not usable | 3xx | 4xx | rate limit | 5xx | not Matrix | unreachable |
+    /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+    /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
+    /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
+    /// | GET login | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | POST login | `Done`; `MissingRefreshToken`; `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    ///
+    /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
+    /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
+    ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of the
+    ///   Matrix API. *Not Matrix*: any other body, a page for instance. *Unreachable*: no response, see
+    ///   [`handle_unreachable`](Self::handle_unreachable).
+    /// - *error*: the same step stays due.
+    /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
+    ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
+    ///   seconds or a date. Without either, the flow asks for 1 s, then twice as long each time, up to 60 s. The flow never
+    ///   gives up.
+    /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five, to
+    ///   https only, and never to an address where it was. A relative `Location` belongs to the address that was asked
+    ///   last.
+    /// - **Plain http.** The session moves to the homeserver that the `well_known` of a login response names, but never
+    ///   from https to http.
+    /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter. The
+    ///   last of duplicate keys counts. An optional field that is not usable counts as absent.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfStep`] if no request is due. What the answer itself can be: [`Error::InvalidResponse`],
-    /// [`Error::TooLarge`], [`Error::NotMatrix`], [`Error::Redirected`], [`Error::Server`],
-    /// [`Error::LegacyLoginUnsupported`]; the same request is due then. [`Error::MissingRefreshToken`] and
-    /// [`Error::WrongUser`] own a session that was granted; the flow is back at the question then.
+    /// [`Error::StaleResponse`] if the response belongs to another request than the one that is due, or if none is due.
+    /// [`Error::Response`] if the response is not what was asked for; the same request is due then.
+    /// [`Error::MissingRefreshToken`] and [`Error::WrongUser`] own a session that was granted; the flow is back at the
+    /// question then.
     pub fn handle_response<B: AsRef<[u8]>>(
         &mut self,
+        id: RequestId,
         response: &Response<B>,
         received_at: SystemTime,
     ) -> Result<(), Error> {
-        if self.wait().is_some() {
-            return Err(self.out_of_step("handle_response"));
-        }
-        match &mut self.state {
-            State::WellKnown { server_name, redirects } => match well_known::response(response) {
-                Ok(well_known) => {
-                    let server_name = server_name.clone();
-                    self.state = State::Versions { server_name, well_known, pending: Pending::default() };
-                }
-                Err(failure) => match redirect(server_name, redirects, response.status(), &failure.cause) {
-                    Some(target) => redirects.push(target),
-                    None => self.state = locate(server_name, *failure),
-                },
-            },
-            State::Versions { server_name, well_known, pending } => match versions::response(response) {
-                Ok(versions) => {
-                    let log_in = LogIn::at(well_known.base_url.clone());
-                    self.discovered = Some(Box::new(Discovered { well_known: well_known.clone(), versions }));
-                    self.state = State::LogIn(log_in);
-                }
-                Err(ResponseError::Server(error)) if error.is_rate_limit() => pending.put_off(*error, received_at),
-                Err(cause) => self.state = locate(server_name, unusable(&well_known.base_url, cause)),
-            },
-            State::LogIn(log_in) => match (&log_in.stage, &log_in.login_types) {
-                (Stage::Question { .. }, None) => match login_types::response(response) {
-                    Ok(login_types) => {
-                        log_in.login_types = Some(login_types);
-                        log_in.pending = Pending::default();
-                    }
-                    Err(ResponseError::Server(error)) if error.is_rate_limit() => {
-                        log_in.pending.put_off(*error, received_at)
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                (Stage::Credentials { .. }, _) => match login::response(response) {
-                    Ok(granted) => {
-                        let session = Session::granted(granted, &log_in.homeserver, &self.settings, received_at);
-                        match accept(session, &self.settings, self.expected.as_ref()) {
-                            Ok(session) => self.state = State::Done(session),
-                            Err(error) => {
-                                log_in.enter(Stage::Question { refused: None });
-                                return Err(error);
-                            }
-                        }
-                    }
-                    Err(ResponseError::Server(error)) if error.is_rate_limit() => {
-                        log_in.pending.put_off(*error, received_at)
-                    }
-                    Err(ResponseError::Server(error)) if error.status.is_client_error() => {
-                        log_in.enter(Stage::Question { refused: Some(error) });
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                _ => return Err(self.out_of_step("handle_response")),
-            },
-            _ => return Err(self.out_of_step("handle_response")),
-        }
-        Ok(())
+        self.check(id)?;
+        let next = self.answered(response, received_at)?;
+        self.enter(next)
+    }
+
+    /// The driver gives up on a request of discovery that got no response: [`Step::Locate`] is due.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleResponse`] if this is not the request that is due, or if none is due. [`Error::OutOfStep`] if the
+    /// request asks for something else than the well-known file or the versions. All other requests go to a homeserver
+    /// that the flow knows: send them again, or drop the flow.
+    pub fn handle_unreachable(&mut self, id: RequestId) -> Result<(), Error> {
+        self.check(id)?;
+        let next = match &self.due {
+            Due::GetWellKnown { server_name, .. } => {
+                discovery::no_well_known(server_name, well_known::ENDPOINT.unreachable())
+            }
+            Due::GetVersions { server_name, well_known } => {
+                discovery::no_versions(server_name, &well_known.base_url, versions::ENDPOINT.unreachable())
+            }
+            due => return Err(due.out_of_step("handle_unreachable")),
+        };
+        self.enter(next)
     }
 
     /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due.
@@ -251,80 +224,13 @@ impl LoginFlow {
     ///
     /// [`Error::OutOfStep`] if no wait is due.
     pub fn handle_timeout(&mut self) -> Result<(), Error> {
-        match &mut self.state {
-            State::Versions { pending: Pending { wait: wait @ Some(_), .. }, .. }
-            | State::LogIn(LogIn { pending: Pending { wait: wait @ Some(_), .. }, .. }) => {
-                *wait = None;
-                Ok(())
+        match &self.due {
+            Due::Wait { request, .. } => {
+                let request = Due::clone(request);
+                self.enter(Next::Again(request))
             }
-            _ => Err(self.out_of_step("handle_timeout")),
+            due => Err(due.out_of_step("handle_timeout")),
         }
-    }
-
-    /// The driver gives up on a request of discovery, to which no answer came: [`Step::Locate`] is due.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfStep`] if no request for the well-known file or the versions is due. All other requests go to a
-    /// homeserver that the flow knows: send them again, or drop the flow.
-    pub fn handle_unreachable(&mut self) -> Result<(), Error> {
-        if self.wait().is_some() {
-            return Err(self.out_of_step("handle_unreachable"));
-        }
-        self.state = match &self.state {
-            State::WellKnown { server_name, .. } => {
-                let cause = ResponseError::Unreachable { endpoint: well_known::ENDPOINT };
-                locate(server_name, *DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))
-            }
-            State::Versions { server_name, well_known, .. } => {
-                let cause = ResponseError::Unreachable { endpoint: versions::ENDPOINT };
-                locate(server_name, unusable(&well_known.base_url, cause))
-            }
-            _ => return Err(self.out_of_step("handle_unreachable")),
-        };
-        Ok(())
-    }
-
-    /// Goes on with this homeserver, whatever was found before. Login types and choice are forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AlreadyLoggedIn`] if there is a session.
-    pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
-        if self.session().is_some() {
-            return Err(Error::AlreadyLoggedIn);
-        }
-        self.discovered = None;
-        self.state = State::LogIn(LogIn::at(homeserver));
-        Ok(())
-    }
-
-    /// Answers the question how to log in.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
-    /// [`Error::NotOffered`] if the homeserver does not offer the login type, or not the identity provider.
-    pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
-        let log_in = match &mut self.state {
-            State::LogIn(log_in) => log_in,
-            State::Done(_) => return Err(Error::AlreadyLoggedIn),
-            _ => return Err(self.out_of_step("choose")),
-        };
-        let (Stage::Question { .. }, Some(login_types)) = (&log_in.stage, &log_in.login_types) else {
-            return Err(self.out_of_step("choose"));
-        };
-        check_offered(login_types, &choice)?;
-        let Choice { kind, fields: further_fields } = choice;
-        log_in.enter(match kind {
-            Kind::Credentials(credentials) => Stage::Credentials { credentials, further_fields },
-            Kind::Sso(redirect) => {
-                let browse =
-                    Browse { url: sso::request(&log_in.homeserver, &redirect), state: redirect.state().clone() };
-                Stage::Browse { browse, further_fields }
-            }
-        });
-        Ok(())
     }
 
     /// Takes the URL that the browser came back to. The login with the token in it is due then, whether or not the
@@ -335,87 +241,132 @@ impl LoginFlow {
     /// [`Error::ForeignCallback`] if the URL does not belong to this login; the flow still waits for the one that does.
     /// [`Error::OutOfStep`] if no callback is due.
     pub fn handle_callback(&mut self, url: &Url) -> Result<(), Error> {
-        let State::LogIn(log_in) = &mut self.state else { return Err(self.out_of_step("handle_callback")) };
-        let Stage::Browse { browse, further_fields } = &mut log_in.stage else {
-            return Err(self.out_of_step("handle_callback"));
-        };
-        let credentials = Credentials::Token(sso::response(url, browse.state.expose())?);
-        let further_fields = std::mem::take(further_fields);
-        log_in.enter(Stage::Credentials { credentials, further_fields });
-        Ok(())
+        match &self.due {
+            Due::Browse { server, browse, fields } => {
+                let next = log_in::after_callback(server, browse, fields, url)?;
+                self.enter(next)
+            }
+            due => Err(due.out_of_step("handle_callback")),
+        }
     }
 
-    /// Goes back to the question: from the browser, or from credentials that have not been answered yet, which are
-    /// dropped.
+    /// Goes on with this homeserver, whatever was found before. Login types and choice are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyLoggedIn`] if there is a session.
+    pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
+        match &self.due {
+            Due::Done(_) => Err(Error::AlreadyLoggedIn),
+            _ => self.enter(Next::At { homeserver, discovered: None }),
+        }
+    }
+
+    /// Answers the question how to log in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
+    /// [`Error::NotOffered`] if the homeserver does not offer the login type, or not the identity provider.
+    pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
+        match &self.due {
+            Due::Choose { homeserver, login_types, .. } => {
+                let next = log_in::after_choice(homeserver, login_types, choice)?;
+                self.enter(next)
+            }
+            Due::Done(_) => Err(Error::AlreadyLoggedIn),
+            due => Err(due.out_of_step("choose")),
+        }
+    }
+
+    /// Goes back to the question: from the browser, or from credentials that the homeserver has not judged yet. They are
+    /// dropped, and a late response to them is refused. Such a response may still have granted a login: the manual says
+    /// [what to do with it](crate#late-responses).
     ///
     /// # Errors
     ///
     /// [`Error::OutOfStep`] if nothing was chosen.
     pub fn back(&mut self) -> Result<(), Error> {
-        match &mut self.state {
-            State::LogIn(log_in @ LogIn { stage: Stage::Credentials { .. } | Stage::Browse { .. }, .. }) => {
-                log_in.enter(Stage::Question { refused: None });
-                Ok(())
+        // A wait does not stop anybody from going back.
+        match self.due.behind_wait() {
+            Due::PostLogin { server, .. } | Due::Browse { server, .. } => {
+                let question = server.question(None);
+                self.enter(Next::To(question))
             }
-            _ => Err(self.out_of_step("back")),
+            _ => Err(self.due.out_of_step("back")),
         }
     }
 
     /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
     /// [`Session`] then.
-    #[must_use]
     pub fn suspend(&self) -> Option<Suspended> {
-        let position = match &self.state {
-            State::WellKnown { server_name, .. }
-            | State::Versions { server_name, .. }
-            | State::Locate { server_name, .. } => Position::Discovery(server_name.clone()),
-            State::LogIn(LogIn { homeserver, stage, .. }) => {
-                let browse = match stage {
-                    Stage::Browse { browse, .. } => Some(browse.clone()),
-                    Stage::Question { .. } | Stage::Credentials { .. } => None,
-                };
-                Position::LogIn { homeserver: homeserver.clone(), browse }
+        let position = match self.due.behind_wait() {
+            Due::GetWellKnown { server_name, .. }
+            | Due::GetVersions { server_name, .. }
+            | Due::Locate { server_name, .. } => Position::Discovery(server_name.clone()),
+            Due::Browse { server, browse, fields } => Position::LogIn {
+                homeserver: server.homeserver.clone(),
+                browse: Some((browse.clone(), fields.clone())),
+            },
+            Due::GetLogin { homeserver, .. }
+            | Due::Choose { homeserver, .. }
+            | Due::PostLogin { server: Server { homeserver, .. }, .. } => {
+                Position::LogIn { homeserver: homeserver.clone(), browse: None }
             }
-            State::Done(_) => return None,
+            Due::Wait { .. } | Due::Done(_) => return None,
         };
-        Some(Suspended { position, settings: self.settings.clone(), expected: self.expected.clone() })
+        let (settings, expected_user) = (self.settings.clone(), self.expected_user.clone());
+        Some(Suspended { position, settings, expected_user, request_id: self.request_id })
+    }
+
+    /// The settings that the flow began with. After [`again`](Self::again) the device ID in them is that of the session.
+    /// Those of a flow that began [logged in](Self::logged_in) are the default.
+    pub fn settings(&self) -> &LoginSettings {
+        &self.settings
+    }
+
+    /// The server name that the flow began with. `None` if it began with the address of a homeserver or with a session,
+    /// or if it was suspended after the address was known.
+    pub fn server_name(&self) -> Option<&ServerName> {
+        self.server_name.as_ref()
     }
 
     /// The address in use, once it is known. After the login it is the session's.
-    #[must_use]
     pub fn homeserver(&self) -> Option<&Homeserver> {
-        match &self.state {
-            State::WellKnown { .. } | State::Locate { .. } => None,
-            State::Versions { well_known, .. } => Some(&well_known.base_url),
-            State::LogIn(LogIn { homeserver, .. }) => Some(homeserver),
-            State::Done(session) => session.homeserver(),
+        match self.due.behind_wait() {
+            Due::GetVersions { well_known, .. } => Some(&well_known.base_url),
+            Due::GetLogin { homeserver, .. } | Due::Choose { homeserver, .. } => Some(homeserver),
+            Due::PostLogin { server, .. } | Due::Browse { server, .. } => Some(&server.homeserver),
+            Due::Done(session) => session.homeserver(),
+            Due::GetWellKnown { .. } | Due::Locate { .. } | Due::Wait { .. } => None,
         }
     }
 
     /// What discovery found out about the homeserver that the login was asked of; `None` if its address was given, or
     /// the flow was resumed.
-    #[must_use]
     pub fn discovered(&self) -> Option<&Discovered> {
         self.discovered.as_deref()
     }
 
+    /// Who must be logged in: the user of the session that the flow logs in [again](Self::again). `None` if anybody may.
+    pub fn expected_user(&self) -> Option<&UserId> {
+        self.expected_user.as_ref()
+    }
+
     /// The session; `None` until logged in.
-    #[must_use]
     pub fn session(&self) -> Option<&Session> {
-        match &self.state {
-            State::Done(session) => Some(session),
+        match &self.due {
+            Due::Done(session) => Some(session),
             _ => None,
         }
     }
 
     /// Who is logged in; `None` until logged in.
-    #[must_use]
     pub fn user_id(&self) -> Option<&UserId> {
         self.session().map(Session::user_id)
     }
 
     /// The device that is logged in; `None` until logged in.
-    #[must_use]
     pub fn device_id(&self) -> Option<&str> {
         self.session().map(Session::device_id)
     }
@@ -427,91 +378,71 @@ impl LoginFlow {
     /// The flow as it was, if it is not logged in.
     #[expect(clippy::result_large_err, reason = "the error is the caller's own flow, given back")]
     pub fn into_session(self) -> Result<Session, Self> {
-        match self.state {
-            State::Done(session) => Ok(*session),
+        match self.due {
+            Due::Done(session) => Ok(*session),
             _ => Err(self),
         }
     }
 
-    fn wait(&self) -> Option<&Wait> {
-        match &self.state {
-            State::Versions { pending, .. } | State::LogIn(LogIn { pending, .. }) => pending.wait.as_deref(),
-            _ => None,
-        }
+    /// Whether this is the request that is due. If none is due, the flow has not given out its present ID.
+    fn check(&self, id: RequestId) -> Result<(), Error> {
+        if id == self.request_id { Ok(()) } else { Err(Error::StaleResponse) }
     }
 
-    fn out_of_step(&self, input: &'static str) -> Error {
-        Error::OutOfStep { input, due: self.step().name() }
-    }
-}
-
-fn locate(server_name: &ServerName, failure: DiscoveryFailure) -> State {
-    State::Locate { server_name: server_name.clone(), failure }
-}
-
-/// The failure of an address that the well-known file names.
-fn unusable(homeserver: &Homeserver, cause: ResponseError) -> DiscoveryFailure {
-    let failure = *DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
-    DiscoveryFailure { homeserver: Some(homeserver.clone()), ..failure }
-}
-
-/// Where a redirect of the well-known file leads, if it may be followed.
-fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cause: &ResponseError) -> Option<Uri> {
-    match cause {
-        // The other 3xx are no redirects in this sense (RFC 9110, section 15.4).
-        ResponseError::Redirected { location: Some(location), .. }
-            if matches!(status.as_u16(), 301..=303 | 307 | 308) =>
-        {
-            redirect_target(server_name, redirects, location)
-        }
-        _ => None,
-    }
-}
-
-/// A target that may be followed: on https, where the flow has not been, and not after too many others.
-fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
-    let first = uri(server_name.well_known());
-    let here = redirects.last().unwrap_or(&first);
-    let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
-    if target.scheme() != "https" || redirects.len() >= MAX_REDIRECTS {
-        return None;
-    }
-    target.set_username("").ok()?;
-    target.set_password(None).ok()?;
-    // A `Uri` has no fragment.
-    let target = Uri::try_from(target.as_str()).ok()?;
-    (target != first && !redirects.contains(&target)).then_some(target)
-}
-
-/// The session, unless it is not what was asked for: then the error owns it.
-fn accept(session: Session, settings: &LoginSettings, expected: Option<&UserId>) -> Result<Box<Session>, Error> {
-    let session = Box::new(session);
-    match expected {
-        Some(expected) if expected != session.user_id() => {
-            Err(Error::WrongUser { expected: expected.clone(), session })
-        }
-        _ if settings.require_refresh_token && session.ends_for_good() => Err(Error::MissingRefreshToken(session)),
-        _ => Ok(session),
-    }
-}
-
-fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error> {
-    let login_type = choice.login_type();
-    let Some(offered) = login_types.get(login_type) else {
-        let offered = login_types.iter().map(|offered| offered.as_str().to_owned());
-        return Err(Error::NotOffered { choice: login_type.to_owned(), offered: offered.collect() });
-    };
-    // A server that lists no providers may still have some.
-    if let (LoginType::Sso { identity_providers, .. }, Kind::Sso(redirect)) = (offered, &choice.kind) {
-        if let Some(id) = redirect.identity_provider_id() {
-            if !identity_providers.is_empty() && !identity_providers.iter().any(|provider| provider.id == id) {
-                let offered = identity_providers.iter().map(|provider| provider.id.clone());
-                return Err(Error::NotOffered {
-                    choice: format!("identity provider {id}"),
-                    offered: offered.collect(),
-                });
+    /// Where a response to the request that is due leads.
+    fn answered<B: AsRef<[u8]>>(&self, response: &Response<B>, received_at: SystemTime) -> Result<Next, Error> {
+        let wanted = (&self.settings, self.expected_user.as_ref());
+        let next = match &self.due {
+            Due::GetWellKnown { server_name, redirects } => {
+                Ok(discovery::after_well_known(server_name, redirects, response))
             }
+            Due::GetVersions { well_known, .. } => discovery::after_versions(well_known, response),
+            Due::GetLogin { homeserver, refused } => {
+                log_in::after_login_types(homeserver, refused.as_deref(), response)
+            }
+            Due::PostLogin { server, .. } => log_in::after_login(server, wanted, response, received_at),
+            _ => return Err(Error::StaleResponse),
+        };
+        match next {
+            Err(ResponseError::Server(error)) if error.is_rate_limit() => {
+                let wait = Wait::new(*error, self.attempts.saturating_add(1), received_at);
+                Ok(Next::To(Due::Wait { wait, request: Box::new(self.due.clone()) }))
+            }
+            Err(error) => self.failed(error),
+            Ok(next) => Ok(next),
         }
     }
-    Ok(())
+
+    /// Where a response that is neither good nor a rate limit leads.
+    fn failed(&self, error: ResponseError) -> Result<Next, Error> {
+        match (&self.due, error) {
+            (Due::GetVersions { server_name, well_known }, cause) => {
+                Ok(discovery::no_versions(server_name, &well_known.base_url, cause))
+            }
+            (Due::PostLogin { server, .. }, ResponseError::Server(error)) if error.is_refusal() => {
+                Ok(Next::To(server.question(Some(error))))
+            }
+            (_, error) => Err(error.into()),
+        }
+    }
+
+    /// Moves. All that was asked before is stale then.
+    fn enter(&mut self, next: Next) -> Result<(), Error> {
+        self.request_id = self.request_id.next();
+        let (due, outcome) = match next {
+            Next::Again(due) => {
+                self.due = due;
+                return Ok(());
+            }
+            Next::To(due) => (due, Ok(())),
+            Next::At { homeserver, discovered } => {
+                self.discovered = discovered;
+                (Due::GetLogin { homeserver, refused: None }, Ok(()))
+            }
+            Next::Refused(due, error) => (due, Err(error)),
+        };
+        self.attempts = if let Due::Wait { wait, .. } = &due { wait.attempt() } else { 0 };
+        self.due = due;
+        outcome
+    }
 }

@@ -281,26 +281,34 @@ mod session;
 mod settings;
 mod shown;
 
-pub use self::{
-    address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
-    credentials::{
-        identifier::UserIdentifier,
-        secret::{AccessToken, LoginToken, Password, RefreshToken},
-    },
-    endpoint::{
-        MAX_BODY,
-        callback::ForeignCallback,
-        error::ResponseError,
-        login_types::{IdentityProvider, LoginType, LoginTypes},
-        retry_after::RetryAfter,
-        server_error::ServerError,
-        well_known::{DiscoveryFailure, DiscoveryOutcome},
-    },
-    error::Error,
-    fields::Fields,
-    flow::{Discovered, LoginFlow, choice::Choice, step::Step, suspended::Suspended, wait::Wait},
-    invalid_input::InvalidInput,
-    session::{Session, error::SessionError, refresh::Refresh, verdict::Verdict},
-    settings::LoginSettings,
-    shown::one_line,
-};
+pub use self::address::homeserver::Homeserver;
+pub use self::address::server_name::ServerName;
+pub use self::address::user_id::UserId;
+pub use self::credentials::Credentials;
+pub use self::credentials::identifier::UserIdentifier;
+pub use self::credentials::redirect::{Action, Redirect};
+pub use self::credentials::secret::{AccessToken, LoginToken, Password, RefreshToken};
+pub use self::endpoint::callback::ForeignCallback;
+pub use self::endpoint::error::ResponseError;
+pub use self::endpoint::login_types::{IdentityProvider, LoginType, LoginTypes};
+pub use self::endpoint::retry_after::RetryAfter;
+pub use self::endpoint::server_error::ServerError;
+pub use self::endpoint::well_known::{DiscoveryFailure, DiscoveryOutcome};
+pub use self::endpoint::{Endpoint, MAX_BODY};
+pub use self::error::Error;
+pub use self::fields::Fields;
+pub use self::flow::LoginFlow;
+pub use self::flow::choice::Choice;
+pub use self::flow::drive::body::BodyCollector;
+pub use self::flow::drive::{DriveError, Pause, Transport, blocking, drive};
+pub use self::flow::state::Discovered;
+pub use self::flow::step::{RequestId, Step};
+pub use self::flow::suspended::Suspended;
+pub use self::flow::wait::Wait;
+pub use self::invalid_input::InvalidInput;
+pub use self::session::Session;
+pub use self::session::error::SessionError;
+pub use self::session::refresh::Refresh;
+pub use self::session::verdict::Verdict;
+pub use self::settings::LoginSettings;
+pub use self::shown::one_line;

@@ -10,14 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Request, header};
 use url::Url;
 
-use crate::{
-    address::{homeserver::Homeserver, user_id::UserId},
-    credentials::secret::{AccessToken, RefreshToken},
-    endpoint::login,
-    fields::Fields,
-    session::error::SessionError,
-    settings::LoginSettings,
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::user_id::UserId;
+use crate::credentials::secret::{AccessToken, RefreshToken};
+use crate::endpoint::login;
+use crate::fields::Fields;
+use crate::session::error::SessionError;
+use crate::settings::LoginSettings;
 
 /// A device that is logged in, with the tokens that prove it.
 ///
@@ -50,32 +49,43 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that a login answer grants.
-    pub(crate) fn granted(
+    /// The session that a login response grants, for a login that went another way than through a flow: on the
+    /// [fallback page](crate::endpoint::login_fallback), at a registration, or with another crate. `homeserver` is the one
+    /// that granted it.
+    ///
+    /// Of the settings, [`follow_well_known`](LoginSettings::follow_well_known) counts, and the device ID where the response
+    /// has none. Whether the session can be refreshed is not judged: only a flow does so.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NoDeviceId`] if neither the response nor the settings have a device ID.
+    pub fn granted(
+        homeserver: Homeserver,
         response: login::Response,
-        asked: &Homeserver,
         settings: &LoginSettings,
         received_at: SystemTime,
-    ) -> Self {
+    ) -> Result<Self, SessionError> {
+        let device_id = response.device_id.as_deref().or(settings.device_id()).map(str::to_owned);
+        let Some(device_id) = device_id else { return Err(SessionError::NoDeviceId(Box::new(response))) };
         let homeserver = match response.well_known_base_url {
-            Some(named) if settings.follow_well_known && !asked.is_downgraded_by(&named) => named,
-            _ => asked.clone(),
+            Some(named) if settings.follow_well_known() && !homeserver.is_downgraded_by(&named) => named,
+            _ => homeserver,
         };
         let mut other = response.other;
         if let Some(home_server) = response.home_server {
             other.0.insert("home_server".to_owned(), home_server.into());
         }
-        Self {
+        Ok(Self {
             homeserver: Some(homeserver),
             user_id: response.user_id,
-            device_id: response.device_id,
+            device_id,
             access_token: response.access_token,
             valid_until: response.expires_in.and_then(|lifetime| end(received_at, lifetime)),
             refresh_token: response.refresh_token,
             well_known: response.well_known,
             other,
             stored: Fields::default(),
-        }
+        })
     }
 
     /// Sets the homeserver: for a session whose stored form has no `base_client_url`, after discovery.
@@ -86,57 +96,48 @@ impl Session {
     /// Where the session is valid. `None` if the stored form does not say so, as that of clients which only write it
     /// when the login answer names one: then the [server](UserId::server_name) of the user ID has to be
     /// [discovered](crate::LoginFlow::discover) again.
-    #[must_use]
     pub fn homeserver(&self) -> Option<&Homeserver> {
         self.homeserver.as_ref()
     }
 
     /// Who is logged in.
-    #[must_use]
     pub fn user_id(&self) -> &UserId {
         &self.user_id
     }
 
     /// The device that is logged in.
-    #[must_use]
     pub fn device_id(&self) -> &str {
         &self.device_id
     }
 
     /// What authenticates requests; [`authorize`](Self::authorize) puts it where it belongs.
-    #[must_use]
     pub fn access_token(&self) -> &AccessToken {
         &self.access_token
     }
 
     /// Whether another session has the same access token. If it is of the same device and has not, one of the two was
     /// refreshed since.
-    #[must_use]
     pub fn has_token_of(&self, other: &Self) -> bool {
         self.access_token.expose() == other.access_token.expose()
     }
 
     /// What buys the next access token.
-    #[must_use]
     pub fn refresh_token(&self) -> Option<&RefreshToken> {
         self.refresh_token.as_ref()
     }
 
     /// The login answer's `well_known`, whole.
-    #[must_use]
     pub fn well_known(&self) -> Option<&Fields> {
         self.well_known.as_ref()
     }
 
     /// The keys of the login answer that this crate does not read, and the deprecated `home_server`. They are not
     /// stored: a restored session has none.
-    #[must_use]
     pub fn other(&self) -> &Fields {
         &self.other
     }
 
     /// When the access token expires, if it does.
-    #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_nanos(self.valid_until?))
     }
@@ -144,7 +145,6 @@ impl Session {
     /// Whether the access token has expired at a given time, or will within a margin after it, by the clock that the
     /// times are of. A session whose token does not expire never has. [`refresh_in`](Self::refresh_in) says when to do
     /// something about it.
-    #[must_use]
     pub fn is_expired(&self, now: SystemTime, margin: Duration) -> bool {
         // A time that is too far away to be held is after any expiry.
         self.expires_at().is_some_and(|end| now.checked_add(margin).is_none_or(|then| then >= end))
@@ -160,7 +160,7 @@ impl Session {
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), SessionError> {
         let homeserver = self.known_homeserver()?;
         let target = Url::parse(&request.uri().to_string());
-        if !target.is_ok_and(|target| target.origin() == homeserver.origin()) {
+        if !target.is_ok_and(|target| homeserver.has_origin_of(&target)) {
             return Err(SessionError::ForeignOrigin);
         }
         request.headers_mut().insert(header::AUTHORIZATION, self.access_token.authorization());

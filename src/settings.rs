@@ -10,20 +10,28 @@ use crate::invalid_input::InvalidInput;
 /// use matrix_login::LoginSettings;
 ///
 /// let settings = LoginSettings::default()
-///     .device_id("KITCHEN")?
-///     .initial_device_display_name("the tablet in the kitchen");
+///     .with_device_id("KITCHEN")?
+///     .with_initial_device_display_name("the tablet in the kitchen");
+/// assert_eq!(settings.device_id(), Some("KITCHEN"));
+/// assert!(settings.refresh_tokens());
 /// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
+///
+/// They serialise to an object with the settings that differ from the default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
 #[serde(default, deny_unknown_fields)]
 pub struct LoginSettings {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "device_id")]
-    pub(crate) device_id: Option<String>,
+    device_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) initial_device_display_name: Option<String>,
-    pub(crate) refresh_tokens: bool,
-    pub(crate) require_refresh_token: bool,
-    pub(crate) follow_well_known: bool,
+    initial_device_display_name: Option<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    refresh_tokens: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    require_refresh_token: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    follow_well_known: bool,
 }
 
 impl Default for LoginSettings {
@@ -40,51 +48,83 @@ impl Default for LoginSettings {
 
 impl LoginSettings {
     /// The device to log in as: a new one, or one whose access token is lost. Without it the homeserver makes a new
-    /// device at every login, so that a login that is repeated because its answer was lost leaves a device behind.
+    /// device at every login, so a login that is repeated because its response was lost leaves a device behind.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`] if it is empty: a homeserver would make a device whose ID is empty.
-    pub fn device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
+    pub fn with_device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
         let device_id = device_id.into();
         if device_id.is_empty() {
             return Err(InvalidInput::new("device ID", "at least one character; leave it out for a new device"));
         }
-        Ok(Self { device_id: Some(device_id), ..self })
+        Ok(self.with_known_device_id(device_id))
+    }
+
+    /// The same with the ID of a device that there is already.
+    pub(crate) fn with_known_device_id(self, device_id: String) -> Self {
+        Self { device_id: Some(device_id), ..self }
     }
 
     /// What the user sees in the list of devices. The homeserver ignores it for a device that it knows.
-    #[must_use]
-    pub fn initial_device_display_name(self, name: impl Into<String>) -> Self {
+    pub fn with_initial_device_display_name(self, name: impl Into<String>) -> Self {
         Self { initial_device_display_name: Some(name.into()), ..self }
     }
 
-    /// Whether to ask for a refresh token (`true`). Who does not, and logs in where access tokens expire, has to accept
-    /// logins without one, too: [`require_refresh_token`](Self::require_refresh_token).
-    #[must_use]
-    pub fn refresh_tokens(self, wanted: bool) -> Self {
-        Self { refresh_tokens: wanted, ..self }
+    /// Whether to ask for a refresh token (`true`). A client that does not ask, and logs in where access tokens expire,
+    /// must also accept logins without one: [`with_require_refresh_token`](Self::with_require_refresh_token).
+    pub fn with_refresh_tokens(self, refresh_tokens: bool) -> Self {
+        Self { refresh_tokens, ..self }
     }
 
-    /// Whether the flow refuses a login whose access token expires and that brings no refresh token (`true`), with
-    /// [`Error::MissingRefreshToken`]. The specification allows such logins; they end when the token expires.
-    #[must_use]
-    pub fn require_refresh_token(self, required: bool) -> Self {
-        Self { require_refresh_token: required, ..self }
+    /// Whether a flow refuses a login whose access token expires and that has no refresh token (`true`). The
+    /// specification allows such logins; they end when the token expires.
+    pub fn with_require_refresh_token(self, require_refresh_token: bool) -> Self {
+        Self { require_refresh_token, ..self }
     }
 
-    /// Whether the session moves to the homeserver that the login answer's `well_known` names (`true`). It never moves
-    /// from https to http.
-    #[must_use]
-    pub fn follow_well_known(self, follow: bool) -> Self {
-        Self { follow_well_known: follow, ..self }
+    /// Whether the session moves to the homeserver that the `well_known` of the login response names (`true`). It never
+    /// moves from https to http.
+    pub fn with_follow_well_known(self, follow_well_known: bool) -> Self {
+        Self { follow_well_known, ..self }
+    }
+
+    /// The [device](Self::with_device_id) to log in as.
+    pub fn device_id(&self) -> Option<&str> {
+        self.device_id.as_deref()
+    }
+
+    /// What the user [sees](Self::with_initial_device_display_name) in the list of devices.
+    pub fn initial_device_display_name(&self) -> Option<&str> {
+        self.initial_device_display_name.as_deref()
+    }
+
+    /// Whether to [ask](Self::with_refresh_tokens) for a refresh token.
+    pub fn refresh_tokens(&self) -> bool {
+        self.refresh_tokens
+    }
+
+    /// Whether a login that ends for good is [refused](Self::with_require_refresh_token).
+    pub fn require_refresh_token(&self) -> bool {
+        self.require_refresh_token
+    }
+
+    /// Whether the session [moves](Self::with_follow_well_known) to the homeserver that the response names.
+    pub fn follow_well_known(&self) -> bool {
+        self.follow_well_known
     }
 }
 
-/// A device ID that was stored is held to the same rule as one that is set.
+/// All flags are on by default.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default(flag: &bool) -> bool {
+    *flag
+}
+
+/// A device ID that was stored must obey the same rule as one that is set.
 fn device_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let settings = match Option::<String>::deserialize(deserializer)? {
-        Some(device_id) => LoginSettings::default().device_id(device_id).map_err(de::Error::custom)?,
+        Some(device_id) => LoginSettings::default().with_device_id(device_id).map_err(de::Error::custom)?,
         None => LoginSettings::default(),
     };
     Ok(settings.device_id)

@@ -11,7 +11,6 @@ use url::Url;
 /// ```
 /// assert_eq!(matrix_login::one_line("wrong\npassword\u{1b}[2J"), "wrong password [2J");
 /// ```
-#[must_use]
 pub fn one_line(text: &str) -> String {
     // Control characters, Unicode's bidirectional controls, and the separators of lines and paragraphs.
     let moves_the_text = |character: char| {

@@ -3,15 +3,14 @@
 use std::str::FromStr;
 
 use http::Uri;
-use url::{Origin, Url};
+use url::Url;
 
-use crate::{
-    address::{text_traits::text_traits, uri},
-    invalid_input::InvalidInput,
-};
+use crate::address::text_traits::text_traits;
+use crate::address::uri;
+use crate::invalid_input::InvalidInput;
 
 /// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
-pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v1/login/get_token";
+pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v3/login/sso/redirect";
 
 /// What the stored form of a session and the specification's older text call the client API's base.
 const CLIENT_API: &str = "/_matrix/client";
@@ -36,20 +35,20 @@ text_traits!(Homeserver);
 
 impl Homeserver {
     /// The base URL without a slash at its end.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
 
     /// The base URL as a [`Url`], whose empty path is `/`.
-    #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Scheme, host and port: what a token that was granted here may be sent to.
-    pub(crate) fn origin(&self) -> Origin {
-        self.url.origin()
+    /// Whether scheme, host and port are the same: then a token that was granted here may be sent there.
+    pub(crate) fn has_origin_of(&self, other: &Url) -> bool {
+        self.url.scheme() == other.scheme()
+            && self.url.host() == other.host()
+            && self.url.port_or_known_default() == other.port_or_known_default()
     }
 
     /// Whether following the server from here to `other` would give up encryption.

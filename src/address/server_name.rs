@@ -1,8 +1,10 @@
 //! The name of a server: what stands behind the first colon of a user ID.
 
-use std::{net::Ipv6Addr, str::FromStr};
+use std::net::Ipv6Addr;
+use std::str::FromStr;
 
-use crate::{address::text_traits::text_traits, invalid_input::InvalidInput};
+use crate::address::text_traits::text_traits;
+use crate::invalid_input::InvalidInput;
 
 /// What the specification says of a whole user ID. It also keeps every URL of a server name short enough to be sent.
 const MAX_LENGTH: usize = 255;
@@ -30,19 +32,16 @@ text_traits!(ServerName);
 
 impl ServerName {
     /// The name as it was given.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
     /// The name without its port; an IPv6 address keeps its brackets.
-    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The port, if the name has one. It is the federation's: a client does not connect to it.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }

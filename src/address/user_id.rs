@@ -2,10 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::{
-    address::{server_name::ServerName, text_traits::text_traits},
-    invalid_input::InvalidInput,
-};
+use crate::address::server_name::ServerName;
+use crate::address::text_traits::text_traits;
+use crate::invalid_input::InvalidInput;
 
 /// A user ID (specification, appendix "User Identifiers"): `@localpart:server_name`.
 ///
@@ -27,19 +26,16 @@ text_traits!(UserId);
 
 impl UserId {
     /// The whole user ID.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.id
     }
 
     /// What stands between the `@` and the first colon.
-    #[must_use]
     pub fn localpart(&self) -> &str {
         split(&self.id).map_or("", |(localpart, _)| localpart)
     }
 
     /// What stands behind the first colon: the server where the account is.
-    #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.server_name
     }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{address::user_id::UserId, fields::Fields, invalid_input::InvalidInput};
+use crate::address::user_id::UserId;
+use crate::fields::Fields;
+use crate::invalid_input::InvalidInput;
 
 /// A user identifier (specification, "Identifier types").
 ///
@@ -117,7 +119,6 @@ impl UserIdentifier {
     }
 
     /// The identifier's type, such as `m.id.user`.
-    #[must_use]
     pub fn identifier_type(&self) -> &str {
         match &self.0 {
             Kind::User { .. } => "m.id.user",

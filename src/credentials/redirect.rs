@@ -4,20 +4,22 @@ use std::fmt;
 
 use url::Url;
 
-use crate::{credentials::secret::secret, invalid_input::InvalidInput, shown::without_secrets};
+use crate::credentials::secret::secret;
+use crate::invalid_input::InvalidInput;
+use crate::shown::without_secrets;
 
-/// The query parameter of the redirect URL that holds the caller's state.
+/// The query parameter of the redirect URL that contains the caller's state.
 pub(crate) const STATE: &str = "state";
 
 /// The query parameter that the homeserver adds to the redirect URL.
 pub(crate) const LOGIN_TOKEN: &str = "loginToken";
 
 secret! {
-    /// The state of a single sign-on: whoever knows it can forge a callback.
-    pub(crate) struct State
+    /// The state of a login in a browser. Anybody who knows it can forge a callback.
+    pub(crate) struct RedirectState
 }
 
-impl State {
+impl RedirectState {
     pub(crate) fn new(state: String) -> Result<Self, InvalidInput> {
         if state.chars().count() < 16 {
             return Err(InvalidInput::new("SSO state", "at least 16 characters from a source of randomness"));
@@ -28,27 +30,18 @@ impl State {
 
 /// Where the browser goes, and how it comes back.
 #[derive(Clone)]
+#[must_use]
 pub struct Redirect {
     /// Without the state.
     url: Url,
-    state: State,
+    pub(crate) state: RedirectState,
     identity_provider: Option<String>,
     action: Option<Action>,
 }
 
-impl fmt::Debug for Redirect {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Redirect")
-            .field("url", &without_secrets(&self.url).as_str())
-            .field("identity_provider", &self.identity_provider)
-            .field("action", &self.action)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the user wants of the identity provider.
+/// What the user wants to do in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Log in to an account that the user has.
     Login,
@@ -57,26 +50,27 @@ pub enum Action {
 }
 
 impl Redirect {
-    /// Takes the URL, of any scheme, that the homeserver shall send the browser to, and a state, which is added to its
-    /// query. The state must be unguessable: take it from a source of randomness, and a new one for every login.
+    /// Takes the URL, of any scheme, to which the homeserver sends the browser in the end, and a state, which is added to
+    /// the URL's query. The state must be unguessable: take it from a source of randomness, and a new one for every login.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query holds `state` or
-    /// `loginToken` already.
+    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query contains `state` or `loginToken`
+    /// already.
     pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, InvalidInput> {
         if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
             return Err(InvalidInput::new("redirect URL", "a query without `state` and `loginToken`"));
         }
-        Ok(Self { url: redirect_url, state: State::new(state.into())?, identity_provider: None, action: None })
+        let state = RedirectState::new(state.into())?;
+        Ok(Self { url: redirect_url, state, identity_provider: None, action: None })
     }
 
-    /// Goes straight to one of the [identity providers](crate::LoginType::Sso) that the homeserver offers, by its ID.
+    /// Goes straight to one of the identity providers that the homeserver offers, by its ID.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`] if the ID is empty, `.` or `..`, which cannot be a segment of a path.
-    pub fn identity_provider(self, id: impl Into<String>) -> Result<Self, InvalidInput> {
+    pub fn with_identity_provider(self, id: impl Into<String>) -> Result<Self, InvalidInput> {
         let id = id.into();
         if matches!(id.as_str(), "" | "." | "..") {
             return Err(InvalidInput::new("identity provider", "the ID of one that the homeserver offers"));
@@ -84,10 +78,29 @@ impl Redirect {
         Ok(Self { identity_provider: Some(id), ..self })
     }
 
-    /// Tells the homeserver what the user wants.
-    #[must_use]
-    pub fn action(self, action: Action) -> Self {
+    /// Tells the homeserver what the user wants to do.
+    pub fn with_action(self, action: Action) -> Self {
         Self { action: Some(action), ..self }
+    }
+
+    /// The URL, without the state.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The state, which is a secret until the browser comes back.
+    pub fn state(&self) -> &str {
+        self.state.expose()
+    }
+
+    /// The ID of the identity provider; `None` lets the homeserver ask.
+    pub fn identity_provider(&self) -> Option<&str> {
+        self.identity_provider.as_deref()
+    }
+
+    /// What the user wants to do, if the homeserver is told.
+    pub fn action(&self) -> Option<Action> {
+        self.action
     }
 
     /// The URL with the state in its query.
@@ -96,16 +109,16 @@ impl Redirect {
         url.query_pairs_mut().append_pair(STATE, self.state.expose());
         url
     }
+}
 
-    pub(crate) fn requested_action(&self) -> Option<Action> {
-        self.action
-    }
-
-    pub(crate) fn state(&self) -> &State {
-        &self.state
-    }
-
-    pub(crate) fn identity_provider_id(&self) -> Option<&str> {
-        self.identity_provider.as_deref()
+/// Without the state, and without the query and the fragment of the URL.
+impl fmt::Debug for Redirect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Redirect")
+            .field("url", &without_secrets(&self.url).as_str())
+            .field("identity_provider", &self.identity_provider)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,6 @@ macro_rules! secret {
 
         impl $type {
             /// The secret itself. Whoever calls this answers for where it goes.
-            #[must_use]
             $visibility fn expose(&self) -> &str {
                 &self.0
             }

@@ -8,10 +8,9 @@ use crate::credentials::redirect::STATE;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the callback does not belong to this login: expected its `state`, once, and a `loginToken`")]
 #[non_exhaustive]
-pub struct ForeignCallback {}
+pub struct ForeignCallback;
 
 /// The state in a callback, for a web backend that finds the suspended flow by it. `None` unless there is exactly one.
-#[must_use]
 pub fn state(callback: &Url) -> Option<String> {
     let mut states = callback.query_pairs().filter(|(name, _)| name == STATE);
     match (states.next(), states.next()) {

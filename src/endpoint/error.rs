@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 
-use crate::{
-    endpoint::{Endpoint, retry_after::RetryAfter, server_error::ServerError},
-    shown::one_line,
-};
+use crate::endpoint::Endpoint;
+use crate::endpoint::retry_after::RetryAfter;
+use crate::endpoint::server_error::ServerError;
+use crate::shown::one_line;
 
 /// Why a response is not what the request was for. The message says what to do; it never quotes the body.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -76,7 +76,6 @@ pub enum ResponseError {
 impl ResponseError {
     /// Whether the same request can succeed later: after a rate limit, a server's failure, a proxy's page for one, or no
     /// response. The caller decides when, and how often. None of the other errors ends a session either.
-    #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Server(error) => error.is_rate_limit() || error.is_server_failure(),
@@ -89,18 +88,11 @@ impl ResponseError {
     }
 
     /// When the server takes the request again, if it said so.
-    #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::Server(error) => error.retry_after,
             _ => None,
         }
-    }
-}
-
-impl From<ServerError> for ResponseError {
-    fn from(error: ServerError) -> Self {
-        Self::Server(Box::new(error))
     }
 }
 

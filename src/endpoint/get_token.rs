@@ -10,14 +10,16 @@ use std::time::Duration;
 use http::{Method, Request, header};
 use serde::Serialize;
 
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::secret::{AccessToken, LoginToken},
-    endpoint::{Endpoint, error::ResponseError, response::json, uia, uia::UiaChallenge},
-    fields::Fields,
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::secret::{AccessToken, LoginToken};
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::response::json;
+use crate::endpoint::uia::UiaChallenge;
+use crate::endpoint::{Endpoint, uia};
+use crate::fields::Fields;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
 
 /// What the homeserver answers.
 #[derive(Clone, Debug)]
@@ -43,7 +45,6 @@ struct Body<'a> {
 }
 
 /// Asks for a login token, with the access token of the device that is logged in. `auth` answers a challenge.
-#[must_use]
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option<&Fields>) -> Request<Vec<u8>> {
     let mut request = ENDPOINT.json_request(homeserver, &Body { auth });
     request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());

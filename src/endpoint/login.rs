@@ -6,21 +6,20 @@ use std::time::Duration;
 use http::{Method, Request, header};
 use serde::Serialize;
 
-use crate::{
-    address::{homeserver::Homeserver, user_id::UserId},
-    credentials::{
-        Credentials,
-        identifier::UserIdentifier,
-        secret::{AccessToken, RefreshToken},
-    },
-    endpoint::{Endpoint, error::ResponseError, object::Object, response::json, well_known},
-    fields::Fields,
-    flow::choice::{Choice, Kind},
-    invalid_input::InvalidInput,
-    settings::LoginSettings,
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::user_id::UserId;
+use crate::credentials::identifier::UserIdentifier;
+use crate::credentials::secret::{AccessToken, RefreshToken};
+use crate::credentials::{Credentials, Kind};
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::object::Object;
+use crate::endpoint::response::json;
+use crate::endpoint::{Endpoint, well_known};
+use crate::fields::Fields;
+use crate::settings::LoginSettings;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");
 
 /// All that the homeserver said when it granted a login.
 #[derive(Clone, Debug)]
@@ -30,8 +29,8 @@ pub struct Response {
     pub user_id: UserId,
     /// What authenticates further requests.
     pub access_token: AccessToken,
-    /// The device that the login made or took over.
-    pub device_id: String,
+    /// The device that the login made or took over. Every homeserver should say so; `None` if it does not.
+    pub device_id: Option<String>,
     /// Deprecated: the server name of the user ID, or whatever else the server writes there.
     pub home_server: Option<String>,
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
@@ -72,52 +71,32 @@ struct Body<'a> {
 
 /// Asks a homeserver to log in.
 ///
-/// The request is not idempotent: if its answer is lost, the login may have made a device. With a
-/// [device ID](LoginSettings::device_id) of one's own, the same request again leads to that device.
-///
-/// # Errors
-///
-/// [`InvalidInput`] for a choice of single sign-on, which begins in a browser: see [`sso`](super::sso).
-pub fn request(
-    homeserver: &Homeserver,
-    choice: &Choice,
-    settings: &LoginSettings,
-) -> Result<Request<Vec<u8>>, InvalidInput> {
-    match &choice.kind {
-        Kind::Credentials(credentials) => Ok(request_with(homeserver, credentials, &choice.fields, settings)),
-        Kind::Sso(_) => Err(InvalidInput::new("choice", "credentials; single sign-on begins with a redirect")),
-    }
-}
-
-pub(crate) fn request_with(
-    homeserver: &Homeserver,
-    credentials: &Credentials,
-    further_fields: &Fields,
-    settings: &LoginSettings,
-) -> Request<Vec<u8>> {
+/// The request is not idempotent: if its response is lost, the login may have made a device. With a
+/// [device ID](LoginSettings::with_device_id) of your own, the same request again leads to that device.
+pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &LoginSettings) -> Request<Vec<u8>> {
     let mut body = Body {
         login_type: credentials.login_type(),
         identifier: None,
         password: None,
         token: None,
         own_fields: None,
-        device_id: settings.device_id.as_deref(),
-        initial_device_display_name: settings.initial_device_display_name.as_deref(),
-        refresh_token: settings.refresh_tokens,
-        further_fields,
+        device_id: settings.device_id(),
+        initial_device_display_name: settings.initial_device_display_name(),
+        refresh_token: settings.refresh_tokens(),
+        further_fields: credentials.fields(),
     };
     let mut authorization = None;
-    match credentials {
-        Credentials::Password { identifier, password } => {
+    match &credentials.kind {
+        Kind::Password { identifier, password } => {
             body.identifier = Some(identifier);
             body.password = Some(password.expose());
         }
-        Credentials::Token(token) => body.token = Some(token.expose()),
-        Credentials::ApplicationService { identifier, as_token } => {
+        Kind::Token(token) => body.token = Some(token.expose()),
+        Kind::ApplicationService { identifier, as_token } => {
             body.identifier = Some(identifier);
             authorization = Some(as_token.authorization());
         }
-        Credentials::Custom { fields, .. } => body.own_fields = Some(fields),
+        Kind::Custom { fields, .. } => body.own_fields = Some(fields),
     }
     let mut request = ENDPOINT.json_request(homeserver, &body);
     if let Some(authorization) = authorization {
@@ -130,20 +109,18 @@ pub(crate) fn request_with(
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token`, `user_id` or `device_id` is missing or unusable. [`ResponseError::Server`] is
+/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`] is
 /// the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;
     let access_token = ENDPOINT.take_access_token(&mut object)?;
     let user_id = ENDPOINT.take_user_id(&mut object)?;
-    let device_id =
-        object.take_text("device_id").ok_or_else(|| ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
     let well_known: Option<Object<'_>> = object.take("well_known");
     Ok(Response {
         user_id,
         access_token,
-        device_id,
+        device_id: object.take_text("device_id"),
         home_server: object.take("home_server"),
         expires_in: object.take_lifetime("expires_in_ms"),
         refresh_token: object.take_text("refresh_token").map(RefreshToken::new),

@@ -3,16 +3,17 @@
 
 use http::{Method, Request, Response};
 
-use crate::{
-    address::homeserver::Homeserver,
-    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
-    fields::Fields,
-};
+use crate::address::homeserver::Homeserver;
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::object::Object;
+use crate::endpoint::response::json;
+use crate::fields::Fields;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/login");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/login");
 
 /// Asks a homeserver for its login types.
-#[must_use]
 pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }
@@ -33,26 +34,31 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
         judged => judged?,
     };
     let flows = object.take_list("flows").ok_or_else(|| ENDPOINT.invalid("`flows`", "a list"))?;
-    Ok(flows.filter_map(login_type).collect())
+    let mut login_types = LoginTypes(Vec::new());
+    for login_type in flows.filter_map(login_type) {
+        // Of types that are listed twice the first counts.
+        if !login_types.contains(login_type.name()) {
+            login_types.0.push(login_type);
+        }
+    }
+    Ok(login_types)
 }
 
 fn login_type(mut entry: Object<'_>) -> Option<LoginType> {
-    let login_type = entry.take_text("type")?;
-    Some(match login_type.as_str() {
-        "m.login.password" => LoginType::Password,
-        "m.login.token" => LoginType::Token { get_login_token: entry.take_flag("get_login_token") },
+    let name = entry.take_text("type")?;
+    let (mut identity_providers, mut oauth_aware_preferred, mut get_login_token) = (Vec::new(), false, false);
+    match name.as_str() {
+        "m.login.token" => get_login_token = entry.take_flag("get_login_token"),
         "m.login.sso" => {
             let preferred = entry.take_flag("oauth_aware_preferred");
             let preferred_before_it_was_specified = entry.take_flag("org.matrix.msc3824.delegated_oidc_compatibility");
-            let identity_providers = entry.take_list("identity_providers").into_iter().flatten();
-            LoginType::Sso {
-                identity_providers: identity_providers.filter_map(identity_provider).collect(),
-                oauth_aware_preferred: preferred || preferred_before_it_was_specified,
-            }
+            oauth_aware_preferred = preferred || preferred_before_it_was_specified;
+            let providers = entry.take_list("identity_providers").into_iter().flatten();
+            identity_providers = providers.filter_map(identity_provider).collect();
         }
-        "m.login.application_service" => LoginType::ApplicationService,
-        _ => LoginType::Other { login_type, fields: entry.rest() },
-    })
+        _ => {}
+    }
+    Some(LoginType { name, identity_providers, oauth_aware_preferred, get_login_token, other: entry.rest() })
 }
 
 fn identity_provider(mut entry: Object<'_>) -> Option<IdentityProvider> {
@@ -63,39 +69,48 @@ fn identity_provider(mut entry: Object<'_>) -> Option<IdentityProvider> {
 
 /// A login type that a homeserver offers (specification, "Login").
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LoginType {
-    /// `m.login.password`
-    Password,
-    /// `m.login.token`
-    Token {
-        /// Whether a device that is logged in can get a login token for a new one.
-        get_login_token: bool,
-    },
-    /// `m.login.sso`
-    Sso {
-        /// Where the user can have an account, in the server's order; may be empty, then the server asks.
-        identity_providers: Vec<IdentityProvider>,
-        /// Whether a client that can do either should offer nothing else: behind it stands the OAuth 2.0 API. Servers
-        /// also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
-        oauth_aware_preferred: bool,
-    },
-    /// `m.login.application_service`
-    ApplicationService,
-    /// A type that this crate does not know, for [`Choice::custom`](crate::Choice::custom).
-    Other {
-        /// The type's name.
-        login_type: String,
-        /// What the server says about it.
-        fields: Fields,
-    },
+pub struct LoginType {
+    name: String,
+    identity_providers: Vec<IdentityProvider>,
+    oauth_aware_preferred: bool,
+    get_login_token: bool,
+    other: Fields,
+}
+
+impl LoginType {
+    /// The name, such as `m.login.password`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of `m.login.sso`: where the user can have an account, in the server's order. If there are none, the server asks.
+    pub fn identity_providers(&self) -> &[IdentityProvider] {
+        &self.identity_providers
+    }
+
+    /// Of `m.login.sso`: whether a client that can do either should offer nothing else, because the OAuth 2.0 API stands
+    /// behind it. Servers also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
+    pub fn oauth_aware_preferred(&self) -> bool {
+        self.oauth_aware_preferred
+    }
+
+    /// Of `m.login.token`: whether a device that is logged in can get a login token for a new one, with
+    /// [`get_token`](super::get_token).
+    pub fn get_login_token(&self) -> bool {
+        self.get_login_token
+    }
+
+    /// All other keys. For a login type that this crate does not know, these are all but the name.
+    pub fn other(&self) -> &Fields {
+        &self.other
+    }
 }
 
 /// An identity provider for single sign-on (specification, "Client login via SSO").
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityProvider {
-    /// For [`sso::Redirect::identity_provider`](crate::endpoint::sso::Redirect::identity_provider).
+    /// For [`Redirect::with_identity_provider`](crate::Redirect::with_identity_provider).
     pub id: String,
     /// What to show; the ID if the server gives no name.
     pub name: String,
@@ -105,22 +120,8 @@ pub struct IdentityProvider {
     pub brand: Option<String>,
 }
 
-impl LoginType {
-    /// The type's name, such as `m.login.password`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Password => "m.login.password",
-            Self::Token { .. } => "m.login.token",
-            Self::Sso { .. } => "m.login.sso",
-            Self::ApplicationService => "m.login.application_service",
-            Self::Other { login_type, .. } => login_type,
-        }
-    }
-}
-
 /// The login types that a homeserver offers, each once, in its order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LoginTypes(Vec<LoginType>);
 
 impl LoginTypes {
@@ -130,25 +131,21 @@ impl LoginTypes {
     }
 
     /// The login type of this name, if it is offered.
-    #[must_use]
     pub fn get(&self, login_type: &str) -> Option<&LoginType> {
-        self.iter().find(|offered| offered.as_str() == login_type)
+        self.iter().find(|offered| offered.name() == login_type)
     }
 
     /// Whether the login type of this name is offered.
-    #[must_use]
     pub fn contains(&self, login_type: &str) -> bool {
         self.get(login_type).is_some()
     }
 
     /// What to offer a person: never the application service, and nothing but single sign-on where the server
-    /// prefers it for clients that know of OAuth ([`oauth_aware_preferred`](LoginType::Sso::oauth_aware_preferred)).
+    /// prefers it for clients that know of OAuth ([`oauth_aware_preferred`](LoginType::oauth_aware_preferred)).
     pub fn for_a_person(&self) -> impl Iterator<Item = &LoginType> {
-        let preferred = |offered: &LoginType| matches!(offered, LoginType::Sso { oauth_aware_preferred: true, .. });
-        let only_preferred = self.iter().any(preferred);
-        self.iter().filter(move |offered| match offered {
-            LoginType::ApplicationService => false,
-            offered => !only_preferred || preferred(offered),
+        let only_preferred = self.iter().any(LoginType::oauth_aware_preferred);
+        self.iter().filter(move |offered| {
+            offered.name() != "m.login.application_service" && (!only_preferred || offered.oauth_aware_preferred())
         })
     }
 }
@@ -159,18 +156,5 @@ impl<'a> IntoIterator for &'a LoginTypes {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
-    }
-}
-
-/// Keeps the first of types that are listed twice.
-impl FromIterator<LoginType> for LoginTypes {
-    fn from_iter<I: IntoIterator<Item = LoginType>>(login_types: I) -> Self {
-        let mut offered = Self::default();
-        for login_type in login_types {
-            if !offered.contains(login_type.as_str()) {
-                offered.0.push(login_type);
-            }
-        }
-        offered
     }
 }

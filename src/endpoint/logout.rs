@@ -3,13 +3,14 @@
 
 use http::{Method, Request};
 
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::secret::AccessToken,
-    endpoint::{Endpoint, error::ResponseError, response::json},
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::secret::AccessToken;
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::response::json;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
 
 /// The access token is good no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +18,11 @@ pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/clie
 pub struct Response {
     /// Whether it had not been good before: the homeserver does not know it. If the session has a refresh token, the access
     /// token may only have expired, since not every homeserver tells that apart: refresh the session, and log out with what
-    /// that brings. If it is [`Gone`](crate::Refresh::Gone), so was the session.
+    /// that brings. If it is [`TokenGone`](crate::Refresh::TokenGone), so was the session.
     pub already_logged_out: bool,
 }
 
 /// Asks to end the session: the device is deleted, with its tokens and its encryption keys.
-#[must_use]
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }

@@ -3,16 +3,15 @@
 
 use http::{Method, Request};
 
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::secret::AccessToken,
-    endpoint::{Endpoint, error::ResponseError, logout},
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::secret::AccessToken;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::{Endpoint, logout};
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout/all");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout/all");
 
 /// Asks to end all sessions of the user, this one included: every device is deleted.
-#[must_use]
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }

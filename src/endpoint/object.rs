@@ -1,9 +1,14 @@
 //! Reading a JSON object field by field, so that a bad field spoils itself and nothing else.
 
-use std::{borrow::Borrow, collections::BTreeMap, fmt, time::Duration};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Visitor};
-use serde_json::{Map, Number, Value, value::RawValue};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
 
 use crate::fields::Fields;
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 use http::{Method, Request};
 use serde::Serialize;
 
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::secret::{AccessToken, RefreshToken},
-    endpoint::{Endpoint, error::ResponseError, response::json},
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::secret::{AccessToken, RefreshToken};
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::response::json;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
 
 /// What the homeserver grants.
 #[derive(Clone, Debug)]
@@ -37,7 +38,6 @@ struct Body<'a> {
 
 /// Asks for the next access token. The refresh token alone is enough: no access token goes with it. Who asks has to be
 /// [alone](crate#keeping-a-session-alive).
-#[must_use]
 pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request<Vec<u8>> {
     ENDPOINT.json_request(homeserver, &Body { refresh_token: refresh_token.expose() })
 }

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use http::{Response, StatusCode, header};
 use serde_json::value::RawValue;
 
-use crate::{
-    address::user_id::UserId,
-    credentials::secret::AccessToken,
-    endpoint::{Endpoint, MAX_BODY, error::ResponseError, object::Object, server_error::ServerError},
-};
+use crate::address::user_id::UserId;
+use crate::credentials::secret::AccessToken;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::object::Object;
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::{Endpoint, MAX_BODY};
 
 impl Endpoint {
     /// The object that a successful answer brings in its [`json`], or the error that an answer is.
@@ -44,7 +45,7 @@ impl Endpoint {
             return ResponseError::Redirected { endpoint: self.clone(), location };
         }
         match ServerError::read(response) {
-            Some(error) => error.into(),
+            Some(error) => ResponseError::Server(Box::new(error)),
             None => self.not_matrix(status),
         }
     }
@@ -59,6 +60,10 @@ impl Endpoint {
     pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, ResponseError> {
         let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
         user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
+    }
+
+    pub(crate) fn unreachable(&self) -> ResponseError {
+        ResponseError::Unreachable { endpoint: self.clone() }
     }
 
     pub(crate) fn not_matrix(&self, status: StatusCode) -> ResponseError {

@@ -5,18 +5,19 @@ use std::fmt;
 
 use http::{Response, StatusCode};
 
-use crate::{
-    endpoint::{object::Object, response::json, retry_after::RetryAfter},
-    fields::Fields,
-    shown::one_line,
-};
+use crate::endpoint::object::Object;
+use crate::endpoint::response::json;
+use crate::endpoint::retry_after::RetryAfter;
+use crate::fields::Fields;
+use crate::shown::one_line;
 
 /// An error of the Matrix API (specification, "Standard error response").
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ServerError {
-    /// The status of the answer. It says more than the errcode `M_UNKNOWN` does.
-    pub status: StatusCode,
+    /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if a browser brought the error,
+    /// not a response.
+    pub status: Option<StatusCode>,
     /// What kind of error it is, such as `M_FORBIDDEN`.
     pub errcode: Option<String>,
     /// The server's words, for a person to read (the field `error`). They are not this crate's: they may have line
@@ -33,7 +34,6 @@ pub struct ServerError {
 impl ServerError {
     /// The error that the answer to any request is, if it is one of the Matrix API: an object with a string `errcode` or
     /// `error`, under a status that is no success and no redirect. A 429 is one whatever its body.
-    #[must_use]
     pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
         if status.is_success() || status.is_redirection() { None } else { Self::read(response) }
@@ -43,8 +43,9 @@ impl ServerError {
     /// or `error`. A 429 is one whatever its body, since proxies limit rates too.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
-        let mut error = Self::new(status);
-        error.retry_after = RetryAfter::from_headers(response.headers());
+        let retry_after = RetryAfter::from_headers(response.headers());
+        let (errcode, message, other) = (None, None, Fields::default());
+        let mut error = Self { status: Some(status), errcode, message, soft_logout: false, retry_after, other };
         if let Some(mut object) = Object::parse(&json(response)) {
             error.errcode = object.take("errcode");
             error.message = object.take("error");
@@ -57,26 +58,21 @@ impl ServerError {
         is_matrix.then_some(error)
     }
 
-    pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, errcode: None, message: None, soft_logout: false, retry_after: None, other: Fields::default() }
-    }
-
     /// Whether to wait and ask again: any 429, and `M_LIMIT_EXCEEDED` under another status if it names a wait
     /// (Synapse's spam checker has it under 403).
-    #[must_use]
     pub fn is_rate_limit(&self) -> bool {
         let limited = self.errcode.as_deref() == Some("M_LIMIT_EXCEEDED");
-        self.status == StatusCode::TOO_MANY_REQUESTS || (limited && self.retry_after.is_some())
+        self.status == Some(StatusCode::TOO_MANY_REQUESTS) || (limited && self.retry_after.is_some())
     }
 
     /// Whether the server, or a proxy before it, failed.
     pub(crate) fn is_server_failure(&self) -> bool {
-        self.status.is_server_error()
+        self.status.is_some_and(|status| status.is_server_error())
     }
 
     /// Whether the server's word on the request is no.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.status.is_client_error() && !self.is_rate_limit()
+        self.status.is_none_or(|status| status.is_client_error()) && !self.is_rate_limit()
     }
 
     /// The errcode, if it is the homeserver's last word on what was asked: not that of a rate limit, nor that of a
@@ -89,11 +85,12 @@ impl ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whose = if self.is_server_failure() { "the server failed" } else { "the server refused" };
-        write!(formatter, "{whose} (status {}", self.status.as_u16())?;
-        if let Some(errcode) = &self.errcode {
-            write!(formatter, ", {}", one_line(errcode))?;
+        formatter.write_str(whose)?;
+        let status = self.status.map(|status| format!("status {}", status.as_u16()));
+        let known: Vec<String> = status.into_iter().chain(self.errcode.as_deref().map(one_line)).collect();
+        if !known.is_empty() {
+            write!(formatter, " ({})", known.join(", "))?;
         }
-        formatter.write_str(")")?;
         if let Some(message) = &self.message {
             write!(formatter, ": {}", one_line(message))?;
         }

@@ -16,7 +16,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //!
-//! use matrix_login::{Choice, Error, LoginFlow, Step, Suspended, endpoint::{callback, sso}};
+//! use matrix_login::{Choice, Error, LoginFlow, Redirect, Step, Suspended, endpoint::callback};
 //! use url::Url;
 //!
 //! /// Logins that wait for their callback, by state. A database does as well, if taking an entry is atomic there.
@@ -27,7 +27,7 @@
 //!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie is
 //!     /// set with `HttpOnly`, `Secure` and `SameSite=Lax`.
 //!     fn begin(&mut self, mut flow: LoginFlow, callback: Url, state: &str, cookie: &str) -> Result<Url, Error> {
-//!         flow.choose(Choice::sso(sso::Redirect::new(callback, state)?))?;
+//!         flow.choose(Choice::sso(Redirect::new(callback, state)?))?;
 //!         let Step::Browse(url) = flow.step() else { unreachable!("single sign-on was chosen") };
 //!         let url = url.clone();
 //!         if let Some(suspended) = flow.suspend() {
@@ -66,33 +66,30 @@
 
 use std::fmt::Write as _;
 
+use http::Method;
 use url::Url;
 
-pub use crate::credentials::redirect::{Action, Redirect};
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::{
-        redirect::{LOGIN_TOKEN, State},
-        secret::LoginToken,
-    },
-    endpoint::callback::{self, ForeignCallback},
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::redirect::{Action, LOGIN_TOKEN, Redirect, RedirectState};
+use crate::credentials::secret::LoginToken;
+use crate::endpoint::Endpoint;
+use crate::endpoint::callback::{self, ForeignCallback};
 
-const PATH: &str = "/_matrix/client/v3/login/sso/redirect";
+/// The endpoint. The ID of an identity provider may follow the path.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/login/sso/redirect");
 
 /// The query parameter that says where the homeserver sends the browser in the end.
 const REDIRECT_URL: &str = "redirectUrl";
 
 /// The URL to open in a browser.
-#[must_use]
 pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
     let callback = redirect.url_with_state();
-    let mut url = match redirect.identity_provider_id() {
-        Some(id) => homeserver.join(&format!("{PATH}/{}", percent_encode(id))),
-        None => homeserver.join(PATH),
+    let mut url = match redirect.identity_provider() {
+        Some(id) => homeserver.join(&format!("{}/{}", ENDPOINT.path(), percent_encode(id))),
+        None => homeserver.join(ENDPOINT.path()),
     };
     url.query_pairs_mut().append_pair(REDIRECT_URL, callback.as_str());
-    if let Some(action) = redirect.requested_action() {
+    if let Some(action) = redirect.action() {
         let action = match action {
             Action::Login => "login",
             Action::Register => "register",
@@ -113,25 +110,25 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
 pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallback> {
     // A state that was lost on the caller's side must not match one that is empty.
     if state.is_empty() || callback::state(callback).as_deref() != Some(state) {
-        return Err(ForeignCallback {});
+        return Err(ForeignCallback);
     }
     let token = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last();
     match token {
         Some((_, token)) if !token.is_empty() => Ok(LoginToken::new(token)),
-        _ => Err(ForeignCallback {}),
+        _ => Err(ForeignCallback),
     }
 }
 
 /// The state of a login that has begun with this URL, if the URL is one that [`request`] makes for this homeserver.
-pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<State> {
-    let redirect = homeserver.join(PATH);
+pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<RedirectState> {
+    let redirect = homeserver.join(ENDPOINT.path());
     let below = url.path().strip_prefix(redirect.path())?;
-    let is_ours = url.origin() == homeserver.origin()
+    let is_ours = homeserver.has_origin_of(url)
         && (below.is_empty() || below.starts_with('/'))
         && url.username().is_empty()
         && url.password().is_none();
     let (_, callback) = url.query_pairs().find(|(name, _)| is_ours && name == REDIRECT_URL)?;
-    State::new(callback::state(&Url::parse(&callback).ok()?)?).ok()
+    RedirectState::new(callback::state(&Url::parse(&callback).ok()?)?).ok()
 }
 
 /// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.

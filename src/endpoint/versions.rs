@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use http::{Method, Request};
 
-use crate::{
-    address::homeserver::Homeserver,
-    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
-    fields::Fields,
-};
+use crate::address::homeserver::Homeserver;
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::object::Object;
+use crate::endpoint::response::json;
+use crate::fields::Fields;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versions");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versions");
 
 /// What the homeserver supports.
 #[derive(Clone, Debug)]
@@ -26,7 +28,6 @@ pub struct Response {
 }
 
 /// Asks a homeserver for its versions; discovery does so to see that there is one.
-#[must_use]
 pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }

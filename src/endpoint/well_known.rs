@@ -9,14 +9,18 @@ use std::fmt;
 use http::{Method, Request, StatusCode};
 use serde_json::value::RawValue;
 
-use crate::{
-    address::{homeserver::Homeserver, server_name::ServerName, uri},
-    endpoint::{Endpoint, error::ResponseError, object::Object, response::json},
-    fields::Fields,
-    invalid_input::InvalidInput,
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::server_name::ServerName;
+use crate::address::uri;
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::object::Object;
+use crate::endpoint::response::json;
+use crate::fields::Fields;
+use crate::invalid_input::InvalidInput;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/.well-known/matrix/client");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/.well-known/matrix/client");
 
 /// What the file says.
 #[derive(Clone, Debug)]
@@ -31,7 +35,6 @@ pub struct Response {
 }
 
 /// Asks a server for the file. It is on the default port of https, whatever port the server name has.
-#[must_use]
 pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
     ENDPOINT.request_to(uri(server_name.well_known()))
 }

@@ -3,13 +3,15 @@
 
 use http::{Method, Request};
 
-use crate::{
-    address::{homeserver::Homeserver, user_id::UserId},
-    credentials::secret::AccessToken,
-    endpoint::{Endpoint, error::ResponseError, response::json},
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::user_id::UserId;
+use crate::credentials::secret::AccessToken;
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::response::json;
 
-pub(crate) const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
 
 /// Whose access token it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,6 @@ pub struct Response {
 }
 
 /// Asks whose access token it is, and whether it is good.
-#[must_use]
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }

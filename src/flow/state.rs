@@ -1,85 +1,91 @@
-//! Where a flow stands: plain data, from which [`Step`](super::Step) follows. Only `flow.rs` changes it.
+//! Where a flow stands: plain data. Only `flow.rs` changes it.
 
-use std::{fmt, time::SystemTime};
+use std::fmt;
 
 use http::Uri;
 use url::Url;
 
-use crate::{
-    address::{homeserver::Homeserver, server_name::ServerName},
-    credentials::{Credentials, redirect},
-    endpoint::{login_types::LoginTypes, server_error::ServerError, well_known, well_known::DiscoveryFailure},
-    fields::Fields,
-    flow::wait::Wait,
-    session::Session,
-    shown::without_secrets,
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::server_name::ServerName;
+use crate::credentials::Credentials;
+use crate::credentials::redirect::RedirectState;
+use crate::endpoint::login_types::LoginTypes;
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::versions;
+use crate::endpoint::well_known::{self, DiscoveryFailure};
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::flow::wait::Wait;
+use crate::session::Session;
+use crate::shown::without_secrets;
 
+/// The box of the diagram that a flow is in, with what that box needs.
 #[derive(Clone, Debug)]
-pub(crate) enum State {
-    /// GET well-known is due, at the last of the redirects if there are any.
-    WellKnown {
+pub(crate) enum Due {
+    /// At the last of the redirects, if there are any.
+    GetWellKnown {
         server_name: ServerName,
         redirects: Vec<Uri>,
     },
-    /// GET versions is due, of the homeserver that the well-known names.
-    Versions {
+    GetVersions {
         server_name: ServerName,
         well_known: well_known::Response,
-        pending: Pending,
     },
-    /// No homeserver was found.
     Locate {
         server_name: ServerName,
-        failure: DiscoveryFailure,
+        failure: Box<DiscoveryFailure>,
     },
-    /// The address is known.
-    LogIn(LogIn),
+    /// The question needs the login types. It also says what was refused before, if anything was.
+    GetLogin {
+        homeserver: Homeserver,
+        refused: Option<Box<ServerError>>,
+    },
+    Choose {
+        homeserver: Homeserver,
+        login_types: LoginTypes,
+        refused: Option<Box<ServerError>>,
+    },
+    PostLogin {
+        server: Server,
+        credentials: Credentials,
+    },
+    /// The fields go into the login that ends this.
+    Browse {
+        server: Server,
+        browse: Browse,
+        fields: Fields,
+    },
+    /// The homeserver does not take this request yet.
+    Wait {
+        wait: Wait,
+        request: Box<Due>,
+    },
     Done(Box<Session>),
 }
 
+/// A homeserver whose address is known, with its login types unless a resume has forgotten them.
 #[derive(Clone, Debug)]
-pub(crate) struct LogIn {
+pub(crate) struct Server {
     pub(crate) homeserver: Homeserver,
-    /// `None` until the homeserver has told.
     pub(crate) login_types: Option<LoginTypes>,
-    pub(crate) stage: Stage,
-    /// Of the request that the stage makes due.
-    pub(crate) pending: Pending,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Stage {
-    /// The question is due, or GET login if it cannot be put yet.
-    Question { refused: Option<Box<ServerError>> },
-    /// POST login is due.
-    Credentials { credentials: Credentials, further_fields: Fields },
-    /// The user is in the browser.
-    Browse { browse: Browse, further_fields: Fields },
-}
-
-impl LogIn {
-    pub(crate) fn new(homeserver: Homeserver, stage: Stage) -> Self {
-        Self { homeserver, login_types: None, stage, pending: Pending::default() }
-    }
-
-    /// At the question, with nothing known about the homeserver but its address.
-    pub(crate) fn at(homeserver: Homeserver) -> Self {
-        Self::new(homeserver, Stage::Question { refused: None })
-    }
-
-    /// Moves on. What was put off before is no longer counted.
-    pub(crate) fn enter(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.pending = Pending::default();
+impl Server {
+    /// The question. It cannot be put without the login types.
+    pub(crate) fn question(&self, refused: Option<Box<ServerError>>) -> Due {
+        let homeserver = self.homeserver.clone();
+        match self.login_types.clone() {
+            Some(login_types) => Due::Choose { homeserver, login_types, refused },
+            None => Due::GetLogin { homeserver, refused },
+        }
     }
 }
 
-/// A single sign-on that has begun: all it takes to recognise its end.
+/// A visit to the browser: all that is needed to recognise its end.
 #[derive(Clone)]
 pub(crate) struct Browse {
     pub(crate) url: Url,
-    pub(crate) state: redirect::State,
+    pub(crate) state: RedirectState,
 }
 
 impl fmt::Debug for Browse {
@@ -88,16 +94,49 @@ impl fmt::Debug for Browse {
     }
 }
 
-/// How often a request was put off by a rate limit, and the wait that holds it up now.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pending {
-    attempts: u32,
-    pub(crate) wait: Option<Box<Wait>>,
+impl Due {
+    /// The box without regard to a wait, which holds up a request and nothing else.
+    pub(crate) fn behind_wait(&self) -> &Self {
+        if let Self::Wait { request, .. } = self { request } else { self }
+    }
+
+    pub(crate) fn out_of_step(&self, input: &'static str) -> Error {
+        Error::OutOfStep { input, due: self.step() }
+    }
+
+    /// The variant of [`Step`](crate::Step) that this box is shown as.
+    fn step(&self) -> &'static str {
+        match self {
+            Self::GetWellKnown { .. } | Self::GetVersions { .. } | Self::GetLogin { .. } | Self::PostLogin { .. } => {
+                "Send"
+            }
+            Self::Locate { .. } => "Locate",
+            Self::Choose { .. } => "Choose",
+            Self::Browse { .. } => "Browse",
+            Self::Wait { .. } => "Wait",
+            Self::Done(_) => "Done",
+        }
+    }
 }
 
-impl Pending {
-    pub(crate) fn put_off(&mut self, error: ServerError, received_at: SystemTime) {
-        self.attempts = self.attempts.saturating_add(1);
-        self.wait = Some(Box::new(Wait::new(error, self.attempts, received_at)));
-    }
+/// Where an input leads.
+pub(crate) enum Next {
+    /// To another box.
+    To(Due),
+    /// To the same request, after a wait. The next wait counts on.
+    Again(Due),
+    /// To a homeserver whose address is known now, from the caller or from discovery.
+    At { homeserver: Homeserver, discovered: Option<Box<Discovered>> },
+    /// To this box, and the input fails all the same: the error owns what was granted.
+    Refused(Due, Error),
+}
+
+/// What discovery found out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// What the server's well-known file says.
+    pub well_known: well_known::Response,
+    /// What the homeserver supports.
+    pub versions: versions::Response,
 }

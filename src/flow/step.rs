@@ -5,36 +5,43 @@ use std::fmt;
 use http::Request;
 use url::Url;
 
-use crate::{
-    endpoint::{login_types::LoginTypes, server_error::ServerError, well_known::DiscoveryFailure},
-    flow::wait::Wait,
-    session::Session,
-    shown::without_secrets,
-};
+use crate::endpoint::login_types::LoginTypes;
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::well_known::DiscoveryFailure;
+use crate::flow::wait::Wait;
+use crate::session::Session;
+use crate::shown::without_secrets;
 
 /// What is due. It is a view of the flow, not an event: asked again, the flow says the same.
 ///
-/// It is exhaustive on purpose. A driver that overlooks a step would hang, so a new one has to break its `match`.
+/// It is exhaustive on purpose. A driver that overlooks a step would hang, so a new step must break its `match`.
 #[must_use]
 #[expect(clippy::large_enum_variant, reason = "a step is looked at and dropped; a box would cost an allocation")]
 pub enum Step<'a> {
-    /// Send this request, then call [`handle_response`](crate::LoginFlow::handle_response). If no answer came, the
-    /// same step is due: send it again, give up, or in discovery call
+    /// Send this request, then call [`handle_response`](crate::LoginFlow::handle_response) with the same ID. If there was
+    /// no response, the same step is due: send the request again, give up, or in discovery call
     /// [`handle_unreachable`](crate::LoginFlow::handle_unreachable).
-    Send(Request<Vec<u8>>),
+    Send {
+        /// To which request the response belongs. The same step has the same ID.
+        id: RequestId,
+        /// The request. Its body can contain secrets.
+        request: Request<Vec<u8>>,
+    },
     /// The homeserver limits the rate. Wait, then call [`handle_timeout`](crate::LoginFlow::handle_timeout).
     Wait(&'a Wait),
     /// No homeserver was found. Find its address in another way, then call
     /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
+    #[non_exhaustive]
     Locate {
         /// Why, and what the specification says to do.
         failure: &'a DiscoveryFailure,
     },
     /// Ask the user how to log in, then call [`choose`](crate::LoginFlow::choose).
+    #[non_exhaustive]
     Choose {
         /// What the homeserver offers.
         login_types: &'a LoginTypes,
-        /// Why it refused the last choice: a wrong password, say.
+        /// Why it refused the last choice: a wrong password, for instance.
         refused: Option<&'a ServerError>,
     },
     /// Open this URL in a browser. When it comes back, call
@@ -44,25 +51,28 @@ pub enum Step<'a> {
     Done(&'a Session),
 }
 
-impl Step<'_> {
-    /// The variant's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Send(_) => "Send",
-            Self::Wait(_) => "Wait",
-            Self::Locate { .. } => "Locate",
-            Self::Choose { .. } => "Choose",
-            Self::Browse(_) => "Browse",
-            Self::Done(_) => "Done",
-        }
+/// To which request a response belongs.
+///
+/// Every input that the flow accepts makes all earlier IDs stale. [`handle_response`](crate::LoginFlow::handle_response)
+/// refuses a response with a stale ID, so that a late response never counts for another request. IDs of different flows
+/// are not comparable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestId(pub(crate) u64);
+
+impl RequestId {
+    /// After 2^64 inputs the IDs begin again: nobody lives to see that.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
     }
 }
 
-/// Without the body of a request and the query of a URL, which hold secrets.
+/// Without the body of a request and the query of a URL, which contain secrets.
 impl fmt::Debug for Step<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send(request) => write!(formatter, "Send({} {})", request.method(), request.uri()),
+            Self::Send { id, request } => {
+                write!(formatter, "Send({id:?}, {} {})", request.method(), request.uri())
+            }
             Self::Wait(wait) => formatter.debug_tuple("Wait").field(wait).finish(),
             Self::Locate { failure } => formatter.debug_struct("Locate").field("failure", failure).finish(),
             Self::Choose { login_types, refused } => {

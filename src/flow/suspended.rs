@@ -1,48 +1,55 @@
 //! A flow that waits in a file, a cookie store or a database, for another process to go on with it.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{
-    address::{homeserver::Homeserver, server_name::ServerName, user_id::UserId},
-    endpoint::sso,
-    flow::state::Browse,
-    invalid_input::InvalidInput,
-    settings::LoginSettings,
-};
+use crate::address::homeserver::Homeserver;
+use crate::address::server_name::ServerName;
+use crate::address::user_id::UserId;
+use crate::credentials;
+use crate::endpoint::sso;
+use crate::fields::Fields;
+use crate::flow::state::Browse;
+use crate::flow::step::RequestId;
+use crate::invalid_input::InvalidInput;
+use crate::settings::LoginSettings;
 
 /// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
 const VERSION: u64 = 1;
 
-/// Where a flow stands, its settings, and who is to log in [again](crate::LoginFlow::again), without any credential and
+/// Where a flow stands, its settings, and who must log in [again](crate::LoginFlow::again), without any credential and
 /// without what a server said of itself: the type has no room for either. It serialises to a small object;
 /// [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
 ///
-/// After a resume the login types are asked for again before the question is put, and a discovery starts over. What is
-/// forgotten: a wait, a choice and its fields, a refusal, redirects that were followed.
+/// After a resume the login types are asked for again before the question is put, and a discovery starts over. A wait, a
+/// choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were added to a
+/// choice of single sign-on are kept.
 ///
-/// While a single sign-on is under way it holds the URL with the SSO state. That is no credential of the user's, but
-/// whoever can *write* it can decide which account the user ends up in, and on which homeserver: where others can write,
-/// sign it.
+/// During a single sign-on it contains the URL with the SSO state. That is not a credential of the user's, but anybody
+/// who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can write, sign
+/// it.
 ///
 /// # Errors when deserialising
 ///
-/// The error says what is wrong: no object of this kind, another version, or a value that a flow cannot have.
-#[derive(Clone)]
+/// The error says what is wrong: not an object of this kind, another version, an unknown key, or a value that a flow
+/// cannot have. Only self-describing formats work (JSON, not postcard).
+#[derive(Clone, Debug)]
 pub struct Suspended {
     pub(crate) position: Position,
     pub(crate) settings: LoginSettings,
-    /// Who has to be logged in, if it is to be again.
-    pub(crate) expected: Option<UserId>,
+    pub(crate) expected_user: Option<UserId>,
+    pub(crate) request_id: RequestId,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Position {
     Discovery(ServerName),
-    LogIn { homeserver: Homeserver, browse: Option<Browse> },
+    /// With the browser's URL and the fields of the choice, if a browser was sent out.
+    LogIn {
+        homeserver: Homeserver,
+        browse: Option<(Browse, Fields)>,
+    },
 }
 
 /// The serialised form: one of server name and homeserver, and what the browser opened if it did.
@@ -56,12 +63,44 @@ struct Stored {
     homeserver: Option<Homeserver>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sso_url: Option<Url>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    fields: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
+    #[serde(default)]
     settings: LoginSettings,
+    /// The ID of the last request, so that its response does not count after a resume.
+    #[serde(default)]
+    request_id: u64,
 }
 
 impl Suspended {
+    /// The settings of the flow.
+    pub fn settings(&self) -> &LoginSettings {
+        &self.settings
+    }
+
+    /// The server name whose homeserver is looked for. `None` once the address of the homeserver is known.
+    pub fn server_name(&self) -> Option<&ServerName> {
+        match &self.position {
+            Position::Discovery(server_name) => Some(server_name),
+            Position::LogIn { .. } => None,
+        }
+    }
+
+    /// The homeserver, once its address is known.
+    pub fn homeserver(&self) -> Option<&Homeserver> {
+        match &self.position {
+            Position::Discovery(_) => None,
+            Position::LogIn { homeserver, .. } => Some(homeserver),
+        }
+    }
+
+    /// Who must be logged in, if it is to be [again](crate::LoginFlow::again).
+    pub fn expected_user(&self) -> Option<&UserId> {
+        self.expected_user.as_ref()
+    }
+
     fn restore(stored: Stored) -> Result<Self, InvalidInput> {
         let position = match (stored.server_name, stored.homeserver, stored.sso_url) {
             (Some(server_name), None, None) => Position::Discovery(server_name),
@@ -70,27 +109,40 @@ impl Suspended {
                 // The state is in the URL, and nowhere else: two copies could differ.
                 let state = sso::begun(&homeserver, &url)
                     .ok_or_else(|| InvalidInput::new("suspended flow", "an SSO URL of its homeserver"))?;
-                Position::LogIn { homeserver, browse: Some(Browse { url, state }) }
+                let fields = stored.fields.into_iter().try_fold(Fields::default(), |fields, (name, value)| {
+                    credentials::with_field(fields, name, value)
+                })?;
+                Position::LogIn { homeserver, browse: Some((Browse { url, state }, fields)) }
             }
             _ => return Err(InvalidInput::new("suspended flow", "either a server name or a homeserver")),
         };
-        Ok(Self { position, settings: stored.settings, expected: stored.user_id })
+        Ok(Self {
+            position,
+            settings: stored.settings,
+            expected_user: stored.user_id,
+            request_id: RequestId(stored.request_id),
+        })
     }
 }
 
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (user_id, settings) = (self.expected.clone(), self.settings.clone());
-        let mut stored =
-            Stored { version: VERSION, server_name: None, homeserver: None, sso_url: None, user_id, settings };
-        match self.position.clone() {
-            Position::Discovery(server_name) => stored.server_name = Some(server_name),
-            Position::LogIn { homeserver, browse } => {
-                stored.homeserver = Some(homeserver);
-                stored.sso_url = browse.map(|browse| browse.url);
-            }
+        let browse = match &self.position {
+            Position::LogIn { browse: Some((browse, fields)), .. } => Some((browse.url.clone(), fields.0.clone())),
+            _ => None,
+        };
+        let (sso_url, fields) = browse.unzip();
+        Stored {
+            version: VERSION,
+            server_name: self.server_name().cloned(),
+            homeserver: self.homeserver().cloned(),
+            sso_url,
+            fields: fields.unwrap_or_default(),
+            user_id: self.expected_user.clone(),
+            settings: self.settings.clone(),
+            request_id: self.request_id.0,
         }
-        stored.serialize(serializer)
+        .serialize(serializer)
     }
 }
 
@@ -111,17 +163,5 @@ impl<'de> Deserialize<'de> for Suspended {
         let stored = Stored::deserialize(value)
             .map_err(|_| de::Error::custom("no suspended flow: a field is missing, unknown or cannot be used"))?;
         Self::restore(stored).map_err(de::Error::custom)
-    }
-}
-
-/// Without the SSO state.
-impl fmt::Debug for Suspended {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = formatter.debug_struct("Suspended");
-        match &self.position {
-            Position::Discovery(server_name) => debug.field("server_name", server_name),
-            Position::LogIn { homeserver, browse } => debug.field("homeserver", homeserver).field("browse", browse),
-        };
-        debug.field("expected", &self.expected).field("settings", &self.settings).finish()
     }
 }

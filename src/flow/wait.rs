@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::endpoint::{retry_after::RetryAfter, server_error::ServerError};
+use crate::endpoint::retry_after::{RetryAfter, backoff};
+use crate::endpoint::server_error::ServerError;
 
 const CENTURY: Duration = Duration::from_secs(3_155_760_000);
 
@@ -15,36 +16,30 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The delay is the server's, or else one second that doubles with each attempt up to a minute.
     pub(crate) fn new(error: ServerError, attempt: u32, received_at: SystemTime) -> Self {
         let asked = error.retry_after.map(|retry_after: RetryAfter| retry_after.delay(received_at));
-        let own = Duration::from_secs(2_u64.saturating_pow(attempt.saturating_sub(1)).min(60));
-        let delay = asked.unwrap_or(own);
+        let delay = asked.unwrap_or_else(|| backoff(attempt));
         // A server may ask for more than time can hold: then a century will do.
         let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(delay.min(CENTURY)));
         Self { until: until.unwrap_or(received_at), attempt, error }
     }
 
     /// When the wait is over.
-    #[must_use]
     pub fn until(&self) -> SystemTime {
         self.until
     }
 
     /// What is left of the wait at a given time; zero if it is over.
-    #[must_use]
     pub fn remaining(&self, now: SystemTime) -> Duration {
         self.until.duration_since(now).unwrap_or(Duration::ZERO)
     }
 
     /// How often in a row the request was put off: 1 for the first time. The flow never gives up; the driver may.
-    #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// What the server said.
-    #[must_use]
     pub fn error(&self) -> &ServerError {
         &self.error
     }

@@ -4,10 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use http::{Request, Response};
 
-use crate::{
-    endpoint::{error::ResponseError, refresh, server_error::ServerError},
-    session::{Session, end, error::SessionError},
-};
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::refresh;
+use crate::endpoint::retry_after::backoff;
+use crate::endpoint::server_error::ServerError;
+use crate::session::error::SessionError;
+use crate::session::{Session, end};
 
 /// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
 /// logout" and "Account locking"; what it leaves open follows what homeservers do).
@@ -15,15 +17,15 @@ use crate::{
 /// | the answer | means | the session |
 /// | --- | --- | --- |
 /// | 2xx with an access token | `Refreshed` | has the new tokens; without a new refresh token it keeps the old one |
-/// | 429, or another rate limit | `Later` | stays; the error says when to ask again, if the server does |
+/// | 429, or another rate limit | `Later` | stays; the delay is the one that the server asks for, if it does |
 /// | 5xx | `Later` | stays |
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
 /// | 2xx that cannot be read | `Later` | stays: ask again with the same refresh token |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate::LoginFlow::again) |
-/// | 401 `M_UNKNOWN_TOKEN` without it | `Gone` | cannot be refreshed; its access token may live on until it expires |
-/// | 403 `M_FORBIDDEN` | `Gone` | likewise: Synapse's answer to a refresh token that is used or expired |
-/// | `M_USER_DEACTIVATED` | `Gone` | likewise: the account has ended |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `TokenGone` | cannot be refreshed; its access token may live on until it expires |
+/// | 403 `M_FORBIDDEN` | `TokenGone` | likewise: Synapse's answer to a refresh token that is used or expired |
+/// | `M_USER_DEACTIVATED` | `TokenGone` | likewise: the account has ended |
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
 /// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
@@ -38,18 +40,22 @@ use crate::{
 pub enum Refresh {
     /// The session has new tokens. Store it before they are used: once they are, the old refresh token is spent.
     Refreshed,
-    /// Nothing is lost and nothing is gained: ask again later with the same refresh token. How much later is for the
-    /// caller to decide, if a [`ServerError`] does not say it.
-    Later(ResponseError),
+    /// Nothing is lost and nothing is gained: ask again later with the same refresh token.
+    Later {
+        /// Why.
+        error: ResponseError,
+        /// How long to wait: as long as the server says, otherwise a second.
+        delay: Duration,
+    },
     /// Log in [again](crate::LoginFlow::again), on the same device. Its encryption keys are still good: keep them.
     SoftLogout(Box<ServerError>),
     /// The refresh token is good no more; the access token may be, until it expires.
     /// [Forget](Session::forget_refresh_token) the refresh token and go on: [`judge`](Session::judge) will say then whether
     /// the device is still there when the access token is not.
-    Gone(Box<ServerError>),
+    TokenGone(Box<ServerError>),
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked(Box<ServerError>),
-    /// The homeserver refreshes no sessions: go on as for `Gone`.
+    /// The homeserver refreshes no sessions: go on as for `TokenGone`.
     Unsupported(Box<ServerError>),
 }
 
@@ -60,7 +66,6 @@ impl Session {
     /// The margin is for the time that a request takes, and for clocks that differ; it should be less than the lifetime,
     /// or else it is always time. Ask again before each request or after each sleep: clocks jump. One that was set back
     /// hides that a token has expired, so the homeserver has the last word: [`judge`](Self::judge) what it answers.
-    #[must_use]
     pub fn refresh_in(&self, now: SystemTime, margin: Duration) -> Option<Duration> {
         self.refresh_token.as_ref()?;
         // A time before now is an error, and it is time then.
@@ -88,6 +93,10 @@ impl Session {
     /// Takes the answer to [`refresh_request`](Self::refresh_request), and the time when it arrived. The session changes
     /// if, and only if, it is [`Refresh::Refreshed`].
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
+        let later = |error: ResponseError| {
+            let hint = error.retry_after().map(|retry_after| retry_after.delay(received_at));
+            Refresh::Later { error, delay: hint.unwrap_or_else(|| backoff(1)) }
+        };
         let error = match refresh::response(response) {
             Ok(granted) => {
                 self.access_token = granted.access_token;
@@ -97,18 +106,18 @@ impl Session {
                 return Refresh::Refreshed;
             }
             Err(ResponseError::Server(error)) => error,
-            Err(error) => return Refresh::Later(error),
+            Err(error) => return later(error),
         };
         match error.refusal() {
             Some("M_UNKNOWN_TOKEN") if error.soft_logout => Refresh::SoftLogout(error),
-            Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::Gone(error),
+            Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::TokenGone(error),
             Some("M_USER_LOCKED") => Refresh::Locked(error),
             Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
-            _ => Refresh::Later(ResponseError::Server(error)),
+            _ => later(ResponseError::Server(error)),
         }
     }
 
-    /// Gives the refresh token up, after [`Refresh::Gone`] or [`Refresh::Unsupported`]: it is never time to refresh again,
+    /// Gives the refresh token up, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]: it is never time to refresh again,
     /// and [`judge`](Self::judge) tells a soft logout from the end.
     pub fn forget_refresh_token(&mut self) {
         self.refresh_token = None;

@@ -3,14 +3,12 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use crate::{
-    address::homeserver::Homeserver,
-    credentials::secret::{AccessToken, RefreshToken},
-    endpoint::object::whole_number,
-    fields::Fields,
-    invalid_input::InvalidInput,
-    session::Session,
-};
+use crate::address::homeserver::Homeserver;
+use crate::credentials::secret::{AccessToken, RefreshToken};
+use crate::endpoint::object::whole_number;
+use crate::fields::Fields;
+use crate::invalid_input::InvalidInput;
+use crate::session::Session;
 
 impl Session {
     /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
@@ -19,7 +17,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is no JSON object, or if `access_token`, `user_id` or `device_id` cannot be used.
+    /// [`InvalidInput`] if it is not a JSON object, if `access_token`, `user_id` or `device_id` cannot be used, or if there
+    /// is an `oauth` key: such a session was granted by the OAuth 2.0 API, which this version does not know.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         match serde_json::from_slice(json.as_ref()) {
             Ok(Value::Object(stored)) => Self::from_stored(stored),
@@ -30,6 +29,10 @@ impl Session {
     fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, InvalidInput> {
         let mut take = |key| stored.remove(key).filter(|value| !value.is_null());
         let Some(access_token) = take("access_token") else { return Ok(None) };
+        if take("oauth").is_some() {
+            // Its tokens belong to other endpoints: read as a legacy session, it would never end.
+            return Err(invalid("oauth", "no such key: this version knows no OAuth 2.0 sessions, use a newer one"));
+        }
         let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
         let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
         Ok(Some(Self {
@@ -50,8 +53,8 @@ impl Session {
         }))
     }
 
-    /// Writes the stored form into an object that may have keys of others: those stay as they are, and of the keys that
-    /// are listed above those without a value are removed.
+    /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
+    /// listed above, those without a value are removed, and so is `oauth`, which would belong to another session.
     pub fn store_in(&self, object: &mut Map<String, Value>) {
         let text = |text: &str| Some(Value::from(text));
         for (key, value) in [
@@ -61,6 +64,7 @@ impl Session {
             ("user_id", text(self.user_id.as_str())),
             ("device_id", text(&self.device_id)),
             ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.0.clone()))),
+            ("oauth", None),
             ("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into())),
         ] {
             match value {

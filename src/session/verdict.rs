@@ -2,10 +2,9 @@
 
 use http::Response;
 
-use crate::{
-    endpoint::{server_error::ServerError, uia},
-    session::Session,
-};
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::uia;
+use crate::session::Session;
 
 /// What the answer to any other request means for the session that it was sent for (specification, "Using access tokens",
 /// "Soft logout" and "Account locking").
@@ -14,8 +13,8 @@ use crate::{
 /// | --- | --- | --- |
 /// | a success, a redirect | `Unaffected` | `Unaffected` |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `Refresh` | `SoftLogout` |
-/// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `Gone` |
-/// | `M_USER_DEACTIVATED` | `Gone` | `Gone` |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `LoggedOut` |
+/// | `M_USER_DEACTIVATED` | `LoggedOut` | `LoggedOut` |
 /// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
 /// | any other error of a Matrix server: 4xx, 429, 5xx | `Unaffected` | `Unaffected` |
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
@@ -35,7 +34,7 @@ pub enum Verdict {
     /// encryption keys.
     SoftLogout,
     /// The session is over: forget it, and log in anew.
-    Gone,
+    LoggedOut,
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked,
     /// Something else answered: the session is as it was.
@@ -54,7 +53,7 @@ impl Session {
         match error.refusal() {
             Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => Verdict::Refresh,
             Some("M_UNKNOWN_TOKEN") if error.soft_logout => Verdict::SoftLogout,
-            Some("M_UNKNOWN_TOKEN" | "M_USER_DEACTIVATED") => Verdict::Gone,
+            Some("M_UNKNOWN_TOKEN" | "M_USER_DEACTIVATED") => Verdict::LoggedOut,
             Some("M_USER_LOCKED") => Verdict::Locked,
             _ => Verdict::Unaffected,
         }

@@ -1,0 +1,89 @@
+//! Where the responses of discovery lead (specification, "Server Discovery").
+
+use http::{Request, Response, StatusCode, Uri};
+use url::Url;
+
+use crate::address::homeserver::Homeserver;
+use crate::address::server_name::ServerName;
+use crate::address::uri;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::versions;
+use crate::endpoint::well_known::{self, DiscoveryFailure, DiscoveryOutcome};
+use crate::flow::state::{Discovered, Due, Next};
+
+/// How many redirects of the well-known file are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// GET well-known, at the last of the redirects.
+pub(crate) fn well_known_request(server_name: &ServerName, redirects: &[Uri]) -> Request<Vec<u8>> {
+    match redirects.last() {
+        Some(target) => well_known::ENDPOINT.request_to(target.clone()),
+        None => well_known::request(server_name),
+    }
+}
+
+/// After GET well-known. Nothing puts that request off: the specification knows an outcome for every response.
+pub(crate) fn after_well_known<B: AsRef<[u8]>>(
+    server_name: &ServerName,
+    redirects: &[Uri],
+    response: &Response<B>,
+) -> Next {
+    let server_name = server_name.clone();
+    Next::To(match well_known::response(response) {
+        Ok(well_known) => Due::GetVersions { server_name, well_known },
+        Err(failure) => match redirect(&server_name, redirects, response.status(), &failure.cause) {
+            Some(target) => Due::GetWellKnown { server_name, redirects: [redirects, &[target]].concat() },
+            None => Due::Locate { server_name, failure },
+        },
+    })
+}
+
+/// After GET versions, if there are any.
+pub(crate) fn after_versions<B: AsRef<[u8]>>(
+    well_known: &well_known::Response,
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let discovered = Discovered { well_known: well_known.clone(), versions: versions::response(response)? };
+    Ok(Next::At { homeserver: well_known.base_url.clone(), discovered: Some(Box::new(discovered)) })
+}
+
+/// The server cannot be asked where its homeserver is.
+pub(crate) fn no_well_known(server_name: &ServerName, cause: ResponseError) -> Next {
+    let failure = DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause);
+    Next::To(Due::Locate { server_name: server_name.clone(), failure })
+}
+
+/// The homeserver that the well-known file names cannot be used.
+pub(crate) fn no_versions(server_name: &ServerName, homeserver: &Homeserver, cause: ResponseError) -> Next {
+    let mut failure = DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
+    failure.homeserver = Some(homeserver.clone());
+    Next::To(Due::Locate { server_name: server_name.clone(), failure })
+}
+
+/// Where a redirect of the well-known file leads, if it may be followed.
+fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cause: &ResponseError) -> Option<Uri> {
+    match cause {
+        // The other 3xx are not redirects in this sense (RFC 9110, section 15.4).
+        ResponseError::Redirected { location: Some(location), .. }
+            if matches!(status.as_u16(), 301..=303 | 307 | 308) =>
+        {
+            redirect_target(server_name, redirects, location)
+        }
+        _ => None,
+    }
+}
+
+/// A target that may be followed: on https, where the flow has not been, and not after too many others.
+fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
+    let first = uri(server_name.well_known());
+    let here = redirects.last().unwrap_or(&first);
+    let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
+    if target.scheme() != "https" || redirects.len() >= MAX_REDIRECTS {
+        return None;
+    }
+    target.set_username("").ok()?;
+    target.set_password(None).ok()?;
+    // A `Uri` has no fragment.
+    let target = Uri::try_from(target.as_str()).ok()?;
+    (target != first && !redirects.contains(&target)).then_some(target)
+}

@@ -1,0 +1,118 @@
+//! The loop that every driver needs, without the I/O: the caller's transport does that.
+
+pub mod blocking;
+pub(crate) mod body;
+
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response};
+
+use crate::error::Error;
+use crate::flow::LoginFlow;
+use crate::flow::step::Step;
+use crate::flow::wait::Wait;
+
+/// What carries the requests of a login, on any HTTP client and any runtime. [`drive`] uses it.
+///
+/// The futures need not be `Send`. A future of [`drive`] over a transport whose futures are `Send` is `Send` itself, so
+/// that a runtime with many threads can take it. The trait is not a set of closures, because a future over asynchronous
+/// closures cannot be given to such a runtime.
+///
+/// ```
+/// use std::{convert::Infallible, time::SystemTime};
+///
+/// use http::{Request, Response};
+/// use matrix_login::{Pause, Transport};
+///
+/// /// A homeserver that offers to log in with a password.
+/// struct Scripted;
+///
+/// impl Transport for Scripted {
+///     type Body = &'static str;
+///     type Error = Infallible;
+///
+///     async fn send(&mut self, _: Request<Vec<u8>>) -> Result<Response<&'static str>, Infallible> {
+///         Ok(Response::new(r#"{"flows": [{"type": "m.login.password"}]}"#))
+///     }
+///
+///     async fn pause(&mut self, _: Pause<'_>) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+///
+///     fn now(&self) -> SystemTime {
+///         SystemTime::now()
+///     }
+/// }
+/// # let _ = Scripted;
+/// ```
+pub trait Transport {
+    /// The body of a response. [`BodyCollector`](crate::BodyCollector) makes one from chunks.
+    type Body: AsRef<[u8]>;
+
+    /// Why a request has no response, or why the transport gives up.
+    type Error;
+
+    /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Follows **no
+    /// redirects**. Stops reading the body one byte after [`MAX_BODY`](crate::MAX_BODY).
+    fn send(&mut self, request: Request<Vec<u8>>) -> impl Future<Output = Result<Response<Self::Body>, Self::Error>>;
+
+    /// Waits as long as the pause [says](Pause::remaining). A transport that does not want to wait so long, or so often,
+    /// gives up with an error.
+    fn pause(&mut self, pause: Pause<'_>) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// The time. In a browser (`wasm32-unknown-unknown`) `SystemTime::now` panics: use JavaScript's `Date.now` there.
+    fn now(&self) -> SystemTime;
+}
+
+/// Why a driver must wait before it goes on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Pause<'a> {
+    /// The homeserver limits the rate.
+    RateLimit(&'a Wait),
+}
+
+impl Pause<'_> {
+    /// What is left of the pause at a given time; zero if it is over.
+    pub fn remaining(&self, now: SystemTime) -> Duration {
+        match self {
+            Self::RateLimit(wait) => wait.remaining(now),
+        }
+    }
+}
+
+/// Why [`drive`] has stopped before a person was needed. The same step is still due: call it again, or stop.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DriveError<E> {
+    /// The flow does not accept the response.
+    #[error(transparent)]
+    Flow(Error),
+    /// The transport has no response, or gives up.
+    #[error(transparent)]
+    Transport(E),
+}
+
+/// Runs a flow until a person is needed ([`Step::Locate`], [`Step::Choose`], [`Step::Browse`]) or until the login is done.
+///
+/// Dropping the future loses nothing: the same step is due, and this function goes on from there.
+///
+/// # Errors
+///
+/// [`DriveError`]. The same step is due then, with one exception: an error that owns a session
+/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]). If the transport fails during discovery, the caller can give up
+/// on that request with [`LoginFlow::handle_unreachable`].
+pub async fn drive<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
+    loop {
+        match flow.step() {
+            Step::Send { id, request } => {
+                let response = transport.send(request).await.map_err(DriveError::Transport)?;
+                flow.handle_response(id, &response, transport.now()).map_err(DriveError::Flow)?;
+            }
+            Step::Wait(wait) => {
+                transport.pause(Pause::RateLimit(wait)).await.map_err(DriveError::Transport)?;
+                flow.handle_timeout().map_err(DriveError::Flow)?;
+            }
+            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Where the responses of the legacy login API lead, and the answers of a person.
+
+use std::time::SystemTime;
+
+use http::Response;
+use url::Url;
+
+use crate::address::homeserver::Homeserver;
+use crate::address::user_id::UserId;
+use crate::credentials::Credentials;
+use crate::credentials::redirect::Redirect;
+use crate::endpoint::callback::ForeignCallback;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::login_types::{self, LoginTypes};
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::{login, sso};
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::flow::choice::{Choice, Kind};
+use crate::flow::state::{Browse, Due, Next, Server};
+use crate::session::Session;
+use crate::settings::LoginSettings;
+
+/// After GET login: the question can be put.
+pub(crate) fn after_login_types<B: AsRef<[u8]>>(
+    homeserver: &Homeserver,
+    refused: Option<&ServerError>,
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let login_types = login_types::response(response)?;
+    let (homeserver, refused) = (homeserver.clone(), refused.cloned().map(Box::new));
+    Ok(Next::To(Due::Choose { homeserver, login_types, refused }))
+}
+
+/// After POST login, if the homeserver has granted it.
+pub(crate) fn after_login<B: AsRef<[u8]>>(
+    server: &Server,
+    (settings, expected_user): (&LoginSettings, Option<&UserId>),
+    response: &Response<B>,
+    received_at: SystemTime,
+) -> Result<Next, ResponseError> {
+    let granted = login::response(response)?;
+    let session = Session::granted(server.homeserver.clone(), granted, settings, received_at)
+        .map_err(|_| login::ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
+    Ok(match accept(Box::new(session), settings, expected_user) {
+        Ok(session) => Next::To(Due::Done(session)),
+        Err(error) => Next::Refused(server.question(None), error),
+    })
+}
+
+/// The session, unless it is not what was asked for: then the error owns it.
+fn accept(session: Box<Session>, settings: &LoginSettings, expected: Option<&UserId>) -> Result<Box<Session>, Error> {
+    match expected {
+        Some(expected) if expected != session.user_id() => {
+            Err(Error::WrongUser { expected: expected.clone(), session })
+        }
+        _ if settings.require_refresh_token() && session.ends_for_good() => Err(Error::MissingRefreshToken(session)),
+        _ => Ok(session),
+    }
+}
+
+/// After an answer to the question.
+pub(crate) fn after_choice(homeserver: &Homeserver, login_types: &LoginTypes, choice: Choice) -> Result<Next, Error> {
+    check_offered(login_types, &choice)?;
+    let server = Server { homeserver: homeserver.clone(), login_types: Some(login_types.clone()) };
+    Ok(Next::To(match choice.kind {
+        Kind::Credentials(credentials) => Due::PostLogin { server, credentials },
+        Kind::Sso { redirect, fields } => {
+            let (url, state) = (sso::request(homeserver, &redirect), redirect.state.clone());
+            Due::Browse { server, browse: Browse { url, state }, fields }
+        }
+    }))
+}
+
+/// After the browser has come back: the token in the URL is the credentials.
+pub(crate) fn after_callback(
+    server: &Server,
+    browse: &Browse,
+    fields: &Fields,
+    callback: &Url,
+) -> Result<Next, ForeignCallback> {
+    let token = sso::response(callback, browse.state.expose())?;
+    let credentials = Credentials::token(token).with_accepted_fields(fields.clone());
+    Ok(Next::To(Due::PostLogin { server: server.clone(), credentials }))
+}
+
+fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error> {
+    let login_type = choice.login_type();
+    let Some(offered) = login_types.get(login_type) else {
+        let offered = login_types.iter().map(|offered| offered.name().to_owned()).collect();
+        return Err(Error::NotOffered { choice: login_type.to_owned(), offered });
+    };
+    // A server that lists no providers may still have some.
+    let providers = offered.identity_providers();
+    match choice.redirect().and_then(Redirect::identity_provider) {
+        Some(id) if !providers.is_empty() && !providers.iter().any(|provider| provider.id == id) => {
+            let offered = providers.iter().map(|provider| provider.id.clone()).collect();
+            Err(Error::NotOffered { choice: format!("identity provider {id}"), offered })
+        }
+        _ => Ok(()),
+    }
+}
