@@ -131,7 +131,7 @@ impl LoginFlow {
             discovered: None,
             due,
             attempts: 0,
-            request_id: RequestId::default(),
+            request_id: RequestId(0),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Homeserver, RefreshToken, ServerName,
+    AccessToken, Error, Homeserver, InvalidInput, RefreshToken, ServerName,
     endpoint::{get_token, login, login_types, logout, logout_all, refresh, sso, versions, well_known, whoami},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -19,13 +19,13 @@ use super::{
 type RequestLine = Result<Taken<Value>, NoTranscript>;
 
 /// An endpoint: its name, the line of a request with these fields, and the line of a response.
-type Row = (&'static str, fn(&Value) -> RequestLine, Option<fn(&Response<Vec<u8>>) -> Taken<Value>>);
+type Row = (&'static str, fn(&Value) -> RequestLine, Option<fn(&Response<Vec<u8>>) -> Result<Value, Error>>);
 
 const ENDPOINTS: &[Row] = &[
     (
         "well_known",
         |fields| to_server(fields, well_known::request),
-        Some(|response| ok(well_known::response(response), well_known_value)),
+        Some(|response| ok(well_known::response(response).map_err(|failure| *failure), well_known_value)),
     ),
     (
         "versions",
@@ -91,7 +91,7 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
             let Some((_, build, _)) = row else {
                 return Err(format!("no endpoint {endpoint} with a request").into());
             };
-            (build(&fields)?, UNIX_EPOCH)
+            (build(&fields)?.map_err(Error::from), UNIX_EPOCH)
         }
         _ => return Err("an endpoint is replayed with either a `response` or a `request`".into()),
     };
@@ -145,7 +145,13 @@ fn login_request(fields: &Value) -> RequestLine {
     }
 
     let Fields { homeserver, choose, settings } = read(fields)?;
-    let request = || login::request(&homeserver.parse()?, &choose.take()?, &settings.unwrap_or_default().take()?);
+    let request = || {
+        let (homeserver, choice) = (homeserver.parse()?, choose.take()?);
+        let credentials = choice
+            .credentials()
+            .ok_or_else(|| InvalidInput::new("choice", "credentials; single sign-on begins with a redirect"))?;
+        Ok(login::request(&homeserver, credentials, &settings.unwrap_or_default().take()?))
+    };
     Ok(request().map(|request| request_value(&request)))
 }
 
@@ -176,8 +182,8 @@ fn refresh_request(fields: &Value) -> RequestLine {
 
 // Responses.
 
-fn ok<T>(response: Taken<T>, value: impl FnOnce(&T) -> Value) -> Taken<Value> {
-    response.map(|response| json!({ "ok": value(&response) }))
+fn ok<T, E: Into<Error>>(response: Result<T, E>, value: impl FnOnce(&T) -> Value) -> Result<Value, Error> {
+    response.map(|response| json!({ "ok": value(&response) })).map_err(Into::into)
 }
 
 fn well_known_value(response: &well_known::Response) -> Value {
@@ -226,7 +232,7 @@ fn whoami_value(response: &whoami::Response) -> Value {
 }
 
 /// A challenge is a response of its own; transcripts have it among the errors.
-fn get_token_response(response: &Response<Vec<u8>>) -> Taken<Value> {
+fn get_token_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {
     Ok(match get_token::response(response)? {
         get_token::Response::Granted { login_token, expires_in, .. } => {
             json!({ "ok": { "login_token": login_token.expose(), "expires_in_ms": expires_in.map(milliseconds) } })

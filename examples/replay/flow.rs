@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{Error, LoginFlow, LoginSettings, Session, Suspended, UserId};
+use matrix_login::{Error, InvalidInput, LoginFlow, LoginSettings, RequestId, Session, Step, Suspended, UserId};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     print::{error_line, step_line},
-    transcript::{Chosen, NoTranscript, RecordedResponse, Settings, Taken, invalid_input, parse_url},
+    transcript::{Chosen, NoTranscript, RecordedResponse, Settings, Taken, parse_url},
 };
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct FlowTranscript {
     #[serde(default)]
     settings: Option<Settings>,
     #[serde(default)]
-    inputs: Vec<Input>,
+    inputs: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -56,62 +56,117 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     // Every input is read before the first line is printed: half a transcript is none.
     let inputs = inputs.into_iter().map(Prepared::try_from).collect::<Result<Vec<_>, _>>()?;
 
-    let mut flow = match settings.unwrap_or_default().take().and_then(|settings| start.take(settings)) {
+    let flow = match settings.unwrap_or_default().take().and_then(|settings| start.take(settings)) {
         Ok(flow) => flow,
-        Err(error) => return Ok(vec![error_line(&error, UNIX_EPOCH)]),
+        Err(error) => return Ok(vec![error_line(&error.into(), UNIX_EPOCH)]),
     };
-    let mut now = UNIX_EPOCH;
-    let mut lines = vec![step_line(&flow.step(), now)];
+    let mut replay = Replay { flow, now: UNIX_EPOCH, lines: Vec::new(), ids: Vec::new() };
+    replay.print_step();
     for input in inputs {
-        let received_at = if let Prepared::Response(_, received_at) = &input { *received_at } else { now };
-        match feed(&mut flow, input) {
-            Ok(()) => now = received_at,
-            Err(error) => lines.push(error_line(&error, received_at)),
-        }
-        lines.push(step_line(&flow.step(), now));
+        replay.feed(input)?;
     }
-    Ok(lines)
+    Ok(replay.lines)
 }
 
-/// An input whose form has been checked.
+/// An input whose form has been checked. `answers` is the line of output with the request that it belongs to; without it
+/// that is the request which is due.
 enum Prepared {
-    Response(Response<Vec<u8>>, SystemTime),
+    Response { response: Response<Vec<u8>>, received_at: SystemTime, answers: Option<usize> },
+    Unreachable { answers: Option<usize> },
     Other(Input),
 }
 
-impl TryFrom<Input> for Prepared {
+impl TryFrom<Map<String, Value>> for Prepared {
     type Error = NoTranscript;
 
-    fn try_from(input: Input) -> Result<Self, NoTranscript> {
-        match input {
-            Input::Response(recorded) => recorded.read().map(|(response, at)| Self::Response(response, at)),
+    fn try_from(mut input: Map<String, Value>) -> Result<Self, NoTranscript> {
+        let answers = input.contains_key("unreachable").then(|| input.remove("answers")).flatten();
+        Ok(match serde_json::from_value(Value::Object(input))? {
+            Input::Response(recorded) => {
+                let answers = recorded.answers;
+                let (response, received_at) = recorded.read()?;
+                Self::Response { response, received_at, answers }
+            }
             Input::Timeout(false)
             | Input::Back(false)
             | Input::Lost(false)
             | Input::Unreachable(false)
-            | Input::Suspend(false) => Err("an input without a value is written as true".into()),
-            input => Ok(Self::Other(input)),
-        }
+            | Input::Suspend(false) => return Err("an input without a value is written as true".into()),
+            Input::Unreachable(true) => Self::Unreachable { answers: answers.map(serde_json::from_value).transpose()? },
+            input => Self::Other(input),
+        })
     }
 }
 
-fn feed(flow: &mut LoginFlow, input: Prepared) -> Result<(), Error> {
-    match input {
-        Prepared::Response(response, received_at) => flow.handle_response(&response, received_at),
-        Prepared::Other(input) => match input {
-            Input::Response(_) | Input::Lost(_) => Ok(()),
-            Input::Timeout(_) => flow.handle_timeout(),
-            Input::UseHomeserver(homeserver) => flow.use_homeserver(homeserver.parse()?),
-            Input::Choose(chosen) => flow.choose(chosen.take()?),
-            Input::Callback(url) => flow.handle_callback(&parse_url("callback", &url)?),
-            Input::Back(_) => flow.back(),
-            Input::Unreachable(_) => flow.handle_unreachable(),
-            Input::Suspend(_) => {
-                let suspended = flow.suspend().ok_or(Error::AlreadyLoggedIn)?;
-                *flow = LoginFlow::resume(through_json(&suspended));
-                Ok(())
+/// A flow, and what came out of it so far.
+struct Replay {
+    flow: LoginFlow,
+    now: SystemTime,
+    lines: Vec<Value>,
+    /// Of the `send` steps, by line.
+    ids: Vec<(usize, RequestId)>,
+}
+
+impl Replay {
+    fn print_step(&mut self) {
+        let step = self.flow.step();
+        if let Step::Send { id, .. } = &step {
+            self.ids.push((self.lines.len(), *id));
+        }
+        self.lines.push(step_line(&step, self.now));
+    }
+
+    /// Prints what comes of an input: the error, if there is one, and the step that is due then.
+    fn feed(&mut self, input: Prepared) -> Result<(), NoTranscript> {
+        let mut received_at = self.now;
+        let fed = match input {
+            Prepared::Response { response, received_at: at, answers } => {
+                received_at = at;
+                match self.id(answers)? {
+                    Some(id) => self.flow.handle_response(id, &response, received_at),
+                    None => Err(Error::StaleResponse),
+                }
             }
-        },
+            Prepared::Unreachable { answers } => match self.id(answers)? {
+                Some(id) => self.flow.handle_unreachable(id),
+                None => Err(Error::StaleResponse),
+            },
+            Prepared::Other(input) => feed(&mut self.flow, input),
+        };
+        match fed {
+            Ok(()) => self.now = received_at,
+            Err(error) => self.lines.push(error_line(&error, received_at)),
+        }
+        self.print_step();
+        Ok(())
+    }
+
+    /// The ID of the request in this line of output, or of the last request if there was one.
+    fn id(&self, answers: Option<usize>) -> Result<Option<RequestId>, NoTranscript> {
+        let found = match answers {
+            None => self.ids.last(),
+            Some(answers) => {
+                let id = self.ids.iter().find(|(line, _)| *line == answers);
+                Some(id.ok_or_else(|| format!("line {answers} of the output is not a `send` step"))?)
+            }
+        };
+        Ok(found.map(|(_, id)| *id))
+    }
+}
+
+fn feed(flow: &mut LoginFlow, input: Input) -> Result<(), Error> {
+    match input {
+        Input::Response(_) | Input::Unreachable(_) | Input::Lost(_) => Ok(()),
+        Input::Timeout(_) => flow.handle_timeout(),
+        Input::UseHomeserver(homeserver) => flow.use_homeserver(homeserver.parse()?),
+        Input::Choose(chosen) => flow.choose(chosen.take()?),
+        Input::Callback(url) => flow.handle_callback(&parse_url("callback", &url)?),
+        Input::Back(_) => flow.back(),
+        Input::Suspend(_) => {
+            let suspended = flow.suspend().ok_or(Error::AlreadyLoggedIn)?;
+            *flow = LoginFlow::resume(through_json(&suspended));
+            Ok(())
+        }
     }
 }
 
@@ -134,5 +189,5 @@ impl Start {
 
 fn take_session(stored: &Value) -> Taken<Session> {
     let session = Session::from_json(stored.to_string())?;
-    session.ok_or_else(|| invalid_input("stored session", "an `access_token`: nobody is logged in"))
+    session.ok_or_else(|| InvalidInput::new("stored session", "an `access_token`: nobody is logged in"))
 }

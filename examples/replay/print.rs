@@ -1,15 +1,20 @@
 //! The lines that come out: steps, requests and errors.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderName, HeaderValue, Request};
-use matrix_login::{DiscoveryFailure, DiscoveryOutcome, Error, LoginType, LoginTypes, RetryAfter, ServerError, Step};
+use matrix_login::{
+    DiscoveryFailure, DiscoveryOutcome, Error, LoginType, LoginTypes, ResponseError, RetryAfter, ServerError, Step,
+};
 use serde_json::{Map, Value, json};
 
 /// The line of a step, as of the time when the last response arrived.
 pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
     match step {
-        Step::Send(request) => {
+        Step::Send { request, .. } => {
             let mut line = request_value(request);
             line["step"] = "send".into();
             line
@@ -17,10 +22,10 @@ pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
         Step::Wait(wait) => {
             json!({ "step": "wait", "ms": milliseconds(wait.remaining(now)), "attempt": wait.attempt() })
         }
-        Step::Locate { failure } => {
+        Step::Locate { failure, .. } => {
             json!({ "step": "locate", "outcome": outcome(failure), "reason": failure.to_string() })
         }
-        Step::Choose { login_types, refused } => json!({
+        Step::Choose { login_types, refused, .. } => json!({
             "step": "choose",
             "login_types": login_types_value(login_types),
             "refused": refused.map(|error| server_error_value(error, now)),
@@ -52,21 +57,21 @@ pub fn login_types_value(login_types: &LoginTypes) -> Value {
 }
 
 fn login_type_value(login_type: &LoginType) -> Value {
-    let mut value = match login_type {
-        LoginType::Token { get_login_token } => json!({ "get_login_token": get_login_token }),
-        LoginType::Sso { identity_providers, oauth_aware_preferred } => {
-            let identity_providers = identity_providers.iter().map(|provider| {
+    let mut value = match login_type.name() {
+        "m.login.token" => json!({ "get_login_token": login_type.get_login_token() }),
+        "m.login.sso" => {
+            let identity_providers = login_type.identity_providers().iter().map(|provider| {
                 json!({ "id": provider.id, "name": provider.name, "icon": provider.icon, "brand": provider.brand })
             });
             json!({
                 "identity_providers": identity_providers.collect::<Value>(),
-                "oauth_aware_preferred": oauth_aware_preferred,
+                "oauth_aware_preferred": login_type.oauth_aware_preferred(),
             })
         }
-        LoginType::Other { fields, .. } => json!(fields),
-        _ => json!({}),
+        "m.login.password" | "m.login.application_service" => json!({}),
+        _ => json!(login_type.other()),
     };
-    value["type"] = login_type.as_str().into();
+    value["type"] = login_type.name().into();
     value
 }
 
@@ -85,33 +90,49 @@ pub fn error_line(error: &Error, received_at: SystemTime) -> Value {
 
 fn error_value(error: &Error, received_at: SystemTime) -> Value {
     let (kind, details) = match error {
-        Error::Server(error) => return server_error_value(error, received_at),
-        Error::InvalidInput { .. } => ("invalid_input", json!({})),
+        Error::Response(error) => return response_error_value(error, received_at),
+        Error::InvalidInput(_) => ("invalid_input", json!({})),
+        Error::StaleResponse => ("stale_response", json!({})),
         Error::OutOfStep { .. } => ("out_of_step", json!({})),
         Error::AlreadyLoggedIn => ("already_logged_in", json!({})),
         Error::NotOffered { .. } => ("not_offered", json!({})),
-        Error::ForeignCallback => ("foreign_callback", json!({})),
-        Error::LegacyLoginUnsupported => ("legacy_login_unsupported", json!({})),
-        Error::InvalidResponse { .. } => ("invalid_response", json!({})),
-        Error::TooLarge { .. } => ("too_large", json!({})),
-        Error::NotMatrix { status, .. } => ("not_matrix", json!({ "status": status.as_u16() })),
-        Error::Redirected { location, .. } => ("redirected", json!({ "location": location })),
+        Error::ForeignCallback(_) => ("foreign_callback", json!({})),
+        // The flow follows a redirect; it is not an outcome.
+        Error::Discovery(failure) if matches!(failure.cause, ResponseError::Redirected { .. }) => {
+            return response_error_value(&failure.cause, received_at);
+        }
         Error::Discovery(failure) => ("discovery", json!({ "outcome": outcome(failure) })),
         Error::MissingRefreshToken(session) => ("missing_refresh_token", json!({ "session": session })),
         Error::WrongUser { session, .. } => ("wrong_user", json!({ "session": session })),
         _ => ("unknown", json!({})),
     };
-    let mut value = details;
-    value["kind"] = kind.into();
-    value["message"] = error.to_string().into();
-    value
+    described(details, kind, error)
+}
+
+fn response_error_value(error: &ResponseError, received_at: SystemTime) -> Value {
+    let (kind, details) = match error {
+        ResponseError::Server(error) => return server_error_value(error, received_at),
+        ResponseError::LoginUnsupported => ("login_unsupported", json!({})),
+        ResponseError::InvalidResponse { .. } => ("invalid_response", json!({})),
+        ResponseError::TooLarge { .. } => ("too_large", json!({})),
+        ResponseError::NotMatrix { status, .. } => ("not_matrix", json!({ "status": status.as_u16() })),
+        ResponseError::Redirected { location, .. } => ("redirected", json!({ "location": location })),
+        _ => ("unknown", json!({})),
+    };
+    described(details, kind, error)
+}
+
+fn described(mut details: Value, kind: &str, error: &impl Display) -> Value {
+    details["kind"] = kind.into();
+    details["message"] = error.to_string().into();
+    details
 }
 
 fn server_error_value(error: &ServerError, received_at: SystemTime) -> Value {
     let delay = |retry_after: RetryAfter| milliseconds(retry_after.delay(received_at));
     json!({
         "kind": "server",
-        "status": error.status.as_u16(),
+        "status": error.status.map(|status| status.as_u16()),
         "errcode": error.errcode,
         "message": error.message,
         "soft_logout": error.soft_logout,

@@ -7,7 +7,9 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Response};
-use matrix_login::{AccessToken, Choice, Error, LoginSettings, LoginToken, Password, UserIdentifier, endpoint::sso};
+use matrix_login::{
+    AccessToken, Action, Choice, InvalidInput, LoginSettings, LoginToken, Password, Redirect, UserIdentifier,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
@@ -16,7 +18,7 @@ use url::Url;
 pub type NoTranscript = Box<dyn StdError>;
 
 /// What a value of the transcript is to the crate: good, or refused.
-pub type Taken<T> = Result<T, Error>;
+pub type Taken<T> = Result<T, InvalidInput>;
 
 /// The settings of a transcript.
 #[derive(Default, Deserialize)]
@@ -38,15 +40,15 @@ impl Settings {
     pub fn take(self) -> Taken<LoginSettings> {
         let mut settings = LoginSettings::default();
         if let Some(device_id) = self.device_id {
-            settings = settings.device_id(device_id)?;
+            settings = settings.with_device_id(device_id)?;
         }
         if let Some(name) = self.initial_device_display_name {
-            settings = settings.initial_device_display_name(name);
+            settings = settings.with_initial_device_display_name(name);
         }
         Ok(settings
-            .refresh_tokens(self.refresh_tokens.unwrap_or(true))
-            .require_refresh_token(self.require_refresh_token.unwrap_or(true))
-            .follow_well_known(self.follow_well_known.unwrap_or(true)))
+            .with_refresh_tokens(self.refresh_tokens.unwrap_or(true))
+            .with_require_refresh_token(self.require_refresh_token.unwrap_or(true))
+            .with_follow_well_known(self.follow_well_known.unwrap_or(true)))
     }
 }
 
@@ -138,23 +140,23 @@ impl Chosen {
             ChosenMethod::Custom(login_type, CustomLogin { fields }) => Choice::custom(login_type, fields)?,
         };
         for (name, value) in self.extra {
-            choice = choice.field(name, value)?;
+            choice = choice.with_field(name, value)?;
         }
         Ok(choice)
     }
 }
 
 impl RedirectRequest {
-    pub fn take(self) -> Taken<sso::Redirect> {
-        let mut redirect = sso::Redirect::new(parse_url("redirect URL", &self.redirect_url)?, self.state)?;
+    pub fn take(self) -> Taken<Redirect> {
+        let mut redirect = Redirect::new(parse_url("redirect URL", &self.redirect_url)?, self.state)?;
         if let Some(id) = self.identity_provider {
-            redirect = redirect.identity_provider(id)?;
+            redirect = redirect.with_identity_provider(id)?;
         }
         Ok(match self.action.as_deref() {
             None => redirect,
-            Some("login") => redirect.action(sso::Action::Login),
-            Some("register") => redirect.action(sso::Action::Register),
-            Some(_) => return Err(invalid_input("action", "login or register")),
+            Some("login") => redirect.with_action(Action::Login),
+            Some("register") => redirect.with_action(Action::Register),
+            Some(_) => return Err(InvalidInput::new("action", "login or register")),
         })
     }
 }
@@ -162,7 +164,7 @@ impl RedirectRequest {
 fn take_identifier(mut identifier: Map<String, Value>) -> Taken<UserIdentifier> {
     let mut text = |key: &'static str| match identifier.remove(key) {
         Some(Value::String(text)) => Ok(text),
-        _ => Err(invalid_input(key, "a string in the identifier")),
+        _ => Err(InvalidInput::new(key, "a string in the identifier")),
     };
     match text("type")?.as_str() {
         "m.id.user" => Ok(UserIdentifier::user(text("user")?)),
@@ -173,11 +175,7 @@ fn take_identifier(mut identifier: Map<String, Value>) -> Taken<UserIdentifier> 
 }
 
 pub fn parse_url(field: &'static str, text: &str) -> Taken<Url> {
-    Url::parse(text).map_err(|_| invalid_input(field, "an absolute URL"))
-}
-
-pub fn invalid_input(field: &'static str, expected: &'static str) -> Error {
-    Error::InvalidInput { field: field.into(), expected }
+    Url::parse(text).map_err(|_| InvalidInput::new(field, "an absolute URL"))
 }
 
 // A recorded response.
@@ -190,6 +188,8 @@ pub struct RecordedResponse {
     body_base64: Option<String>,
     received_at: Option<String>,
     received_at_ms: Option<u64>,
+    /// The line of output with the request that this is the response to; `None` for the request that is due.
+    pub answers: Option<usize>,
 }
 
 #[derive(Deserialize)]

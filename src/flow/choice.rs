@@ -85,6 +85,14 @@ impl Choice {
         }
     }
 
+    /// The credentials. `None` for single sign-on.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match &self.kind {
+            Kind::Credentials(credentials) => Some(credentials),
+            Kind::Sso { .. } => None,
+        }
+    }
+
     /// Where the browser goes. `None` for all but single sign-on.
     pub fn redirect(&self) -> Option<&Redirect> {
         match &self.kind {

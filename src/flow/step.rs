@@ -56,7 +56,7 @@ pub enum Step<'a> {
 /// Every input that the flow accepts makes all earlier IDs stale. [`handle_response`](crate::LoginFlow::handle_response)
 /// refuses a response with a stale ID, so that a late response never counts for another request. IDs of different flows
 /// are not comparable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(pub(crate) u64);
 
 impl RequestId {
