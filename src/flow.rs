@@ -308,12 +308,8 @@ impl LoginFlow {
                 homeserver: server.homeserver.clone(),
                 browse: Some((browse.clone(), fields.clone())),
             },
-            Due::GetLogin { homeserver, .. }
-            | Due::Choose { homeserver, .. }
-            | Due::PostLogin { server: Server { homeserver, .. }, .. } => {
-                Position::LogIn { homeserver: homeserver.clone(), browse: None }
-            }
-            Due::Wait { .. } | Due::Done(_) => return None,
+            Due::Done(_) => return None,
+            _ => Position::LogIn { homeserver: self.homeserver()?.clone(), browse: None },
         };
         let (settings, expected_user) = (self.settings.clone(), self.expected_user.clone());
         Some(Suspended { position, settings, expected_user, request_id: self.request_id })
@@ -355,10 +351,7 @@ impl LoginFlow {
 
     /// The session; `None` until logged in.
     pub fn session(&self) -> Option<&Session> {
-        match &self.due {
-            Due::Done(session) => Some(session),
-            _ => None,
-        }
+        if let Due::Done(session) = &self.due { Some(session) } else { None }
     }
 
     /// Who is logged in; `None` until logged in.

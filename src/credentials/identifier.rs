@@ -1,5 +1,7 @@
 //! Who logs in: the `identifier` object of a login request.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,37 +22,32 @@ use crate::invalid_input::InvalidInput;
 /// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 #[derive(Clone, Serialize)]
-#[serde(transparent)]
-pub struct UserIdentifier(Kind);
+pub struct UserIdentifier {
+    #[serde(rename = "type")]
+    identifier_type: Cow<'static, str>,
+    #[serde(flatten)]
+    fields: IdentifierFields,
+}
 
 #[derive(Clone, Serialize)]
-#[serde(tag = "type")]
-enum Kind {
-    #[serde(rename = "m.id.user")]
+#[serde(untagged)]
+enum IdentifierFields {
     User { user: String },
-    #[serde(rename = "m.id.thirdparty")]
     ThirdParty { medium: String, address: String },
-    /// The specification says `phone`; Synapse refuses the identifier unless `number` is there.
-    #[serde(rename = "m.id.phone")]
+    // The specification says `phone`; Synapse refuses the identifier unless `number` is there.
     Phone { country: String, phone: String, number: String },
-    #[serde(untagged)]
-    Custom {
-        #[serde(rename = "type")]
-        identifier_type: String,
-        #[serde(flatten)]
-        fields: Fields,
-    },
+    Custom(Fields),
 }
 
 impl UserIdentifier {
     /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
     pub fn user(user: impl Into<String>) -> Self {
-        Self(Kind::User { user: user.into() })
+        Self::new("m.id.user", IdentifierFields::User { user: user.into() })
     }
 
     /// `m.id.thirdparty` with the medium `email`.
     pub fn email(address: impl Into<String>) -> Self {
-        Self(Kind::ThirdParty { medium: "email".to_owned(), address: address.into() })
+        Self::third_party_of("email", address.into())
     }
 
     /// `m.id.thirdparty` with the medium `msisdn`: an international number. `+`, blanks and dashes are removed, since
@@ -66,7 +63,7 @@ impl UserIdentifier {
         if address.is_empty() || !address.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123"));
         }
-        Ok(Self(Kind::ThirdParty { medium: "msisdn".to_owned(), address }))
+        Ok(Self::third_party_of("msisdn", address))
     }
 
     /// `m.id.phone`: a number as it is dialled in a country, which is given by its two letters (ISO 3166-1 alpha-2) in
@@ -84,7 +81,8 @@ impl UserIdentifier {
             return Err(InvalidInput::new("phone number", "a number as it is dialled in the country"));
         }
         // Synapse knows countries by capitals only.
-        Ok(Self(Kind::Phone { country: country.to_ascii_uppercase(), phone: number.clone(), number }))
+        let country = country.to_ascii_uppercase();
+        Ok(Self::new("m.id.phone", IdentifierFields::Phone { country, phone: number.clone(), number }))
     }
 
     /// `m.id.thirdparty` of any medium. The media `email` and `msisdn` are treated as [`email`](Self::email) and
@@ -98,7 +96,7 @@ impl UserIdentifier {
         match medium.as_str() {
             "" => Err(InvalidInput::new("medium", "the kind of address, such as email")),
             "msisdn" => Self::msisdn(&address),
-            _ => Ok(Self(Kind::ThirdParty { medium, address })),
+            _ => Ok(Self::third_party_of(medium, address)),
         }
     }
 
@@ -115,17 +113,20 @@ impl UserIdentifier {
         if fields.contains_key("type") {
             return Err(InvalidInput::new("identifier field `type`", "to be left out, since it is the type itself"));
         }
-        Ok(Self(Kind::Custom { identifier_type, fields: fields.into() }))
+        Ok(Self::new(identifier_type, IdentifierFields::Custom(fields.into())))
     }
 
     /// The identifier's type, such as `m.id.user`.
     pub fn identifier_type(&self) -> &str {
-        match &self.0 {
-            Kind::User { .. } => "m.id.user",
-            Kind::ThirdParty { .. } => "m.id.thirdparty",
-            Kind::Phone { .. } => "m.id.phone",
-            Kind::Custom { identifier_type, .. } => identifier_type,
-        }
+        &self.identifier_type
+    }
+
+    fn new(identifier_type: impl Into<Cow<'static, str>>, fields: IdentifierFields) -> Self {
+        Self { identifier_type: identifier_type.into(), fields }
+    }
+
+    fn third_party_of(medium: impl Into<String>, address: String) -> Self {
+        Self::new("m.id.thirdparty", IdentifierFields::ThirdParty { medium: medium.into(), address })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What must not be seen: passwords and tokens.
 //!
 //! The types keep secrets out of `Debug`, `Display` and errors. They do not overwrite the memory when they are dropped:
-//! the bytes of a request or an answer pass through the driver's buffers anyway.
+//! the bytes of a request or a response pass through the driver's buffers anyway.
 
 use http::HeaderValue;
 
@@ -15,7 +15,7 @@ macro_rules! secret {
         $visibility struct $type(String);
 
         impl $type {
-            /// The secret itself. Whoever calls this answers for where it goes.
+            /// The secret itself. The caller is responsible for where it goes.
             $visibility fn expose(&self) -> &str {
                 &self.0
             }
@@ -51,34 +51,27 @@ secret! {
     pub struct RefreshToken
 }
 
-impl Password {
-    /// Takes any text; whether it is right is for the homeserver to say.
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into())
-    }
+/// The way in for a secret that can be any text.
+macro_rules! any_text {
+    ($($type:ident),*) => {
+        $(impl $type {
+            /// Takes any text. The homeserver decides whether it is right.
+            pub fn new(secret: impl Into<String>) -> Self {
+                Self(secret.into())
+            }
+        })*
+    };
 }
 
-impl LoginToken {
-    /// Takes any text; whether it is right is for the homeserver to say.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(token.into())
-    }
-}
-
-impl RefreshToken {
-    /// Takes any text; whether it is right is for the homeserver to say.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(token.into())
-    }
-}
+any_text!(Password, LoginToken, RefreshToken);
 
 impl AccessToken {
     /// Takes a token that can stand in a header.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is empty or has anything but visible ASCII characters (a line break from the file
-    /// that it was read from, say).
+    /// [`InvalidInput`] if it is empty or has anything but visible ASCII characters (for instance a line break
+    /// from the file that it was read from).
     pub fn new(token: impl Into<String>) -> Result<Self, InvalidInput> {
         let token = token.into();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

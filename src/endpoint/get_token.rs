@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, LoginToken};
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::response::json;
+use crate::endpoint::object::json;
 use crate::endpoint::uia::UiaChallenge;
 use crate::endpoint::{Endpoint, uia};
 use crate::fields::Fields;

@@ -6,8 +6,7 @@ use http::{Method, Request, Response};
 use crate::address::homeserver::Homeserver;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::Object;
-use crate::endpoint::response::json;
+use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 
 /// The endpoint, as errors name it.

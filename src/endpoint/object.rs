@@ -1,15 +1,17 @@
 //! Reading a JSON object field by field, so that a bad field spoils itself and nothing else.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use http::Response;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
+use crate::endpoint::MAX_BODY;
 use crate::fields::Fields;
 
 /// A JSON object whose values have not been read yet. Even a value that no Rust type can hold (a number out of range,
@@ -103,6 +105,16 @@ impl<'a> Object<'a> {
         let readable = |(key, raw): (Key, &RawValue)| Some((key.0, serde_json::from_str(raw.get()).ok()?));
         Fields(self.0.into_iter().filter_map(readable).collect::<Map<String, Value>>())
     }
+}
+
+/// The body as text, without a byte order mark, which static hosting sometimes adds, and without blanks before it. A
+/// body that is too long is not read. Bytes that are no UTF-8 are replaced: they spoil the field that they are in.
+pub(crate) fn json<B: AsRef<[u8]>>(response: &Response<B>) -> Cow<'_, str> {
+    let body = response.body().as_ref();
+    if body.len() > MAX_BODY {
+        return Cow::default();
+    }
+    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start())
 }
 
 /// A whole number that is not negative; `3600000.0` is one.

@@ -13,7 +13,7 @@ use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::response::json;
+use crate::endpoint::object::json;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");

@@ -1,7 +1,5 @@
 //! How every answer is judged: first by its status and headers, then by its body.
 
-use std::borrow::Cow;
-
 use http::{Response, StatusCode, header};
 use serde_json::value::RawValue;
 
@@ -13,7 +11,7 @@ use crate::endpoint::server_error::ServerError;
 use crate::endpoint::{Endpoint, MAX_BODY};
 
 impl Endpoint {
-    /// The object that a successful answer brings in its [`json`], or the error that an answer is.
+    /// The object that a successful answer brings in its [`json`](super::object::json), or the error that an answer is.
     pub(crate) fn object<'a, B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -73,14 +71,4 @@ impl Endpoint {
     pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> ResponseError {
         ResponseError::InvalidResponse { endpoint: self.clone(), field, expected }
     }
-}
-
-/// The body as text, without a byte order mark, which static hosting sometimes adds, and without blanks before it. A
-/// body that is too long is not read. Bytes that are no UTF-8 are replaced: they spoil the field that they are in.
-pub(crate) fn json<B: AsRef<[u8]>>(response: &Response<B>) -> Cow<'_, str> {
-    let body = response.body().as_ref();
-    if body.len() > MAX_BODY {
-        return Cow::default();
-    }
-    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start())
 }

@@ -5,8 +5,7 @@ use std::fmt;
 
 use http::{Response, StatusCode};
 
-use crate::endpoint::object::Object;
-use crate::endpoint::response::json;
+use crate::endpoint::object::{Object, json};
 use crate::endpoint::retry_after::RetryAfter;
 use crate::fields::Fields;
 use crate::shown::one_line;

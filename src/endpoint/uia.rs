@@ -6,8 +6,7 @@ use std::fmt;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::endpoint::object::Object;
-use crate::endpoint::response::json;
+use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 
 /// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.

@@ -14,8 +14,7 @@ use crate::address::server_name::ServerName;
 use crate::address::uri;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::Object;
-use crate::endpoint::response::json;
+use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 

@@ -8,7 +8,7 @@ use crate::address::user_id::UserId;
 use crate::credentials::secret::AccessToken;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::response::json;
+use crate::endpoint::object::json;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");

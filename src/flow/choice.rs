@@ -87,18 +87,12 @@ impl Choice {
 
     /// The credentials. `None` for single sign-on.
     pub fn credentials(&self) -> Option<&Credentials> {
-        match &self.kind {
-            Kind::Credentials(credentials) => Some(credentials),
-            Kind::Sso { .. } => None,
-        }
+        if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
 
     /// Where the browser goes. `None` for all but single sign-on.
     pub fn redirect(&self) -> Option<&Redirect> {
-        match &self.kind {
-            Kind::Credentials(_) => None,
-            Kind::Sso { redirect, .. } => Some(redirect),
-        }
+        if let Kind::Sso { redirect, .. } = &self.kind { Some(redirect) } else { None }
     }
 
     /// The fields that were [added](Self::with_field).

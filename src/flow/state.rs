@@ -23,43 +23,22 @@ use crate::shown::without_secrets;
 #[derive(Clone, Debug)]
 pub(crate) enum Due {
     /// At the last of the redirects, if there are any.
-    GetWellKnown {
-        server_name: ServerName,
-        redirects: Vec<Uri>,
-    },
-    GetVersions {
-        server_name: ServerName,
-        well_known: well_known::Response,
-    },
-    Locate {
-        server_name: ServerName,
-        failure: Box<DiscoveryFailure>,
-    },
+    GetWellKnown { server_name: ServerName, redirects: Vec<Uri> },
+    /// Of the homeserver that the well-known file names.
+    GetVersions { server_name: ServerName, well_known: well_known::Response },
+    /// No homeserver was found.
+    Locate { server_name: ServerName, failure: Box<DiscoveryFailure> },
     /// The question needs the login types. It also says what was refused before, if anything was.
-    GetLogin {
-        homeserver: Homeserver,
-        refused: Option<Box<ServerError>>,
-    },
-    Choose {
-        homeserver: Homeserver,
-        login_types: LoginTypes,
-        refused: Option<Box<ServerError>>,
-    },
-    PostLogin {
-        server: Server,
-        credentials: Credentials,
-    },
-    /// The fields go into the login that ends this.
-    Browse {
-        server: Server,
-        browse: Browse,
-        fields: Fields,
-    },
+    GetLogin { homeserver: Homeserver, refused: Option<Box<ServerError>> },
+    /// A person or a program must choose.
+    Choose { homeserver: Homeserver, login_types: LoginTypes, refused: Option<Box<ServerError>> },
+    /// The homeserver must say whether the credentials are right.
+    PostLogin { server: Server, credentials: Credentials },
+    /// The user is in the browser. The fields go into the login that ends this.
+    Browse { server: Server, browse: Browse, fields: Fields },
     /// The homeserver does not take this request yet.
-    Wait {
-        wait: Wait,
-        request: Box<Due>,
-    },
+    Wait { wait: Wait, request: Box<Due> },
+    /// Logged in.
     Done(Box<Session>),
 }
 

@@ -44,12 +44,10 @@ pub struct Suspended {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Position {
+    /// Discovery starts over.
     Discovery(ServerName),
     /// With the browser's URL and the fields of the choice, if a browser was sent out.
-    LogIn {
-        homeserver: Homeserver,
-        browse: Option<(Browse, Fields)>,
-    },
+    LogIn { homeserver: Homeserver, browse: Option<(Browse, Fields)> },
 }
 
 /// The serialised form: one of server name and homeserver, and what the browser opened if it did.
@@ -82,18 +80,12 @@ impl Suspended {
 
     /// The server name whose homeserver is looked for. `None` once the address of the homeserver is known.
     pub fn server_name(&self) -> Option<&ServerName> {
-        match &self.position {
-            Position::Discovery(server_name) => Some(server_name),
-            Position::LogIn { .. } => None,
-        }
+        if let Position::Discovery(server_name) = &self.position { Some(server_name) } else { None }
     }
 
     /// The homeserver, once its address is known.
     pub fn homeserver(&self) -> Option<&Homeserver> {
-        match &self.position {
-            Position::Discovery(_) => None,
-            Position::LogIn { homeserver, .. } => Some(homeserver),
-        }
+        if let Position::LogIn { homeserver, .. } = &self.position { Some(homeserver) } else { None }
     }
 
     /// Who must be logged in, if it is to be [again](crate::LoginFlow::again).
