@@ -422,20 +422,22 @@ impl LoginFlow {
     /// Moves. All that was asked before is stale then.
     fn enter(&mut self, next: Next) -> Result<(), Error> {
         self.request_id = self.request_id.next();
-        let (due, outcome) = match next {
-            Next::Again(due) => {
-                self.due = due;
-                return Ok(());
-            }
-            Next::To(due) => (due, Ok(())),
+        self.attempts = match &next {
+            Next::Again(_) => self.attempts,
+            Next::To(Due::Wait { wait, .. }) => wait.attempt(),
+            _ => 0,
+        };
+        match next {
+            Next::To(due) | Next::Again(due) => self.due = due,
             Next::At { homeserver, discovered } => {
                 self.discovered = discovered;
-                (Due::GetLogin { homeserver, refused: None }, Ok(()))
+                self.due = Due::GetLogin { homeserver, refused: None };
             }
-            Next::Refused(due, error) => (due, Err(error)),
-        };
-        self.attempts = if let Due::Wait { wait, .. } = &due { wait.attempt() } else { 0 };
-        self.due = due;
-        outcome
+            Next::Refused(due, error) => {
+                self.due = due;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }

@@ -3,14 +3,6 @@
 /// The traits of a type that is parsed from text by its `FromStr` and shown by its `as_str`.
 macro_rules! text_traits {
     ($type:ident) => {
-        impl TryFrom<&str> for $type {
-            type Error = crate::invalid_input::InvalidInput;
-
-            fn try_from(text: &str) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-
         impl std::fmt::Display for $type {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str(self.as_str())

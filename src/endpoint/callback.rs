@@ -13,8 +13,6 @@ pub struct ForeignCallback;
 /// The state in a callback, for a web backend that finds the suspended flow by it. `None` unless there is exactly one.
 pub fn state(callback: &Url) -> Option<String> {
     let mut states = callback.query_pairs().filter(|(name, _)| name == STATE);
-    match (states.next(), states.next()) {
-        (Some((_, state)), None) => Some(state.into_owned()),
-        _ => None,
-    }
+    let (_, state) = states.next()?;
+    states.next().is_none().then(|| state.into_owned())
 }

@@ -46,7 +46,7 @@ pub struct Response {
 }
 
 /// The request's body. Fields without a value are left out: Synapse refuses `"refresh_token": null`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
     login_type: &'a str,
@@ -65,7 +65,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     refresh_token: bool,
     #[serde(flatten)]
-    further_fields: &'a Fields,
+    further_fields: Option<&'a Fields>,
 }
 
 /// Asks a homeserver to log in.
@@ -75,14 +75,11 @@ struct Body<'a> {
 pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &LoginSettings) -> Request<Vec<u8>> {
     let mut body = Body {
         login_type: credentials.login_type(),
-        identifier: None,
-        password: None,
-        token: None,
-        own_fields: None,
         device_id: settings.device_id(),
         initial_device_display_name: settings.initial_device_display_name(),
         refresh_token: settings.refresh_tokens(),
-        further_fields: credentials.fields(),
+        further_fields: Some(credentials.fields()),
+        ..Body::default()
     };
     let mut authorization = None;
     match &credentials.kind {

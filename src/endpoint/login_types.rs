@@ -45,18 +45,14 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
 
 fn login_type(mut entry: Object<'_>) -> Option<LoginType> {
     let name = entry.take_text("type")?;
-    let (mut identity_providers, mut oauth_aware_preferred, mut get_login_token) = (Vec::new(), false, false);
-    match name.as_str() {
-        "m.login.token" => get_login_token = entry.take_flag("get_login_token"),
-        "m.login.sso" => {
-            let preferred = entry.take_flag("oauth_aware_preferred");
-            let preferred_before_it_was_specified = entry.take_flag("org.matrix.msc3824.delegated_oidc_compatibility");
-            oauth_aware_preferred = preferred || preferred_before_it_was_specified;
-            let providers = entry.take_list("identity_providers").into_iter().flatten();
-            identity_providers = providers.filter_map(identity_provider).collect();
-        }
-        _ => {}
-    }
+    let get_login_token = name == "m.login.token" && entry.take_flag("get_login_token");
+    let is_sso = name == "m.login.sso";
+    // The second name is the one before it was specified.
+    let oauth_aware_preferred = ["oauth_aware_preferred", "org.matrix.msc3824.delegated_oidc_compatibility"]
+        .map(|key| is_sso && entry.take_flag(key))
+        .contains(&true);
+    let providers = if is_sso { entry.take_list("identity_providers") } else { None };
+    let identity_providers = providers.into_iter().flatten().filter_map(identity_provider).collect();
     Some(LoginType { name, identity_providers, oauth_aware_preferred, get_login_token, other: entry.rest() })
 }
 

@@ -29,10 +29,8 @@ impl RetryAfter {
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers.get_all(RETRY_AFTER).iter().find_map(|value| {
             let text = value.to_str().ok()?.trim();
-            match number(text) {
-                Some(seconds) => Some(Self::Delay(Duration::from_secs(seconds))),
-                None => imf_fixdate(text).map(Self::At),
-            }
+            let delay = number(text).map(|seconds| Self::Delay(Duration::from_secs(seconds)));
+            delay.or_else(|| imf_fixdate(text).map(Self::At))
         })
     }
 }

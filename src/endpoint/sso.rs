@@ -83,12 +83,11 @@ const REDIRECT_URL: &str = "redirectUrl";
 
 /// The URL to open in a browser.
 pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
-    let callback = redirect.url_with_state();
     let mut url = match redirect.identity_provider() {
         Some(id) => homeserver.join(&format!("{}/{}", ENDPOINT.path(), percent_encode(id))),
         None => homeserver.join(ENDPOINT.path()),
     };
-    url.query_pairs_mut().append_pair(REDIRECT_URL, callback.as_str());
+    url.query_pairs_mut().append_pair(REDIRECT_URL, redirect.url_with_state().as_str());
     if let Some(action) = redirect.action() {
         let action = match action {
             Action::Login => "login",
@@ -112,11 +111,8 @@ pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallba
     if state.is_empty() || callback::state(callback).as_deref() != Some(state) {
         return Err(ForeignCallback);
     }
-    let token = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last();
-    match token {
-        Some((_, token)) if !token.is_empty() => Ok(LoginToken::new(token)),
-        _ => Err(ForeignCallback),
-    }
+    let (_, token) = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last().ok_or(ForeignCallback)?;
+    if token.is_empty() { Err(ForeignCallback) } else { Ok(LoginToken::new(token)) }
 }
 
 /// The state of a login that has begun with this URL, if the URL is one that [`request`] makes for this homeserver.

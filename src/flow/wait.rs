@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::endpoint::retry_after::{RetryAfter, backoff};
+use crate::endpoint::retry_after::backoff;
 use crate::endpoint::server_error::ServerError;
 
 const CENTURY: Duration = Duration::from_secs(3_155_760_000);
@@ -17,7 +17,7 @@ pub struct Wait {
 
 impl Wait {
     pub(crate) fn new(error: ServerError, attempt: u32, received_at: SystemTime) -> Self {
-        let asked = error.retry_after.map(|retry_after: RetryAfter| retry_after.delay(received_at));
+        let asked = error.retry_after.map(|retry_after| retry_after.delay(received_at));
         let delay = asked.unwrap_or_else(|| backoff(attempt));
         // A server may ask for more than time can hold: then a century will do.
         let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(delay.min(CENTURY)));

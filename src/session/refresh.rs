@@ -84,10 +84,8 @@ impl Session {
     /// [is not known](Self::homeserver).
     pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
         let homeserver = self.known_homeserver()?;
-        match &self.refresh_token {
-            Some(refresh_token) => Ok(refresh::request(homeserver, refresh_token)),
-            None => Err(SessionError::NoRefreshToken),
-        }
+        let refresh_token = self.refresh_token.as_ref().ok_or(SessionError::NoRefreshToken)?;
+        Ok(refresh::request(homeserver, refresh_token))
     }
 
     /// Takes the answer to [`refresh_request`](Self::refresh_request), and the time when it arrived. The session changes

@@ -87,21 +87,15 @@ impl Serialize for Session {
 impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Only a `Value` is asked for: the errors of serde's other types quote what they found, which may be a token.
-        let session = match Value::deserialize(deserializer)? {
-            Value::Object(stored) => Self::from_stored(stored),
-            _ => Err(not_an_object()),
-        };
-        session
-            .and_then(|session| session.ok_or_else(|| invalid("access_token", "to be there: nobody is logged in")))
-            .map_err(de::Error::custom)
+        let value = Value::deserialize(deserializer)?;
+        let Value::Object(stored) = value else { return Err(de::Error::custom(not_an_object())) };
+        let session = Self::from_stored(stored).map_err(de::Error::custom)?;
+        session.ok_or_else(|| de::Error::custom(invalid("access_token", "to be there: nobody is logged in")))
     }
 }
 
 fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text),
-        _ => None,
-    }
+    if let Value::String(text) = value { Some(text).filter(|text| !text.is_empty()) } else { None }
 }
 
 fn not_an_object() -> InvalidInput {
