@@ -18,8 +18,7 @@ const WRITTEN_FOR_EVERY_TYPE: [&str; 4] = ["type", "device_id", "initial_device_
 /// a `token`).
 const WRITTEN_FOR_KNOWN_TYPES: [&str; 3] = ["identifier", "password", "token"];
 
-/// What `POST /login` takes: a login type and its fields. [`Choice`](crate::Choice) is the same for a flow, and single
-/// sign-on beside it.
+/// What `POST /login` takes: a login type and its fields.
 ///
 /// ```
 /// use matrix_login::{Credentials, Password, UserIdentifier};

@@ -93,9 +93,9 @@ impl Session {
         self.homeserver = Some(homeserver);
     }
 
-    /// Where the session is valid. `None` if the stored form does not say so, as that of clients which only write it
-    /// when the login answer names one: then the [server](UserId::server_name) of the user ID has to be
-    /// [discovered](crate::LoginFlow::discover) again.
+    /// Where the session is valid. `None` if the stored form does not say so. Some clients write the address only if the
+    /// login response names one: then the [server](UserId::server_name) of the user ID must be
+    /// [discovered](crate#finding-the-homeserver) again.
     pub fn homeserver(&self) -> Option<&Homeserver> {
         self.homeserver.as_ref()
     }

@@ -12,8 +12,8 @@ const MAX_LENGTH: usize = 255;
 /// A server name (specification, appendix "Server Name"): a DNS name, an IPv4 address or an IPv6 address in brackets,
 /// with or without a port.
 ///
-/// It says who a user's server is, not where it can be reached: that is a [`Homeserver`](crate::Homeserver), and
-/// [`LoginFlow::discover`](crate::LoginFlow::discover) leads from one to the other.
+/// It says who a user's server is, not where it can be reached. That is a [`Homeserver`](crate::Homeserver), and
+/// [discovery](crate#finding-the-homeserver) leads from one to the other.
 ///
 /// ```
 /// let server_name: matrix_login::ServerName = "example.org:8448".parse()?;

@@ -12,13 +12,13 @@ use crate::endpoint::object::json;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout");
 
-/// The access token is good no more.
+/// The access token is no longer valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// Whether it had not been good before: the homeserver does not know it. If the session has a refresh token, the access
-    /// token may only have expired, since not every homeserver tells that apart: refresh the session, and log out with what
-    /// that brings. If it is [`TokenGone`](crate::Refresh::TokenGone), so was the session.
+    /// Whether it was not valid before either: the homeserver does not know it. If the session has a refresh token, the
+    /// access token may only have expired, because not every homeserver tells the two apart. Refresh the session then, and
+    /// log out with the new access token. If the homeserver does not know the refresh token either, the session was over.
     pub already_logged_out: bool,
 }
 

@@ -95,8 +95,7 @@ pub enum DiscoveryOutcome {
 pub struct DiscoveryFailure {
     /// What the specification says about it.
     pub outcome: DiscoveryOutcome,
-    /// The address that does not work, if one was found. A user who knows better can insist on it:
-    /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
+    /// The address that does not work, if one was found. A user who knows better can insist on it.
     pub homeserver: Option<Homeserver>,
     /// What went wrong.
     pub cause: ResponseError,

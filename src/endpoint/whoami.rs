@@ -34,9 +34,8 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the homeserver's refusal, of
-/// which [`Session::judge`](crate::Session::judge) says what it means for the session. Other errors as the answer has
-/// them: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the homeserver's
+/// refusal; a session judges what it means. Otherwise what is wrong with the response: see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;

@@ -11,10 +11,10 @@ use crate::endpoint::server_error::ServerError;
 use crate::session::error::SessionError;
 use crate::session::{Session, end};
 
-/// What the answer to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
-/// logout" and "Account locking"; what it leaves open follows what homeservers do).
+/// What the response to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
+/// logout" and "Account locking"). Where the specification leaves it open, this follows what homeservers do.
 ///
-/// | the answer | means | the session |
+/// | the response | means | the session |
 /// | --- | --- | --- |
 /// | 2xx with an access token | `Refreshed` | has the new tokens; without a new refresh token it keeps the old one |
 /// | 429, or another rate limit | `Later` | stays; the delay is the one that the server asks for, if it does |
@@ -22,19 +22,19 @@ use crate::session::{Session, end};
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
 /// | 2xx that cannot be read | `Later` | stays: ask again with the same refresh token |
-/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate::LoginFlow::again) |
+/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate#logging-in-again-and-logging-out) |
 /// | 401 `M_UNKNOWN_TOKEN` without it | `TokenGone` | cannot be refreshed; its access token may live on until it expires |
-/// | 403 `M_FORBIDDEN` | `TokenGone` | likewise: Synapse's answer to a refresh token that is used or expired |
+/// | 403 `M_FORBIDDEN` | `TokenGone` | likewise: Synapse says this of a refresh token that is used or expired |
 /// | `M_USER_DEACTIVATED` | `TokenGone` | likewise: the account has ended |
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
 /// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
 /// | none at all | there is nothing to call | stays: the same request is due |
 ///
-/// The errcodes count under any 4xx. If others use the session too, look whether one of them has refreshed it meanwhile
-/// before it is given up.
+/// The errcodes count under any 4xx. If others use the session too, one of them may have refreshed it meanwhile: look
+/// before you give it up.
 ///
-/// It is exhaustive on purpose, like [`Step`](crate::Step): each of these asks for something else.
+/// It is exhaustive on purpose: each of these asks for something else.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Refresh {
@@ -47,11 +47,12 @@ pub enum Refresh {
         /// How long to wait: as long as the server says, otherwise a second.
         delay: Duration,
     },
-    /// Log in [again](crate::LoginFlow::again), on the same device. Its encryption keys are still good: keep them.
+    /// Log in [again](crate#logging-in-again-and-logging-out), on the same device. Its encryption keys stay valid: keep
+    /// them.
     SoftLogout(Box<ServerError>),
-    /// The refresh token is good no more; the access token may be, until it expires.
-    /// [Forget](Session::forget_refresh_token) the refresh token and go on: [`judge`](Session::judge) will say then whether
-    /// the device is still there when the access token is not.
+    /// The refresh token is no longer valid. The access token may be, until it expires.
+    /// [Forget](Session::forget_refresh_token) the refresh token and go on. When the access token has expired,
+    /// [`judge`](Session::judge) says whether the device is still there.
     TokenGone(Box<ServerError>),
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked(Box<ServerError>),

@@ -6,10 +6,10 @@ use crate::endpoint::server_error::ServerError;
 use crate::endpoint::uia;
 use crate::session::Session;
 
-/// What the answer to any other request means for the session that it was sent for (specification, "Using access tokens",
-/// "Soft logout" and "Account locking").
+/// What the response to any other request means for the session that it was sent for (specification, "Using access
+/// tokens", "Soft logout" and "Account locking").
 ///
-/// | the answer | with a refresh token | without one |
+/// | the response | with a refresh token | without one |
 /// | --- | --- | --- |
 /// | a success, a redirect | `Unaffected` | `Unaffected` |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `Refresh` | `SoftLogout` |
@@ -21,23 +21,25 @@ use crate::session::Session;
 /// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
 /// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
-/// call an expired token unknown. What a person has to be told is in [`ServerError::from_response`].
+/// call an expired token unknown. [`ServerError::from_response`] contains what a person must be told.
+///
+/// It is exhaustive on purpose: each of these asks for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// The answer says nothing against the access token. The body of a success is not looked at.
+    /// The response says nothing against the access token. The body of a success does not matter.
     Unaffected,
-    /// The access token is good no more: [refresh](Session::refresh_request) the session, then send the request again. If
-    /// a token that was just granted is refused too, wait before the next refresh.
+    /// The access token is no longer valid: [refresh](Session::refresh_request) the session, then send the request again.
+    /// If a token that was just granted is refused too, wait before the next refresh.
     Refresh,
-    /// The access token is good no more, but the device is: log in [again](crate::LoginFlow::again), and keep its
-    /// encryption keys.
+    /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out), and
+    /// keep its encryption keys.
     SoftLogout,
     /// The session is over: forget it, and log in anew.
     LoggedOut,
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked,
-    /// Something else answered: the session is as it was.
+    /// The response comes from something else: the session is as it was.
     NotMatrix,
 }
 

@@ -19,6 +19,7 @@ mod documents;
 mod driver;
 mod get_token;
 mod identifiers;
+mod layers;
 mod login_answer;
 mod login_program;
 mod login_request;
