@@ -16,6 +16,7 @@ mod at_once;
 mod chapter;
 mod discovery;
 mod documents;
+mod drive;
 mod driver;
 mod get_token;
 mod identifiers;

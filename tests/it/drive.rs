@@ -1,0 +1,434 @@
+//! The crate's own loop: on any runtime, cut off anywhere, it does every step once more and none too often.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use http::{Request, Response};
+use matrix_login::{
+    BodyCollector, DriveError, Error, LoginFlow, LoginSettings, MAX_BODY, Pause, ResponseError, Step, Transport,
+    blocking, drive,
+};
+
+use crate::support::scenario::{
+    FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
+};
+
+/// Why the transport has no response.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("connection reset")]
+struct Reset;
+
+/// A homeserver that logs everybody in, and a transport to it that can be made to fail.
+#[derive(Default)]
+struct Scripted {
+    sent: Vec<String>,
+    pauses: Vec<Duration>,
+    /// Requests that get no response, by the number of the request.
+    lost: Vec<usize>,
+    /// Requests that are limited once.
+    limited: Vec<&'static str>,
+    refuses_to_wait: bool,
+    /// What the clock says each time, in seconds from noon. Noon, when nothing is left.
+    clock: RefCell<Vec<i64>>,
+}
+
+impl Scripted {
+    fn exchange(&mut self, request: &Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
+        let number = self.sent.len();
+        let target = format!("{} {}", request.method(), request.uri().path());
+        self.sent.push(target.clone());
+        if self.lost.contains(&number) {
+            return Err(Reset);
+        }
+        if let Some(limited) = self.limited.iter().position(|limited| *limited == target) {
+            self.limited.remove(limited);
+            return Ok(answer(429, &[("retry-after", "5")], ""));
+        }
+        let body = match target.as_str() {
+            "GET /.well-known/matrix/client" => WELL_KNOWN,
+            "GET /_matrix/client/versions" => VERSIONS,
+            "GET /_matrix/client/v3/login" => OFFERS,
+            "POST /_matrix/client/v3/login" => GRANTED,
+            _ => panic!("nobody asks for {target}"),
+        };
+        Ok(answer(200, &[], body))
+    }
+
+    fn wait(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
+        self.pauses.push(pause.remaining(noon()));
+        if self.refuses_to_wait { Err(Reset) } else { Ok(()) }
+    }
+
+    fn time(&self) -> SystemTime {
+        let seconds = self.clock.borrow_mut().pop().unwrap_or(0);
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { noon() - distance } else { noon() + distance }
+    }
+}
+
+/// Is not ready the first time.
+async fn a_moment() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Transport for Scripted {
+    type Body = Vec<u8>;
+    type Error = Reset;
+
+    async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
+        a_moment().await;
+        let response = self.exchange(&request);
+        a_moment().await;
+        response
+    }
+
+    async fn pause(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
+        a_moment().await;
+        self.wait(pause)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.time()
+    }
+}
+
+impl blocking::Transport for Scripted {
+    type Body = Vec<u8>;
+    type Error = Reset;
+
+    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
+        self.exchange(&request)
+    }
+
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
+        self.wait(pause)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.time()
+    }
+}
+
+const WELL_KNOWN_FILE: &str = "GET /.well-known/matrix/client";
+const GET_VERSIONS: &str = "GET /_matrix/client/versions";
+const GET_LOGIN: &str = "GET /_matrix/client/v3/login";
+const POST_LOGIN: &str = "POST /_matrix/client/v3/login";
+const WHOLE_LOGIN: [&str; 4] = [WELL_KNOWN_FILE, GET_VERSIONS, GET_LOGIN, POST_LOGIN];
+
+fn flow() -> LoginFlow {
+    LoginFlow::discover("example.org".parse().unwrap(), LoginSettings::default())
+}
+
+/// Drives a login to its end, with a password for the question.
+async fn log_in<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
+    loop {
+        drive(flow, transport).await?;
+        match flow.step() {
+            Step::Choose { .. } => flow.choose(password()).map_err(DriveError::Flow)?,
+            Step::Done(_) => return Ok(()),
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+/// The same with the blocking form.
+fn log_in_blocking(flow: &mut LoginFlow, transport: &mut Scripted) -> Result<(), DriveError<Reset>> {
+    blocking::drive(flow, transport)?;
+    if let Step::Choose { .. } = flow.step() {
+        flow.choose(password()).map_err(DriveError::Flow)?;
+        blocking::drive(flow, transport)?;
+    }
+    Ok(())
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    futures_executor::block_on(future)
+}
+
+#[test]
+fn it_runs_as_a_task_of_a_runtime_with_threads() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let task = runtime.spawn(async {
+        let (mut flow, mut transport) = (flow(), Scripted::default());
+        log_in(&mut flow, &mut transport).await.unwrap();
+        (flow, transport.sent)
+    });
+    let (flow, sent) = runtime.block_on(task).unwrap();
+    assert_eq!(sent, WHOLE_LOGIN);
+    assert_eq!(flow.device_id(), Some("DEVICEID"));
+}
+
+#[test]
+fn it_runs_on_a_runtime_without_threads_and_without_send() {
+    struct Local(Rc<RefCell<Scripted>>);
+
+    impl Transport for Local {
+        type Body = Vec<u8>;
+        type Error = Reset;
+
+        async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
+            a_moment().await;
+            self.0.borrow_mut().exchange(&request)
+        }
+
+        async fn pause(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
+            self.0.borrow_mut().wait(pause)
+        }
+
+        fn now(&self) -> SystemTime {
+            noon()
+        }
+    }
+
+    let script = Rc::new(RefCell::new(Scripted { limited: vec![GET_VERSIONS], ..Scripted::default() }));
+    let (mut flow, mut transport) = (flow(), Local(Rc::clone(&script)));
+    futures_executor::LocalPool::new().run_until(log_in(&mut flow, &mut transport)).unwrap();
+    assert!(flow.session().is_some());
+    assert_eq!(script.borrow().sent, [WELL_KNOWN_FILE, GET_VERSIONS, GET_VERSIONS, GET_LOGIN, POST_LOGIN]);
+}
+
+/// Polls a future so often, and drops it then. Returns what came of it, if anything did.
+fn poll<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+    }
+    None
+}
+
+#[test]
+fn it_goes_on_after_it_was_cut_off_at_any_await() {
+    let mut cut_off = 0;
+    for polls in 1.. {
+        let (mut flow, mut transport) = (flow(), Scripted { limited: vec![GET_VERSIONS], ..Scripted::default() });
+        if poll(log_in(&mut flow, &mut transport), polls).is_some() {
+            break;
+        }
+        cut_off += 1;
+        let due = format!("{:?}", flow.step());
+        assert_eq!(format!("{:?}", flow.step()), due, "a dropped future changes nothing");
+        run(log_in(&mut flow, &mut transport)).unwrap();
+        assert_eq!(flow.device_id(), Some("DEVICEID"));
+        // The request that was cut off may go out once more, and no other.
+        let again = transport.sent.len() - 5;
+        assert!(again <= 1, "{:?}", transport.sent);
+    }
+    // Five requests with two awaits each, and a pause.
+    assert_eq!(cut_off, 11);
+}
+
+#[test]
+fn a_request_without_a_response_is_due_again() {
+    for number in 0..4 {
+        let (mut flow, mut transport) = (flow(), Scripted { lost: vec![number], ..Scripted::default() });
+        let error = run(log_in(&mut flow, &mut transport)).unwrap_err();
+        assert!(matches!(error, DriveError::Transport(Reset)), "{error}");
+        assert_eq!(error.to_string(), "connection reset");
+        run(log_in(&mut flow, &mut transport)).unwrap();
+        assert!(flow.session().is_some());
+        let mut sent = WHOLE_LOGIN.to_vec();
+        sent.insert(number, WHOLE_LOGIN[number]);
+        assert_eq!(transport.sent, sent);
+
+        let (mut flow, mut transport) = (self::flow(), Scripted { lost: vec![number], ..Scripted::default() });
+        log_in_blocking(&mut flow, &mut transport).unwrap_err();
+        log_in_blocking(&mut flow, &mut transport).unwrap();
+        assert_eq!(transport.sent, sent);
+    }
+}
+
+#[test]
+fn a_response_that_the_flow_does_not_take_is_its_error() {
+    struct Page;
+
+    impl blocking::Transport for Page {
+        type Body = &'static str;
+        type Error = Reset;
+
+        fn send(&mut self, _: Request<Vec<u8>>) -> Result<Response<&'static str>, Reset> {
+            Ok(Response::new("<html>"))
+        }
+
+        fn pause(&mut self, _: Pause<'_>) -> Result<(), Reset> {
+            unreachable!("nobody limits the rate")
+        }
+
+        fn now(&self) -> SystemTime {
+            noon()
+        }
+    }
+
+    let mut flow = LoginFlow::at(HOMESERVER.parse().unwrap(), LoginSettings::default());
+    let error = blocking::drive(&mut flow, &mut Page).unwrap_err();
+    assert!(matches!(error, DriveError::Flow(Error::Response(ResponseError::NotMatrix { .. }))), "{error}");
+    assert!(matches!(flow.step(), Step::Send { .. }), "the same request is due");
+}
+
+#[test]
+fn it_waits_out_a_rate_limit() {
+    for request in [GET_VERSIONS, GET_LOGIN, POST_LOGIN] {
+        let (mut flow, mut transport) = (flow(), Scripted { limited: vec![request], ..Scripted::default() });
+        run(log_in(&mut flow, &mut transport)).unwrap();
+        assert_eq!((transport.pauses, transport.sent.len()), (vec![Duration::from_secs(5)], 5));
+
+        let (mut flow, mut transport) = (self::flow(), Scripted { limited: vec![request], ..Scripted::default() });
+        log_in_blocking(&mut flow, &mut transport).unwrap();
+        assert_eq!((transport.pauses, transport.sent.len()), (vec![Duration::from_secs(5)], 5));
+    }
+}
+
+#[test]
+fn a_wait_that_the_transport_refuses_stays_due() {
+    let script = || Scripted { limited: vec![GET_VERSIONS], refuses_to_wait: true, ..Scripted::default() };
+    let (mut flow, mut transport) = (flow(), script());
+    assert!(matches!(run(log_in(&mut flow, &mut transport)), Err(DriveError::Transport(Reset))));
+    assert!(matches!(flow.step(), Step::Wait(_)));
+    transport.refuses_to_wait = false;
+    run(log_in(&mut flow, &mut transport)).unwrap();
+    assert_eq!((transport.pauses.len(), transport.sent.len()), (2, 5));
+
+    let (mut flow, mut transport) = (self::flow(), script());
+    assert!(matches!(log_in_blocking(&mut flow, &mut transport), Err(DriveError::Transport(Reset))));
+    transport.refuses_to_wait = false;
+    log_in_blocking(&mut flow, &mut transport).unwrap();
+    assert_eq!((transport.pauses.len(), transport.sent.len()), (2, 5));
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_step() {
+    let year = 31_557_600;
+    for clock in [vec![-year, year, -year, year, 0], vec![year, year, -year, -year, -year], vec![0, -1, -2, -3, -4]] {
+        let script = Scripted {
+            limited: vec![GET_VERSIONS, POST_LOGIN],
+            clock: RefCell::new(clock.clone()),
+            ..Scripted::default()
+        };
+        let (mut flow, mut transport) = (flow(), script);
+        run(log_in(&mut flow, &mut transport)).unwrap();
+        assert_eq!((transport.pauses.len(), transport.sent.len()), (2, 6), "{clock:?}");
+        assert!(flow.session().is_some());
+    }
+}
+
+#[test]
+fn it_stops_when_a_person_is_needed() {
+    let at = || LoginFlow::at(HOMESERVER.parse().unwrap(), LoginSettings::default());
+    let mut transport = Scripted::default();
+
+    let mut flow = at();
+    run(drive(&mut flow, &mut transport)).unwrap();
+    assert!(matches!(flow.step(), Step::Choose { .. }));
+    run(drive(&mut flow, &mut transport)).unwrap();
+    assert_eq!(transport.sent, [GET_LOGIN], "asked again, it does nothing");
+
+    flow.choose(sso()).unwrap();
+    blocking::drive(&mut flow, &mut transport).unwrap();
+    assert!(matches!(flow.step(), Step::Browse(_)));
+
+    let mut flow = self::flow();
+    let Step::Send { id, .. } = flow.step() else { panic!() };
+    flow.handle_unreachable(id).unwrap();
+    blocking::drive(&mut flow, &mut transport).unwrap();
+    assert!(matches!(flow.step(), Step::Locate { .. }));
+    assert_eq!(transport.sent, [GET_LOGIN]);
+
+    let mut flow = at();
+    log_in_blocking(&mut flow, &mut transport).unwrap();
+    let sent = transport.sent.len();
+    blocking::drive(&mut flow, &mut transport).unwrap();
+    assert_eq!(transport.sent.len(), sent, "after the login, nothing is sent");
+}
+
+#[test]
+fn a_refused_password_is_a_question_again() {
+    struct Refusing(Scripted);
+
+    impl blocking::Transport for Refusing {
+        type Body = Vec<u8>;
+        type Error = Reset;
+
+        fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
+            let response = self.0.exchange(&request)?;
+            Ok(if request.method() == "POST" { answer(403, &[], FORBIDDEN) } else { response })
+        }
+
+        fn pause(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
+            self.0.wait(pause)
+        }
+
+        fn now(&self) -> SystemTime {
+            noon()
+        }
+    }
+
+    let (mut flow, mut transport) = (flow(), Refusing(Scripted::default()));
+    blocking::drive(&mut flow, &mut transport).unwrap();
+    flow.choose(password()).unwrap();
+    blocking::drive(&mut flow, &mut transport).unwrap();
+    let Step::Choose { refused: Some(refused), .. } = flow.step() else { panic!("{:?}", flow.step()) };
+    assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"));
+}
+
+// The body of a response.
+
+fn collected(chunks: &[&[u8]]) -> BodyCollector {
+    let mut body = BodyCollector::default();
+    for chunk in chunks {
+        body.push(chunk);
+    }
+    body
+}
+
+#[test]
+fn a_body_is_its_chunks_under_its_head() {
+    let body = collected(&[b"{\"versions\"", b"", b":[]}"]);
+    assert!(!body.is_full());
+    let (head, _) = answer(404, &[("retry-after", "5")], "").into_parts();
+    let response = body.into_response(head);
+    assert_eq!((response.status().as_u16(), response.body().as_slice()), (404, b"{\"versions\":[]}".as_slice()));
+    assert_eq!(response.headers()["retry-after"], "5");
+}
+
+#[test]
+fn a_body_is_full_one_byte_after_the_longest_that_is_read() {
+    let longest = vec![b' '; MAX_BODY];
+    let mut body = collected(&[&longest]);
+    assert!(!body.is_full());
+    body.push(b"x");
+    assert!(body.is_full());
+    body.push(&longest);
+    let (head, _) = answer(200, &[], "").into_parts();
+    assert_eq!(body.into_response(head).body().len(), MAX_BODY + 1);
+}
+
+#[test]
+fn a_body_that_was_too_long_is_an_error_of_the_flow() {
+    let mut flow = LoginFlow::at(HOMESERVER.parse().unwrap(), LoginSettings::default());
+    let (head, _) = answer(200, &[], "").into_parts();
+    let response = collected(&[OFFERS.as_bytes(), &vec![b' '; 1 << 20]]).into_response(head);
+    let Step::Send { id, .. } = flow.step() else { panic!() };
+    let error = flow.handle_response(id, &response, noon()).unwrap_err();
+    assert!(matches!(error, Error::Response(ResponseError::TooLarge { length, .. }) if length == MAX_BODY + 1));
+}
+
+#[test]
+fn a_body_does_not_show_its_bytes() {
+    assert_eq!(format!("{:?}", collected(&[b"s3cret"])), "BodyCollector([6 bytes])");
+}
