@@ -160,7 +160,7 @@ impl LoginFlow {
     /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
     /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
     /// | GET login | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
-    /// | POST login | `Done`; `MissingRefreshToken`; `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | POST login | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
     ///
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
