@@ -28,13 +28,13 @@
 //! ) -> Result<Session, Box<dyn Error>> {
 //!     loop {
 //!         match flow.step() {
-//!             Step::Send(request) => flow.handle_response(&send(request)?, SystemTime::now())?,
+//!             Step::Send { id, request } => flow.handle_response(id, &send(request)?, SystemTime::now())?,
 //!             Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
 //!             Step::Wait(wait) => {
 //!                 sleep(wait.remaining(SystemTime::now()));
 //!                 flow.handle_timeout()?;
 //!             }
-//!             Step::Locate { failure } => return Err(failure.clone().into()),
+//!             Step::Locate { failure, .. } => return Err(failure.clone().into()),
 //!             Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
 //!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
 //!             Step::Browse(url) => return Err(format!("nobody is there to open {url}").into()),
@@ -55,7 +55,7 @@
 //! # let sleep = |_: Duration| {};
 //!
 //! let user_id: UserId = "@alice:example.org".parse()?;
-//! let settings = LoginSettings::default().device_id("KITCHEN")?;
+//! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
 //! let flow = LoginFlow::discover(user_id.server_name().clone(), settings);
 //! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
 //! let session = log_in(flow, password, send, sleep)?;
@@ -91,7 +91,7 @@
 //!
 //! Whether and when to try again is the driver's to decide; [`Error::may_retry`] says whether it can help. A login
 //! request is not idempotent: if its answer is lost, it may have made a device. With a
-//! [device ID](LoginSettings::device_id) of one's own a repeated request leads to that device instead of another one.
+//! [device ID](LoginSettings::with_device_id) of one's own a repeated request leads to that device instead of another one.
 //!
 //! # Finding the homeserver
 //!
@@ -106,14 +106,14 @@
 //! [`LoginTypes::for_a_person`] is what to offer. A [`Choice`] is a login type with its credentials:
 //! [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
 //! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one;
-//! [`field`](Choice::field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user name, a
+//! [`with_field`](Choice::with_field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user name, a
 //! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] say what is
 //! the same for all of them.
 //!
 //! # Single sign-on
 //!
 //! ```
-//! use matrix_login::{Choice, endpoint::sso::Redirect};
+//! use matrix_login::{Choice, Redirect};
 //! use url::Url;
 //!
 //! # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
@@ -128,7 +128,7 @@
 //!
 //! The callback may reach another process, or this one after a restart: [`LoginFlow::suspend`] makes a small object
 //! without any credential of the flow, in every state, and [`LoginFlow::resume`] goes on with it.
-//! [`endpoint::sso::state`] finds the state in a callback, so that a web backend can store suspended flows under it:
+//! [`endpoint::callback::state`] finds the state in a callback, so that a web backend can store suspended flows under it:
 //! [`endpoint::sso`] shows how, and how a login stays with the browser that began it. A login type that nobody knows may
 //! be left to a [page of the homeserver's](endpoint::login_fallback); a device that is logged in can
 //! [get a login token](endpoint::get_token) for a new one.
@@ -201,8 +201,8 @@
 //!             *session = next;
 //!         }
 //!         // 4. Nobody has to ask this again.
-//!         Refresh::Gone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-//!         Refresh::Later(_) | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
+//!         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
+//!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
 //!     }
 //!     Ok(Some(outcome))
 //! }
@@ -249,7 +249,7 @@
 //! # What is not in it
 //!
 //! - Registration, and the OAuth 2.0 API. A homeserver that has only the latter is
-//!   [`Error::LegacyLoginUnsupported`].
+//!   [`ResponseError::LoginUnsupported`].
 //! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.
 //! - End-to-end encryption, synchronisation, rooms: a Matrix SDK goes on where the session begins.
 //!

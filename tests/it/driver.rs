@@ -17,13 +17,13 @@ pub fn log_in(
 ) -> Result<Session, Box<dyn Error>> {
     loop {
         match flow.step() {
-            Step::Send(request) => flow.handle_response(&send(request)?, SystemTime::now())?,
+            Step::Send { id, request } => flow.handle_response(id, &send(request)?, SystemTime::now())?,
             Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
             Step::Wait(wait) => {
                 sleep(wait.remaining(SystemTime::now()));
                 flow.handle_timeout()?;
             }
-            Step::Locate { failure } => return Err(failure.clone().into()),
+            Step::Locate { failure, .. } => return Err(failure.clone().into()),
             Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
             Step::Browse(url) => return Err(format!("nobody is there to open {url}").into()),

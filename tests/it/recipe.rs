@@ -35,8 +35,8 @@ pub fn refresh(
             *session = next;
         }
         // 4. Nobody has to ask this again.
-        Refresh::Gone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-        Refresh::Later(_) | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
+        Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
+        Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
     }
     Ok(Some(outcome))
 }
