@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use matrix_login::{Error, Homeserver, ServerName, UserId};
+use matrix_login::{Homeserver, ServerName, UserId};
 
 #[test]
 fn server_names() {
@@ -52,7 +52,7 @@ fn what_is_no_server_name() {
         &long,
     ] {
         let error = name.parse::<ServerName>().unwrap_err();
-        assert!(matches!(error, Error::InvalidInput { .. }), "{name}: {error}");
+        assert_eq!(error.field, "server name", "{name}: {error}");
     }
     assert!("a".repeat(255).parse::<ServerName>().is_ok());
 }
@@ -81,7 +81,7 @@ fn what_is_no_user_id() {
     for id in
         ["", "@", "alice", "@alice", "alice:example.org", "@alice:", "@alice:exa mple", "@a\0:example.org", "#a:b"]
     {
-        assert!(matches!(id.parse::<UserId>(), Err(Error::InvalidInput { .. })), "{id}");
+        assert_eq!(id.parse::<UserId>().unwrap_err().field, "user ID", "{id}");
     }
 }
 
@@ -132,7 +132,7 @@ fn what_is_no_homeserver() {
     ] {
         let error = url.parse::<Homeserver>().unwrap_err();
         let shown = &url[..url.len().min(40)];
-        assert!(matches!(error, Error::InvalidInput { .. }), "{shown}: {error}");
+        assert_eq!(error.field, "homeserver", "{shown}: {error}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     refresh::{session, stored},
     support::scenario::{
         CALLBACK, FORBIDDEN, GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN,
-        WELL_KNOWN_URL, answer, noon, password, sso,
+        WELL_KNOWN_URL, answer, noon, password, respond, sso, whole,
     },
 };
 
@@ -26,7 +26,7 @@ fn logging_in_again() -> Scenario {
 
 /// The session of somebody else, which the error owns; the flow is back at the question.
 fn wrong_user(story: &mut Scenario, body: &str) -> Session {
-    match story.flow.handle_response(&answer(200, &[], body), noon()).unwrap_err() {
+    match respond(&mut story.flow, &answer(200, &[], body), noon()).unwrap_err() {
         Error::WrongUser { expected, session, .. } => {
             assert_eq!(expected.as_str(), "@alice:example.org");
             *session
@@ -52,7 +52,8 @@ fn the_homeserver_and_the_device_are_the_sessions() {
 
 #[test]
 fn the_sessions_device_replaces_that_of_the_settings() {
-    let settings = LoginSettings::default().device_id("OTHER").unwrap().initial_device_display_name("kitchen");
+    let settings =
+        LoginSettings::default().with_device_id("OTHER").unwrap().with_initial_device_display_name("kitchen");
     let mut story = Scenario::of(LoginFlow::again(&session(stored()), settings));
     story.answer(200, OFFERS).choose(password());
     let step = crate::support::replay::step_line(&story.flow.step(), noon());
@@ -63,7 +64,7 @@ fn the_sessions_device_replaces_that_of_the_settings() {
 #[test]
 fn no_token_of_the_old_session_goes_into_the_flow() {
     let story = logging_in_again();
-    let seen = crate::support::scenario::picture(&story.flow).to_string();
+    let seen = whole(&story.flow).to_string();
     assert!(!seen.contains("old-access") && !seen.contains("old-refresh"), "{seen}");
 }
 
@@ -102,7 +103,7 @@ fn a_wrong_user_counts_before_a_token_that_ends_for_good() {
     let body = r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
     wrong_user(&mut logging_in_again(), body);
     let body = body.replace("bob", "alice");
-    let error = logging_in_again().flow.handle_response(&answer(200, &[], body), noon()).unwrap_err();
+    let error = respond(&mut logging_in_again().flow, &answer(200, &[], body), noon()).unwrap_err();
     assert!(matches!(error, Error::MissingRefreshToken(_)), "{error:?}");
 }
 
@@ -135,13 +136,13 @@ fn the_suspended_form_names_the_user_and_no_secret() {
 
 #[test]
 fn the_message_names_both_users() {
-    let error = logging_in_again().flow.handle_response(&answer(200, &[], SOMEBODY_ELSES), noon()).unwrap_err();
+    let error = respond(&mut logging_in_again().flow, &answer(200, &[], SOMEBODY_ELSES), noon()).unwrap_err();
     let message = "logged in as @bob:example.org, not as @alice:example.org: log this session out, then log in as the \
                    right user";
     assert_eq!(error.to_string(), message);
     assert!(!error.may_retry());
     let moving = json!({"user_id": "@b\n\u{1b}[31mob:example.org", "device_id": "D", "access_token": "t"}).to_string();
-    let error = logging_in_again().flow.handle_response(&answer(200, &[], moving), noon()).unwrap_err();
+    let error = respond(&mut logging_in_again().flow, &answer(200, &[], moving), noon()).unwrap_err();
     assert!(!error.to_string().contains(char::is_control), "{error}");
     assert!(!format!("{error:?}").contains("bobs"));
 }

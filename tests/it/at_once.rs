@@ -109,7 +109,7 @@ fn what_cannot_be_refreshed_any_more_is_asked_once() {
         let used = session(stored());
         let body = json!({ "errcode": errcode }).to_string();
         let outcome = refresh(&shared, &used, |_| Ok(answer(403, &[], body.clone())), |_| panic!("nothing to store"));
-        assert!(matches!(outcome.unwrap(), Some(Refresh::Gone(_) | Refresh::Unsupported(_))));
+        assert!(matches!(outcome.unwrap(), Some(Refresh::TokenGone(_) | Refresh::Unsupported(_))));
         // A thread that has waited meanwhile goes on with the access token, and is told what becomes of that.
         let late = refresh(&shared, &used, |_| panic!("nothing to send"), |_| panic!("nothing to store"));
         assert!(late.unwrap().is_none());

@@ -4,14 +4,14 @@ use http::StatusCode;
 use matrix_login::{
     DiscoveryFailure, DiscoveryOutcome,
     DiscoveryOutcome::{FailError, FailPrompt, Ignore},
-    Error, Homeserver, LoginFlow, LoginSettings, MAX_BODY, ServerName, Step,
+    Error, Homeserver, LoginFlow, LoginSettings, MAX_BODY, ResponseError, ServerName, Step,
     endpoint::well_known,
 };
 use serde_json::json;
 
 use crate::support::scenario::{
     GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL, answer, invalid_field,
-    not_matrix, password, picture,
+    not_matrix, password, whole,
 };
 
 const HTML: &str =
@@ -19,7 +19,7 @@ const HTML: &str =
 
 fn failure(story: &Scenario) -> &DiscoveryFailure {
     match story.flow.step() {
-        Step::Locate { failure } => failure,
+        Step::Locate { failure, .. } => failure,
         step => panic!("{step:?}"),
     }
 }
@@ -215,7 +215,7 @@ fn a_rate_limit_on_the_file_is_no_wait() {
 fn a_body_of_64_kib_is_read_and_one_more_byte_is_too_long() {
     let padded = |body: &str, length: usize| format!("{body}{}", " ".repeat(length - body.len()));
     let length = |story: &Scenario| match failure(story).cause {
-        Error::TooLarge { length, .. } => length,
+        ResponseError::TooLarge { length, .. } => length,
         ref cause => panic!("{cause:?}"),
     };
     let mut story = Scenario::discover("example.org");
@@ -402,7 +402,9 @@ fn five_redirects_are_followed_and_the_sixth_is_not() {
     let mut good = Scenario::of(story.flow.clone());
     good.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
     story.answer_with(redirect(302, "/6")).locates(FailPrompt);
-    assert!(matches!(&failure(&story).cause, Error::Redirected { location: Some(location), .. } if location == "/6"));
+    assert!(
+        matches!(&failure(&story).cause, ResponseError::Redirected { location: Some(location), .. } if location == "/6")
+    );
 }
 
 #[test]
@@ -431,7 +433,7 @@ fn redirects_that_are_not_followed() {
         for status in [301, 302, 303, 307, 308] {
             let mut story = Scenario::discover("example.org");
             story.answer_with(redirect(status, location)).locates(FailPrompt);
-            let Error::Redirected { location: told, .. } = &failure(&story).cause else { panic!("{location}") };
+            let ResponseError::Redirected { location: told, .. } = &failure(&story).cause else { panic!("{location}") };
             assert_eq!(told.as_deref(), Some(location));
             assert_eq!(found(&story), None);
         }
@@ -445,7 +447,7 @@ fn a_later_redirect_is_held_to_the_same_rules() {
     {
         let mut story = Scenario::discover("example.org");
         story.answer_with(redirect(302, "https://www.example.com/a")).answer_with(redirect(302, location));
-        assert!(matches!(failure(&story).cause, Error::Redirected { .. }), "{location}");
+        assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }), "{location}");
     }
     // A circle of three.
     let mut story = Scenario::discover("example.org");
@@ -458,7 +460,7 @@ fn a_redirect_without_a_target_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let mut story = Scenario::discover("example.org");
         story.answer(status, WELL_KNOWN).locates(FailPrompt);
-        assert!(matches!(failure(&story).cause, Error::Redirected { location: None, .. }));
+        assert!(matches!(failure(&story).cause, ResponseError::Redirected { location: None, .. }));
     }
 }
 
@@ -467,7 +469,7 @@ fn a_3xx_that_names_no_one_target_is_not_followed() {
     for status in [300, 304, 305, 306, 399] {
         let mut story = Scenario::discover("example.org");
         story.answer_with(redirect(status, "https://www.example.org/client.json")).locates(FailPrompt);
-        assert!(matches!(failure(&story).cause, Error::Redirected { .. }), "{status}");
+        assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }), "{status}");
     }
 }
 
@@ -486,7 +488,7 @@ fn the_versions_are_never_redirected() {
     for status in [300, 301, 302, 303, 304, 307, 308] {
         let mut story = Scenario::at_versions();
         story.answer_with(redirect(status, "https://hs.example.org/client/versions")).locates(FailError);
-        assert!(matches!(failure(&story).cause, Error::Redirected { .. }));
+        assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }));
         assert_eq!(found(&story), Some("https://hs.example.org"));
     }
 }
@@ -547,13 +549,13 @@ fn odd_versions_are_versions() {
 fn no_answer_at_all() {
     let mut story = Scenario::discover("example.org");
     story.unreachable().locates(FailPrompt);
-    assert!(matches!(failure(&story).cause, Error::Unreachable { .. }));
+    assert!(matches!(failure(&story).cause, ResponseError::Unreachable { .. }));
     assert!(failure(&story).cause.may_retry());
     assert_eq!(found(&story), None);
 
     let mut story = Scenario::at_versions();
     story.unreachable().locates(FailError);
-    assert!(matches!(failure(&story).cause, Error::Unreachable { .. }));
+    assert!(matches!(failure(&story).cause, ResponseError::Unreachable { .. }));
     assert!(failure(&story).cause.may_retry());
     assert_eq!(found(&story), Some("https://hs.example.org"));
 }
@@ -562,20 +564,21 @@ fn no_answer_at_all() {
 fn only_a_request_of_discovery_can_be_given_up() {
     let mut waiting = Scenario::at_versions();
     waiting.answer(429, "");
-    for story in [
-        waiting,
-        Scenario::lost(),
-        Scenario::at("https://hs.example.org"),
-        Scenario::at_the_question(),
-        Scenario::logging_in(),
-        Scenario::in_the_browser(),
-        Scenario::logged_in(),
-    ] {
-        let mut flow = story.flow;
-        let before = picture(&flow);
-        let error = flow.handle_unreachable().unwrap_err();
-        assert!(matches!(error, Error::OutOfStep { input: "handle_unreachable", .. }), "{error}");
-        assert_eq!(picture(&flow), before);
+    let give_up = |story: &Scenario| {
+        let mut flow = story.flow.clone();
+        let error = flow.handle_unreachable(story.last_request_id()).unwrap_err();
+        assert_eq!(whole(&flow), whole(&story.flow));
+        error
+    };
+    for story in [Scenario::at("https://hs.example.org"), Scenario::logging_in()] {
+        let error = give_up(&story);
+        assert!(matches!(error, Error::OutOfStep { input: "handle_unreachable", due: "Send", .. }), "{error}");
+    }
+    for story in
+        [waiting, Scenario::lost(), Scenario::at_the_question(), Scenario::in_the_browser(), Scenario::logged_in()]
+    {
+        let error = give_up(&story);
+        assert!(matches!(error, Error::StaleResponse), "{error}");
     }
 }
 
@@ -601,7 +604,7 @@ fn a_user_who_knows_the_address_need_not_wait_for_discovery() {
 #[test]
 fn without_the_flow_the_outcomes_are_the_same() {
     let outcome = |status, body: &str| match well_known::response(&answer(status, &[], body)) {
-        Err(Error::Discovery(failure)) => failure.outcome,
+        Err(failure) => failure.outcome,
         other => panic!("{other:?}"),
     };
     let cases: [(u16, &str, DiscoveryOutcome); 6] = [
@@ -616,12 +619,15 @@ fn without_the_flow_the_outcomes_are_the_same() {
         assert_eq!(outcome(status, body), expected, "{status} {body}");
     }
     let moved = well_known::response(&redirect(301, "/client.json"));
-    assert!(matches!(moved, Err(Error::Redirected { location: Some(location), .. }) if location == "/client.json"));
+    let Err(failure) = moved else { panic!("{moved:?}") };
+    assert_eq!(failure.outcome, FailPrompt);
+    let ResponseError::Redirected { location, .. } = failure.cause else { panic!("{failure}") };
+    assert_eq!(location.as_deref(), Some("/client.json"));
 }
 
 #[test]
 fn settings_survive_discovery() {
-    let settings = LoginSettings::default().device_id("KITCHEN").unwrap().refresh_tokens(false);
+    let settings = LoginSettings::default().with_device_id("KITCHEN").unwrap().with_refresh_tokens(false);
     let mut story = Scenario::of(LoginFlow::discover("example.org".parse().unwrap(), settings));
     story.answer(200, WELL_KNOWN).answer(200, VERSIONS).answer(200, OFFERS).choose(password());
     story.posts(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header;
 use matrix_login::{
-    AccessToken, Error, Fields, Homeserver, LoginSettings,
+    AccessToken, Fields, Homeserver, LoginSettings, ResponseError,
     endpoint::{
         get_token::{self, Response},
         login_fallback,
@@ -19,7 +19,7 @@ fn homeserver() -> Homeserver {
     HOMESERVER.parse().unwrap()
 }
 
-fn read(status: u16, body: &str) -> Result<Response, Error> {
+fn read(status: u16, body: &str) -> Result<Response, ResponseError> {
     get_token::response(&answer(status, &[], body))
 }
 
@@ -58,7 +58,10 @@ fn a_token_is_granted_for_a_while() {
         assert_eq!((login_token.expose(), expires_in), ("t", lifetime.map(Duration::from_millis)));
     }
     for body in ["{}", r#"{"login_token":""}"#, r#"{"login_token":7}"#] {
-        assert!(matches!(read(200, body), Err(Error::InvalidResponse { field: "`login_token`", .. })), "{body}");
+        assert!(
+            matches!(read(200, body), Err(ResponseError::InvalidResponse { field: "`login_token`", .. })),
+            "{body}"
+        );
     }
 }
 
@@ -78,14 +81,15 @@ fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
 fn other_answers_are_no_challenge() {
     // A stage that failed says why.
     let failed = r#"{"errcode":"M_FORBIDDEN","error":"Invalid password","flows":[],"session":"s"}"#;
-    assert!(matches!(read(401, failed), Err(Error::Server(error)) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
+    let Err(ResponseError::Server(error)) = read(401, failed) else { panic!() };
+    assert_eq!(error.errcode.as_deref(), Some("M_FORBIDDEN"));
     let unknown = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"x","soft_logout":true}"#;
-    assert!(matches!(read(401, unknown), Err(Error::Server(error)) if error.soft_logout));
+    assert!(matches!(read(401, unknown), Err(ResponseError::Server(error)) if error.soft_logout));
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":57815}"#;
-    assert!(matches!(read(429, limited), Err(Error::Server(error)) if error.is_rate_limit()));
-    assert!(matches!(read(403, r#"{"flows":[],"session":"s"}"#), Err(Error::NotMatrix { .. })));
-    assert!(matches!(read(401, r#"{"flows":{},"session":"s"}"#), Err(Error::NotMatrix { .. })));
-    assert!(matches!(read(401, "<html>"), Err(Error::NotMatrix { .. })));
+    assert!(matches!(read(429, limited), Err(ResponseError::Server(error)) if error.is_rate_limit()));
+    assert!(matches!(read(403, r#"{"flows":[],"session":"s"}"#), Err(ResponseError::NotMatrix { .. })));
+    assert!(matches!(read(401, r#"{"flows":{},"session":"s"}"#), Err(ResponseError::NotMatrix { .. })));
+    assert!(matches!(read(401, "<html>"), Err(ResponseError::NotMatrix { .. })));
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn the_fallback_page_takes_the_device_along() {
     let settings = LoginSettings::default();
     let url = login_fallback::request(&homeserver(), &settings);
     assert_eq!(url.as_str(), "https://hs.example.org/_matrix/static/client/login/");
-    let settings = settings.device_id("A&B").unwrap().initial_device_display_name("the tablet");
+    let settings = settings.with_device_id("A&B").unwrap().with_initial_device_display_name("the tablet");
     let url = login_fallback::request(&"http://localhost:8008/prefix".parse().unwrap(), &settings);
     assert_eq!(
         url.as_str(),

@@ -1,22 +1,21 @@
 //! Identifiers: what each kind of user becomes in the login request, and what is refused before it is sent.
 
-use matrix_login::{Choice, Error, Homeserver, LoginSettings, Password, UserId, UserIdentifier, endpoint::login};
+use matrix_login::{
+    Credentials, Homeserver, InvalidInput, LoginSettings, Password, UserId, UserIdentifier, endpoint::login,
+};
 use serde_json::{Map, Value, json};
 
 use crate::support::scenario::HOMESERVER;
 
 fn sent(identifier: UserIdentifier) -> Value {
     let homeserver: Homeserver = HOMESERVER.parse().unwrap();
-    let choice = Choice::password(identifier, Password::new("p"));
-    let request = login::request(&homeserver, &choice, &LoginSettings::default()).unwrap();
+    let credentials = Credentials::password(identifier, Password::new("p"));
+    let request = login::request(&homeserver, &credentials, &LoginSettings::default());
     serde_json::from_slice::<Value>(request.body()).unwrap()["identifier"].take()
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
-    match result.unwrap_err() {
-        Error::InvalidInput { field, .. } => field.into_owned(),
-        error => panic!("{error:?}"),
-    }
+fn refused<T: std::fmt::Debug>(result: Result<T, InvalidInput>) -> String {
+    result.unwrap_err().field.into_owned()
 }
 
 #[test]

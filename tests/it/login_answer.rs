@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, Session, endpoint::login};
+use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, ResponseError, Session, endpoint::login};
 use serde_json::json;
 
 use crate::support::scenario::{
     CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, invalid_field, noon, not_matrix,
-    password,
+    password, respond,
 };
 
 /// An answer with all that it must have, and more.
@@ -23,12 +23,12 @@ fn session(body: &str) -> Session {
 
 fn session_at(body: &str, received_at: SystemTime) -> Session {
     let mut flow = logging_in(HOMESERVER, lenient()).flow;
-    flow.handle_response(&answer(200, &[], body), received_at).unwrap_or_else(|error| panic!("{body}: {error}"));
+    respond(&mut flow, &answer(200, &[], body), received_at).unwrap_or_else(|error| panic!("{body}: {error}"));
     flow.into_session().unwrap()
 }
 
 fn lenient() -> LoginSettings {
-    LoginSettings::default().require_refresh_token(false)
+    LoginSettings::default().with_require_refresh_token(false)
 }
 
 fn logging_in(homeserver: &str, settings: LoginSettings) -> Scenario {
@@ -39,7 +39,7 @@ fn logging_in(homeserver: &str, settings: LoginSettings) -> Scenario {
 
 /// The login that the flow refuses although the homeserver granted it.
 fn missing_refresh_token(story: &mut Scenario, body: &str) -> Session {
-    match story.flow.handle_response(&answer(200, &[], body), noon()) {
+    match respond(&mut story.flow, &answer(200, &[], body), noon()) {
         Err(Error::MissingRefreshToken(session)) => *session,
         other => panic!("{body}: {other:?}"),
     }
@@ -197,7 +197,7 @@ fn an_answer_of_64_kib_is_read_and_one_more_byte_is_too_long() {
     Scenario::logging_in().answer(200, padded(65_536)).session();
     let mut story = Scenario::logging_in();
     let error = story.fails(200, padded(65_537));
-    assert!(matches!(error, Error::TooLarge { length: 65_537, .. }), "{error}");
+    assert!(matches!(error, Error::Response(ResponseError::TooLarge { length: 65_537, .. })), "{error}");
     assert!(!error.may_retry());
     story.answer(200, GRANTED).session();
     assert_eq!(MAX_BODY, 65_536);
@@ -214,7 +214,7 @@ fn every_optional_field_is_read() {
     let response = read(body.clone());
     assert_eq!(response.user_id.as_str(), "@alice:example.org");
     assert_eq!(response.access_token.expose(), "t");
-    assert_eq!(response.device_id, "D");
+    assert_eq!(response.device_id.as_deref(), Some("D"));
     assert_eq!(response.refresh_token.as_ref().map(RefreshToken::expose), Some("r"));
     assert_eq!(response.expires_in, Some(Duration::from_secs(3600)));
     assert_eq!(response.home_server.as_deref(), Some("example.org"));
@@ -377,7 +377,7 @@ fn odd_names_of_other_keys_do_no_harm() {
     for name in [r"\ud800", r"\udc00\ud800", r"\u0000", ""] {
         let mut story = Scenario::logging_in();
         let body = granted_with(&format!(r#""{name}":1,"z":1"#));
-        match story.flow.handle_response(&answer(200, &[], body), noon()) {
+        match respond(&mut story.flow, &answer(200, &[], body), noon()) {
             Ok(()) => assert_eq!(story.session().other()["z"], 1, "{name}"),
             Err(error) => panic!("a key of the name {name} costs the login: {error}"),
         }
@@ -423,7 +423,7 @@ fn a_homeserver_that_the_answer_names_is_the_sessions() {
         assert_eq!(json!(session.well_known()), well_known);
         assert_eq!(story.flow.homeserver(), story.session().homeserver());
 
-        let mut story = logging_in(asked, LoginSettings::default().follow_well_known(false));
+        let mut story = logging_in(asked, LoginSettings::default().with_follow_well_known(false));
         let session = story.answer(200, body).session();
         assert_eq!(session.homeserver().unwrap().as_str(), asked);
         assert_eq!(json!(session.well_known()), well_known);
@@ -508,7 +508,7 @@ fn a_token_that_expires_for_good_is_accepted_by_who_says_so() {
 
 #[test]
 fn not_to_ask_for_a_refresh_token_is_not_to_accept_its_absence() {
-    let mut story = logging_in(HOMESERVER, LoginSettings::default().refresh_tokens(false));
+    let mut story = logging_in(HOMESERVER, LoginSettings::default().with_refresh_tokens(false));
     missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":3600000"#));
 }
 
@@ -542,7 +542,7 @@ fn without_the_flow_the_answer_is_read_as_it_is() {
     assert_eq!(response.expires_in, Some(Duration::from_millis(1)));
     assert_eq!(response.well_known_base_url.unwrap().as_str(), "http://a");
     let borrowed: Response<&str> = Response::new(GRANTED);
-    assert_eq!(login::response(&borrowed).unwrap().device_id, "DEVICEID");
+    assert_eq!(login::response(&borrowed).unwrap().device_id.as_deref(), Some("DEVICEID"));
     let refused = login::response(&answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#)).unwrap_err();
-    assert!(matches!(refused, Error::Server(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
+    assert!(matches!(refused, ResponseError::Server(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
 }

@@ -2,12 +2,13 @@
 
 use http::StatusCode;
 use matrix_login::{
-    Choice, Error, IdentityProvider, LoginToken, LoginType, LoginTypes, MAX_BODY, endpoint::login_types, endpoint::sso,
+    Choice, Error, IdentityProvider, LoginToken, LoginType, LoginTypes, MAX_BODY, Redirect, ResponseError,
+    endpoint::login_types,
 };
 use serde_json::{Map, json};
 
 use crate::support::scenario::{
-    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso,
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso, whole,
 };
 
 const TOKEN: &str = "m.login.token";
@@ -25,18 +26,15 @@ fn offered(flows: &str) -> LoginTypes {
 }
 
 fn names(login_types: &LoginTypes) -> Vec<&str> {
-    login_types.iter().map(LoginType::as_str).collect()
+    login_types.iter().map(LoginType::name).collect()
 }
 
 fn for_a_person(login_types: &LoginTypes) -> Vec<&str> {
-    login_types.for_a_person().map(LoginType::as_str).collect()
+    login_types.for_a_person().map(LoginType::name).collect()
 }
 
 fn providers(login_types: &LoginTypes) -> &[IdentityProvider] {
-    match login_types.get(SSO) {
-        Some(LoginType::Sso { identity_providers, .. }) => identity_providers,
-        other => panic!("{other:?}"),
-    }
+    login_types.get(SSO).unwrap().identity_providers()
 }
 
 /// A homeserver that offers this, at the question.
@@ -47,17 +45,17 @@ fn at_the_question(flows: &str) -> Scenario {
 }
 
 fn with_provider(id: &str) -> Choice {
-    let redirect = sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
-    Choice::sso(redirect.identity_provider(id).unwrap())
+    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    Choice::sso(redirect.with_identity_provider(id).unwrap())
 }
 
 /// What was chosen, and what is offered instead; the question is still put.
 fn not_offered(story: &mut Scenario, choice: Choice) -> (String, Vec<String>) {
-    let before = crate::support::scenario::picture(&story.flow);
+    let before = whole(&story.flow);
     let error = story.flow.choose(choice).unwrap_err();
-    assert_eq!(crate::support::scenario::picture(&story.flow), before);
+    assert_eq!(whole(&story.flow), before);
     match error {
-        Error::NotOffered { choice, offered } => (choice, offered),
+        Error::NotOffered { choice, offered, .. } => (choice, offered),
         error => panic!("{error:?}"),
     }
 }
@@ -72,10 +70,12 @@ fn the_login_types_of_the_specification() {
             "brand":"github"}]},{"type":"m.login.application_service"}]"#,
     );
     assert_eq!(names(&login_types), [PASSWORD, TOKEN, SSO, APPLICATION_SERVICE]);
-    assert!(matches!(login_types.get(PASSWORD), Some(LoginType::Password)));
-    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: true })));
-    assert!(matches!(login_types.get(SSO), Some(LoginType::Sso { oauth_aware_preferred: false, .. })));
-    assert!(matches!(login_types.get(APPLICATION_SERVICE), Some(LoginType::ApplicationService)));
+    for (name, get_login_token) in [(PASSWORD, false), (TOKEN, true), (SSO, false), (APPLICATION_SERVICE, false)] {
+        let login_type = login_types.get(name).unwrap();
+        assert_eq!((login_type.name(), login_type.get_login_token()), (name, get_login_token));
+        assert_eq!(login_type.identity_providers().len(), usize::from(name == SSO), "{name}");
+        assert!(!login_type.oauth_aware_preferred() && login_type.other().is_empty(), "{name}");
+    }
     assert!(login_types.contains(SSO) && !login_types.contains("m.login"));
     let [provider] = providers(&login_types) else { panic!("{login_types:?}") };
     assert_eq!((&*provider.id, &*provider.name), ("oidc-x", "X"));
@@ -88,13 +88,7 @@ fn unknown_types_are_kept_with_their_data() {
         r#"[{"type":"m.login.cas"},{"type":"org.matrix.login.jwt","issuers":["a",1,null]},
             {"type":"com.devture.shared_secret_auth","x":{"y":1.5}},{"type":"m.login.Password","odd":1e999,"z":0}]"#,
     );
-    let data: Vec<_> = login_types
-        .iter()
-        .map(|login_type| match login_type {
-            LoginType::Other { login_type, fields } => (login_type.as_str(), json!(fields)),
-            known => panic!("{known:?}"),
-        })
-        .collect();
+    let data: Vec<_> = login_types.iter().map(|login_type| (login_type.name(), json!(login_type.other()))).collect();
     assert_eq!(
         data,
         [
@@ -123,9 +117,8 @@ fn a_type_that_is_listed_twice_counts_once() {
             {"type":"m.login.password"}]"#,
     );
     assert_eq!(names(&login_types), [TOKEN, PASSWORD, "org.example.badge"]);
-    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: false })));
-    let badge = login_types.get("org.example.badge");
-    assert!(matches!(badge, Some(LoginType::Other { fields, .. }) if fields["colour"] == "blue"), "{badge:?}");
+    assert!(!login_types.get(TOKEN).unwrap().get_login_token());
+    assert_eq!(login_types.get("org.example.badge").unwrap().other()["colour"], "blue");
 }
 
 #[test]
@@ -158,7 +151,7 @@ fn odd_data_does_not_cost_the_type() {
             {"type":"org.example.badge","x":1e999,"type":"org.example.badge"}]"#,
     );
     assert_eq!(names(&login_types), [TOKEN, PASSWORD, SSO, "org.example.badge"]);
-    assert!(matches!(login_types.get(TOKEN), Some(LoginType::Token { get_login_token: false })));
+    assert!(!login_types.get(TOKEN).unwrap().get_login_token());
 }
 
 #[test]
@@ -267,8 +260,7 @@ fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
             r#"[{{"type":"m.login.password"}},{{"type":"m.login.sso",{hint}}},{{"type":"m.login.token"}},
                 {{"type":"org.example.badge"}},{{"type":"m.login.application_service"}}]"#
         ));
-        let Some(LoginType::Sso { oauth_aware_preferred, .. }) = login_types.get(SSO) else { panic!("{hint}") };
-        assert_eq!(*oauth_aware_preferred, preferred, "{hint}");
+        assert_eq!(login_types.get(SSO).unwrap().oauth_aware_preferred(), preferred, "{hint}");
         let expected: &[&str] = if preferred { &[SSO] } else { &[PASSWORD, SSO, TOKEN, "org.example.badge"] };
         assert_eq!(for_a_person(&login_types), expected, "{hint}");
         // A preference for people: all of them are still there.
@@ -355,7 +347,10 @@ fn an_answer_that_is_no_object_is_invalid() {
         assert_eq!(invalid_field(&story.fails(200, body)), "the body", "{body}");
     }
     let too_long = Scenario::at(HOMESERVER).fails(200, format!(r#"{{"flows":[]}}{}"#, " ".repeat(MAX_BODY)));
-    assert!(matches!(too_long, Error::TooLarge { length, .. } if length == MAX_BODY + 12), "{too_long}");
+    assert!(
+        matches!(too_long, Error::Response(ResponseError::TooLarge { length, .. }) if length == MAX_BODY + 12),
+        "{too_long}"
+    );
 }
 
 #[test]
@@ -369,7 +364,7 @@ fn a_homeserver_that_does_not_know_the_request_has_no_legacy_login() {
     ] {
         let mut story = Scenario::at(HOMESERVER);
         let error = story.fails(status, body);
-        assert!(matches!(error, Error::LegacyLoginUnsupported), "{status} {body}: {error:?}");
+        assert!(matches!(error, Error::Response(ResponseError::LoginUnsupported)), "{status} {body}: {error:?}");
         story.gets(LOGIN_URL);
     }
 }
@@ -389,8 +384,8 @@ fn a_page_where_matrix_should_be_is_not_a_missing_login() {
 fn any_other_error_is_shown_as_the_server_says_it() {
     for (status, errcode) in [(404, "M_NOT_FOUND"), (400, "M_UNKNOWN"), (403, "M_FORBIDDEN"), (500, "M_UNRECOGNIZED")] {
         match Scenario::at(HOMESERVER).fails(status, json!({"errcode": errcode}).to_string()) {
-            Error::Server(error) => {
-                assert_eq!(error.status, StatusCode::from_u16(status).unwrap());
+            Error::Response(ResponseError::Server(error)) => {
+                assert_eq!(error.status, StatusCode::from_u16(status).ok());
                 assert_eq!(error.errcode.as_deref(), Some(errcode));
             }
             error => panic!("{error:?}"),

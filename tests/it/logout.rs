@@ -1,13 +1,13 @@
 //! Ending a session, or all of them: any 2xx is a success, and so is a token that nobody knows any more.
 
 use matrix_login::{
-    AccessToken, Error, Homeserver, MAX_BODY,
+    AccessToken, Homeserver, MAX_BODY, ResponseError,
     endpoint::{logout, logout_all},
 };
 
 use crate::support::scenario::{HOMESERVER, answer, not_matrix};
 
-fn both(status: u16, body: &str) -> [Result<bool, Error>; 2] {
+fn both(status: u16, body: &str) -> [Result<bool, ResponseError>; 2] {
     let response = answer(status, &[], body);
     [logout::response(&response), logout_all::response(&response)]
         .map(|result| result.map(|answer| answer.already_logged_out))
@@ -55,7 +55,7 @@ fn a_token_that_is_unknown_was_logged_out_before() {
 #[test]
 fn a_token_that_has_expired_is_no_logout_since_the_device_is_still_there() {
     for result in both(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Access token has expired","soft_logout":true}"#) {
-        assert!(matches!(result, Err(Error::Server(error)) if error.soft_logout));
+        assert!(matches!(result, Err(ResponseError::Server(error)) if error.soft_logout));
     }
 }
 
@@ -71,7 +71,7 @@ fn nothing_else_is_a_success() {
         (500, r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
     ] {
         for result in both(status, body) {
-            assert!(matches!(result, Err(Error::Server(_))), "{status} {body}");
+            assert!(matches!(result, Err(ResponseError::Server(_))), "{status} {body}");
         }
     }
     for (status, body) in [(401, "<html>"), (403, ""), (502, "<html>"), (404, "{}")] {
@@ -80,7 +80,7 @@ fn nothing_else_is_a_success() {
         }
     }
     for result in both(301, "") {
-        assert!(matches!(result, Err(Error::Redirected { .. })));
+        assert!(matches!(result, Err(ResponseError::Redirected { .. })));
     }
 }
 
@@ -92,7 +92,7 @@ fn a_page_is_no_logout_whatever_its_status() {
         }
     }
     for result in both(200, &" ".repeat(MAX_BODY + 1)) {
-        assert!(matches!(result, Err(Error::TooLarge { .. })));
+        assert!(matches!(result, Err(ResponseError::TooLarge { .. })));
     }
 }
 

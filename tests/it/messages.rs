@@ -3,16 +3,19 @@
 use std::error::Error as StdError;
 
 use matrix_login::{
-    AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, MAX_BODY,
-    ServerError, ServerName, Session, Step, UserId, UserIdentifier,
-    endpoint::{login, login_types, sso, versions, well_known},
+    AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, InvalidInput, LoginFlow, LoginSettings,
+    MAX_BODY, Redirect, ResponseError, ServerError, ServerName, Session, SessionError, Step, UserId, UserIdentifier,
+    endpoint::{login, login_types, versions, well_known},
 };
 use serde_json::{Map, json};
 
-use crate::support::scenario::{GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password};
+use crate::support::scenario::{
+    GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, request_id, respond,
+};
 
 /// The message is this one, in one line; nothing more is to be said below it; and trying again can help, or not.
-fn says(error: &Error, message: &str, may_retry: bool) {
+fn says(error: impl Into<Error>, message: &str, may_retry: bool) {
+    let error = error.into();
     assert_eq!(error.to_string(), message);
     assert!(!message.contains(char::is_control), "{message:?}");
     // Whoever prints the chain must not print the same twice.
@@ -21,13 +24,13 @@ fn says(error: &Error, message: &str, may_retry: bool) {
 }
 
 /// The refusal that this answer to POST login is.
-fn refusal(status: u16, body: &str) -> Error {
+fn refusal(status: u16, body: &str) -> ResponseError {
     login::response(&answer(status, &[], body)).unwrap_err()
 }
 
 fn failure(story: &Scenario) -> &DiscoveryFailure {
     match story.flow.step() {
-        Step::Locate { failure } => failure,
+        Step::Locate { failure, .. } => failure,
         step => panic!("{step:?}"),
     }
 }
@@ -38,7 +41,7 @@ fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may
     assert_eq!(failure.outcome, outcome, "{message}");
     assert_eq!(failure.to_string(), message);
     assert!(failure.source().is_none());
-    says(&Error::from(failure.clone()), message, may_retry);
+    says(failure.clone(), message, may_retry);
 }
 
 // The caller's.
@@ -46,8 +49,8 @@ fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may
 #[test]
 fn invalid_input_names_the_value_and_what_it_should_be() {
     let custom = |fields: serde_json::Value| Choice::custom("org.example", fields.as_object().unwrap().clone());
-    let redirect = |url: &str, state: &str| sso::Redirect::new(url.parse().unwrap(), state);
-    let cases: [(Error, &str); 22] = [
+    let redirect = |url: &str, state: &str| Redirect::new(url.parse().unwrap(), state);
+    let cases: [(InvalidInput, &str); 20] = [
         (
             "https://example.org".parse::<ServerName>().unwrap_err(),
             "invalid server name: expected a host name or address with or without a port, such as example.org",
@@ -89,7 +92,7 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
             "invalid access token: expected visible ASCII characters, without blanks or line breaks",
         ),
         (
-            LoginSettings::default().device_id("").unwrap_err(),
+            LoginSettings::default().with_device_id("").unwrap_err(),
             "invalid device ID: expected at least one character; leave it out for a new device",
         ),
         (
@@ -101,11 +104,11 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
             "invalid further field `device_id`: expected a name that the login request does not have already",
         ),
         (
-            password().field("password", "x").unwrap_err(),
+            password().with_field("password", "x").unwrap_err(),
             "invalid further field `password`: expected a name that the login request does not have already",
         ),
         (
-            custom(json!({"k": 1})).unwrap().field("k", 2).unwrap_err(),
+            custom(json!({"k": 1})).unwrap().with_field("k", 2).unwrap_err(),
             "invalid further field `k`: expected a name that the login request does not have already",
         ),
         (
@@ -125,22 +128,40 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
             Session::from_json(r#"{"access_token":"t","user_id":"@alice:example.org"}"#).unwrap_err(),
             "invalid `device_id` of the stored session: expected a string that is not empty",
         ),
-        (
-            foreign_request(Scenario::logged_in().session()),
-            "invalid request: expected a URI of the session's homeserver, the only one to get its token",
-        ),
-        (
-            foreign_request(&Session::from_json(GRANTED).unwrap().unwrap()),
-            "invalid session: expected a homeserver: discover the server of its user ID, then set it",
-        ),
     ];
     for (error, message) in cases {
-        says(&error, message, false);
+        says(error, message, false);
     }
 }
 
-fn foreign_request(session: &Session) -> Error {
+// A session's.
+
+fn foreign_request(session: &Session) -> SessionError {
     session.authorize(&mut http::Request::get("https://other.example.org/").body(()).unwrap()).unwrap_err()
+}
+
+#[test]
+fn a_session_says_what_it_lacks_or_what_is_wrong_with_the_request() {
+    let at_a_homeserver = Scenario::logged_in().session().clone();
+    let elsewhere = Session::from_json(GRANTED).unwrap().unwrap();
+    let unknown = "the session does not know its homeserver: discover the server of its user ID, then set it";
+    let response = login::response(&answer(200, &[], GRANTED.replace("device_id", "x"))).unwrap();
+    let granted = Session::granted(HOMESERVER.parse().unwrap(), response, &LoginSettings::default(), noon());
+    for (error, message) in [
+        (
+            foreign_request(&at_a_homeserver),
+            "the request goes elsewhere: only a URI of the session's homeserver gets its access token",
+        ),
+        (foreign_request(&elsewhere), unknown),
+        (elsewhere.refresh_request().unwrap_err(), unknown),
+        (
+            at_a_homeserver.refresh_request().unwrap_err(),
+            "the session has no refresh token: log in again when its access token expires",
+        ),
+        (granted.unwrap_err(), "the homeserver did not say which device is logged in: set its ID in the settings"),
+    ] {
+        says(error, message, false);
+    }
 }
 
 #[test]
@@ -151,12 +172,12 @@ fn out_of_step_names_the_input_and_what_is_due() {
     };
     let mut waiting = Scenario::logging_in();
     waiting.answer(429, "");
-    let respond = |flow: &mut LoginFlow| flow.handle_response(&answer(200, &[], GRANTED), noon());
+    let unreachable = |flow: &mut LoginFlow| flow.handle_unreachable(request_id(flow).unwrap());
     for (error, message) in [
-        (call(Scenario::at_the_question(), respond), "handle_response is out of step: Choose is due"),
         (call(Scenario::logging_in(), LoginFlow::handle_timeout), "handle_timeout is out of step: Send is due"),
-        (call(Scenario::lost(), LoginFlow::handle_unreachable), "handle_unreachable is out of step: Locate is due"),
+        (call(Scenario::logging_in(), unreachable), "handle_unreachable is out of step: Send is due"),
         (call(waiting, |flow| flow.choose(password())), "choose is out of step: Wait is due"),
+        (call(Scenario::lost(), |flow| flow.choose(password())), "choose is out of step: Locate is due"),
         (call(Scenario::logged_in(), LoginFlow::back), "back is out of step: Done is due"),
         (call(Scenario::in_the_browser(), LoginFlow::handle_timeout), "handle_timeout is out of step: Browse is due"),
         (
@@ -164,16 +185,25 @@ fn out_of_step_names_the_input_and_what_is_due() {
             "handle_callback is out of step: Choose is due",
         ),
     ] {
-        says(&error, message, false);
+        says(error, message, false);
     }
+}
+
+#[test]
+fn a_stale_response_says_that_it_belongs_to_another_request() {
+    let message = "the response is stale: it belongs to a request that is not due";
+    says(Scenario::at_the_question().fails(200, GRANTED), message, false);
+    let mut story = Scenario::lost();
+    let id = story.last_request_id();
+    says(story.flow.handle_unreachable(id).unwrap_err(), message, false);
 }
 
 #[test]
 fn already_logged_in_says_what_to_do() {
     let mut flow = Scenario::logged_in().flow;
     let message = "already logged in: log out first, or begin another login";
-    says(&flow.choose(password()).unwrap_err(), message, false);
-    says(&flow.use_homeserver(HOMESERVER.parse().unwrap()).unwrap_err(), message, false);
+    says(flow.choose(password()).unwrap_err(), message, false);
+    says(flow.use_homeserver(HOMESERVER.parse().unwrap()).unwrap_err(), message, false);
 }
 
 fn not_offered(flows: &str, choice: Choice) -> Error {
@@ -183,8 +213,8 @@ fn not_offered(flows: &str, choice: Choice) -> Error {
 }
 
 fn with_provider(id: &str) -> Choice {
-    let redirect = sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
-    Choice::sso(redirect.identity_provider(id).unwrap())
+    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    Choice::sso(redirect.with_identity_provider(id).unwrap())
 }
 
 #[test]
@@ -202,7 +232,7 @@ fn not_offered_names_what_is() {
             "the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y",
         ),
     ] {
-        says(&not_offered(flows, choice), message, false);
+        says(not_offered(flows, choice), message, false);
     }
 }
 
@@ -211,7 +241,7 @@ fn a_foreign_callback_says_what_was_expected() {
     let mut flow = Scenario::in_the_browser().flow;
     let error = flow.handle_callback(&"http://127.0.0.1:9/cb?loginToken=t".parse().unwrap()).unwrap_err();
     let message = "the callback does not belong to this login: expected its `state`, once, and a `loginToken`";
-    says(&error, message, false);
+    says(error, message, false);
 }
 
 // The server's.
@@ -259,8 +289,8 @@ fn a_servers_error_is_its_status_its_errcode_and_its_words() {
         (503, r#"{"errcode":"M_FORBIDDEN"}"#, "the server failed (status 503, M_FORBIDDEN)", true),
     ] {
         let error = refusal(status, body);
-        says(&error, message, may_retry);
-        let Error::Server(error) = error else { panic!("{error:?}") };
+        says(error.clone(), message, may_retry);
+        let ResponseError::Server(error) = error else { panic!("{error:?}") };
         assert_eq!(error.to_string(), message);
         assert!(error.source().is_none());
     }
@@ -272,18 +302,18 @@ fn a_refusal_and_a_wait_say_what_the_server_said() {
     story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
     let message = "the server refused (status 403, M_FORBIDDEN): Invalid username or password";
     assert_eq!(story.refused().to_string(), message);
-    says(&Error::from(story.refused().clone()), message, false);
+    says(ResponseError::Server(story.refused().clone().into()), message, false);
     let mut story = Scenario::logging_in();
     story.answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#);
     let message = "the server refused (status 429, M_LIMIT_EXCEEDED): Too Many Requests";
     assert_eq!(story.wait().error().to_string(), message);
-    says(&Error::from(story.wait().error().clone()), message, true);
+    says(ResponseError::Server(story.wait().error().clone().into()), message, true);
 }
 
 #[test]
 fn legacy_login_unsupported_says_what_there_may_be_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
-    says(&error, "the homeserver does not support this kind of login; it may support OAuth 2.0 only", false);
+    says(error, "the homeserver does not support this kind of login; it may support OAuth 2.0 only", false);
 }
 
 #[test]
@@ -315,12 +345,12 @@ fn an_invalid_response_says_where_and_what_was_expected() {
             "invalid answer to GET /_matrix/client/v3/login: expected `flows` to be a list; the server is at fault",
         ),
         (
-            versions::response(&answer(200, &[], "{}")).unwrap_err(),
+            versions::response(&answer(200, &[], "{}")).unwrap_err().into(),
             "invalid answer to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
              server is at fault",
         ),
     ] {
-        says(&error, message, false);
+        says(error, message, false);
     }
 }
 
@@ -329,7 +359,7 @@ fn too_large_says_how_large() {
     let error = Scenario::logging_in().fails(200, " ".repeat(MAX_BODY + 1));
     let message = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the server, or what \
                    answers for it, is at fault";
-    says(&error, message, false);
+    says(error, message, false);
 }
 
 // The network's.
@@ -350,7 +380,7 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
         let message = format!(
             "the answer to GET /_matrix/client/v3/login is not from a Matrix server (status {status}): {advice}"
         );
-        says(&error, &message, may_retry);
+        says(error, &message, may_retry);
     }
 }
 
@@ -360,11 +390,11 @@ fn redirected_says_where_to() {
     let error = Scenario::logging_in().fails_with(answer(301, &location, "<html>"));
     let message = "the answer to POST /_matrix/client/v3/login is a redirect to https://www.example.org/login that is \
                    not followed: use the right address";
-    says(&error, message, false);
+    says(error, message, false);
     let error = Scenario::at(HOMESERVER).fails(304, "");
     let message =
         "the answer to GET /_matrix/client/v3/login is a redirect that is not followed: use the right address";
-    says(&error, message, false);
+    says(error, message, false);
 }
 
 #[test]
@@ -372,11 +402,11 @@ fn unreachable_says_to_look_at_the_network_and_the_address() {
     let mut story = Scenario::discover("example.org");
     story.unreachable();
     let message = "no answer to GET /.well-known/matrix/client: check the network and the address";
-    says(&failure(&story).cause, message, true);
+    says(failure(&story).cause.clone(), message, true);
     let mut story = Scenario::at_versions();
     story.unreachable();
     let message = "no answer to GET /_matrix/client/versions: check the network and the address";
-    says(&failure(&story).cause, message, true);
+    says(failure(&story).cause.clone(), message, true);
 }
 
 // Discovery's.
@@ -464,7 +494,7 @@ fn fail_error_says_which_address_does_not_work() {
 #[test]
 fn without_the_flow_discovery_says_the_same() {
     let error = well_known::response(&answer(404, &[], "")).unwrap_err();
-    says(&error, "the server does not say where its homeserver is; if you know its URL, give that", false);
+    says(*error, "the server does not say where its homeserver is; if you know its URL, give that", false);
 }
 
 // The exception.
@@ -472,10 +502,10 @@ fn without_the_flow_discovery_says_the_same() {
 #[test]
 fn a_missing_refresh_token_says_what_can_be_done() {
     let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
-    let error = Scenario::logging_in().flow.handle_response(&answer(200, &[], body), noon()).unwrap_err();
+    let error = respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err();
     let message = "logged in, but the access token expires and there is no refresh token: accept such sessions or log \
                    this one out";
-    says(&error, message, false);
+    says(error, message, false);
 }
 
 // One line.
@@ -503,8 +533,8 @@ fn a_servers_words_are_shown_in_one_line_and_kept_as_they_are() {
     for odd in ODD {
         let body = json!({"errcode": odd, "error": odd}).to_string();
         let error = refusal(403, &body);
-        says(&error, "the server refused (status 403, a b): a b", false);
-        let Error::Server(error) = error else { panic!("{error:?}") };
+        says(error.clone(), "the server refused (status 403, a b): a b", false);
+        let ResponseError::Server(error) = error else { panic!("{error:?}") };
         let ServerError { errcode, message, .. } = *error;
         assert_eq!((errcode.as_deref(), message.as_deref()), (Some(odd), Some(odd)));
 
@@ -516,7 +546,7 @@ fn a_servers_words_are_shown_in_one_line_and_kept_as_they_are() {
         fails_to_find(&story, DiscoveryOutcome::FailPrompt, &message, false);
     }
     let error = refusal(403, r#"{"error":"\u001b[31mred\u001b[0m\r\n\r\nInvalid"}"#);
-    says(&error, "the server refused (status 403):  [31mred [0m    Invalid", false);
+    says(error, "the server refused (status 403):  [31mred [0m    Invalid", false);
 }
 
 #[test]
@@ -527,7 +557,7 @@ fn a_location_is_shown_in_one_line() {
             "the answer to GET /_matrix/client/v3/login is a redirect to {shown} that is not followed: use the right \
              address"
         );
-        says(&error, &message, false);
+        says(error, &message, false);
     }
 }
 
@@ -536,9 +566,9 @@ fn what_is_offered_is_shown_in_one_line() {
     for odd in ODD {
         let flows = json!([{"type": odd}, {"type": "m.login.sso", "identity_providers": [{"id": odd}]}]).to_string();
         let message = "the homeserver does not offer m.login.password, but a b, m.login.sso";
-        says(&not_offered(&flows, password()), message, false);
+        says(not_offered(&flows, password()), message, false);
         let message = "the homeserver does not offer identity provider oidc-x, but a b";
-        says(&not_offered(&flows, with_provider("oidc-x")), message, false);
+        says(not_offered(&flows, with_provider("oidc-x")), message, false);
     }
 }
 
@@ -548,8 +578,8 @@ fn what_was_chosen_is_shown_in_one_line() {
         let flows = r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x"}]}]"#;
         // It may be the word of another homeserver.
         let custom = Choice::custom(odd, Map::new()).unwrap();
-        says(&not_offered(flows, custom), "the homeserver does not offer a b, but m.login.sso", false);
+        says(not_offered(flows, custom), "the homeserver does not offer a b, but m.login.sso", false);
         let message = "the homeserver does not offer identity provider a b, but oidc-x";
-        says(&not_offered(flows, with_provider(odd)), message, false);
+        says(not_offered(flows, with_provider(odd)), message, false);
     }
 }

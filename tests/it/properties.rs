@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::Response;
 use matrix_login::{
-    Error, Homeserver, LoginFlow, LoginSettings, Refresh, ServerName, Session, Suspended, UserId, Verdict, endpoint,
+    Error, Homeserver, LoginFlow, LoginSettings, Redirect, Refresh, RequestId, ServerName, Session, Suspended, UserId,
+    Verdict, endpoint,
 };
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use crate::{
     refresh, rules,
     support::{
         replay,
-        scenario::{self, Scenario, picture},
+        scenario::{self, Scenario, picture, request_id, whole},
     },
 };
 
@@ -119,17 +120,53 @@ proptest! {
         begin in any::<Index>(),
         inputs in prop::collection::vec(any::<Index>(), 0..12),
     ) {
-        let mut flow = begin.get(&rules::states()).1.clone();
+        let Scenario { mut flow, .. } = begin.get(&rules::states()).1.clone();
+        let mut id = begin.get(&rules::states()).1.last_request_id();
         for input in inputs {
-            let before = picture(&flow);
-            prop_assert_eq!(&picture(&flow), &before);
+            let (before, seen) = (whole(&flow), picture(&flow));
+            prop_assert_eq!(&whole(&flow), &before);
+            id = request_id(&flow).unwrap_or(id);
             let all = rules::inputs();
             let (name, apply) = input.get(&all);
-            match apply(&mut flow) {
+            match apply(&mut flow, id) {
                 // The same homeserver again, before anything was asked of it, is accepted and looks the same.
-                Ok(()) => prop_assert!(picture(&flow) != before || *name == "use_homeserver"),
+                Ok(()) => prop_assert!(picture(&flow) != seen || *name == "use_homeserver"),
                 Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => {}
-                Err(_) => prop_assert_eq!(&picture(&flow), &before),
+                Err(_) => prop_assert_eq!(&whole(&flow), &before),
+            }
+        }
+    }
+
+    #[test]
+    fn an_accepted_input_makes_all_earlier_ids_stale(
+        begin in any::<Index>(),
+        inputs in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let (_, mut story) = begin.get(&rules::states()).clone();
+        let mut given: Vec<RequestId> = Vec::new();
+        for input in inputs {
+            let due = request_id(&story.flow);
+            prop_assert_eq!(request_id(&story.flow), due);
+            prop_assert_eq!(request_id(&story.flow.clone()), due);
+            given.extend(due.filter(|due| given.last() != Some(due)));
+            let all = rules::inputs();
+            let (name, apply) = input.get(&all);
+            // The property is about what moves the flow. A login that is refused moves it too.
+            let id = given.last().copied().unwrap_or_else(|| story.last_request_id());
+            let outcome = apply(&mut story.flow, id);
+            if !matches!(outcome, Ok(()) | Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. })) {
+                prop_assert_eq!(request_id(&story.flow), due, "{}", name);
+                continue;
+            }
+            let before = whole(&story.flow);
+            for id in &given {
+                prop_assert_ne!(request_id(&story.flow), Some(*id), "{}", name);
+                for (status, body) in [(200, scenario::GRANTED), (403, scenario::FORBIDDEN), (429, "")] {
+                    story.late(*id, status, body);
+                }
+                let unreachable = story.flow.handle_unreachable(*id);
+                prop_assert!(matches!(unreachable, Err(Error::StaleResponse)), "{name}: {unreachable:?}");
+                prop_assert_eq!(&whole(&story.flow), &before);
             }
         }
     }
@@ -142,12 +179,13 @@ proptest! {
         received_at in any::<u64>(),
     ) {
         let received_at = UNIX_EPOCH.checked_add(Duration::from_millis(received_at)).unwrap_or(UNIX_EPOCH);
-        let mut flow = begin.get(&rules::states()).1.clone();
-        let before = picture(&flow);
-        match flow.handle_response(&scenario::answer(status, &[], write_object(&pairs)), received_at) {
-            Ok(()) => prop_assert_ne!(picture(&flow), before),
+        let (_, story) = begin.get(&rules::states()).clone();
+        let (id, mut flow) = (story.last_request_id(), story.flow);
+        let (before, seen) = (whole(&flow), picture(&flow));
+        match flow.handle_response(id, &scenario::answer(status, &[], write_object(&pairs)), received_at) {
+            Ok(()) => prop_assert_ne!(picture(&flow), seen),
             Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => prop_assert!(flow.session().is_none()),
-            Err(_) => prop_assert_eq!(picture(&flow), before),
+            Err(_) => prop_assert_eq!(whole(&flow), before),
         }
     }
 
@@ -156,12 +194,12 @@ proptest! {
         status in status(),
         (pairs, shuffled) in answer_object().prop_flat_map(|pairs| (Just(pairs.clone()), Just(pairs).prop_shuffle())),
     ) {
-        for (_, flow) in rules::states() {
+        for (_, story) in rules::states() {
             let after = |pairs: &[(String, Value)]| {
-                let mut flow = flow.clone();
+                let mut flow = story.flow.clone();
                 let response: Response<Vec<u8>> = scenario::answer(status, &[], write_object(pairs));
-                let error = flow.handle_response(&response, scenario::noon()).err().map(|error| format!("{error:?}"));
-                (error, picture(&flow))
+                let error = flow.handle_response(story.last_request_id(), &response, scenario::noon()).err().map(|error| format!("{error:?}"));
+                (error, whole(&flow))
             };
             prop_assert_eq!(after(&pairs), after(&shuffled));
         }
@@ -199,9 +237,9 @@ proptest! {
         check(&versions, "/_matrix/client/versions")?;
         check(&endpoint::login_types::request(&homeserver).uri().to_string(), "/_matrix/client/v3/login")?;
 
-        let redirect = endpoint::sso::Redirect::new("app:/cb".parse().unwrap(), scenario::STATE).unwrap();
+        let redirect = Redirect::new("app:/cb".parse().unwrap(), scenario::STATE).unwrap();
         check(endpoint::sso::request(&homeserver, &redirect).as_str(), "/_matrix/client/v3/login/sso/redirect")?;
-        if let Ok(redirect) = redirect.identity_provider(id.clone()) {
+        if let Ok(redirect) = redirect.with_identity_provider(id.clone()) {
             let url = endpoint::sso::request(&homeserver, &redirect);
             let parent = format!("{prefix}/_matrix/client/v3/login/sso/redirect/");
             prop_assert_eq!(url.origin(), given.origin());
@@ -260,7 +298,7 @@ proptest! {
                 }
                 prop_assert_eq!(after, before);
             }
-            Refresh::Later(_) => prop_assert_eq!(serde_json::to_value(&session).unwrap(), before),
+            Refresh::Later { .. } => prop_assert_eq!(serde_json::to_value(&session).unwrap(), before),
             _ => {
                 prop_assert!((400..500).contains(&status) && status != 429 && errcode.is_some());
                 prop_assert_eq!(serde_json::to_value(&session).unwrap(), before);
@@ -301,21 +339,30 @@ proptest! {
     #[test]
     fn a_suspended_flow_is_read_back(begin in any::<Index>(), device_id in "\\PC{1,9}", flags in any::<[bool; 3]>()) {
         let settings = LoginSettings::default()
-            .device_id(device_id)
+            .with_device_id(device_id)
             .unwrap()
-            .refresh_tokens(flags[0])
-            .require_refresh_token(flags[1])
-            .follow_well_known(flags[2]);
+            .with_refresh_tokens(flags[0])
+            .with_require_refresh_token(flags[1])
+            .with_follow_well_known(flags[2]);
         let mut configured = Scenario::at_the_question_with(settings);
         configured.choose(scenario::sso());
         let mut flows = rules::states();
-        flows.push(("Browse, with settings", configured.flow));
-        let Some(suspended) = begin.get(&flows).1.suspend() else { return Ok(()) };
+        flows.push(("Browse, with settings", configured));
+        let Some(suspended) = begin.get(&flows).1.flow.suspend() else { return Ok(()) };
         let text = serde_json::to_string(&suspended).unwrap();
         let restored: Suspended = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(serde_json::to_string(&restored).unwrap(), text.clone());
         let resumed = LoginFlow::resume(restored);
-        prop_assert_eq!(serde_json::to_string(&resumed.suspend()).unwrap(), text);
+        // But for the request ID, which a resume makes stale.
+        let without_id = |text: &str| {
+            let mut suspended: Value = serde_json::from_str(text).unwrap();
+            let id = suspended.as_object_mut().unwrap().remove("request_id");
+            (id.and_then(|id| id.as_u64()).unwrap(), suspended)
+        };
+        let (id, suspended_before) = without_id(&text);
+        let (id_after, suspended_after) = without_id(&serde_json::to_string(&resumed.suspend()).unwrap());
+        prop_assert_eq!(suspended_after, suspended_before);
+        prop_assert!(id_after > id);
         prop_assert_eq!(replay::step_line(&resumed.step(), UNIX_EPOCH), replay::step_line(&LoginFlow::resume(suspended).step(), UNIX_EPOCH));
     }
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{DiscoveryOutcome, Error, RetryAfter};
+use matrix_login::{DiscoveryOutcome, Error, ResponseError, RetryAfter};
 
 use crate::support::scenario::{
-    FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password, sso,
+    FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password,
+    respond, sso,
 };
 
 fn limited(headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
@@ -75,7 +76,7 @@ fn a_date_is_late_by_the_clock_of_the_answers_arrival() {
     let mut story = Scenario::logging_in();
     let response = limited(&[("retry-after", "Mon, 23 Nov 2026 12:00:10 GMT")], "");
     let arrived = noon() - Duration::from_secs(50);
-    story.flow.handle_response(&response, arrived).unwrap();
+    respond(&mut story.flow, &response, arrived).unwrap();
     assert_eq!(story.wait().remaining(arrived), Duration::from_secs(60));
     assert_eq!(story.wait().remaining(noon()), Duration::from_secs(10));
     assert_eq!(story.wait().remaining(noon() + Duration::from_secs(11)), Duration::ZERO);
@@ -131,7 +132,7 @@ fn a_limit_under_another_status_counts_if_it_names_a_wait() {
     let mut story = Scenario::logging_in();
     story.answer(403, without);
     assert_eq!(story.refused().errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
-    assert!(matches!(Scenario::logging_in().fails(503, without), Error::Server(_)));
+    assert!(matches!(Scenario::logging_in().fails(503, without), Error::Response(ResponseError::Server(_))));
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_hint_without_a_limit_is_kept_and_makes_no_wait() {
     story.answer_with(answer(403, &[("retry-after", "5")], r#"{"errcode":"M_FORBIDDEN"}"#));
     assert_eq!(story.refused().retry_after, Some(RetryAfter::Delay(Duration::from_secs(5))));
     let busy = answer(503, &[("retry-after", "5")], r#"{"errcode":"M_UNKNOWN"}"#);
-    let Error::Server(error) = Scenario::logging_in().fails_with(busy) else { panic!() };
+    let Error::Response(ResponseError::Server(error)) = Scenario::logging_in().fails_with(busy) else { panic!() };
     assert_eq!(error.retry_after, Some(RetryAfter::Delay(Duration::from_secs(5))));
 }
 
@@ -178,7 +179,7 @@ fn times_at_either_end_do_no_harm() {
     let far_away = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX.unsigned_abs())).unwrap();
     for received_at in [long_ago, far_away, SystemTime::UNIX_EPOCH] {
         let mut story = Scenario::logging_in();
-        story.flow.handle_response(&limited(&[("retry-after", "9")], ""), received_at).unwrap();
+        respond(&mut story.flow, &limited(&[("retry-after", "9")], ""), received_at).unwrap();
         assert!(story.wait().until() >= received_at);
         story.timeout().answer(200, GRANTED).session();
     }

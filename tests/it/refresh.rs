@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{Error, Homeserver, MAX_BODY, Refresh, RefreshToken, RetryAfter, Session, endpoint::refresh};
+use matrix_login::{
+    Homeserver, MAX_BODY, Refresh, RefreshToken, ResponseError, RetryAfter, Session, endpoint::refresh,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -108,7 +110,11 @@ fn the_request_has_the_refresh_token_and_nothing_else() {
         "method": "POST", "url": "https://hs.example.org/_matrix/client/v3/refresh",
         "headers": {"content-type": "application/json"}, "body": {"refresh_token": "old-refresh"}, "step": "send",
     });
-    let line = |request| replay::step_line(&matrix_login::Step::Send(request), noon());
+    let line = |request| {
+        let mut line = replay::request_value(&request);
+        line["step"] = json!("send");
+        line
+    };
     let session = expiring();
     assert_eq!(line(session.refresh_request().unwrap()), expected);
     assert_eq!(line(session.refresh_request().unwrap()), expected, "a request is a view");
@@ -121,11 +127,11 @@ fn there_is_none_without_a_refresh_token_or_a_homeserver() {
     let refusal = |session: Session| session.refresh_request().unwrap_err().to_string();
     assert_eq!(
         refusal(without("refresh_token")),
-        "invalid session: expected a refresh token; log in again when the access token expires"
+        "the session has no refresh token: log in again when its access token expires"
     );
     assert_eq!(
         refusal(without("base_client_url")),
-        "invalid session: expected a homeserver: discover the server of its user ID, then set it"
+        "the session does not know its homeserver: discover the server of its user ID, then set it"
     );
 }
 
@@ -234,19 +240,19 @@ fn rows() -> Vec<Row> {
         ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", "SoftLogout", vec![soft(json!(true))]),
         (
             "401 `M_UNKNOWN_TOKEN` without it",
-            "Gone",
+            "TokenGone",
             vec![error(401, "M_UNKNOWN_TOKEN"), soft(json!(false)), soft(json!("true")), soft(json!(null))],
         ),
         (
             "403 `M_FORBIDDEN`",
-            "Gone",
+            "TokenGone",
             vec![
                 error(403, "M_FORBIDDEN"),
                 answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
                 error(400, "M_FORBIDDEN"),
             ],
         ),
-        ("`M_USER_DEACTIVATED`", "Gone", vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")]),
+        ("`M_USER_DEACTIVATED`", "TokenGone", vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")]),
         (
             "`M_USER_LOCKED`",
             "Locked",
@@ -280,9 +286,9 @@ fn rows() -> Vec<Row> {
 fn name(refresh: &Refresh) -> &'static str {
     match refresh {
         Refresh::Refreshed => "Refreshed",
-        Refresh::Later(_) => "Later",
+        Refresh::Later { .. } => "Later",
         Refresh::SoftLogout(_) => "SoftLogout",
-        Refresh::Gone(_) => "Gone",
+        Refresh::TokenGone(_) => "TokenGone",
         Refresh::Locked(_) => "Locked",
         Refresh::Unsupported(_) => "Unsupported",
     }
@@ -315,13 +321,14 @@ fn the_table_has_these_rows_and_no_others() {
 #[test]
 fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
     let gone = answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
-    let Refresh::Gone(error) = expiring().handle_refresh(&gone, noon()) else { panic!() };
+    let Refresh::TokenGone(error) = expiring().handle_refresh(&gone, noon()) else { panic!() };
     assert_eq!(error.message.as_deref(), Some("refresh token isn't valid anymore"));
 
     let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#);
-    let Refresh::Later(error) = expiring().handle_refresh(&limited, noon()) else { panic!() };
+    let Refresh::Later { error, delay } = expiring().handle_refresh(&limited, noon()) else { panic!() };
+    assert_eq!(delay, Duration::from_secs(3));
     assert!(error.may_retry());
-    let Error::Server(error) = error else { panic!("{error:?}") };
+    let ResponseError::Server(error) = error else { panic!("{error:?}") };
     assert_eq!(error.retry_after, Some(RetryAfter::Delay(Duration::from_secs(3))));
 }
 
@@ -329,7 +336,7 @@ fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
 fn an_unreadable_answer_leaves_the_token_to_ask_again_with() {
     let mut session = expiring();
     let refresh = session.handle_refresh(&answer(200, &[], r#"{"access_token":"new"#), SystemTime::now());
-    assert!(matches!(refresh, Refresh::Later(Error::InvalidResponse { .. })), "{refresh:?}");
+    assert!(matches!(refresh, Refresh::Later { error: ResponseError::InvalidResponse { .. }, .. }), "{refresh:?}");
     let body = session.refresh_request().unwrap().into_body();
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["refresh_token"], "old-refresh");
 }

@@ -1,7 +1,7 @@
 //! Refusals: what a homeserver says when it does not log somebody in, and that the question is put again with it.
 
 use http::StatusCode;
-use matrix_login::{Error, RetryAfter, ServerError};
+use matrix_login::{Error, ResponseError, RetryAfter, ServerError};
 
 use crate::support::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
 
@@ -10,7 +10,7 @@ fn a_wrong_password_and_then_the_right_one() {
     let mut story = Scenario::logging_in();
     story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
     let refused = story.refused();
-    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.status, Some(StatusCode::FORBIDDEN));
     assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"));
     assert_eq!(refused.message.as_deref(), Some("Invalid username or password"));
     story.choose(password()).answer(200, GRANTED).session();
@@ -52,7 +52,7 @@ fn every_kind_of_refusal_is_shown_as_the_server_says_it() {
         let mut story = Scenario::logging_in();
         story.answer(status, body);
         let refused = story.refused();
-        assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (status, Some(errcode)));
+        assert_eq!((refused.status, refused.errcode.as_deref()), (StatusCode::from_u16(status).ok(), Some(errcode)));
     }
 }
 
@@ -97,7 +97,10 @@ fn bytes_that_are_no_text_spoil_the_field_that_they_are_in() {
     // What would have to be sent back cannot be.
     let mut story = Scenario::logging_in();
     let body = *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\xff\",\"access_token\":\"t\"}";
-    assert!(matches!(story.fails(200, body), Error::InvalidResponse { field: "`device_id`", .. }));
+    assert!(matches!(
+        story.fails(200, body),
+        Error::Response(ResponseError::InvalidResponse { field: "`device_id`", .. })
+    ));
     let body = *b"{\"user_id\":\"@a:b\",\"device_id\":\"D\",\"access_token\":\"t\",\"refresh_token\":\"r\xff\"}";
     assert!(story.answer(200, body).session().refresh_token().is_none());
 }
@@ -146,7 +149,10 @@ fn the_homeservers_failure_is_no_refusal_and_may_pass() {
     ] {
         let mut story = Scenario::logging_in();
         let error = story.fails(status, body);
-        assert!(matches!(error, Error::Server(_) | Error::NotMatrix { .. }), "{error:?}");
+        assert!(
+            matches!(error, Error::Response(ResponseError::Server(_) | ResponseError::NotMatrix { .. })),
+            "{error:?}"
+        );
         assert!(error.may_retry(), "{error}");
         story.answer(200, GRANTED).session();
     }
@@ -158,7 +164,7 @@ fn a_login_request_is_never_redirected() {
         let mut story = Scenario::logging_in();
         let response = answer(status, &[("location", "https://evil.example.com/_matrix/client/v3/login")], GRANTED);
         let error = story.fails_with(response);
-        let Error::Redirected { location, .. } = &error else { panic!("{error:?}") };
+        let Error::Response(ResponseError::Redirected { location, .. }) = &error else { panic!("{error:?}") };
         assert_eq!(location.as_deref(), Some("https://evil.example.com/_matrix/client/v3/login"));
         assert!(!error.may_retry());
     }
@@ -169,7 +175,7 @@ fn a_login_that_became_a_get_on_the_way_is_no_login() {
     // What nginx's `return 301` makes of a POST in many clients: the list of login types, with status 200.
     let mut story = Scenario::logging_in();
     let error = story.fails(200, OFFERS);
-    assert!(matches!(error, Error::InvalidResponse { field: "`access_token`", .. }));
+    assert!(matches!(error, Error::Response(ResponseError::InvalidResponse { field: "`access_token`", .. })));
 }
 
 #[test]
@@ -188,7 +194,9 @@ fn a_body_that_is_too_long_is_not_read() {
     };
     let mut story = Scenario::logging_in();
     let error = story.fails(200, long(GRANTED));
-    assert!(matches!(error, Error::TooLarge { length, .. } if length == matrix_login::MAX_BODY + 1));
+    assert!(
+        matches!(error, Error::Response(ResponseError::TooLarge { length, .. }) if length == matrix_login::MAX_BODY + 1)
+    );
     assert_eq!(not_matrix(&story.fails(403, long(r#"{"errcode":"M_FORBIDDEN"}"#))), StatusCode::FORBIDDEN);
     let mut fits = GRANTED.as_bytes().to_vec();
     fits.resize(matrix_login::MAX_BODY, b' ');
@@ -200,7 +208,7 @@ fn a_lost_answer_leaves_the_same_request_due() {
     let mut story = Scenario::logging_in();
     let first = crate::support::replay::step_line(&story.flow.step(), noon());
     assert_eq!(first["url"], LOGIN_URL);
-    assert!(matches!(story.flow.handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
+    assert!(matches!(story.flow.handle_unreachable(story.request_id()), Err(Error::OutOfStep { due: "Send", .. })));
     assert_eq!(crate::support::replay::step_line(&story.flow.step(), noon()), first);
     story.answer(200, GRANTED).session();
 }
@@ -211,7 +219,10 @@ fn the_answer_to_any_request_can_be_read_as_an_error() {
     let error = ServerError::from_response(&limited).unwrap();
     assert_eq!(error.errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
     let three_seconds = Some(RetryAfter::Delay(std::time::Duration::from_secs(3)));
-    assert_eq!((error.retry_after, Error::from(error.clone()).retry_after()), (three_seconds, three_seconds));
+    assert_eq!(
+        (error.retry_after, ResponseError::Server(error.clone().into()).retry_after()),
+        (three_seconds, three_seconds)
+    );
     for (status, body) in
         [(200, r#"{"errcode":"M_UNKNOWN"}"#), (302, r#"{"errcode":"M_UNKNOWN"}"#), (404, "<html>"), (400, "{}")]
     {

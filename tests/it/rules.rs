@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
-use matrix_login::{Error, LoginFlow, LoginSettings, Session, Step};
+use matrix_login::{Error, LoginFlow, LoginSettings, RequestId, Session, Step};
 
 use crate::{
     refresh,
@@ -12,7 +12,7 @@ use crate::{
         golden,
         scenario::{
             CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password,
-            picture, sso,
+            picture, sso, whole,
         },
     },
 };
@@ -24,99 +24,101 @@ const HEADER: &str = "\
 # A line at the margin is a state: the step that is due, and how the login came there. The lines below it say what
 # inputs do in this state, as OUTCOME: INPUT, INPUT. An outcome is the step that is due then (`Wait 1` is the first wait
 # in a row, `Locate` has the outcome of discovery), or an error. After an error nothing has changed, unless the outcome
-# names the step that is due then. `all others` are the inputs that the state has no line for.
+# names the step that is due then. `all about a request` are the responses and `unreachable`, with the ID of the last
+# request. `all others` are the inputs that the state has no line for.
 #
 # `UPDATE=1 cargo test` renews it. Read the difference before you commit it.
 
 ";
 
-pub fn states() -> Vec<(&'static str, LoginFlow)> {
+pub fn states() -> Vec<(&'static str, Scenario)> {
     let after = |mut story: Scenario, tell: fn(&mut Scenario) -> &mut Scenario| {
         tell(&mut story);
-        story.flow
+        story
     };
     let again = || Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
     let session = r#"{"access_token":"t","user_id":"@alice:example.org","device_id":"D"}"#;
     vec![
-        ("GET well-known", Scenario::discover("example.org").flow),
+        ("GET well-known", Scenario::discover("example.org")),
         (
             "GET well-known, redirected",
             after(Scenario::discover("example.org"), |story| {
                 story.answer_with(answer(301, &[("location", "/client.json")], ""))
             }),
         ),
-        ("GET versions", Scenario::at_versions().flow),
+        ("GET versions", Scenario::at_versions()),
         ("GET versions, waiting", after(Scenario::at_versions(), |story| story.answer(429, ""))),
-        ("Locate", Scenario::lost().flow),
-        ("GET login", Scenario::at(HOMESERVER).flow),
+        ("Locate", Scenario::lost()),
+        ("GET login", Scenario::at(HOMESERVER)),
         ("GET login, waiting", after(Scenario::at(HOMESERVER), |story| story.answer(429, ""))),
         (
             "GET login, after a resume and a refusal",
             after(Scenario::in_the_browser(), |story| story.suspend().callback(CALLBACK).answer(403, FORBIDDEN)),
         ),
-        ("Choose", Scenario::at_the_question().flow),
+        ("Choose", Scenario::at_the_question()),
         ("Choose, refused", after(Scenario::logging_in(), |story| story.answer(403, FORBIDDEN))),
-        ("POST login", Scenario::logging_in().flow),
+        ("POST login", Scenario::logging_in()),
         ("POST login, waiting", after(Scenario::logging_in(), |story| story.answer(429, ""))),
         ("POST login, after single sign-on", after(Scenario::in_the_browser(), |story| story.callback(CALLBACK))),
         ("POST login, again", after(again(), |story| story.answer(200, OFFERS).choose(password()))),
-        ("Browse", Scenario::in_the_browser().flow),
+        ("Browse", Scenario::in_the_browser()),
         ("Browse, resumed", after(Scenario::in_the_browser(), Scenario::suspend)),
         (
             "POST login, again, after single sign-on and a resume",
             after(again(), |story| story.answer(200, OFFERS).choose(sso()).suspend().callback(CALLBACK)),
         ),
-        ("Done", Scenario::logged_in().flow),
-        ("Done, restored", LoginFlow::logged_in(Session::from_json(session).unwrap().unwrap())),
+        ("Done", Scenario::logged_in()),
+        ("Done, restored", Scenario::of(LoginFlow::logged_in(Session::from_json(session).unwrap().unwrap()))),
     ]
 }
 
-pub type Input = fn(&mut LoginFlow) -> Result<(), Error>;
+/// An input, with the ID of the request that it belongs to if it is about one.
+pub type Input = fn(&mut LoginFlow, RequestId) -> Result<(), Error>;
 
 pub fn inputs() -> Vec<(&'static str, Input)> {
-    fn respond(flow: &mut LoginFlow, status: u16, body: &str) -> Result<(), Error> {
-        flow.handle_response(&answer(status, &[], body), noon())
+    fn respond(flow: &mut LoginFlow, id: RequestId, status: u16, body: &str) -> Result<(), Error> {
+        flow.handle_response(id, &answer(status, &[], body), noon())
     }
     vec![
-        ("well-known", |flow| respond(flow, 200, WELL_KNOWN)),
-        ("versions", |flow| respond(flow, 200, VERSIONS)),
-        ("login types", |flow| respond(flow, 200, OFFERS)),
-        ("session", |flow| respond(flow, 200, GRANTED)),
-        ("session that ends", |flow| {
+        ("well-known", |flow, id| respond(flow, id, 200, WELL_KNOWN)),
+        ("versions", |flow, id| respond(flow, id, 200, VERSIONS)),
+        ("login types", |flow, id| respond(flow, id, 200, OFFERS)),
+        ("session", |flow, id| respond(flow, id, 200, GRANTED)),
+        ("session that ends", |flow, id| {
             let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
-            respond(flow, 200, ends)
+            respond(flow, id, 200, ends)
         }),
-        ("session of somebody else", |flow| {
-            respond(flow, 200, r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t"}"#)
+        ("session of somebody else", |flow, id| {
+            respond(flow, id, 200, r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t"}"#)
         }),
-        ("redirect", |flow| flow.handle_response(&answer(302, &[("location", "/other")], ""), noon())),
-        ("403", |flow| respond(flow, 403, FORBIDDEN)),
-        ("404", |flow| respond(flow, 404, "")),
-        ("429", |flow| respond(flow, 429, "")),
-        ("502", |flow| respond(flow, 502, "<html>")),
-        ("timeout", LoginFlow::handle_timeout),
+        ("redirect", |flow, id| flow.handle_response(id, &answer(302, &[("location", "/other")], ""), noon())),
+        ("403", |flow, id| respond(flow, id, 403, FORBIDDEN)),
+        ("404", |flow, id| respond(flow, id, 404, "")),
+        ("429", |flow, id| respond(flow, id, 429, "")),
+        ("502", |flow, id| respond(flow, id, 502, "<html>")),
+        ("timeout", |flow, _| flow.handle_timeout()),
         ("unreachable", LoginFlow::handle_unreachable),
-        ("use_homeserver", |flow| flow.use_homeserver("https://other.example.org".parse()?)),
-        ("choose password", |flow| flow.choose(password())),
-        ("choose sso", |flow| flow.choose(sso())),
-        ("choose what is not offered", |flow| {
+        ("use_homeserver", |flow, _| flow.use_homeserver("https://other.example.org".parse()?)),
+        ("choose password", |flow, _| flow.choose(password())),
+        ("choose sso", |flow, _| flow.choose(sso())),
+        ("choose what is not offered", |flow, _| {
             flow.choose(matrix_login::Choice::custom("org.example.unknown", serde_json::Map::new())?)
         }),
-        ("callback", |flow| flow.handle_callback(&CALLBACK.parse().unwrap())),
-        ("foreign callback", |flow| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
-        ("back", LoginFlow::back),
+        ("callback", |flow, _| flow.handle_callback(&CALLBACK.parse().unwrap())),
+        ("foreign callback", |flow, _| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
+        ("back", |flow, _| flow.back()),
     ]
 }
 
 fn due(flow: &LoginFlow) -> String {
     match flow.step() {
-        Step::Send(request) if request.uri().path() == "/_matrix/client/v3/login" => {
+        Step::Send { request, .. } if request.uri().path() == "/_matrix/client/v3/login" => {
             format!("{} login", request.method())
         }
-        Step::Send(request) if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
-        Step::Send(request) => format!("GET {}", request.uri()),
+        Step::Send { request, .. } if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
+        Step::Send { request, .. } => format!("GET {}", request.uri()),
         Step::Wait(wait) => format!("Wait {}", wait.attempt()),
-        Step::Locate { failure } => format!("Locate {:?}", failure.outcome),
+        Step::Locate { failure, .. } => format!("Locate {:?}", failure.outcome),
         Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
         Step::Choose { refused: None, .. } => "Choose".to_owned(),
         Step::Browse(_) => "Browse".to_owned(),
@@ -125,22 +127,45 @@ fn due(flow: &LoginFlow) -> String {
 }
 
 fn kind(error: &Error) -> String {
-    let debug = format!("{error:?}");
+    let debug = match error {
+        Error::Response(error) => format!("{error:?}"),
+        error => format!("{error:?}"),
+    };
     debug.split([' ', '(', '{']).next().unwrap().to_owned()
 }
+
+/// The inputs that are about a request, in their order.
+const ABOUT_A_REQUEST: [&str; 12] = [
+    "well-known",
+    "versions",
+    "login types",
+    "session",
+    "session that ends",
+    "session of somebody else",
+    "redirect",
+    "403",
+    "404",
+    "429",
+    "502",
+    "unreachable",
+];
 
 #[test]
 fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
     let mut table = HEADER.to_owned();
-    for (name, flow) in states() {
+    for (name, story) in states() {
         let _ = writeln!(table, "{name}");
         let mut outcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (input, apply) in inputs() {
-            let before = picture(&flow);
-            let mut moved = flow.clone();
-            let outcome = match apply(&mut moved) {
+            let (id, before) = (story.last_request_id(), whole(&story.flow));
+            let mut moved = story.flow.clone();
+            let outcome = match apply(&mut moved, id) {
                 Ok(()) => {
-                    assert_ne!(picture(&moved), before, "{name}: {input} was accepted, but nothing moved");
+                    assert_ne!(
+                        picture(&moved),
+                        picture(&story.flow),
+                        "{name}: {input} was accepted, but nothing moved"
+                    );
                     due(&moved)
                 }
                 // The one exception: what was granted is the error's, and the question is due.
@@ -149,15 +174,19 @@ fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
                     format!("error {}, and {}", kind(error), due(&moved))
                 }
                 Err(error) => {
-                    assert_eq!(picture(&moved), before, "{name}: {input} was an error, but something changed");
+                    assert_eq!(whole(&moved), before, "{name}: {input} was an error, but something changed");
                     format!("error {}", kind(&error))
                 }
             };
             outcomes.entry(outcome).or_default().push(input);
         }
-        let out_of_step = outcomes.remove("error OutOfStep");
+        let [stale, out_of_step] = ["StaleResponse", "OutOfStep"].map(|kind| outcomes.remove(&format!("error {kind}")));
         for (outcome, inputs) in outcomes {
             let _ = writeln!(table, "    {outcome}: {}", inputs.join(", "));
+        }
+        if let Some(stale) = stale {
+            assert_eq!(stale, ABOUT_A_REQUEST, "{name}");
+            table.push_str("    error StaleResponse: all about a request\n");
         }
         // Most inputs are, in most states.
         if out_of_step.is_some() {
@@ -169,16 +198,16 @@ fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
 
 #[test]
 fn a_step_is_a_view_of_the_state() {
-    for (name, flow) in states() {
-        let first = picture(&flow);
-        assert_eq!(picture(&flow), first, "{name}");
-        assert_eq!(picture(&flow.clone()), first, "{name}");
+    for (name, Scenario { flow, .. }) in states() {
+        let first = whole(&flow);
+        assert_eq!(whole(&flow), first, "{name}");
+        assert_eq!(whole(&flow.clone()), first, "{name}");
     }
 }
 
 #[test]
 fn no_state_is_a_dead_end() {
-    for (name, flow) in states() {
+    for (name, Scenario { flow, .. }) in states() {
         let mut other = flow.clone();
         match other.use_homeserver("https://other.example.org".parse().unwrap()) {
             Ok(()) => assert_eq!(due(&other), "GET login", "{name}"),
@@ -189,19 +218,19 @@ fn no_state_is_a_dead_end() {
 
 #[test]
 fn every_state_can_be_suspended_until_there_is_a_session() {
-    for (name, flow) in states() {
+    for (name, Scenario { flow, .. }) in states() {
         assert_eq!(flow.suspend().is_none(), flow.session().is_some(), "{name}");
     }
 }
 
 #[test]
 fn the_session_comes_out_only_when_there_is_one() {
-    for (name, flow) in states() {
+    for (name, Scenario { flow, .. }) in states() {
         let has_session = flow.session().is_some();
-        let before = picture(&flow);
+        let before = whole(&flow);
         match flow.into_session() {
             Ok(session) => assert!(has_session, "{name}: {session:?}"),
-            Err(flow) => assert!(!has_session && picture(&flow) == before, "{name}"),
+            Err(flow) => assert!(!has_session && whole(&flow) == before, "{name}"),
         }
     }
 }

@@ -4,13 +4,13 @@ use std::error::Error as StdError;
 
 use http::Response;
 use matrix_login::{
-    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, RefreshToken, Session, Step, Suspended,
-    UserIdentifier,
-    endpoint::{login, login_types, logout, refresh, sso, versions, well_known, whoami},
+    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Redirect, RefreshToken, Session, Step,
+    Suspended, UserIdentifier,
+    endpoint::{login, login_types, logout, refresh, versions, well_known, whoami},
 };
 use serde_json::{Map, Value, json};
 
-use crate::support::scenario::{Scenario, answer, noon};
+use crate::support::scenario::{Scenario, answer, noon, respond};
 
 /// What every planted secret holds.
 const SECRET: &str = "s3cr3t";
@@ -27,7 +27,7 @@ fn clean_debug(what: &str, value: &impl std::fmt::Debug) {
     clean(what, &format!("{value:#?}"));
 }
 
-fn clean_error(what: &str, error: &Error) {
+fn clean_error(what: &str, error: &(impl StdError + 'static)) {
     clean_debug(what, error);
     let mut source: Option<&dyn StdError> = Some(error);
     while let Some(error) = source {
@@ -60,9 +60,9 @@ fn choices() -> Vec<Choice> {
         Choice::token(LoginToken::new("s3cr3t")),
         Choice::application_service(user(), AccessToken::new("s3cr3t").unwrap()),
         Choice::custom("org.example.badge", fields(json!({"token": "s3cr3t", "n": SECRET_NUMBER}))).unwrap(),
-        Choice::sso(sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), "0123456789-s3cr3t").unwrap()),
+        Choice::sso(Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), "0123456789-s3cr3t").unwrap()),
     ];
-    choices.into_iter().map(|choice| choice.field("org.example.x", json!({"deep": ["s3cr3t"]})).unwrap()).collect()
+    choices.into_iter().map(|choice| choice.with_field("org.example.x", json!({"deep": ["s3cr3t"]})).unwrap()).collect()
 }
 
 /// Answers to POST /login that hold tokens, whole and broken in every way that is an error.
@@ -115,11 +115,11 @@ fn choices_and_secrets_hide_themselves() {
     assert_eq!(format!("{:?}", Password::new("s3cr3t")), "[redacted]");
     clean_error("access token", &AccessToken::new("s3cr3t\n").unwrap_err());
     clean_error("custom", &Choice::custom("x", fields(json!({"device_id": "s3cr3t"}))).unwrap_err());
-    clean_error("field", &choices().remove(0).field("password", "s3cr3t").unwrap_err());
+    clean_error("field", &choices().remove(0).with_field("password", "s3cr3t").unwrap_err());
     clean_error("msisdn", &UserIdentifier::msisdn("s3cr3t").unwrap_err());
     clean_error("country", &UserIdentifier::phone("s3cr3t", "1").unwrap_err());
-    clean_error("state", &sso::Redirect::new("http://a/".parse().unwrap(), "s3cr3t").unwrap_err());
-    clean_error("device ID", &LoginSettings::default().device_id("").unwrap_err());
+    clean_error("state", &Redirect::new("http://a/".parse().unwrap(), "s3cr3t").unwrap_err());
+    clean_error("device ID", &LoginSettings::default().with_device_id("").unwrap_err());
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_flow_hides_what_it_was_given_and_what_it_was_told() {
         clean_flow("flow", &asked);
         for response in login_answers() {
             let mut flow = asked.clone();
-            if let Err(error) = flow.handle_response(&response, noon()) {
+            if let Err(error) = respond(&mut flow, &response, noon()) {
                 clean_error("login answer", &error);
             }
             clean_flow("flow after the answer", &flow);
@@ -158,26 +158,19 @@ fn foreign_callbacks_are_not_quoted() {
 #[test]
 fn pure_functions_hide_what_they_read() {
     for response in login_answers() {
-        let clean_result = |what: &str, debug: String, error: Option<&Error>| {
-            clean(what, &debug);
-            if let Some(error) = error {
+        fn clean_result<T: std::fmt::Debug, E: StdError + 'static>(what: &str, result: &Result<T, E>) {
+            clean_debug(what, result);
+            if let Err(error) = result {
                 clean_error(what, error);
             }
-        };
-        let result = login::response(&response);
-        clean_result("login", format!("{result:?}"), result.as_ref().err());
-        let result = login_types::response(&response);
-        clean_result("login types", format!("{result:?}"), result.as_ref().err());
-        let result = versions::response(&response);
-        clean_result("versions", format!("{result:?}"), result.as_ref().err());
-        let result = well_known::response(&response);
-        clean_result("well-known", format!("{result:?}"), result.as_ref().err());
-        let result = refresh::response(&response);
-        clean_result("refresh", format!("{result:?}"), result.as_ref().err());
-        let result = logout::response(&response);
-        clean_result("logout", format!("{result:?}"), result.as_ref().err());
-        let result = whoami::response(&response);
-        clean_result("whoami", format!("{result:?}"), result.as_ref().err());
+        }
+        clean_result("login", &login::response(&response));
+        clean_result("login types", &login_types::response(&response));
+        clean_result("versions", &versions::response(&response));
+        clean_result("well-known", &well_known::response(&response));
+        clean_result("refresh", &refresh::response(&response));
+        clean_result("logout", &logout::response(&response));
+        clean_result("whoami", &whoami::response(&response));
     }
 }
 
@@ -188,7 +181,8 @@ fn a_session_hides_its_tokens_however_a_refresh_ends() {
         "base_client_url": "https://hs.example.org/_matrix/client/",
     });
     let session = Session::from_json(stored.to_string()).unwrap().unwrap();
-    let step = Step::Send(session.refresh_request().unwrap());
+    let id = Scenario::at("https://hs.example.org").request_id();
+    let step = Step::Send { id, request: session.refresh_request().unwrap() };
     assert!(crate::support::replay::step_line(&step, noon()).to_string().contains(SECRET));
     clean_debug("refresh request", &step);
     for response in login_answers() {
@@ -208,7 +202,7 @@ fn somebody_elses_session_is_not_quoted() {
     clean_flow("flow", &story.flow);
     story.choose(choices().remove(0));
     let granted = login_answers().into_iter().find(|response| login::response(response).is_ok()).unwrap();
-    let error = story.flow.handle_response(&granted, noon()).unwrap_err();
+    let error = respond(&mut story.flow, &granted, noon()).unwrap_err();
     assert!(matches!(error, Error::WrongUser { .. }));
     clean_error("wrong user", &error);
     clean_flow("flow", &story.flow);
@@ -258,5 +252,5 @@ fn a_suspended_flow_has_no_room_for_a_secret() {
 #[test]
 fn a_redirect_url_shows_neither_its_user_nor_its_query() {
     let url = "https://alice:s3cr3t@example.org/cb?key=s3cr3t#s3cr3t".parse().unwrap();
-    clean_debug("redirect", &sso::Redirect::new(url, "0123456789-s3cr3t").unwrap());
+    clean_debug("redirect", &Redirect::new(url, "0123456789-s3cr3t").unwrap());
 }

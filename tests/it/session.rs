@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Request;
-use matrix_login::{Error, Session};
+use matrix_login::{Session, SessionError};
 use serde_json::{Value, json};
 
 /// As the chapter's script writes it, in its order.
@@ -152,7 +152,7 @@ fn the_base_client_url_is_the_base_url_and_the_path_of_the_api() {
 fn a_session_without_a_homeserver_gets_one_after_discovery() {
     let mut session = load(&minimal());
     let mut request = Request::get("https://hs.example.org/_matrix/client/v3/sync").body(()).unwrap();
-    assert!(matches!(session.authorize(&mut request), Err(Error::InvalidInput { .. })));
+    assert!(matches!(session.authorize(&mut request), Err(SessionError::UnknownHomeserver)));
     session.set_homeserver("https://hs.example.org".parse().unwrap());
     session.authorize(&mut request).unwrap();
     assert_eq!(request.headers()["authorization"], "Bearer t");
@@ -217,7 +217,7 @@ fn only_requests_to_the_homeservers_origin_get_the_token() {
     ] {
         let mut request = Request::get(foreign).body(()).unwrap();
         let error = session.authorize(&mut request).unwrap_err();
-        assert!(matches!(error, Error::InvalidInput { .. }), "{foreign}: {error}");
+        assert!(matches!(error, SessionError::ForeignOrigin), "{foreign}: {error}");
         assert!(request.headers().is_empty(), "{foreign}");
     }
 }

@@ -1,13 +1,13 @@
 //! Single sign-on: the URL that the browser opens, the callback that ends it, and those that do not.
 
 use matrix_login::{
-    Choice, Error, Homeserver, LoginToken,
-    endpoint::sso::{self, Action, Redirect},
+    Action, Choice, Error, ForeignCallback, Homeserver, LoginToken, Redirect,
+    endpoint::{callback, sso},
 };
 use serde_json::json;
 use url::Url;
 
-use crate::support::scenario::{CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, picture};
+use crate::support::scenario::{CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, whole};
 
 fn redirect(redirect_url: &str) -> Redirect {
     Redirect::new(redirect_url.parse().unwrap(), STATE).unwrap()
@@ -40,11 +40,11 @@ fn the_browser_comes_back_and_the_token_is_spent() {
 
 #[test]
 fn a_provider_and_an_action_are_named_in_the_url() {
-    let redirect = redirect("http://127.0.0.1:9/cb").identity_provider("oidc-x").unwrap();
-    let login = url(HOMESERVER, &redirect.clone().action(Action::Login));
+    let redirect = redirect("http://127.0.0.1:9/cb").with_identity_provider("oidc-x").unwrap();
+    let login = url(HOMESERVER, &redirect.clone().with_action(Action::Login));
     assert_eq!(login.path(), "/_matrix/client/v3/login/sso/redirect/oidc-x");
     assert!(login.query().unwrap().ends_with("&action=login"));
-    let register = url("https://hs.example.org/prefix", &redirect.action(Action::Register));
+    let register = url("https://hs.example.org/prefix", &redirect.with_action(Action::Register));
     assert_eq!(register.path(), "/prefix/_matrix/client/v3/login/sso/redirect/oidc-x");
     assert!(register.query().unwrap().ends_with("&action=register"));
 }
@@ -60,12 +60,13 @@ fn a_providers_id_is_one_segment_of_the_path() {
         ("...", "..."),
         ("A-z_0.~", "A-z_0.~"),
     ] {
-        let redirect = redirect("http://127.0.0.1:9/cb").identity_provider(id).unwrap();
+        let redirect = redirect("http://127.0.0.1:9/cb").with_identity_provider(id).unwrap();
         let path = format!("/_matrix/client/v3/login/sso/redirect/{segment}");
         assert_eq!(url(HOMESERVER, &redirect).path(), path);
     }
     for id in ["", ".", ".."] {
-        assert!(matches!(redirect("http://127.0.0.1:9/cb").identity_provider(id), Err(Error::InvalidInput { .. })));
+        let error = redirect("http://127.0.0.1:9/cb").with_identity_provider(id).unwrap_err();
+        assert_eq!(error.field, "identity provider");
     }
 }
 
@@ -110,7 +111,7 @@ fn a_state_of_any_characters_comes_back_as_it_was() {
     let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), state).unwrap();
     let mut callback: Url = redirect_url(&redirect).parse().unwrap();
     callback.query_pairs_mut().append_pair("loginToken", "t");
-    assert_eq!(sso::state(&callback).as_deref(), Some(state));
+    assert_eq!(callback::state(&callback).as_deref(), Some(state));
     assert_eq!(sso::response(&callback, state).unwrap().expose(), "t");
 }
 
@@ -152,10 +153,10 @@ fn foreign_callbacks_change_nothing() {
         "http://127.0.0.1:9/cb#state=0123456789abcdef&loginToken=t",
     ] {
         let mut story = Scenario::in_the_browser();
-        let before = picture(&story.flow);
+        let before = whole(&story.flow);
         let error = story.flow.handle_callback(&callback.parse().unwrap()).unwrap_err();
-        assert!(matches!(error, Error::ForeignCallback), "{callback}");
-        assert_eq!(picture(&story.flow), before, "{callback}");
+        assert!(matches!(error, Error::ForeignCallback(_)), "{callback}");
+        assert_eq!(whole(&story.flow), before, "{callback}");
         story.callback(CALLBACK).answer(200, GRANTED).session();
     }
 }
@@ -165,7 +166,7 @@ fn a_callback_that_comes_twice_is_out_of_step() {
     let mut story = Scenario::in_the_browser();
     story.callback(CALLBACK);
     let again = story.flow.handle_callback(&CALLBACK.parse().unwrap());
-    assert!(matches!(again, Err(Error::OutOfStep { input: "handle_callback", due: "Send" })));
+    assert!(matches!(again, Err(Error::OutOfStep { input: "handle_callback", due: "Send", .. })));
     story.answer(200, GRANTED).session();
 }
 
@@ -188,7 +189,9 @@ fn the_token_login_that_ends_it_need_not_be_offered() {
 #[test]
 fn the_fields_of_the_choice_go_into_the_token_login() {
     let mut story = Scenario::at_the_question();
-    story.choose(Choice::sso(redirect("http://127.0.0.1:9/cb")).field("org.example", 1).unwrap()).callback(CALLBACK);
+    story
+        .choose(Choice::sso(redirect("http://127.0.0.1:9/cb")).with_field("org.example", 1).unwrap())
+        .callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true, "org.example": 1}));
 }
 
@@ -203,11 +206,11 @@ fn a_user_who_gives_up_goes_back_to_the_question() {
 
 #[test]
 fn a_backend_finds_the_state_of_a_callback() {
-    let state = |url: &str| sso::state(&url.parse().unwrap());
+    let state = |url: &str| callback::state(&url.parse().unwrap());
     assert_eq!(state(CALLBACK).as_deref(), Some(STATE));
     assert_eq!(state("http://127.0.0.1:9/cb?loginToken=t"), None);
     assert_eq!(state("http://127.0.0.1:9/cb?state=a&state=a"), None);
     // A state that the backend has lost matches nothing.
     let empty = "http://127.0.0.1:9/cb?state=&loginToken=t".parse().unwrap();
-    assert!(matches!(sso::response(&empty, ""), Err(Error::ForeignCallback)));
+    let ForeignCallback { .. } = sso::response(&empty, "").unwrap_err();
 }

@@ -1,9 +1,11 @@
 //! The table of answers: what each kind of answer does to each request that can be due.
 
 use http::Response;
-use matrix_login::{DiscoveryOutcome, Error, LoginFlow, MAX_BODY, Step};
+use matrix_login::{DiscoveryOutcome, Error, LoginFlow, MAX_BODY, ResponseError, Step};
 
-use crate::support::scenario::{GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, picture};
+use crate::support::scenario::{
+    GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, request_id, respond, whole,
+};
 
 /// The columns, with more than one answer where the table means more than one.
 struct Answers {
@@ -72,12 +74,12 @@ fn answers(good: &str) -> Answers {
 /// What came of it: the step that is due then, or the error.
 fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
     let mut flow = flow.clone();
-    let before = picture(&flow);
-    match flow.handle_response(response, noon()) {
+    let before = whole(&flow);
+    match respond(&mut flow, response, noon()) {
         Ok(()) => match flow.step() {
-            Step::Send(request) => format!("{} {}", request.method(), request.uri().path()),
+            Step::Send { request, .. } => format!("{} {}", request.method(), request.uri().path()),
             Step::Wait(_) => "wait".to_owned(),
-            Step::Locate { failure } => match failure.outcome {
+            Step::Locate { failure, .. } => match failure.outcome {
                 DiscoveryOutcome::Ignore => "ignore".to_owned(),
                 DiscoveryOutcome::FailPrompt => "fail_prompt".to_owned(),
                 DiscoveryOutcome::FailError => "fail_error".to_owned(),
@@ -89,13 +91,15 @@ fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
             Step::Done(_) => "done".to_owned(),
         },
         Err(error) => {
-            assert_eq!(picture(&flow), before);
+            assert_eq!(whole(&flow), before);
             match error {
-                Error::Server(_) => "error: server",
-                Error::NotMatrix { .. } => "error: not Matrix",
-                Error::InvalidResponse { .. } | Error::TooLarge { .. } => "error: not usable",
-                Error::Redirected { .. } => "error: redirected",
-                Error::LegacyLoginUnsupported => "error: legacy login unsupported",
+                Error::Response(ResponseError::Server(_)) => "error: server",
+                Error::Response(ResponseError::NotMatrix { .. }) => "error: not Matrix",
+                Error::Response(ResponseError::InvalidResponse { .. } | ResponseError::TooLarge { .. }) => {
+                    "error: not usable"
+                }
+                Error::Response(ResponseError::Redirected { .. }) => "error: redirected",
+                Error::Response(ResponseError::LoginUnsupported) => "error: legacy login unsupported",
                 error => panic!("{error:?}"),
             }
             .to_owned()
@@ -162,7 +166,10 @@ fn get_login() {
     let failing = [answer(500, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)];
     check(&flow, "5xx M_UNRECOGNIZED", &failing, &["error: server"]);
     check(&flow, "not Matrix", &answers.not_matrix, &["error: not Matrix"]);
-    assert!(matches!(flow.clone().handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
+    assert!(matches!(
+        flow.clone().handle_unreachable(request_id(&flow).unwrap()),
+        Err(Error::OutOfStep { due: "Send", .. })
+    ));
 }
 
 #[test]
@@ -180,7 +187,10 @@ fn post_login() {
     check(&flow, "rate limit", &answers.rate_limit, &["wait"]);
     check(&flow, "5xx", &answers.server_error, &["error: server", "error: not Matrix"]);
     check(&flow, "not Matrix", &answers.not_matrix, &["error: not Matrix"]);
-    assert!(matches!(flow.clone().handle_unreachable(), Err(Error::OutOfStep { due: "Send", .. })));
+    assert!(matches!(
+        flow.clone().handle_unreachable(request_id(&flow).unwrap()),
+        Err(Error::OutOfStep { due: "Send", .. })
+    ));
 }
 
 #[test]
@@ -188,7 +198,7 @@ fn statuses_that_nobody_sends_are_no_matrix() {
     for status in [100, 101, 199, 600, 999] {
         for mut story in [Scenario::at(HOMESERVER), Scenario::logging_in()] {
             let error = story.fails(status, "");
-            assert!(matches!(error, Error::NotMatrix { .. }), "{status}: {error:?}");
+            assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{status}: {error:?}");
             assert!(!error.may_retry());
         }
     }

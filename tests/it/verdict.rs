@@ -21,7 +21,7 @@ type Row = (&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>);
 
 /// The rows of the table in the documentation of [`Verdict`].
 fn rows() -> Vec<Row> {
-    use Verdict::{Gone, Locked, NotMatrix, Refresh, SoftLogout, Unaffected};
+    use Verdict::{Locked, LoggedOut, NotMatrix, Refresh, SoftLogout, Unaffected};
 
     let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
     let soft = |errcode: &str, flag: Value| {
@@ -43,7 +43,7 @@ fn rows() -> Vec<Row> {
         ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", [Refresh, SoftLogout], vec![soft("M_UNKNOWN_TOKEN", json!(true))]),
         (
             "401 `M_UNKNOWN_TOKEN` without it",
-            [Refresh, Gone],
+            [Refresh, LoggedOut],
             vec![
                 soft("M_UNKNOWN_TOKEN", json!(false)),
                 soft("M_UNKNOWN_TOKEN", json!("true")),
@@ -52,7 +52,11 @@ fn rows() -> Vec<Row> {
                 error(403, "M_UNKNOWN_TOKEN"),
             ],
         ),
-        ("`M_USER_DEACTIVATED`", [Gone; 2], vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")]),
+        (
+            "`M_USER_DEACTIVATED`",
+            [LoggedOut; 2],
+            vec![error(403, "M_USER_DEACTIVATED"), error(401, "M_USER_DEACTIVATED")],
+        ),
         (
             "`M_USER_LOCKED`, whatever `soft_logout` says",
             [Locked; 2],
@@ -132,7 +136,10 @@ fn once_the_refresh_token_is_forgotten_a_soft_logout_can_be_told_from_the_end() 
     };
     assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [Verdict::Refresh; 2]);
     session.forget_refresh_token();
-    assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [Verdict::SoftLogout, Verdict::Gone]);
+    assert_eq!(
+        [session.judge(&unknown(true)), session.judge(&unknown(false))],
+        [Verdict::SoftLogout, Verdict::LoggedOut]
+    );
     assert_eq!(session.refresh_in(noon(), std::time::Duration::MAX), None);
     assert!(serde_json::to_value(session).unwrap().get("refresh_token").is_none());
 }

@@ -1,10 +1,10 @@
 //! Whose access token it is: of a device, of an application service, of a guest, or of nobody.
 
-use matrix_login::{AccessToken, Error, Homeserver, endpoint::whoami};
+use matrix_login::{AccessToken, Homeserver, ResponseError, endpoint::whoami};
 
 use crate::support::scenario::{HOMESERVER, answer, invalid_field, not_matrix};
 
-fn whoami(status: u16, body: &str) -> Result<whoami::Response, Error> {
+fn whoami(status: u16, body: &str) -> Result<whoami::Response, ResponseError> {
     whoami::response(&answer(status, &[], body))
 }
 
@@ -51,5 +51,5 @@ fn without_a_user_id_it_is_no_answer() {
 #[test]
 fn a_refusal_is_the_servers() {
     let error = whoami(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Access token has expired","soft_logout":true}"#);
-    assert!(matches!(error, Err(Error::Server(error)) if error.soft_logout));
+    assert!(matches!(error, Err(ResponseError::Server(error)) if error.soft_logout));
 }

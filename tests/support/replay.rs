@@ -13,4 +13,7 @@ mod transcript;
 
 #[allow(unused_imports, reason = "only the tests against Synapse read settings and choices themselves")]
 pub use self::transcript::{Chosen, Settings};
-pub use self::{lines::replay, print::step_line};
+pub use self::{
+    lines::replay,
+    print::{request_value, step_line},
+};

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Response, StatusCode};
 use matrix_login::{
-    Choice, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, Password, ServerError, Session, Step,
-    UserIdentifier, Wait, endpoint::sso,
+    Choice, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, Password, Redirect, RequestId, ResponseError,
+    ServerError, Session, Step, UserIdentifier, Wait,
 };
 use serde_json::{Value, json};
 
@@ -48,29 +48,61 @@ pub fn password() -> Choice {
 }
 
 pub fn sso() -> Choice {
-    Choice::sso(sso::Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap())
+    Choice::sso(Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap())
 }
 
-/// All that can be seen of a flow: requests with their bodies, sessions with their tokens.
+/// The ID of the request that is due.
+pub fn request_id(flow: &LoginFlow) -> Option<RequestId> {
+    match flow.step() {
+        Step::Send { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// The response to the request that is due.
+pub fn respond(flow: &mut LoginFlow, response: &Response<Vec<u8>>, received_at: SystemTime) -> Result<(), Error> {
+    let id = request_id(flow).expect("a request is due");
+    flow.handle_response(id, response, received_at)
+}
+
+/// Where a flow stands, with requests and their bodies, sessions and their tokens. It has no request ID, because every
+/// accepted input changes that: it would prove nothing.
 pub fn picture(flow: &LoginFlow) -> Value {
+    let mut suspended = json!(flow.suspend());
+    if let Some(suspended) = suspended.as_object_mut() {
+        suspended.remove("request_id");
+    }
     json!({
         "step": replay::step_line(&flow.step(), noon()),
-        "suspended": flow.suspend(),
+        "suspended": suspended,
         "session": flow.session(),
         "homeserver": flow.homeserver(),
+    })
+}
+
+/// All that can be seen of a flow, the request ID too: an error may not change any of it.
+pub fn whole(flow: &LoginFlow) -> Value {
+    json!({
+        "picture": picture(flow),
+        "suspended": flow.suspend(),
+        "request_id": request_id(flow).map(|id| format!("{id:?}")),
         "debug": format!("{flow:?}"),
     })
 }
 
+#[derive(Clone)]
 pub struct Scenario {
     pub flow: LoginFlow,
+    /// Of the last request that the story saw.
+    last_id: Option<RequestId>,
 }
 
 impl Scenario {
     // How it begins.
 
     pub fn of(flow: LoginFlow) -> Self {
-        Self { flow }
+        let last_id = request_id(&flow);
+        Self { flow, last_id }
     }
 
     pub fn at(homeserver: &str) -> Self {
@@ -143,9 +175,9 @@ impl Scenario {
 
     /// The question is put, with these login types and no refusal.
     pub fn asks(&mut self, expected: &[&str]) -> &mut Self {
-        let Step::Choose { login_types, refused } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        let Step::Choose { login_types, refused, .. } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         assert!(refused.is_none(), "{refused:?}");
-        assert_eq!(login_types.iter().map(LoginType::as_str).collect::<Vec<_>>(), expected);
+        assert_eq!(login_types.iter().map(LoginType::name).collect::<Vec<_>>(), expected);
         self
     }
 
@@ -173,7 +205,7 @@ impl Scenario {
     }
 
     pub fn locates(&mut self, outcome: DiscoveryOutcome) -> &mut Self {
-        let Step::Locate { failure } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        let Step::Locate { failure, .. } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         assert_eq!(failure.outcome, outcome, "{failure}");
         self
     }
@@ -200,8 +232,10 @@ impl Scenario {
 
     pub fn answer_with(&mut self, response: Response<Vec<u8>>) -> &mut Self {
         let before = picture(&self.flow);
-        self.flow.handle_response(&response, noon()).unwrap();
+        let id = self.see();
+        self.flow.handle_response(id, &response, noon()).unwrap();
         assert_ne!(picture(&self.flow), before, "accepted, but nothing moved");
+        self.see();
         self
     }
 
@@ -211,39 +245,76 @@ impl Scenario {
     }
 
     pub fn fails_with(&mut self, response: Response<Vec<u8>>) -> Error {
-        let before = picture(&self.flow);
-        let error = self.flow.handle_response(&response, noon()).unwrap_err();
-        assert_eq!(picture(&self.flow), before, "an error, but something changed");
+        let before = whole(&self.flow);
+        let id = self.see();
+        let error = self.flow.handle_response(id, &response, noon()).unwrap_err();
+        assert_eq!(whole(&self.flow), before, "an error, but something changed");
         error
+    }
+
+    /// The ID of the request that is due.
+    pub fn request_id(&self) -> RequestId {
+        request_id(&self.flow).expect("a request is due")
+    }
+
+    /// The ID of the request that is due, or else of the last one.
+    pub fn last_request_id(&self) -> RequestId {
+        request_id(&self.flow).or(self.last_id).unwrap_or_else(|| {
+            // Nothing was ever sent. Any ID will do that the flow itself does not have.
+            let mut story = Self::at_versions();
+            story.answer(429, "").timeout().request_id()
+        })
+    }
+
+    /// Notes the request that is due, before an input moves the flow on.
+    fn see(&mut self) -> RequestId {
+        let id = self.last_request_id();
+        self.last_id = Some(id);
+        id
+    }
+
+    /// A response that comes too late: it is refused, and nothing changes.
+    pub fn late(&mut self, id: RequestId, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
+        let before = whole(&self.flow);
+        let error = self.flow.handle_response(id, &answer(status, &[], body), noon()).unwrap_err();
+        assert!(matches!(error, Error::StaleResponse), "{error:?}");
+        assert_eq!(whole(&self.flow), before, "a stale response, but something changed");
+        self
     }
 
     pub fn timeout(&mut self) -> &mut Self {
         self.flow.handle_timeout().unwrap();
+        self.see();
         self
     }
 
     pub fn unreachable(&mut self) -> &mut Self {
-        self.flow.handle_unreachable().unwrap();
+        let id = self.see();
+        self.flow.handle_unreachable(id).unwrap();
         self
     }
 
     pub fn use_homeserver(&mut self, homeserver: &str) -> &mut Self {
         self.flow.use_homeserver(homeserver.parse().unwrap()).unwrap();
+        self.see();
         self
     }
 
     pub fn choose(&mut self, choice: Choice) -> &mut Self {
         self.flow.choose(choice).unwrap();
+        self.see();
         self
     }
 
     pub fn callback(&mut self, url: &str) -> &mut Self {
         self.flow.handle_callback(&url.parse().unwrap()).unwrap();
+        self.see();
         self
     }
 
     pub fn back(&mut self) -> &mut Self {
         self.flow.back().unwrap();
+        self.see();
         self
     }
 
@@ -255,18 +326,18 @@ impl Scenario {
     }
 }
 
-/// The status of a [`Error::NotMatrix`].
-pub fn not_matrix(error: &Error) -> StatusCode {
-    match error {
-        Error::NotMatrix { status, .. } => *status,
+/// The status of a [`ResponseError::NotMatrix`].
+pub fn not_matrix(error: &(impl Clone + Into<Error>)) -> StatusCode {
+    match error.clone().into() {
+        Error::Response(ResponseError::NotMatrix { status, .. }) => status,
         error => panic!("{error:?}"),
     }
 }
 
-/// The field of an [`Error::InvalidResponse`].
-pub fn invalid_field(error: &Error) -> &'static str {
-    match error {
-        Error::InvalidResponse { field, .. } => field,
+/// The field of a [`ResponseError::InvalidResponse`].
+pub fn invalid_field(error: &(impl Clone + Into<Error>)) -> &'static str {
+    match error.clone().into() {
+        Error::Response(ResponseError::InvalidResponse { field, .. }) => field,
         error => panic!("{error:?}"),
     }
 }
