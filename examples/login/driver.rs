@@ -8,7 +8,7 @@ use std::{
 
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginType, LoginTypes,
-    ServerError, ServerName, Session, Step, Wait, endpoint::versions,
+    ResponseError, ServerError, ServerName, Session, Step, Wait, endpoint::versions,
 };
 use url::Url;
 
@@ -39,9 +39,9 @@ pub fn settings() -> Result<LoginSettings, Failure> {
     getrandom::fill(&mut random)?;
     let device_id: String = random.iter().map(|byte| char::from(b'A' + byte % 26)).collect();
     Ok(LoginSettings::default()
-        .device_id(device_id)?
-        .initial_device_display_name("matrix-login")
-        .require_refresh_token(false))
+        .with_device_id(device_id)?
+        .with_initial_device_display_name("matrix-login")
+        .with_require_refresh_token(false))
 }
 
 /// Begins at an address that nobody has checked yet.
@@ -58,7 +58,7 @@ pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Strin
         Err(error) => Err(format!("no answer from {homeserver}: {error}")),
         Ok(response) => match versions::response(&response) {
             // Whatever it is that the homeserver does not like, it is one.
-            Ok(_) | Err(Error::Server(_)) => Ok(()),
+            Ok(_) | Err(ResponseError::Server(_)) => Ok(()),
             Err(error) => Err(format!("{homeserver} is no homeserver: {error}")),
         },
     }
@@ -91,11 +91,11 @@ pub fn advance(
     answers: &mut impl Answers,
 ) -> Result<(), Failure> {
     match flow.step() {
-        Step::Locate { failure } => {
+        Step::Locate { failure, .. } => {
             let homeserver = locate(failure, server_name, transport)?;
             flow.use_homeserver(homeserver)?;
         }
-        Step::Choose { login_types, refused } => {
+        Step::Choose { login_types, refused, .. } => {
             let choice = answers.choose(login_types, refused)?;
             flow.choose(choice)?;
         }
@@ -107,9 +107,9 @@ pub fn advance(
 /// Does one step that is between the program and the homeserver alone.
 fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> {
     match flow.step() {
-        Step::Send(request) => {
+        Step::Send { id, request } => {
             match transport.ask(request) {
-                Ok(response) => match flow.handle_response(&response, SystemTime::now()) {
+                Ok(response) => match flow.handle_response(id, &response, SystemTime::now()) {
                     // It is of no use to anybody here, and its device would stay in that user's list.
                     Err(Error::WrongUser { expected, session, .. }) => {
                         let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
@@ -117,7 +117,7 @@ fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> 
                     }
                     handled => handled?,
                 },
-                Err(failure) => flow.handle_unreachable().map_err(|_| failure)?,
+                Err(failure) => flow.handle_unreachable(id).map_err(|_| failure)?,
             }
         }
         Step::Wait(wait) => {
@@ -151,7 +151,7 @@ pub fn find(server_name: &ServerName, transport: &Transport) -> Result<Homeserve
     let mut flow = LoginFlow::discover(server_name.clone(), LoginSettings::default());
     loop {
         match (flow.step(), flow.homeserver()) {
-            (Step::Locate { failure }, _) => return locate(failure, Some(server_name), transport),
+            (Step::Locate { failure, .. }, _) => return locate(failure, Some(server_name), transport),
             (_, Some(homeserver)) if flow.discovered().is_some() => return Ok(homeserver.clone()),
             _ => exchange(&mut flow, transport)?,
         }
@@ -176,12 +176,11 @@ fn locate(
     }
 }
 
-/// Whether a login type is offered; if not, what is.
-pub fn check_offered(login_types: &LoginTypes, login_type: &str, in_words: &str) -> Result<(), Failure> {
-    if login_types.contains(login_type) {
-        return Ok(());
-    }
-    let offered: Vec<&str> = login_types.iter().map(LoginType::as_str).collect();
-    let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-    Err(Failure::Other(format!("server does not support logging in with {in_words}; it offers {offered}")))
+/// The login type of this name; if it is not offered, what is.
+pub fn offered<'a>(login_types: &'a LoginTypes, name: &str, in_words: &str) -> Result<&'a LoginType, Failure> {
+    login_types.get(name).ok_or_else(|| {
+        let offered: Vec<&str> = login_types.iter().map(LoginType::name).collect();
+        let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+        Failure::Other(format!("server does not support logging in with {in_words}; it offers {offered}"))
+    })
 }

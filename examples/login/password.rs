@@ -21,7 +21,7 @@ pub struct WithPassword<'a> {
 
 impl Answers for WithPassword<'_> {
     fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        driver::check_offered(login_types, "m.login.password", "password")?;
+        driver::offered(login_types, "m.login.password", "password")?;
         if let Some(refused) = refused {
             self.try_again(refused)?;
         }

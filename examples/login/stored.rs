@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Error, Homeserver, LoginFlow, Refresh, ServerError, Session, Verdict,
+    AccessToken, Homeserver, LoginFlow, Refresh, ResponseError, ServerError, Session, Verdict,
     endpoint::{logout, whoami},
 };
 
@@ -239,13 +239,13 @@ fn refresh(
             *session = next;
             Ok(None)
         }
-        Refresh::Gone(error) | Refresh::Unsupported(error) => {
+        Refresh::TokenGone(error) | Refresh::Unsupported(error) => {
             session.forget_refresh_token();
             Ok(Some(error))
         }
-        Refresh::Later(error) => Err(refused(&error, Verdict::Unaffected)),
-        Refresh::SoftLogout(error) => Err(refused(&Error::Server(error), Verdict::SoftLogout)),
-        Refresh::Locked(error) => Err(refused(&Error::Server(error), Verdict::Locked)),
+        Refresh::Later { error, .. } => Err(refused(&error, Verdict::Unaffected)),
+        Refresh::SoftLogout(error) => Err(refused(&ResponseError::Server(error), Verdict::SoftLogout)),
+        Refresh::Locked(error) => Err(refused(&ResponseError::Server(error), Verdict::Locked)),
     }
 }
 
@@ -299,12 +299,12 @@ fn send(
 }
 
 /// What an error means for the session, and what to do.
-fn refused(error: &Error, verdict: Verdict) -> Failure {
+fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
     let advice = match verdict {
         Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is",
         Verdict::Refresh => GRANTED_AND_REFUSED,
         Verdict::SoftLogout => "the session has expired: log in again with --again",
-        Verdict::Gone => "the session is over: empty its file with --logout, and then log in",
+        Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in",
         Verdict::Locked => "the session stays: try again when the account is unlocked",
     };
     let when =

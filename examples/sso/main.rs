@@ -42,9 +42,8 @@ use std::{
 
 use clap::Parser;
 use matrix_login::{
-    Choice, IdentityProvider, LoginFlow, LoginType, LoginTypes, ServerError, ServerName, Session, Step, Suspended,
-    UserId,
-    endpoint::sso::{Action, Redirect},
+    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Redirect, ServerError, ServerName, Session, Step,
+    Suspended, UserId,
 };
 use url::Url;
 
@@ -175,15 +174,13 @@ struct WithBrowser<'a> {
 
 impl Answers for WithBrowser<'_> {
     fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        driver::check_offered(login_types, "m.login.sso", "single sign-on")?;
+        let single_sign_on = driver::offered(login_types, "m.login.sso", "single sign-on")?;
         if let Some(refused) = refused {
             return Err(Failure::Other(format!("{refused}; begin again")));
         }
-        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?.action(self.action);
-        if let Some(LoginType::Sso { identity_providers, .. }) = login_types.get("m.login.sso") {
-            if let Some(id) = self.provider(identity_providers)? {
-                redirect = redirect.identity_provider(id)?;
-            }
+        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?.with_action(self.action);
+        if let Some(id) = self.provider(single_sign_on.identity_providers())? {
+            redirect = redirect.with_identity_provider(id)?;
         }
         Ok(Choice::sso(redirect))
     }
