@@ -260,11 +260,11 @@ fn files_that_hold_no_login_are_refused() {
     };
     assert!(refusal().starts_with("Error: login.json: "), "there is no file");
     for (stored, problem) in [
-        (json!({"version": 1, "homeserver": "https://a"}), "no suspended flow: a field is missing"),
+        (json!({"version": 1, "homeserver": 1}), "no suspended flow: a field is missing, unknown or cannot be used"),
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
         (json!({"version": 2, "new": true}), "suspended flow of version 2: expected version 1; begin the login again"),
         (json!({}), "no suspended flow: expected an object with a version"),
-        (json!({"version": 1, "homeserver": "https://a", "settings": {}}), "no single sign-on waits there"),
+        (json!({"version": 1, "homeserver": "https://a"}), "no single sign-on waits there"),
         (
             json!({"version": 1, "homeserver": "https://a", "sso_url": "https://evil.example.com/", "settings": {}}),
             "invalid suspended flow: expected an SSO URL of its homeserver",
