@@ -64,13 +64,8 @@ pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), Strin
     }
 }
 
-/// Drives the flow to its end. `server_name` is what it was begun with, if it was.
-pub fn log_in(
-    mut flow: LoginFlow,
-    server_name: Option<&ServerName>,
-    transport: &Transport,
-    answers: &mut impl Answers,
-) -> Result<Session, Failure> {
+/// Drives the flow to its end.
+pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<Session, Failure> {
     loop {
         match flow.step() {
             Step::Browse(url) => {
@@ -78,21 +73,16 @@ pub fn log_in(
                 answers.came_back(flow.handle_callback(&callback).is_ok());
             }
             Step::Done(session) => return Ok(session.clone()),
-            _ => advance(&mut flow, server_name, transport, answers)?,
+            _ => advance(&mut flow, transport, answers)?,
         }
     }
 }
 
 /// Does one step, unless it is the browser's or the end.
-pub fn advance(
-    flow: &mut LoginFlow,
-    server_name: Option<&ServerName>,
-    transport: &Transport,
-    answers: &mut impl Answers,
-) -> Result<(), Failure> {
+pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<(), Failure> {
     match flow.step() {
         Step::Locate { failure, .. } => {
-            let homeserver = locate(failure, server_name, transport)?;
+            let homeserver = locate(failure, flow.server_name(), transport)?;
             flow.use_homeserver(homeserver)?;
         }
         Step::Choose { login_types, refused, .. } => {

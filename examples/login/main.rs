@@ -34,7 +34,7 @@ mod transport;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{ArgGroup, Parser};
-use matrix_login::{LoginFlow, ServerName, UserId};
+use matrix_login::{LoginFlow, UserId};
 
 use self::{
     demo::Demo, failure::Failure, password::WithPassword, person::Person, session_file::SessionFile,
@@ -128,8 +128,8 @@ fn log_in(
     if user.is_empty() {
         return Err(Failure::Other("there is no user: give a user ID, such as @alice:example.org".to_owned()));
     }
-    let (flow, server_name) = begin(user, homeserver_url, transport)?;
-    let session = driver::log_in(flow, server_name.as_ref(), transport, &mut WithPassword::new(user, &mut person))?;
+    let flow = begin(user, homeserver_url, transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, None, transport, &mut person)?;
     stored::show_session(&session);
     Ok(())
@@ -139,7 +139,7 @@ fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tr
     let (flow, ended) = stored::again(file, homeserver_url, transport)?;
     let mut person = Person::at_standard_input();
     let user = ended.user_id().as_str();
-    let session = driver::log_in(flow, None, transport, &mut WithPassword::new(user, &mut person))?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, Some(&ended), transport, &mut person)?;
     stored::show_session(&session);
     Ok(())
@@ -151,8 +151,8 @@ fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(
     }
     let demo = Demo::start()?;
     let mut person = Person::Script(demo::PASSWORDS.into());
-    let (flow, _) = begin(demo::USER, Some(demo.url()), transport)?;
-    let session = driver::log_in(flow, None, transport, &mut WithPassword::new(demo::USER, &mut person))?;
+    let flow = begin(demo::USER, Some(demo.url()), transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(demo::USER, &mut person))?;
     if let Some(file) = file {
         stored::store(file, &session, None, transport, &mut person)?;
     }
@@ -160,19 +160,12 @@ fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(
     Ok(())
 }
 
-/// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
-fn begin(
-    user: &str,
-    homeserver_url: Option<&str>,
-    transport: &Transport,
-) -> Result<(LoginFlow, Option<ServerName>), Failure> {
+/// Begins where the arguments say.
+fn begin(user: &str, homeserver_url: Option<&str>, transport: &Transport) -> Result<LoginFlow, Failure> {
     let user_id = if user.starts_with('@') { Some(user.parse::<UserId>()?) } else { None };
     match (homeserver_url, user_id) {
-        (Some(url), _) => Ok((driver::at(url, transport)?, None)),
-        (None, Some(user_id)) => {
-            let server_name = user_id.server_name().clone();
-            Ok((LoginFlow::discover(server_name.clone(), driver::settings()?), Some(server_name)))
-        }
+        (Some(url), _) => driver::at(url, transport),
+        (None, Some(user_id)) => Ok(LoginFlow::discover(user_id.server_name().clone(), driver::settings()?)),
         (None, None) => Err(Failure::Other(format!(
             "{user} is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
         ))),

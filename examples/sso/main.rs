@@ -42,8 +42,7 @@ use std::{
 
 use clap::Parser;
 use matrix_login::{
-    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Redirect, ServerError, ServerName, Session, Step,
-    Suspended, UserId,
+    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Redirect, ServerError, Session, Step, Suspended, UserId,
 };
 use url::Url;
 
@@ -129,10 +128,10 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
     let session = if let Some(stored) = &arguments.resume {
         resume(stored, &transport)?
     } else {
-        let (flow, server_name) = if arguments.again {
+        let flow = if arguments.again {
             let (flow, ended) = stored::again(&file, arguments.homeserver_url.as_deref(), &transport)?;
             replaced = Some(ended);
-            (flow, None)
+            flow
         } else {
             begin(arguments, &transport)?
         };
@@ -143,25 +142,25 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
             callbacks: Callbacks::listen(Duration::from_secs(arguments.patience), !arguments.no_browser)?,
         };
         if let Some(path) = &arguments.suspend {
-            return suspend(path, flow, server_name.as_ref(), &transport, &mut browser).map(|()| None);
+            return suspend(path, flow, &transport, &mut browser).map(|()| None);
         }
-        driver::log_in(flow, server_name.as_ref(), &transport, &mut browser)?
+        driver::log_in(flow, &transport, &mut browser)?
     };
     stored::store(&file, &session, replaced.as_ref(), &transport, &mut person)?;
     Ok(Some(session))
 }
 
-/// Begins where the arguments say. A server name comes with a flow that discovers its homeserver.
-fn begin(arguments: &Arguments, transport: &Transport) -> Result<(LoginFlow, Option<ServerName>), Failure> {
+/// Begins where the arguments say.
+fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Failure> {
     if let Some(url) = &arguments.homeserver_url {
-        return Ok((driver::at(url, transport)?, None));
+        return driver::at(url, transport);
     }
     let server = arguments.server.as_deref().unwrap_or_default();
     let server_name = match server.parse::<UserId>() {
         Ok(user_id) => user_id.server_name().clone(),
         Err(_) => server.parse()?,
     };
-    Ok((LoginFlow::discover(server_name.clone(), driver::settings()?), Some(server_name)))
+    Ok(LoginFlow::discover(server_name, driver::settings()?))
 }
 
 /// Answers with what the user does in a browser.
@@ -229,14 +228,13 @@ fn random_state() -> Result<String, Failure> {
 fn suspend(
     path: &Path,
     mut flow: LoginFlow,
-    server_name: Option<&ServerName>,
     transport: &Transport,
     browser: &mut WithBrowser<'_>,
 ) -> Result<(), Failure> {
     let url = loop {
         match flow.step() {
             Step::Browse(url) => break url.clone(),
-            _ => driver::advance(&mut flow, server_name, transport, browser)?,
+            _ => driver::advance(&mut flow, transport, browser)?,
         }
     };
     let json = serde_json::to_vec_pretty(&flow.suspend())?;
@@ -263,7 +261,7 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
         return Err(broken(&"no single sign-on waits there; begin one with --suspend"));
     }
     flow.handle_callback(&callback)?;
-    let session = driver::log_in(flow, None, transport, &mut Finished)?;
+    let session = driver::log_in(flow, transport, &mut Finished)?;
     // The login token is spent: nothing is left to finish.
     if let Err(error) = fs::remove_file(path) {
         say!("{}: cannot be removed: {error}", path.display());
