@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use matrix_login::one_line;
+
 pub enum Failure {
     /// The address leads to no homeserver.
     NoServer(String),
@@ -14,18 +16,8 @@ impl fmt::Display for Failure {
             Self::NoServer(reason) => format!("No Matrix server found: {reason}"),
             Self::Other(problem) => format!("Error: {problem}"),
         };
-        formatter.write_str(&Self::one_line(&line))
-    }
-}
-
-impl Failure {
-    /// What comes from elsewhere may have several lines, or change the terminal.
-    pub fn one_line(text: &str) -> String {
-        let moves_the_text = |character: char| {
-            character.is_control()
-                || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        text.replace(moves_the_text, " ")
+        // What comes from elsewhere may have several lines, or change the terminal.
+        formatter.write_str(&one_line(&line))
     }
 }
 

@@ -12,6 +12,7 @@ use http::{Request, Response};
 use matrix_login::{
     AccessToken, Homeserver, LoginFlow, Refresh, ResponseError, ServerError, Session, Verdict,
     endpoint::{logout, whoami},
+    one_line,
 };
 
 use crate::{
@@ -32,7 +33,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// Says the last line on standard output.
 pub fn show(line: &str) {
     // What was done is done, whether or not somebody reads this.
-    let _ = writeln!(io::stdout(), "{}", Failure::one_line(line));
+    let _ = writeln!(io::stdout(), "{}", one_line(line));
 }
 
 /// Says who is logged in.
@@ -175,7 +176,7 @@ fn send_refreshed(
 ) -> Result<Response<Vec<u8>>, Failure> {
     let mut go_on = |session: &mut Session| {
         if let Some(error) = refresh(session)? {
-            say!("{}", Failure::one_line(&cannot_be_refreshed(&error)));
+            say!("{}", one_line(&cannot_be_refreshed(&error)));
         }
         Ok(())
     };

@@ -43,6 +43,7 @@ use std::{
 use clap::Parser;
 use matrix_login::{
     Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Redirect, ServerError, Session, Step, Suspended, UserId,
+    one_line,
 };
 use url::Url;
 
@@ -205,7 +206,7 @@ impl WithBrowser<'_> {
             _ if !self.person.can_be_asked_again() => Ok(None),
             _ => {
                 for (provider, number) in offered.iter().zip(1..) {
-                    say!("{number}: {}", Failure::one_line(&provider.name));
+                    say!("{number}: {}", one_line(&provider.name));
                 }
                 let number = self.person.ask("Log in with (a number): ", "a number")?;
                 let chosen = number.trim().parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
