@@ -12,7 +12,7 @@ use matrix_login::{
 };
 use url::Url;
 
-use crate::{failure::Failure, stored, transport::Transport};
+use crate::{failure::Failure, say::in_words, stored, transport::Transport};
 
 /// How long a rate limit is waited out.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -128,12 +128,6 @@ fn wait_out(wait: &Wait) -> Result<(), Failure> {
     say!("the homeserver limits the rate of logins: waiting {shown}");
     thread::sleep(left);
     Ok(())
-}
-
-/// In whole seconds, rounded up: nobody wants to read more.
-pub fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
-    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 /// The homeserver of a server name, for a session that does not say where it is.

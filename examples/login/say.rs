@@ -1,9 +1,17 @@
 //! What the programs say on standard error. A reader that has gone away must not cost a session that was granted.
 
+use std::time::Duration;
+
 /// Like `eprintln!`, which panics where nobody reads.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($text)*);
     }};
+}
+
+/// In whole seconds, rounded up: nobody wants to read more.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }

@@ -19,6 +19,7 @@ use crate::{
     driver,
     failure::Failure,
     person::Person,
+    say::in_words,
     session_file::{Locked, SessionFile},
     transport::Transport,
 };
@@ -130,7 +131,7 @@ pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: 
         return Err(Failure::Other(cannot_be_refreshed(&error)));
     }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
-        say!("its access token is good for {}", driver::in_words(left));
+        say!("its access token is good for {}", in_words(left));
     }
     show_session(&session);
     Ok(())
@@ -308,7 +309,6 @@ fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
         Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in",
         Verdict::Locked => "the session stays: try again when the account is unlocked",
     };
-    let when =
-        error.retry_after().map(|wait| format!(": try again in {}", driver::in_words(wait.delay(SystemTime::now()))));
+    let when = error.retry_after().map(|wait| format!(": try again in {}", in_words(wait.delay(SystemTime::now()))));
     Failure::Other(format!("{error}; {advice}{}", when.unwrap_or_default()))
 }
