@@ -1,24 +1,15 @@
-//! Drives a login: carries its requests, waits, and finds the homeserver. What only a person can answer is left to an
-//! [`Answers`].
-
-use std::{
-    thread,
-    time::{Duration, SystemTime},
-};
+//! Drives a login. The crate's own loop carries the requests and waits. This file does what that loop leaves open: it
+//! looks for a homeserver that discovery has not found, and asks an [`Answers`] what only a person can answer.
 
 use matrix_login::{
-    Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, LoginFlow, LoginSettings, LoginType, LoginTypes,
-    ResponseError, ServerError, ServerName, Session, Step, Wait, endpoint::versions,
+    Choice, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings, LoginType,
+    LoginTypes, Pause, ResponseError, ServerError, ServerName, Session, Step,
+    blocking::{self, Transport as _},
+    endpoint::versions,
 };
 use url::Url;
 
-use crate::{failure::Failure, say::in_words, stored, transport::Transport};
-
-/// How long a rate limit is waited out.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// How often in a row.
-const MAX_WAITS: u32 = 3;
+use crate::{failure::Failure, stored, transport::Transport};
 
 /// Whoever answers for the user.
 pub trait Answers {
@@ -54,7 +45,7 @@ pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Fail
 
 /// Whether there is a homeserver at an address that nobody has checked yet; if not, why.
 pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), String> {
-    match transport.send(versions::request(homeserver)) {
+    match transport.carry(versions::request(homeserver)) {
         Err(error) => Err(format!("no answer from {homeserver}: {error}")),
         Ok(response) => match versions::response(&response) {
             // Whatever it is that the homeserver does not like, it is one.
@@ -78,9 +69,10 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
     }
 }
 
-/// Does one step, unless it is the browser's or the end.
+/// Does what is due, except for a visit to the browser.
 pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<(), Failure> {
     match flow.step() {
+        Step::Send { .. } | Step::Wait(_) => drive(flow, transport)?,
         Step::Locate { failure, .. } => {
             let homeserver = locate(failure, flow.server_name(), transport)?;
             flow.use_homeserver(homeserver)?;
@@ -89,55 +81,48 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
             let choice = answers.choose(login_types, refused)?;
             flow.choose(choice)?;
         }
-        _ => exchange(flow, transport)?,
+        Step::Browse(_) | Step::Done(_) => {}
     }
     Ok(())
 }
 
-/// Does one step that is between the program and the homeserver alone.
-fn exchange(flow: &mut LoginFlow, transport: &Transport) -> Result<(), Failure> {
-    match flow.step() {
-        Step::Send { id, request } => {
-            match transport.ask(request) {
-                Ok(response) => match flow.handle_response(id, &response, SystemTime::now()) {
-                    // It is of no use to anybody here, and its device would stay in that user's list.
-                    Err(Error::WrongUser { expected, session, .. }) => {
-                        let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
-                        return Err(Failure::Other(format!("logged in as {user_id}, not as {expected}; {ended}")));
-                    }
-                    handled => handled?,
-                },
-                Err(failure) => flow.handle_unreachable(id).map_err(|_| failure)?,
-            }
+/// Does what is between the program and the homeserver alone.
+fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure> {
+    match blocking::drive(flow, &mut transport) {
+        Ok(()) => Ok(()),
+        Err(DriveError::Transport(failure)) => match flow.step() {
+            // Only discovery goes on without a response.
+            Step::Send { id, .. } => flow.handle_unreachable(id).map_err(|_| failure),
+            _ => Err(failure),
+        },
+        // The session is of no use to anybody here, and its device would stay in that user's list.
+        Err(DriveError::Flow(Error::WrongUser { expected, session, .. })) => {
+            let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
+            Err(Failure::Other(format!("logged in as {user_id}, not as {expected}; {ended}")))
         }
-        Step::Wait(wait) => {
-            wait_out(wait)?;
-            flow.handle_timeout()?;
-        }
-        _ => {}
+        Err(DriveError::Flow(error)) => Err(error.into()),
     }
-    Ok(())
-}
-
-fn wait_out(wait: &Wait) -> Result<(), Failure> {
-    let left = wait.remaining(SystemTime::now());
-    let shown = in_words(left);
-    if left > LONGEST_WAIT || wait.attempt() > MAX_WAITS {
-        return Err(Failure::Other(format!("the homeserver limits the rate of logins: try again in {shown}")));
-    }
-    say!("the homeserver limits the rate of logins: waiting {shown}");
-    thread::sleep(left);
-    Ok(())
 }
 
 /// The homeserver of a server name, for a session that does not say where it is.
-pub fn find(server_name: &ServerName, transport: &Transport) -> Result<Homeserver, Failure> {
+pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homeserver, Failure> {
     let mut flow = LoginFlow::discover(server_name.clone(), LoginSettings::default());
+    // By hand: the crate's loop does not stop after discovery, but asks for the login types.
     loop {
-        match (flow.step(), flow.homeserver()) {
-            (Step::Locate { failure, .. }, _) => return locate(failure, Some(server_name), transport),
-            (_, Some(homeserver)) if flow.discovered().is_some() => return Ok(homeserver.clone()),
-            _ => exchange(&mut flow, transport)?,
+        if let Some(discovered) = flow.discovered() {
+            return Ok(discovered.well_known.base_url.clone());
+        }
+        match flow.step() {
+            Step::Send { id, request } => match transport.ask(request) {
+                Ok(response) => flow.handle_response(id, &response, transport.now())?,
+                Err(_) => flow.handle_unreachable(id)?,
+            },
+            Step::Wait(wait) => {
+                transport.pause(Pause::RateLimit(wait))?;
+                flow.handle_timeout()?;
+            }
+            Step::Locate { failure, .. } => return locate(failure, Some(server_name), transport),
+            Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => unreachable!("these come after discovery"),
         }
     }
 }

@@ -9,6 +9,7 @@
     clippy::disallowed_macros,
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    unnameable_types,
     unreachable_pub,
     reason = "a program has no API and does the I/O that the library leaves to it"
 )]
