@@ -1,9 +1,33 @@
 //! `GET /_matrix/static/client/login/`
 //! <https://spec.matrix.org/latest/client-server-api/#login-fallback>
 //!
-//! A page of the homeserver's that does the whole login in a browser, for login types that nobody knows. When it is done
-//! it hands the JSON of a login answer to `window.matrixLogin.onLogin` or `window.onLogin`, which the application has to
-//! put there: only a web view that it controls can do so. [`login::response`](super::login::response) reads that JSON.
+//! A page of the homeserver's that does the whole login in a browser, for login types that no client knows. When the login
+//! is done, the page gives the JSON of a login response to `window.matrixLogin.onLogin` or `window.onLogin`. The
+//! application must put that function there, so only a web view that it controls can do so.
+//!
+//! No flow is needed. The JSON becomes a session like this:
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use matrix_login::{Homeserver, LoginSettings, Session, endpoint::login, endpoint::login_fallback};
+//!
+//! let homeserver: Homeserver = "https://matrix.example.org".parse()?;
+//! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
+//!
+//! // 1. Open the page in the web view.
+//! let url = login_fallback::request(&homeserver, &settings);
+//! assert_eq!(url.as_str(), "https://matrix.example.org/_matrix/static/client/login/?device_id=KITCHEN");
+//!
+//! // 2. The page calls `onLogin` with this.
+//! let json = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
+//!
+//! // 3. Read it as the response that it is, and keep the session.
+//! let response = login::response(&http::Response::new(json))?;
+//! let session = Session::granted(homeserver, response, &settings, SystemTime::now())?;
+//! assert_eq!(session.user_id().as_str(), "@alice:example.org");
+//! # Ok::<(), matrix_login::Error>(())
+//! ```
 
 use http::Method;
 use url::Url;
@@ -15,7 +39,8 @@ use crate::settings::LoginSettings;
 /// The endpoint.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/static/client/login/");
 
-/// The URL to open: `request` makes no request of HTTP. Of the settings, the device ID and its display name go with it.
+/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID and its display name
+/// go with it.
 pub fn request(homeserver: &Homeserver, settings: &LoginSettings) -> Url {
     let mut url = homeserver.join(ENDPOINT.path());
     let parameters =

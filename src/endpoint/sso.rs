@@ -48,7 +48,8 @@
 //! }
 //! # let mut flow = LoginFlow::at("https://example.org".parse()?, Default::default());
 //! # let offers = http::Response::new(r#"{"flows":[{"type":"m.login.sso"}]}"#);
-//! # flow.handle_response(&offers, std::time::UNIX_EPOCH)?;
+//! # let Step::Send { id, .. } = flow.step() else { unreachable!("GET login is due") };
+//! # flow.handle_response(id, &offers, std::time::UNIX_EPOCH)?;
 //!
 //! let (state, cookie) = ("0011223344556677", "8899aabbccddeeff");
 //! let mut waiting = Waiting::default();

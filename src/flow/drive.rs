@@ -98,9 +98,9 @@ pub enum DriveError<E> {
 ///
 /// # Errors
 ///
-/// [`DriveError`]. The same step is due then, with one exception: an error that owns a session
-/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]). If the transport fails during discovery, the caller can give up
-/// on that request with [`LoginFlow::handle_unreachable`].
+/// [`DriveError`]. The same step is due then, with one exception: after an error that owns a session
+/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is back at the question. If the transport fails during
+/// discovery, the caller can give up on that request with [`LoginFlow::handle_unreachable`].
 pub async fn drive<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
     loop {
         match flow.step() {

@@ -22,7 +22,6 @@ fn server_names() {
         let server_name: ServerName = name.parse().unwrap();
         assert_eq!((server_name.host(), server_name.port()), (host, port), "{name}");
         assert_eq!(server_name.to_string(), name);
-        assert_eq!(ServerName::try_from(name).unwrap(), server_name);
     }
 }
 
@@ -107,7 +106,7 @@ fn homeservers() {
         let homeserver: Homeserver = given.parse().unwrap();
         assert_eq!(homeserver.as_str(), base, "{given}");
         assert_eq!(homeserver.to_string().parse::<Homeserver>().unwrap(), homeserver);
-        assert_eq!(Homeserver::try_from(given).unwrap().url().as_str().trim_end_matches('/'), base);
+        assert_eq!(homeserver.url().as_str().trim_end_matches('/'), base);
     }
 }
 

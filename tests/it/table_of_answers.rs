@@ -1,205 +1,278 @@
-//! The table of answers: what each kind of answer does to each request that can be due.
+//! The table of responses in the docs of `handle_response`: what each kind of response does to each request.
+//!
+//! The expected outcomes are read from the table. A cell is an outcome, and perhaps others with the case before them:
+//! "`FailPrompt`; 404: `Ignore`".
+
+use std::collections::BTreeMap;
 
 use http::Response;
-use matrix_login::{DiscoveryOutcome, Error, LoginFlow, MAX_BODY, ResponseError, Step};
+use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, ResponseError, Step};
 
-use crate::support::scenario::{
-    GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, request_id, respond, whole,
+use crate::{
+    documents::table,
+    refresh,
+    support::scenario::{CALLBACK, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, sso},
 };
 
-/// The columns, with more than one answer where the table means more than one.
-struct Answers {
-    good: Vec<Response<Vec<u8>>>,
-    not_usable: Vec<Response<Vec<u8>>>,
-    redirect: Vec<Response<Vec<u8>>>,
-    matrix_error: Vec<Response<Vec<u8>>>,
-    rate_limit: Vec<Response<Vec<u8>>>,
-    server_error: Vec<Response<Vec<u8>>>,
-    not_matrix: Vec<Response<Vec<u8>>>,
+const COLUMNS: [&str; 9] =
+    ["due", "good", "not usable", "3xx", "4xx", "rate limit", "5xx", "not Matrix", "unreachable"];
+
+/// The cells of a row of the table: by column, the outcome of each case. The case without a name is "".
+fn cells(due: &str) -> BTreeMap<&'static str, BTreeMap<String, String>> {
+    let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
+    let row = rows.iter().find(|row| row[0] == due).unwrap_or_else(|| panic!("the table has no row {due}"));
+    assert_eq!(row.len(), COLUMNS.len(), "{row:?}");
+    COLUMNS.iter().copied().zip(row).skip(1).map(|(column, cell)| (column, outcomes(cell))).collect()
 }
 
-fn answers(good: &str) -> Answers {
-    let too_long = format!("{good}{}", " ".repeat(MAX_BODY));
-    let truncated = &good[..good.len() - 1];
-    Answers {
-        good: vec![
-            answer(200, &[], good),
-            answer(200, &[("content-type", "text/html")], good),
-            answer(200, &[("retry-after", "7")], good),
-            answer(200, &[], format!("\u{feff}{good}")),
-            answer(200, &[], format!(" \r\n\t{good}\n")),
-        ],
-        not_usable: vec![
-            answer(200, &[], "{}"),
-            answer(200, &[], truncated),
-            answer(200, &[], format!("{good}{good}")),
-            answer(200, &[], format!("[{good}]")),
-            answer(200, &[], "null"),
-            answer(200, &[], "\"text\""),
-            answer(200, &[], too_long),
-        ],
-        redirect: [300, 301, 302, 303, 304, 307, 308]
-            .map(|status| answer(status, &[("location", "http://other.example.org/")], good))
-            .into(),
-        matrix_error: vec![
-            answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
-            answer(400, &[], r#"{"errcode":"M_UNKNOWN"}"#),
-            answer(401, &[], r#"{"error":"no"}"#),
-            answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
-        ],
-        rate_limit: vec![
-            answer(429, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
-            answer(429, &[], "<html>"),
-            answer(429, &[], ""),
-            answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
-            answer(503, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
-        ],
-        server_error: vec![
-            answer(500, &[], r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
-            answer(500, &[], good),
-            answer(502, &[], "<html>502 Bad Gateway</html>"),
-            answer(503, &[("retry-after", "5")], ""),
-        ],
-        not_matrix: vec![
-            answer(200, &[], "<!DOCTYPE html>"),
-            answer(200, &[], ""),
-            answer(403, &[], "<html>Forbidden</html>"),
-            answer(400, &[], "[]"),
-            answer(401, &[], r#"{"flows":[],"session":"x"}"#),
-            answer(413, &[], ""),
-        ],
+fn outcomes(cell: &str) -> BTreeMap<String, String> {
+    let case = |part: &str| {
+        let (case, outcome) = part.split_once(": ").unwrap_or(("", part));
+        (case.replace('`', ""), outcome.replace('`', ""))
+    };
+    cell.split("; ").map(case).collect()
+}
+
+/// A request that can be due, with the responses to it: by column and case.
+struct Row {
+    flow: LoginFlow,
+    responses: BTreeMap<(&'static str, &'static str), Vec<Response<Vec<u8>>>>,
+}
+
+impl Row {
+    /// A row with the responses that are the same for every request.
+    fn new(flow: LoginFlow, good: &str) -> Self {
+        let row = Self { flow, responses: BTreeMap::new() };
+        row.with_2xx(good).with_3xx_and_4xx(good).with_others(good)
+    }
+
+    fn with_2xx(self, good: &str) -> Self {
+        let too_long = format!("{good}{}", " ".repeat(MAX_BODY));
+        let truncated = &good[..good.len() - 1];
+        self.case(
+            "good",
+            "",
+            [
+                answer(200, &[], good),
+                answer(200, &[("content-type", "text/html")], good),
+                answer(200, &[("retry-after", "7")], good),
+                answer(200, &[], format!("\u{feff}{good}")),
+                answer(200, &[], format!(" \r\n\t{good}\n")),
+            ],
+        )
+        .case(
+            "not usable",
+            "",
+            [
+                answer(200, &[], "{}"),
+                answer(200, &[], truncated),
+                answer(200, &[], format!("{good}{good}")),
+                answer(200, &[], format!("[{good}]")),
+                answer(200, &[], "null"),
+                answer(200, &[], "\"text\""),
+                answer(200, &[], too_long),
+            ],
+        )
+    }
+
+    fn with_3xx_and_4xx(self, good: &str) -> Self {
+        let redirects = [300, 301, 302, 303, 304, 307, 308];
+        self.case("3xx", "", redirects.map(|status| answer(status, &[("location", "http://other.example.org/")], good)))
+            .case(
+                "4xx",
+                "",
+                [
+                    answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
+                    answer(400, &[], r#"{"errcode":"M_UNKNOWN"}"#),
+                    answer(401, &[], r#"{"error":"no"}"#),
+                    answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                ],
+            )
+            .case(
+                "rate limit",
+                "",
+                [
+                    answer(429, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    answer(429, &[], "<html>"),
+                    answer(429, &[], ""),
+                    answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    answer(503, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                ],
+            )
+    }
+
+    fn with_others(self, good: &str) -> Self {
+        self.case(
+            "5xx",
+            "",
+            [
+                answer(500, &[], r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
+                answer(500, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                answer(500, &[], good),
+                answer(502, &[], "<html>502 Bad Gateway</html>"),
+                answer(503, &[("retry-after", "5")], ""),
+            ],
+        )
+        .case(
+            "not Matrix",
+            "",
+            [
+                answer(200, &[], "<!DOCTYPE html>"),
+                answer(200, &[], ""),
+                answer(403, &[], "<html>Forbidden</html>"),
+                answer(400, &[], "[]"),
+                answer(401, &[], r#"{"flows":[],"session":"x"}"#),
+                answer(413, &[], ""),
+                answer(100, &[], ""),
+                answer(199, &[], ""),
+                answer(600, &[], ""),
+                answer(999, &[], ""),
+            ],
+        )
+    }
+
+    /// Adds a case, or replaces the responses of one.
+    fn case(
+        mut self,
+        column: &'static str,
+        case: &'static str,
+        responses: impl IntoIterator<Item = Response<Vec<u8>>>,
+    ) -> Self {
+        self.responses.insert((column, case), responses.into_iter().collect());
+        self
+    }
+
+    /// Adds responses to those that every request has.
+    fn and(mut self, column: &'static str, responses: impl IntoIterator<Item = Response<Vec<u8>>>) -> Self {
+        self.responses.entry((column, "")).or_default().extend(responses);
+        self
+    }
+
+    /// Every response does what the table says, and the table has no case without a response.
+    fn check(self, due: &str) {
+        let mut cells = cells(due);
+        for ((column, case), responses) in &self.responses {
+            let cell = cells.get_mut(column).unwrap();
+            let expected = cell.remove(*case).unwrap_or_else(|| panic!("{due}, {column}: no case {case:?}"));
+            for response in responses {
+                let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
+                let outcome = outcome(&self.flow, response);
+                assert_eq!(outcome, expected, "{due}, {column} {case}: {} {body}", response.status());
+            }
+        }
+        let unreachable = cells.remove("unreachable").unwrap();
+        assert_eq!(unreachable, outcomes(&unreachable_outcome(&self.flow)), "{due}, unreachable");
+        cells.retain(|_, cases| !cases.is_empty());
+        assert!(cells.is_empty(), "{due}: nobody tests {cells:?}");
     }
 }
 
-/// What came of it: the step that is due then, or the error.
+fn send(flow: &LoginFlow) -> matrix_login::RequestId {
+    let Step::Send { id, .. } = flow.step() else { panic!("{:?}", flow.step()) };
+    id
+}
+
+/// What comes of a response, in the words of the table.
 fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
-    let mut flow = flow.clone();
-    let before = whole(&flow);
-    match respond(&mut flow, response, noon()) {
-        Ok(()) => match flow.step() {
-            Step::Send { request, .. } => format!("{} {}", request.method(), request.uri().path()),
-            Step::Wait(_) => "wait".to_owned(),
-            Step::Locate { failure, .. } => match failure.outcome {
-                DiscoveryOutcome::Ignore => "ignore".to_owned(),
-                DiscoveryOutcome::FailPrompt => "fail_prompt".to_owned(),
-                DiscoveryOutcome::FailError => "fail_error".to_owned(),
-                _ => unreachable!(),
-            },
-            Step::Choose { refused: Some(_), .. } => "refused".to_owned(),
-            Step::Choose { refused: None, .. } => "choose".to_owned(),
-            Step::Browse(_) => unreachable!(),
-            Step::Done(_) => "done".to_owned(),
-        },
+    let mut moved = flow.clone();
+    match moved.handle_response(send(flow), response, noon()) {
+        Ok(()) => step(&moved),
+        Err(Error::MissingRefreshToken(_)) => "MissingRefreshToken".to_owned(),
+        Err(Error::WrongUser { .. }) => "WrongUser".to_owned(),
         Err(error) => {
-            assert_eq!(whole(&flow), before);
+            // The same step is due.
+            assert_eq!(format!("{moved:?}"), format!("{flow:?}"), "{error}");
             match error {
-                Error::Response(ResponseError::Server(_)) => "error: server",
-                Error::Response(ResponseError::NotMatrix { .. }) => "error: not Matrix",
-                Error::Response(ResponseError::InvalidResponse { .. } | ResponseError::TooLarge { .. }) => {
-                    "error: not usable"
-                }
-                Error::Response(ResponseError::Redirected { .. }) => "error: redirected",
-                Error::Response(ResponseError::LoginUnsupported) => "error: legacy login unsupported",
+                Error::Response(ResponseError::LoginUnsupported) => "LoginUnsupported".to_owned(),
+                Error::Response(_) => "error".to_owned(),
                 error => panic!("{error:?}"),
             }
-            .to_owned()
         }
     }
 }
 
-fn check(flow: &LoginFlow, cell: &str, responses: &[Response<Vec<u8>>], expected: &[&str]) {
-    for response in responses {
-        let outcome = outcome(flow, response);
-        let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
-        assert!(expected.contains(&&*outcome), "{cell}: {} {body}: {outcome}", response.status());
+fn step(flow: &LoginFlow) -> String {
+    match flow.step() {
+        Step::Send { request, .. } if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
+        Step::Send { request, .. } if request.uri().path() == "/_matrix/client/v3/login" => {
+            format!("{} login", request.method())
+        }
+        Step::Send { .. } => "followed".to_owned(),
+        Step::Wait(_) => "Wait".to_owned(),
+        Step::Locate { failure, .. } => format!("{:?}", failure.outcome),
+        Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
+        Step::Choose { refused: None, .. } => "Choose".to_owned(),
+        Step::Browse(_) => "Browse".to_owned(),
+        Step::Done(_) => "Done".to_owned(),
+    }
+}
+
+fn unreachable_outcome(flow: &LoginFlow) -> String {
+    let mut moved = flow.clone();
+    match moved.handle_unreachable(send(flow)) {
+        Ok(()) => step(&moved),
+        Err(Error::OutOfStep { due: "Send", .. }) => "OutOfStep".to_owned(),
+        Err(error) => panic!("{error:?}"),
     }
 }
 
 #[test]
 fn get_well_known() {
-    let flow = Scenario::discover("example.org").flow;
-    let answers = answers(WELL_KNOWN);
-    check(&flow, "good", &answers.good, &["GET /_matrix/client/versions"]);
-    check(&flow, "not usable", &answers.not_usable, &["fail_prompt"]);
-    let no_url = [answer(200, &[], r#"{"m.homeserver":{"base_url":"matrix.example:443"}}"#)];
-    check(&flow, "base_url no URL", &no_url, &["fail_error"]);
-    let followed = [301, 302, 303, 307, 308].map(|status| answer(status, &[("location", "/other")], ""));
-    check(&flow, "3xx", &followed, &["GET /other"]);
-    check(&flow, "wrong 3xx", &answers.redirect, &["fail_prompt"]);
-    let not_found = ["", "<html>", r#"{"errcode":"M_NOT_FOUND"}"#, WELL_KNOWN].map(|body| answer(404, &[], body));
-    check(&flow, "404", &not_found, &["ignore"]);
-    check(&flow, "4xx", &answers.matrix_error, &["fail_prompt"]);
-    check(&flow, "rate limit", &answers.rate_limit, &["fail_prompt"]);
-    check(&flow, "5xx", &answers.server_error, &["fail_prompt"]);
-    check(&flow, "not Matrix", &answers.not_matrix, &["fail_prompt"]);
-    let not_200 = [201, 202, 203, 204, 206].map(|status| answer(status, &[], WELL_KNOWN));
-    check(&flow, "2xx but 200", &not_200, &["fail_prompt"]);
-    Scenario::of(flow).unreachable().locates(DiscoveryOutcome::FailPrompt);
+    let not_found = ["", "<html>", WELL_KNOWN].map(|body| answer(404, &[], body));
+    let redirects = [301, 302, 303, 307, 308].map(|status| answer(status, &[("location", "/other")], ""));
+    let not_followed = [300, 301, 302, 303, 304, 307, 308]
+        .map(|status| answer(status, &[("location", "http://other.example.org/")], WELL_KNOWN));
+    Row::new(Scenario::discover("example.org").flow, WELL_KNOWN)
+        .and("not usable", [201, 202, 203, 204, 206].map(|status| answer(status, &[], WELL_KNOWN)))
+        .case(
+            "not usable",
+            "a base_url that is not a URL",
+            [answer(200, &[], r#"{"m.homeserver":{"base_url":"matrix.example:443"}}"#)],
+        )
+        .case("3xx", "", redirects)
+        .case("3xx", "if it may not be", not_followed)
+        .case("4xx", "404", [answer(404, &[], r#"{"errcode":"M_NOT_FOUND"}"#)])
+        .case("not Matrix", "404", not_found)
+        .check("GET well-known");
 }
 
 #[test]
 fn get_versions() {
-    let flow = Scenario::at_versions().flow;
-    let answers = answers(VERSIONS);
-    check(&flow, "good", &answers.good, &["GET /_matrix/client/v3/login"]);
-    check(&flow, "not usable", &answers.not_usable, &["fail_error"]);
-    check(&flow, "3xx", &answers.redirect, &["fail_error"]);
-    check(&flow, "4xx", &answers.matrix_error, &["fail_error"]);
-    check(&flow, "rate limit", &answers.rate_limit, &["wait"]);
-    check(&flow, "5xx", &answers.server_error, &["fail_error"]);
-    check(&flow, "not Matrix", &answers.not_matrix, &["fail_error"]);
-    Scenario::of(flow).unreachable().locates(DiscoveryOutcome::FailError);
+    Row::new(Scenario::at_versions().flow, VERSIONS).check("GET versions");
 }
 
 #[test]
 fn get_login() {
-    let flow = Scenario::at(HOMESERVER).flow;
-    let answers = answers(OFFERS);
-    check(&flow, "good", &answers.good, &["choose"]);
-    check(&flow, "not usable", &answers.not_usable, &["error: not usable"]);
-    check(&flow, "3xx", &answers.redirect, &["error: redirected"]);
     let unrecognized = [404, 400, 405].map(|status| answer(status, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#));
-    check(&flow, "M_UNRECOGNIZED", &unrecognized, &["error: legacy login unsupported"]);
-    check(&flow, "4xx", &answers.matrix_error, &["error: server"]);
-    check(&flow, "rate limit", &answers.rate_limit, &["wait"]);
-    check(&flow, "5xx", &answers.server_error, &["error: server", "error: not Matrix"]);
-    let failing = [answer(500, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)];
-    check(&flow, "5xx M_UNRECOGNIZED", &failing, &["error: server"]);
-    check(&flow, "not Matrix", &answers.not_matrix, &["error: not Matrix"]);
-    assert!(matches!(
-        flow.clone().handle_unreachable(request_id(&flow).unwrap()),
-        Err(Error::OutOfStep { due: "Send", .. })
-    ));
+    Row::new(Scenario::at(HOMESERVER).flow, OFFERS).case("4xx", "M_UNRECOGNIZED", unrecognized).check("GET login");
 }
 
 #[test]
 fn post_login() {
-    let flow = Scenario::logging_in().flow;
-    let answers = answers(GRANTED);
-    check(&flow, "good", &answers.good, &["done"]);
-    let any_2xx = [201, 202, 203, 206].map(|status| answer(status, &[], GRANTED));
-    check(&flow, "any 2xx", &any_2xx, &["done"]);
-    check(&flow, "not usable", &answers.not_usable, &["error: not usable"]);
-    check(&flow, "3xx", &answers.redirect, &["error: redirected"]);
-    check(&flow, "4xx", &answers.matrix_error, &["refused"]);
-    let unrecognized = [answer(404, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)];
-    check(&flow, "M_UNRECOGNIZED", &unrecognized, &["refused"]);
-    check(&flow, "rate limit", &answers.rate_limit, &["wait"]);
-    check(&flow, "5xx", &answers.server_error, &["error: server", "error: not Matrix"]);
-    check(&flow, "not Matrix", &answers.not_matrix, &["error: not Matrix"]);
-    assert!(matches!(
-        flow.clone().handle_unreachable(request_id(&flow).unwrap()),
-        Err(Error::OutOfStep { due: "Send", .. })
-    ));
+    let mut again = Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
+    again.answer(200, OFFERS).choose(sso()).callback(CALLBACK);
+    let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
+    let other = r#"{"user_id":"@mallory:example.org","device_id":"D","access_token":"t"}"#;
+    Row::new(again.flow, GRANTED)
+        .and("good", [201, 202, 203, 206].map(|status| answer(status, &[], GRANTED)))
+        .case("good", "a token that expires for good", [answer(200, &[], ends)])
+        .case("good", "another user", [answer(200, &[], other)])
+        .and("4xx", [answer(404, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)])
+        .check("POST login");
 }
 
 #[test]
-fn statuses_that_nobody_sends_are_no_matrix() {
+fn the_table_has_these_rows_and_no_others() {
+    let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
+    let due: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(due, ["GET well-known", "GET versions", "GET login", "POST login"]);
+}
+
+#[test]
+fn a_status_that_nobody_sends_cannot_be_retried() {
     for status in [100, 101, 199, 600, 999] {
         for mut story in [Scenario::at(HOMESERVER), Scenario::logging_in()] {
-            let error = story.fails(status, "");
-            assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{status}: {error:?}");
-            assert!(!error.may_retry());
+            assert!(!story.fails(status, "").may_retry(), "{status}");
         }
     }
 }

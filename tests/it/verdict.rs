@@ -125,7 +125,7 @@ fn the_table_has_these_rows_and_no_others() {
         vec![(*row).to_owned(), format!("`{:?}`", verdicts[0]), format!("`{:?}`", verdicts[1])]
     };
     let rows: Vec<_> = rows().iter().map(cells).collect();
-    assert_eq!(table(include_str!("../../src/session/verdict.rs"), "| the answer | with a refresh token |"), rows);
+    assert_eq!(table(include_str!("../../src/session/verdict.rs"), "| the response | with a refresh token |"), rows);
 }
 
 #[test]
