@@ -212,11 +212,11 @@ impl Login {
     ///
     /// What the flow makes of the answer.
     pub fn send(&mut self) -> Result<(), Error> {
-        let Step::Send(request) = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         let response = send(request).unwrap();
         let received_at = now();
         self.inputs.push(json!({ "response": recorded(&response, received_at) }));
-        self.flow.handle_response(&response, received_at)?;
+        self.flow.handle_response(id, &response, received_at)?;
         self.received_at = received_at;
         Ok(())
     }
@@ -225,7 +225,7 @@ impl Login {
     pub fn run(&mut self) -> &mut Self {
         loop {
             match self.flow.step() {
-                Step::Send(_) => self.send().unwrap(),
+                Step::Send { .. } => self.send().unwrap(),
                 Step::Wait(wait) => {
                     assert!(wait.remaining(self.received_at) < Duration::from_secs(10), "{wait:?}");
                     thread::sleep(wait.remaining(SystemTime::now()));
@@ -302,14 +302,14 @@ impl Login {
 
     pub fn login_types(&self) -> Vec<&str> {
         match self.flow.step() {
-            Step::Choose { login_types, .. } => login_types.iter().map(|offered| offered.as_str()).collect(),
+            Step::Choose { login_types, .. } => login_types.iter().map(|offered| offered.name()).collect(),
             step => panic!("{step:?}"),
         }
     }
 
     pub fn outcome(&self) -> DiscoveryOutcome {
         match self.flow.step() {
-            Step::Locate { failure } => failure.outcome,
+            Step::Locate { failure, .. } => failure.outcome,
             step => panic!("{step:?}"),
         }
     }

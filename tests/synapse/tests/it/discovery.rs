@@ -1,6 +1,6 @@
 //! Discovery from a user ID, with nginx in front and what it does to requests.
 
-use matrix_login::{DiscoveryOutcome, Error, Step};
+use matrix_login::{DiscoveryOutcome, Error, ResponseError, Step};
 use matrix_login_synapse::{Story, password_choice_as, url};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn from_a_user_id_to_a_session() {
 fn a_well_known_that_has_moved() {
     Story::discover("discovery_moved", "moved.test").tell(|login| {
         login.send().unwrap();
-        let Step::Send(request) = login.flow().step() else { panic!() };
+        let Step::Send { request, .. } = login.flow().step() else { panic!() };
         assert_eq!(request.uri(), "https://www.moved.test/.well-known/matrix/client");
         login.with(alice()).session();
     });
@@ -55,7 +55,7 @@ fn a_proxy_whose_homeserver_is_down_is_not_matrix_and_may_come_back() {
         login.run().use_homeserver("https://down.test");
         login.send().unwrap_err()
     });
-    assert!(matches!(&error, Error::NotMatrix { status, .. } if *status == 502), "{error:?}");
+    assert!(matches!(&error, Error::Response(ResponseError::NotMatrix { status, .. }) if *status == 502), "{error:?}");
     assert!(error.may_retry());
 }
 
@@ -65,7 +65,7 @@ fn a_proxy_that_finds_the_request_too_large() {
         login.run().use_homeserver("https://small.test").run().choose(alice());
         login.send().unwrap_err()
     });
-    assert!(matches!(&error, Error::NotMatrix { status, .. } if *status == 413), "{error:?}");
+    assert!(matches!(&error, Error::Response(ResponseError::NotMatrix { status, .. }) if *status == 413), "{error:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_proxy_that_redirects_the_api() {
         login.run().use_homeserver("https://moved.test");
         login.send().unwrap_err()
     });
-    let Error::Redirected { location, .. } = error else { panic!("{error:?}") };
+    let Error::Response(ResponseError::Redirected { location, .. }) = error else { panic!("{error:?}") };
     assert_eq!(location.as_deref(), Some("https://www.moved.test/_matrix/client/v3/login"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use http::Request;
+use http::{Request, StatusCode};
 use matrix_login_synapse::{Story, application_service_token, ask, password_choice, send, url};
 use serde_json::{Value, json};
 
@@ -49,14 +49,14 @@ fn an_application_service_logs_in_as_its_user() {
 fn an_application_service_with_a_wrong_token_is_refused() {
     let choice = application_service("as_bob", "another-made-up-token");
     let refused = Story::at("application_service_wrong_token", "full").is_refused(choice);
-    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (401, Some("M_UNKNOWN_TOKEN")));
+    assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::UNAUTHORIZED), Some("M_UNKNOWN_TOKEN")));
 }
 
 #[test]
 fn an_application_service_outside_its_namespace_is_refused() {
     let choice = application_service("alice", application_service_token());
     let refused = Story::at("application_service_outside", "full").is_refused(choice);
-    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::FORBIDDEN), Some("M_FORBIDDEN")));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_login_token_is_spent_once() {
     let session = Story::at("token", "full").logs_in(token(&login_token));
     assert_eq!(session.user_id().as_str(), "@bob:example.test");
     let refused = Story::at("token_used", "full").is_refused(token(&login_token));
-    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::FORBIDDEN), Some("M_FORBIDDEN")));
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn a_login_token_expires() {
     let login_token = login_token("token_session_of_an_expired_one", "carol");
     thread::sleep(Duration::from_millis(2_500));
     let refused = Story::at("token_expired", "full").is_refused(token(&login_token));
-    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::FORBIDDEN), Some("M_FORBIDDEN")));
 }
 
 #[test]
 fn a_login_token_that_nobody_granted_is_refused() {
     let refused = Story::at("token_unknown", "full").is_refused(token("syl_made_up"));
-    assert_eq!((refused.status.as_u16(), refused.errcode.as_deref()), (403, Some("M_FORBIDDEN")));
+    assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::FORBIDDEN), Some("M_FORBIDDEN")));
 }

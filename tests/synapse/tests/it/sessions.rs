@@ -89,12 +89,15 @@ fn a_refresh_token_is_good_until_its_successor_is_used() {
     // The first pair is dead, and whoever has it believes that the session is over.
     assert_eq!(judge("whoami_first_pair", &first), Verdict::Refresh);
     let gone = refresh("refresh_with_the_first_pair", &mut first);
-    assert!(matches!(&gone, Refresh::Gone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")), "{gone:?}");
+    assert!(
+        matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")),
+        "{gone:?}"
+    );
     // It is not: the second pair is good. With its first use the refresh token before is spent.
     assert!(is_good(&second));
     let mut spent = before.clone();
     let gone = refresh("refresh_spent", &mut spent);
-    assert!(matches!(&gone, Refresh::Gone(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")), "{gone:?}");
+    assert!(matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")), "{gone:?}");
     assert_eq!(spent.refresh_token().unwrap().expose(), before.refresh_token().unwrap().expose());
     refreshes("refresh_third", &mut second);
     assert!(is_good(&second));
@@ -107,13 +110,16 @@ fn refresh_tokens_that_have_expired_or_are_unknown_are_gone() {
     stored["refresh_token"] = json!("made-up-refresh-token");
     let mut unknown = Session::from_json(stored.to_string()).unwrap().unwrap();
     let gone = refresh("refresh_unknown", &mut unknown);
-    assert!(matches!(&gone, Refresh::Gone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")), "{gone:?}");
+    assert!(
+        matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")),
+        "{gone:?}"
+    );
     // Its access token lives on until it expires.
     assert!(is_good(&unknown));
 
     thread::sleep(Duration::from_millis(8500));
     let gone = refresh("refresh_expired", &mut session);
-    assert!(matches!(&gone, Refresh::Gone(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")), "{gone:?}");
+    assert!(matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")), "{gone:?}");
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn a_proxy_without_synapse_behind_it_costs_nothing() {
         session.set_homeserver(format!("http://{host}").parse().unwrap());
         let response = send(session.refresh_request().unwrap()).unwrap();
         let later = session.handle_refresh(&response, now());
-        assert!(matches!(later, Refresh::Later(_)), "{host}: {later:?}");
+        assert!(matches!(later, Refresh::Later { .. }), "{host}: {later:?}");
         let mut request = Request::get(format!("http://{host}/_matrix/client/v3/sync")).body(Vec::new()).unwrap();
         session.authorize(&mut request).unwrap();
         let verdict = session.judge(&send(request).unwrap());
@@ -169,7 +175,7 @@ fn logging_out_twice_is_a_success_that_can_be_told() {
     assert!(log_out("logout_twice", &session));
     assert_eq!(judge("whoami_logged_out", &session), Verdict::Refresh);
     let gone = refresh("refresh_logged_out", &mut session);
-    assert!(matches!(gone, Refresh::Gone(_)), "{gone:?}");
+    assert!(matches!(gone, Refresh::TokenGone(_)), "{gone:?}");
 }
 
 #[test]
@@ -243,7 +249,7 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
     assert!(is_good(&session));
     let mut session = before;
     let gone = refresh("refresh_gone", &mut session);
-    assert!(matches!(gone, Refresh::Gone(_)), "{gone:?}");
+    assert!(matches!(gone, Refresh::TokenGone(_)), "{gone:?}");
     session.forget_refresh_token();
     // Its access token lives on.
     assert_eq!(judge("whoami_after_gone", &session), Verdict::Unaffected);
