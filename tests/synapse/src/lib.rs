@@ -6,6 +6,7 @@ mod replay;
 
 use std::{
     collections::BTreeSet,
+    convert::Infallible,
     env, fs,
     path::Path,
     sync::OnceLock,
@@ -15,7 +16,10 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Request, Response, Uri, header, uri::Scheme};
-use matrix_login::{DiscoveryOutcome, Error, LoginFlow, ServerError, Session, Step};
+use matrix_login::{
+    DiscoveryOutcome, Error, LoginFlow, Pause, ServerError, Session, Step,
+    blocking::{self, Transport},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -163,7 +167,8 @@ impl Story {
     }
 
     fn new(name: Option<&'static str>, start: Value, settings: Value, flow: LoginFlow) -> Self {
-        Self { name, login: Login { start, settings, inputs: Vec::new(), flow, received_at: UNIX_EPOCH } }
+        let recorder = Recorder { inputs: Vec::new(), received_at: UNIX_EPOCH };
+        Self { name, login: Login { start, settings, recorder, flow } }
     }
 
     /// Tells the story, and returns what it returns. At the end the exchanges are replayed, and they are recorded if
@@ -173,7 +178,7 @@ impl Story {
         let told = story(&mut login);
         let transcript = login.transcript();
         let replayed = replay::replay(&transcript).unwrap();
-        let step = replay::step_line(&login.flow.step(), login.received_at);
+        let step = replay::step_line(&login.flow.step(), login.recorder.received_at);
         assert_eq!(replayed.last(), Some(&step), "the transcript leads elsewhere");
         if let Some(name) = name {
             record(name, &transcript, &login.tokens());
@@ -196,9 +201,8 @@ impl Story {
 pub struct Login {
     start: Value,
     settings: Value,
-    inputs: Vec<Value>,
+    recorder: Recorder,
     flow: LoginFlow,
-    received_at: SystemTime,
 }
 
 impl Login {
@@ -213,34 +217,20 @@ impl Login {
     /// What the flow makes of the answer.
     pub fn send(&mut self) -> Result<(), Error> {
         let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
-        let response = send(request).unwrap();
-        let received_at = now();
-        self.inputs.push(json!({ "response": recorded(&response, received_at) }));
-        self.flow.handle_response(id, &response, received_at)?;
-        self.received_at = received_at;
-        Ok(())
+        let Ok(response) = self.recorder.send(request);
+        self.flow.handle_response(id, &response, self.recorder.now())
     }
 
     /// Sends whatever is due until something else is, and waits if the server says so.
     pub fn run(&mut self) -> &mut Self {
-        loop {
-            match self.flow.step() {
-                Step::Send { .. } => self.send().unwrap(),
-                Step::Wait(wait) => {
-                    assert!(wait.remaining(self.received_at) < Duration::from_secs(10), "{wait:?}");
-                    thread::sleep(wait.remaining(SystemTime::now()));
-                    self.inputs.push(json!({ "timeout": true }));
-                    self.flow.handle_timeout().unwrap();
-                }
-                _ => return self,
-            }
-        }
+        blocking::drive(&mut self.flow, &mut self.recorder).unwrap();
+        self
     }
 
     /// Answers the question, in the transcripts' form.
     pub fn choose(&mut self, choice: Value) -> &mut Self {
         let chosen = replay::Chosen::deserialize(&choice).unwrap().take().unwrap();
-        self.inputs.push(json!({ "choose": choice }));
+        self.recorder.inputs.push(json!({ "choose": choice }));
         self.flow.choose(chosen).unwrap();
         self
     }
@@ -251,7 +241,7 @@ impl Login {
     }
 
     pub fn use_homeserver(&mut self, homeserver: &str) -> &mut Self {
-        self.inputs.push(json!({ "use_homeserver": homeserver }));
+        self.recorder.inputs.push(json!({ "use_homeserver": homeserver }));
         self.flow.use_homeserver(homeserver.parse().unwrap()).unwrap();
         self
     }
@@ -270,20 +260,20 @@ impl Login {
     ///
     /// The flow's, if it is foreign.
     pub fn callback(&mut self, url: &Url) -> Result<(), Error> {
-        self.inputs.push(json!({ "callback": url }));
+        self.recorder.inputs.push(json!({ "callback": url }));
         self.flow.handle_callback(url)
     }
 
     /// The user gives up.
     pub fn back(&mut self) -> &mut Self {
-        self.inputs.push(json!({ "back": true }));
+        self.recorder.inputs.push(json!({ "back": true }));
         self.flow.back().unwrap();
         self
     }
 
     /// Another process goes on.
     pub fn suspend(&mut self) -> &mut Self {
-        self.inputs.push(json!({ "suspend": true }));
+        self.recorder.inputs.push(json!({ "suspend": true }));
         let stored = serde_json::to_string(&self.flow.suspend().unwrap()).unwrap();
         self.flow = LoginFlow::resume(serde_json::from_str(&stored).unwrap());
         self
@@ -317,7 +307,7 @@ impl Login {
     fn transcript(&self) -> String {
         // A line for each input, so that a change shows where it is.
         let (about, start, settings) = (about(), &self.start, &self.settings);
-        let inputs: Vec<String> = self.inputs.iter().map(|input| format!("    {input}")).collect();
+        let inputs: Vec<String> = self.recorder.inputs.iter().map(|input| format!("    {input}")).collect();
         format!(
             "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \"inputs\": [\n{}\n  ]\n}}\n",
             inputs.join(",\n")
@@ -327,7 +317,7 @@ impl Login {
     /// All tokens that were granted or given.
     fn tokens(&self) -> BTreeSet<String> {
         let mut tokens = tokens_of(&self.start["again"].to_string());
-        for input in &self.inputs {
+        for input in &self.recorder.inputs {
             tokens.extend(tokens_of(input["response"]["body"].as_str().unwrap_or_default()));
             tokens.extend(input["choose"]["token"].as_str().map(str::to_owned));
             let callback = input["callback"].as_str().and_then(|callback| Url::parse(callback).ok());
@@ -337,6 +327,36 @@ impl Login {
             }));
         }
         tokens
+    }
+}
+
+/// Carries requests, and keeps all that comes in, in the transcripts' form.
+struct Recorder {
+    inputs: Vec<Value>,
+    received_at: SystemTime,
+}
+
+impl Transport for Recorder {
+    type Body = Vec<u8>;
+    type Error = Infallible;
+
+    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Infallible> {
+        let response = send(request).unwrap();
+        self.received_at = now();
+        self.inputs.push(json!({ "response": recorded(&response, self.received_at) }));
+        Ok(response)
+    }
+
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), Infallible> {
+        assert!(pause.remaining(self.received_at) < Duration::from_secs(10), "{pause:?}");
+        thread::sleep(pause.remaining(SystemTime::now()));
+        self.inputs.push(json!({ "timeout": true }));
+        Ok(())
+    }
+
+    /// The time that is in the transcript, so that the flow and its replay are told the same.
+    fn now(&self) -> SystemTime {
+        self.received_at
     }
 }
 
