@@ -17,7 +17,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Request, Response, Uri, header, uri::Scheme};
 use matrix_login::{
-    DiscoveryOutcome, Error, LoginFlow, Pause, ServerError, Session, Step,
+    DiscoveryOutcome, Error, LoginFlow, Pause, RequestId, ServerError, Session, Step,
     blocking::{self, Transport},
 };
 use serde::Deserialize;
@@ -221,6 +221,28 @@ impl Login {
         self.flow.handle_response(id, &response, self.recorder.now())
     }
 
+    /// Sends the request that is due, and holds its response back, as a slow network does.
+    pub fn send_and_hold(&mut self) -> Held {
+        let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
+        // The last line so far is the request's.
+        let answers = replay::replay(&self.transcript()).unwrap().len() - 1;
+        Held { id, answers, response: send(request).unwrap(), received_at: now() }
+    }
+
+    /// Hands over a response that was held back.
+    ///
+    /// # Errors
+    ///
+    /// The flow's, if it has gone on meanwhile.
+    pub fn hand_over(&mut self, held: &Held) -> Result<(), Error> {
+        let mut response = recorded(&held.response, held.received_at);
+        response["answers"] = held.answers.into();
+        self.recorder.inputs.push(json!({ "response": response }));
+        self.flow.handle_response(held.id, &held.response, held.received_at)?;
+        self.recorder.received_at = held.received_at;
+        Ok(())
+    }
+
     /// Sends whatever is due until something else is, and waits if the server says so.
     pub fn run(&mut self) -> &mut Self {
         blocking::drive(&mut self.flow, &mut self.recorder).unwrap();
@@ -328,6 +350,15 @@ impl Login {
         }
         tokens
     }
+}
+
+/// A response that was held back, and to which request it belongs.
+pub struct Held {
+    id: RequestId,
+    /// The request's line in the output of the replay.
+    answers: usize,
+    pub response: Response<Vec<u8>>,
+    pub received_at: SystemTime,
 }
 
 /// Carries requests, and keeps all that comes in, in the transcripts' form.

@@ -3,6 +3,7 @@
 mod answers;
 mod browser;
 mod discovery;
+mod late;
 mod limits;
 mod others;
 mod passwords;

@@ -36,7 +36,7 @@ fn judge(name: &str, session: &Session) -> Verdict {
     session.judge(&exchange(name, "whoami", request))
 }
 
-fn is_good(session: &Session) -> bool {
+pub fn is_good(session: &Session) -> bool {
     ask(session, "/_matrix/client/v3/account/whoami").0 == 200
 }
 
@@ -46,7 +46,7 @@ fn wait_until_it_has_expired(session: &Session) {
 }
 
 /// How often a device is in the list that a session sees.
-fn listed(session: &Session, device_id: &str) -> usize {
+pub fn listed(session: &Session, device_id: &str) -> usize {
     let (status, body) = ask(session, "/_matrix/client/v3/devices");
     assert_eq!(status, 200, "{body}");
     body["devices"].as_array().unwrap().iter().filter(|device| device["device_id"] == device_id).count()
