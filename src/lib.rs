@@ -1,9 +1,9 @@
 //! Logs in to a Matrix homeserver without doing any I/O.
 //!
-//! A server name or an address goes in, a [`Session`] comes out. Between them this crate finds the homeserver, asks it
-//! what it supports, logs in with a password, a token, single sign-on or as an application service, and deals with
-//! refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s; who
-//! carries them, on what runtime and with which TLS, is the caller's choice.
+//! A server name or an address goes in, a [`Session`] comes out. Between the two, this crate finds the homeserver and asks
+//! what it supports. It logs in with a password, a token, single sign-on or as an application service. It deals with
+//! refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s. The caller
+//! decides what carries them, on what runtime and with which TLS.
 //!
 //! # A login in twenty lines
 //!
@@ -64,20 +64,75 @@
 //! # }
 //! ```
 //!
-//! `send` is any HTTP client that **follows no redirects** and takes a 4xx and a 5xx for answers, and it should stop reading
-//! one byte after [`MAX_BODY`]. Where the flow stands does not depend on the driver's success: after a failure the same
-//! step is due.
+//! `send` is any HTTP client that **follows no redirects** and returns a 4xx and a 5xx as responses. It should stop reading
+//! one byte after [`MAX_BODY`]: [`BodyCollector`] does so. Where the flow stands does not depend on the driver's success:
+//! after a failure the same step is due.
+//!
+//! # The loop in the crate
+//!
+//! Nobody needs to write the part of that loop which needs no person. A [`Transport`] says how to send a request, how to
+//! wait and what time it is. [`drive()`] does the rest, and returns when a person is needed or the login is done.
+//! [`blocking`] is the same without `async`.
+//!
+//! ```
+//! use std::{convert::Infallible, time::SystemTime};
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{Choice, DriveError, LoginFlow, Pause, Step, Transport, drive};
+//! # use matrix_login::{LoginSettings, Password, UserIdentifier};
+//!
+//! /// A transport knows an HTTP client and a timer. This one knows a homeserver by heart.
+//! struct ByHeart;
+//!
+//! impl Transport for ByHeart {
+//!     type Body = &'static str;
+//!     type Error = Infallible;
+//!
+//!     async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<&'static str>, Infallible> {
+//!         Ok(Response::new(match request.method().as_str() {
+//!             "GET" => r#"{"flows": [{"type": "m.login.password"}]}"#,
+//!             _ => r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#,
+//!         }))
+//!     }
+//!
+//!     async fn pause(&mut self, _pause: Pause<'_>) -> Result<(), Infallible> {
+//!         Ok(()) // Sleep for `_pause.remaining(self.now())`, or give up with an error.
+//!     }
+//!
+//!     fn now(&self) -> SystemTime {
+//!         SystemTime::now()
+//!     }
+//! }
+//!
+//! /// Logs in with one choice.
+//! async fn log_in(flow: &mut LoginFlow, choice: Choice) -> Result<(), DriveError<Infallible>> {
+//!     drive(flow, &mut ByHeart).await?;
+//!     if let Step::Choose { refused: None, .. } = flow.step() {
+//!         flow.choose(choice).map_err(DriveError::Flow)?;
+//!         drive(flow, &mut ByHeart).await?;
+//!     }
+//!     Ok(())
+//! }
+//! #
+//! # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+//! # let password = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
+//! # futures_executor::block_on(log_in(&mut flow, password)).expect("the homeserver is known by heart");
+//! # assert_eq!(flow.device_id(), Some("KITCHEN"));
+//! # Ok::<(), matrix_login::Error>(())
+//! ```
 //!
 //! # What the steps ask for
 //!
 //! | [`Step`] | the driver | then |
 //! | --- | --- | --- |
-//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response); or again; or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
+//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response) with the ID of the step; or again; or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
 //! | `Wait` | waits as long as the server asks, or gives up | [`handle_timeout`](LoginFlow::handle_timeout) |
 //! | `Locate` | asks the user for the homeserver's URL | [`use_homeserver`](LoginFlow::use_homeserver) |
 //! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
 //! | `Browse` | opens the URL and takes the callback | [`handle_callback`](LoginFlow::handle_callback), or [`back`](LoginFlow::back) |
 //! | `Done` | stores the session | |
+//!
+//! The page of [`handle_response`](LoginFlow::handle_response) has the table of what each response does.
 //!
 //! Four rules hold everywhere:
 //!
@@ -86,29 +141,60 @@
 //!    that was granted and is refused here ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) is over, and the error
 //!    owns its session.
 //! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
-//!    session, and `back` whenever something was chosen.
+//!    session, and `back` works after every choice.
 //! 4. There is no clock, no randomness and no I/O inside.
 //!
-//! Whether and when to try again is the driver's to decide; [`Error::may_retry`] says whether it can help. A login
-//! request is not idempotent: if its answer is lost, it may have made a device. With a
-//! [device ID](LoginSettings::with_device_id) of one's own a repeated request leads to that device instead of another one.
+//! The driver decides whether and when to try again; [`Error::may_retry`] says whether it can help. A login request is not
+//! idempotent: if its response is lost, it may have made a device. With a [device ID](LoginSettings::with_device_id) of
+//! your own, a repeated request leads to that device and not to another one.
+//!
+//! # Late responses
+//!
+//! A response belongs to a request. [`Step::Send`] has a [`RequestId`], and [`LoginFlow::handle_response`] takes it back
+//! with the response. Every input that the flow accepts makes all earlier IDs stale. A response with a stale ID is
+//! [`Error::StaleResponse`], and nothing changes. So a late response never counts for another request, or for another
+//! homeserver.
+//!
+//! If a user goes [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is in flight, its
+//! late response may still grant a login. Nobody uses that login, but its device stays in the user's list. A driver ends it
+//! like this:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use matrix_login::{
+//!     Homeserver,
+//!     endpoint::{login, logout},
+//! };
+//!
+//! /// The request that ends a login which was granted too late. `None` if the response grants none.
+//! fn end_late_login(response: &Response<Vec<u8>>, asked: &Homeserver) -> Option<Request<Vec<u8>>> {
+//!     let granted = login::response(response).ok()?;
+//!     Some(logout::request(asked, &granted.access_token))
+//! }
+//! #
+//! # let granted = r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#;
+//! # let asked = "https://example.org".parse()?;
+//! # assert!(end_late_login(&Response::new(granted.into()), &asked).is_some());
+//! # assert!(end_late_login(&Response::new(b"{}".into()), &asked).is_none());
+//! # Ok::<(), matrix_login::Error>(())
+//! ```
 //!
 //! # Finding the homeserver
 //!
 //! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification: the well-known file, and the versions
-//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and with a [`DiscoveryOutcome`]
-//! what to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight
-//! away. Redirects of the well-known file are followed by the flow itself, to https only; no other request is
-//! redirected. A transport that cannot help following redirects (a browser's `fetch`) may do so for that GET alone.
+//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and a [`DiscoveryOutcome`] says what
+//! to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight away.
+//! The flow itself follows redirects of the well-known file, to https only. Nobody follows other redirects. A transport
+//! that cannot avoid following redirects (a browser's `fetch`) may do so for that GET alone.
 //!
 //! # Who logs in, and how
 //!
 //! [`LoginTypes::for_a_person`] is what to offer. A [`Choice`] is a login type with its credentials:
 //! [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
-//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one;
-//! [`with_field`](Choice::with_field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user name, a
-//! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] say what is
-//! the same for all of them.
+//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one.
+//! [`with_field`](Choice::with_field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user
+//! name, a user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] are the
+//! same for all of them.
 //!
 //! # Single sign-on
 //!
@@ -123,21 +209,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Step::Browse`] is the URL to open. The browser comes back to the callback with a login token, which the flow
-//! spends at once, if the callback brings the state back. A user who gives up never comes back: bound the wait.
+//! [`Step::Browse`] is the URL to open. The browser comes back to the callback with a login token and the state. If the
+//! state is the right one, the flow logs in with the token at once. A user who gives up never comes back, so limit the time
+//! that you wait.
 //!
-//! The callback may reach another process, or this one after a restart: [`LoginFlow::suspend`] makes a small object
-//! without any credential of the flow, in every state, and [`LoginFlow::resume`] goes on with it.
-//! [`endpoint::callback::state`] finds the state in a callback, so that a web backend can store suspended flows under it:
-//! [`endpoint::sso`] shows how, and how a login stays with the browser that began it. A login type that nobody knows may
-//! be left to a [page of the homeserver's](endpoint::login_fallback); a device that is logged in can
-//! [get a login token](endpoint::get_token) for a new one.
+//! The callback may reach another process, or this one after a restart. [`LoginFlow::suspend`] makes a small object in every
+//! state, without any credential, and [`LoginFlow::resume`] goes on with it. [`endpoint::callback::state`] finds the state
+//! in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a login stays
+//! with the browser that began it.
 //!
 //! # The session
 //!
-//! A [`Session`] has the tokens. It serialises to a JSON object, **with the tokens in it**, and
-//! [`Session::from_json`] reads it back; `{}` is nobody. [`Session::authorize`] puts the access token into a request,
-//! and refuses to if the request goes elsewhere.
+//! A [`Session`] contains the tokens. It serialises to a JSON object, **with the tokens in it**, and
+//! [`Session::from_json`] reads it back; `{}` is nobody. [`Session::authorize`] puts the access token into a request, and
+//! refuses if the request goes elsewhere.
 //!
 //! ```
 //! use matrix_login::{LoginFlow, Session};
@@ -154,16 +239,16 @@
 //!
 //! # Keeping a session alive
 //!
-//! Where access tokens expire, a refresh token buys the next one. [`Session::refresh_in`] says when it is time;
-//! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] is what can come of it.
-//! [`Session::judge`] says what the answer to any other request means for the session: clocks jump, so that the
-//! homeserver has the last word on what has expired. A session is given up when the homeserver says so, and for nothing
-//! else: no bad network, no failing server and no page of a captive portal ends it.
+//! Where access tokens expire, a refresh token gets the next one. [`Session::refresh_in`] says when it is time.
+//! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] says what came of it.
+//! [`Session::judge`] says what the response to any other request means for the session. Clocks jump, so the homeserver has
+//! the last word on what has expired. Only the homeserver can end a session: no bad network, no failing server and no page
+//! of a captive portal does.
 //!
-//! **Of all that use a session, one at a time may refresh it.** The specification lets a refresh token be used again until
-//! a token that it bought is used, so that a lost answer costs nothing. But the second answer ends the tokens of the first:
-//! of two that refresh at once, one has a pair of tokens that is dead, and asks why it was logged out. And there are
-//! homeservers that take a refresh token only once. So refresh like this:
+//! **Only one user of a session at a time may refresh it.** The specification allows to use a refresh token again until a
+//! token that it got is used. So a lost response costs nothing. But a second response ends the tokens of the first. If two
+//! refresh at once, one of them gets a pair of tokens that is already dead. And some homeservers take a refresh token only
+//! once. So refresh like this:
 //!
 //! ```
 //! use std::{
@@ -219,32 +304,38 @@
 //! # }
 //! ```
 //!
-//! Tasks do the same with their runtime's mutex. Processes that share a file do it with a lock from a library: take it, read
-//! the session again, refresh it if nobody else has, write it to a new file, rename that over the old one, and let go. The
-//! lock is on a third file, because the one with the session is replaced. `examples/login/stored.rs` and `session_file.rs`
-//! are written so, and tested with several processes at once. What cannot be stored may be lost: look whether it can before
-//! the request is sent, and do not give up storing soon.
+//! Tasks do the same with their runtime's mutex. Processes that share a file use a lock from a library. They take the lock
+//! and read the session again. If nobody else has refreshed it, they do, write the session to a new file, rename that over
+//! the old one, and let the lock go. The lock is on a third file, because the one with the session is replaced.
+//! `examples/login/stored.rs` and `session_file.rs` do this, and tests run them with several processes at once. Tokens that
+//! cannot be stored may be lost: look whether there is room before you send the request, and do not give up storing soon.
 //!
 //! # Logging in again, and logging out
 //!
-//! After a soft logout the device is still there, with its encryption keys: [`LoginFlow::again`] logs in on it, and
-//! refuses the session of anybody else with [`Error::WrongUser`], which owns it. Who does that has to be alone too. And a
-//! verdict is about the session that was sent: if the one that is shared has another access token by now, send again.
+//! After a soft logout the device is still there, with its encryption keys. [`LoginFlow::again`] logs in on that device. It
+//! refuses the session of another user with [`Error::WrongUser`], which owns that session. Only one user of a session at a
+//! time may do this too. A verdict is about the access token that was sent: if the shared session has another one by now,
+//! send the request again.
 //!
-//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] all of a user's. Refresh a session that has expired
-//! before. If the homeserver does not know the access token, that is a success, too, but of a session that can be refreshed it
-//! is not the end: refresh it, and log out with what that brings. [`endpoint::whoami`] asks whose session it is.
+//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] ends all of a user's sessions. Refresh a session that
+//! has expired before you log it out. If the homeserver does not know the access token, that counts as a success. But if
+//! the session has a refresh token, it may not be over: refresh it, and log out with the new access token.
+//! [`endpoint::whoami`] asks whose session it is.
 //!
 //! # Without the flow
 //!
-//! Under the flow lie pure functions, a `request` and a `response` for each [`endpoint`]. They do no less checking.
+//! Below the flow are pure functions, a `request` and a `response` for each [`endpoint`]. They check as much as the flow
+//! does. [`Session::granted`] makes a session of a login response that came another way: from the homeserver's
+//! [fallback page](endpoint::login_fallback), which works for login types that no client knows, from a registration, or
+//! from another crate. A device that is logged in can [get a login token](endpoint::get_token) for a new one.
 //!
 //! # Secrets
 //!
-//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`, have no `Display`, no `Eq`
-//! and no `Serialize`, and come out by `expose` alone. No error and no `Debug` output of this crate holds the body of
-//! an answer, or the values of [`Fields`] that it does not know. What a server says in a [`ServerError`] is shown. A
-//! `Debug` of [`http::Request`] itself does print the body: do not log the request of [`Step::Send`].
+//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`. They have no `Display`, no `Eq`
+//! and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this crate contains the body of a
+//! response, or the values of [`Fields`] that it does not know. The words of a server in a [`ServerError`] are shown. The
+//! `Debug` of [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A server chooses user IDs, names
+//! and messages: [`one_line`] makes them safe for a terminal.
 //!
 //! # What is not in it
 //!

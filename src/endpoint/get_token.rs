@@ -1,9 +1,9 @@
 //! `POST /_matrix/client/v1/login/get_token`
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv1loginget_token>
 //!
-//! A device that is logged in gets a login token for a new one, which spends it with
-//! [`Choice::token`](crate::Choice::token). [`LoginType::Token`](crate::LoginType::Token) says whether a homeserver
-//! offers it.
+//! A device that is logged in gets a login token for a new one. The new device logs in with it:
+//! [`Credentials::token`](crate::Credentials::token). [`LoginType::get_login_token`](crate::LoginType::get_login_token) says
+//! whether a homeserver offers this.
 
 use std::time::Duration;
 

@@ -11,9 +11,9 @@ mod print;
 #[path = "../../examples/replay/transcript.rs"]
 mod transcript;
 
-#[allow(unused_imports, reason = "only the tests against Synapse read settings and choices themselves")]
-pub use self::transcript::{Chosen, Settings};
+#[allow(unused_imports, reason = "no program of tests uses all of them")]
 pub use self::{
     lines::replay,
     print::{request_value, step_line},
+    transcript::{Chosen, Settings},
 };
