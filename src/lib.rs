@@ -379,13 +379,12 @@ pub use self::credentials::Credentials;
 pub use self::credentials::identifier::UserIdentifier;
 pub use self::credentials::redirect::{Action, Redirect};
 pub use self::credentials::secret::{AccessToken, LoginToken, Password, RefreshToken};
-pub use self::endpoint::callback::ForeignCallback;
-pub use self::endpoint::error::ResponseError;
-pub use self::endpoint::login_types::{IdentityProvider, LoginType, LoginTypes};
-pub use self::endpoint::retry_after::RetryAfter;
-pub use self::endpoint::server_error::ServerError;
-pub use self::endpoint::well_known::{DiscoveryFailure, DiscoveryOutcome};
-pub use self::endpoint::{Endpoint, MAX_BODY};
+#[doc(inline)]
+pub use self::endpoint::{
+    Endpoint, MAX_BODY, callback::ForeignCallback, error::ResponseError, login_types::IdentityProvider,
+    login_types::LoginType, login_types::LoginTypes, retry_after::RetryAfter, server_error::ServerError,
+    well_known::DiscoveryFailure, well_known::DiscoveryOutcome,
+};
 pub use self::error::Error;
 pub use self::fields::Fields;
 pub use self::flow::LoginFlow;
