@@ -32,6 +32,7 @@ mod rate_limits;
 mod recipe;
 mod refresh;
 mod refusals;
+mod retry_after;
 mod rules;
 mod secrets;
 mod session;
