@@ -20,6 +20,7 @@ mod drive;
 mod driver;
 mod get_token;
 mod identifiers;
+mod late_responses;
 mod layers;
 mod login_answer;
 mod login_program;

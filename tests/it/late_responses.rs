@@ -1,0 +1,173 @@
+//! Late responses: a response counts for the request that it belongs to, and only while that request is due.
+
+use matrix_login::{Error, LoginFlow, LoginSettings};
+use serde_json::json;
+
+use crate::{
+    refresh,
+    support::scenario::{
+        CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, VERSIONS, VERSIONS_URL,
+        WELL_KNOWN, answer, noon, password, respond, sso,
+    },
+};
+
+const OTHER: &str = "https://other.example.org";
+const OTHER_LOGIN_URL: &str = "https://other.example.org/_matrix/client/v3/login";
+
+/// What can come back late from POST login.
+const RESPONSES: [(u16, &str); 3] =
+    [(200, GRANTED), (403, FORBIDDEN), (429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#)];
+
+#[test]
+fn after_another_homeserver_was_given_a_login_is_late() {
+    for (status, body) in RESPONSES {
+        let mut story = Scenario::logging_in();
+        let id = story.request_id();
+        story.use_homeserver(OTHER).late(id, status, body).gets(OTHER_LOGIN_URL);
+        story.answer(200, OFFERS).late(id, status, body).asks(&OFFERED);
+        story.choose(password()).late(id, status, body).answer(200, GRANTED);
+        assert_eq!(story.session().homeserver().unwrap().as_str(), OTHER);
+        story.late(id, status, body);
+    }
+}
+
+#[test]
+fn after_the_user_has_gone_back_a_login_is_late() {
+    for (status, body) in RESPONSES {
+        let mut story = Scenario::logging_in();
+        let id = story.request_id();
+        story.back().late(id, status, body).asks(&OFFERED);
+        // The same choice again is another request.
+        story.choose(password()).late(id, status, body);
+        story.posts(
+            LOGIN_URL,
+            json!({
+                "type": "m.login.password", "identifier": {"type": "m.id.user", "user": "alice"},
+                "password": "wonderland", "refresh_token": true,
+            }),
+        );
+        story.answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn a_late_login_does_not_count_for_a_single_sign_on() {
+    for (status, body) in RESPONSES {
+        let mut story = Scenario::logging_in();
+        let id = story.request_id();
+        story.back().choose(sso()).late(id, status, body);
+        story.callback(CALLBACK).late(id, status, body).answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn a_request_that_a_rate_limit_put_off_gets_another_id() {
+    for (status, body) in RESPONSES {
+        let mut story = Scenario::logging_in();
+        let id = story.request_id();
+        story.answer(429, "").late(id, status, body).waits(1_000, 1);
+        story.timeout().late(id, status, body);
+        story.answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn a_late_well_known_file_does_not_move_the_flow_on() {
+    let mut story = Scenario::discover("example.org");
+    let id = story.request_id();
+    story.use_homeserver(OTHER).gets(OTHER_LOGIN_URL);
+    for (status, body) in [(200, WELL_KNOWN), (404, ""), (502, "<html>")] {
+        story.late(id, status, body).gets(OTHER_LOGIN_URL);
+    }
+    let unreachable = story.flow.handle_unreachable(id);
+    assert!(matches!(unreachable, Err(Error::StaleResponse)), "{unreachable:?}");
+    story.gets(OTHER_LOGIN_URL).answer(200, OFFERS).asks(&OFFERED);
+    assert!(story.flow.discovered().is_none());
+}
+
+#[test]
+fn a_late_failure_does_not_stop_the_request_after_it() {
+    let mut story = Scenario::discover("example.org");
+    let id = story.request_id();
+    story.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+    let unreachable = story.flow.handle_unreachable(id);
+    assert!(matches!(unreachable, Err(Error::StaleResponse)), "{unreachable:?}");
+    story.late(id, 502, "<html>").gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
+}
+
+#[test]
+fn of_two_responses_to_one_request_the_first_counts() {
+    let mut story = Scenario::at(HOMESERVER);
+    let id = story.request_id();
+    story.answer(200, OFFERS).late(id, 200, r#"{"flows":[]}"#).asks(&OFFERED);
+
+    let mut story = Scenario::logging_in();
+    let id = story.request_id();
+    story.answer(200, GRANTED).late(id, 200, GRANTED.replace("anopaquestring", "another"));
+    assert_eq!(story.session().access_token().expose(), "anopaquestring");
+    story.late(id, 403, FORBIDDEN).session();
+
+    let mut story = Scenario::logging_in();
+    let id = story.request_id();
+    story.answer(403, FORBIDDEN).late(id, 200, GRANTED);
+    assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
+}
+
+#[test]
+fn a_resumed_flow_refuses_the_ids_of_the_flow_before() {
+    let mut waiting = Scenario::logging_in();
+    waiting.answer(429, "").timeout();
+    for mut story in [Scenario::discover("example.org"), Scenario::at(HOMESERVER), Scenario::logging_in(), waiting] {
+        let id = story.request_id();
+        story.suspend();
+        assert_ne!(story.request_id(), id);
+        for (status, body) in RESPONSES.into_iter().chain([(200, WELL_KNOWN), (200, OFFERS)]) {
+            story.late(id, status, body);
+        }
+        let unreachable = story.flow.handle_unreachable(id);
+        assert!(matches!(unreachable, Err(Error::StaleResponse)), "{unreachable:?}");
+    }
+}
+
+#[test]
+fn no_id_comes_again_after_a_resume() {
+    let mut story = Scenario::in_the_browser();
+    let first = story.last_request_id();
+    story.callback(CALLBACK);
+    let second = story.request_id();
+    story.suspend();
+    let third = story.request_id();
+    story.answer(200, OFFERS).choose(password());
+    for id in [first, second, third] {
+        story.late(id, 200, GRANTED);
+    }
+    story.answer(200, GRANTED).session();
+}
+
+#[test]
+fn a_login_that_is_refused_here_makes_its_id_stale() {
+    let stored = refresh::session(refresh::stored());
+    let mut again = Scenario::of(LoginFlow::again(&stored, LoginSettings::default()));
+    again.answer(200, OFFERS).choose(password());
+    let ends = GRANTED.replace('}', r#","expires_in_ms":1}"#);
+    for (mut story, refused) in [(Scenario::logging_in(), ends), (again, GRANTED.replace("alice", "bob"))] {
+        let id = story.request_id();
+        let error = respond(&mut story.flow, &answer(200, &[], refused.clone()), noon()).unwrap_err();
+        assert!(matches!(error, Error::MissingRefreshToken(_) | Error::WrongUser { .. }), "{error:?}");
+        story.late(id, 200, GRANTED).late(id, 200, refused).asks(&OFFERED);
+        story.choose(password()).late(id, 200, GRANTED).answer(200, GRANTED).session();
+    }
+}
+
+#[test]
+fn a_response_that_is_an_error_leaves_the_id_valid() {
+    for (status, body) in [(502, "<html>"), (500, r#"{"errcode":"M_UNKNOWN"}"#), (302, ""), (200, "{}")] {
+        let mut story = Scenario::logging_in();
+        let id = story.request_id();
+        let error = story.fails(status, body);
+        assert!(matches!(error, Error::Response(_)), "{error:?}");
+        assert_eq!(story.request_id(), id);
+        story.flow.handle_response(id, &answer(200, &[], GRANTED), noon()).unwrap();
+        story.session();
+    }
+}
