@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accessors;
 mod addresses;
 mod again;
 mod at_once;
