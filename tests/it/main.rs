@@ -20,6 +20,7 @@ mod documents;
 mod drive;
 mod driver;
 mod get_token;
+mod granted;
 mod identifiers;
 mod late_responses;
 mod layers;
