@@ -30,6 +30,7 @@ mod login_request;
 mod login_types;
 mod logout;
 mod messages;
+mod one_line;
 mod properties;
 mod rate_limits;
 mod recipe;

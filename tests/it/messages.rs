@@ -511,7 +511,7 @@ fn a_missing_refresh_token_says_what_can_be_done() {
 // One line.
 
 /// Line breaks, escape sequences, and what turns the direction of a text, between an `a` and a `b`.
-const ODD: [&str; 14] = [
+const ODD: [&str; 22] = [
     "a\nb",
     "a\rb",
     "a\tb",
@@ -526,6 +526,14 @@ const ODD: [&str; 14] = [
     "a\u{202a}b",
     "a\u{2066}b",
     "a\u{2069}b",
+    "a\u{61c}b",
+    "a\u{200e}b",
+    "a\u{200f}b",
+    "a\u{202b}b",
+    "a\u{202c}b",
+    "a\u{202d}b",
+    "a\u{2067}b",
+    "a\u{2068}b",
 ];
 
 #[test]
