@@ -209,6 +209,117 @@ fn data_that_somebody_changed_is_refused() {
     assert_eq!(refusal(both), neither);
 }
 
+/// The stored form of a flow in the browser, with this at a key.
+fn planted(key: &str, value: Value) -> Value {
+    let mut planted = stored(&Scenario::in_the_browser());
+    planted[key] = value;
+    planted
+}
+
+#[test]
+fn an_unknown_key_is_refused() {
+    let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+    for key in ["password", "access_token", "login_types", "state", "Version", "sso_url ", ""] {
+        for value in [json!("x"), json!({}), Value::Null] {
+            assert_eq!(refusal(planted(key, value)), unusable, "{key}");
+        }
+    }
+    assert_eq!(refusal(planted("settings", json!({"device": "D"}))), unusable);
+}
+
+#[test]
+fn a_url_of_another_origin_is_refused() {
+    let foreign = "invalid suspended flow: expected an SSO URL of its homeserver";
+    let url = Scenario::in_the_browser().browses();
+    let changed = |change: fn(&mut url::Url)| {
+        let mut changed = url.clone();
+        change(&mut changed);
+        assert_ne!(changed, url);
+        planted("sso_url", json!(changed.as_str()))
+    };
+    // The scheme alone, the host alone, the port alone.
+    assert_eq!(refusal(changed(|url| url.set_scheme("http").unwrap())), foreign);
+    assert_eq!(refusal(changed(|url| url.set_host(Some("hs.example.com")).unwrap())), foreign);
+    assert_eq!(refusal(changed(|url| url.set_host(Some("example.org")).unwrap())), foreign);
+    assert_eq!(refusal(changed(|url| url.set_port(Some(8448)).unwrap())), foreign);
+    assert_eq!(refusal(changed(|url| url.set_port(Some(80)).unwrap())), foreign);
+    // The same origin, written in another way.
+    let same = url.as_str().replace("https://hs.example.org/", "https://HS.example.org:443/");
+    assert!(serde_json::from_value::<Suspended>(planted("sso_url", json!(same))).is_ok());
+}
+
+#[test]
+fn the_fields_of_a_single_sign_on_are_stored_and_sent() {
+    let mut story = Scenario::at_the_question();
+    let fields = json!({"org.example.a": {"b": [1, null]}, "org.example.c": "d"});
+    let choice = sso().with_field("org.example.a", json!({"b": [1, null]})).unwrap();
+    story.choose(choice.with_field("org.example.c", "d").unwrap());
+    assert_eq!(stored(&story)["fields"], fields);
+    story.suspend().suspend();
+    assert_eq!(stored(&story)["fields"], fields);
+    story.callback(CALLBACK).posts(
+        LOGIN_URL,
+        json!({
+            "type": "m.login.token", "token": "t0k3n", "refresh_token": true, "org.example.a": {"b": [1, null]},
+            "org.example.c": "d",
+        }),
+    );
+    // They belong to that choice alone.
+    assert!(stored(&story).get("fields").is_none());
+    story.answer(403, FORBIDDEN).answer(200, OFFERS).choose(sso());
+    assert!(stored(&story).get("fields").is_none());
+}
+
+#[test]
+fn a_field_that_replaces_the_crates_own_is_refused() {
+    for name in ["type", "identifier", "password", "token", "device_id", "initial_device_display_name", "refresh_token"]
+    {
+        let expected =
+            format!("invalid further field `{name}`: expected a name that the login request does not have already");
+        assert_eq!(refusal(planted("fields", json!({"org.example": 1, name: "x"}))), expected);
+    }
+    for fields in [json!("x"), json!(["x"]), Value::Null] {
+        let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+        assert_eq!(refusal(planted("fields", fields)), unusable);
+    }
+}
+
+#[test]
+fn only_settings_that_differ_from_the_default_are_stored() {
+    let settings = |settings: LoginSettings| stored(&Scenario::at_the_question_with(settings))["settings"].take();
+    let default = LoginSettings::default;
+    assert_eq!(settings(default()), json!({}));
+    assert_eq!(settings(default().with_device_id("D").unwrap()), json!({"device_id": "D"}));
+    let named = default().with_initial_device_display_name("n");
+    assert_eq!(settings(named), json!({"initial_device_display_name": "n"}));
+    assert_eq!(settings(default().with_refresh_tokens(false)), json!({"refresh_tokens": false}));
+    assert_eq!(settings(default().with_require_refresh_token(false)), json!({"require_refresh_token": false}));
+    assert_eq!(settings(default().with_follow_well_known(false)), json!({"follow_well_known": false}));
+    // What is not stored is the default, and what is stored as the default is that too.
+    let all = json!({"refresh_tokens": true, "require_refresh_token": true, "follow_well_known": true});
+    let mut without = stored(&Scenario::in_the_browser());
+    without.as_object_mut().unwrap().remove("settings");
+    for stored in [planted("settings", json!({})), planted("settings", all), without] {
+        assert_eq!(serde_json::from_value::<Suspended>(stored).unwrap().settings(), &default());
+    }
+}
+
+#[test]
+fn any_request_id_that_is_a_number_is_read() {
+    for id in [0, 1, u64::MAX - 1, u64::MAX] {
+        let suspended = serde_json::from_value::<Suspended>(planted("request_id", json!(id))).unwrap();
+        let mut story = Scenario::of(LoginFlow::resume(suspended));
+        story.callback(CALLBACK).answer(200, GRANTED).session();
+    }
+    let mut without = stored(&Scenario::in_the_browser());
+    without.as_object_mut().unwrap().remove("request_id");
+    assert!(serde_json::from_value::<Suspended>(without).is_ok());
+    for id in [json!(-1), json!(1.5), json!("1"), Value::Null] {
+        let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+        assert_eq!(refusal(planted("request_id", id)), unusable);
+    }
+}
+
 #[test]
 fn truncated_data_is_refused_wherever_it_ends() {
     let text = stored(&Scenario::in_the_browser()).to_string();
