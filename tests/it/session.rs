@@ -125,6 +125,38 @@ fn stored_into_an_object_it_leaves_the_keys_of_others_as_they_are() {
 }
 
 #[test]
+fn a_session_of_the_oauth_api_is_refused_and_not_misread() {
+    let message = "invalid `oauth` of the stored session: expected no such key: this version knows no OAuth 2.0 \
+                   sessions, use a newer one";
+    for value in [json!({"client_id": "c", "issuer": "https://auth.example.org/"}), json!({}), json!(false), json!("")]
+    {
+        let stored = with("oauth", value);
+        assert_eq!(refusal(&stored.to_string()), message);
+        assert_eq!(serde_json::from_value::<Session>(stored).unwrap_err().to_string(), message);
+    }
+    // It is said before anything else that is wrong with such a session.
+    assert_eq!(refusal(r#"{"access_token":7,"oauth":{}}"#), message);
+}
+
+#[test]
+fn an_oauth_key_without_a_value_counts_as_absent() {
+    let session = load(&with("oauth", Value::Null));
+    assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    assert_eq!(serde_json::to_value(session).unwrap(), minimal());
+}
+
+#[test]
+fn stored_over_a_session_of_the_oauth_api_it_removes_that() {
+    let mut object = json!({"oauth": {"client_id": "c"}, "access_token": "o", "next_batch": "s2", "oauth2": {"x": 1}});
+    load(&minimal()).store_in(object.as_object_mut().unwrap());
+    let expected = json!({
+        "access_token": "t", "user_id": "@alice:example.org", "device_id": "D", "next_batch": "s2", "oauth2": {"x": 1},
+    });
+    assert_eq!(object, expected);
+    assert_eq!(load(&object).access_token().expose(), "t");
+}
+
+#[test]
 fn keys_without_a_value_are_left_out() {
     let mut stored = minimal();
     for key in ["access_token_valid_until", "refresh_token", "well_known_from_login", "base_client_url"] {
