@@ -1,11 +1,11 @@
 //! Secrets are planted in every input, and looked for in every output but the request that has to carry them.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::SystemTime};
 
-use http::Response;
+use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Redirect, RefreshToken, Session, Step,
-    Suspended, UserIdentifier,
+    AccessToken, BodyCollector, Choice, Credentials, DriveError, Error, LoginFlow, LoginSettings, LoginToken, Password,
+    Pause, Redirect, RefreshToken, Session, SessionError, Step, Suspended, UserIdentifier, blocking,
     endpoint::{login, login_types, logout, refresh, versions, well_known, whoami},
 };
 use serde_json::{Map, Value, json};
@@ -232,6 +232,126 @@ fn stored_sessions_hide_their_tokens_and_are_not_quoted() {
         clean_error("stored session", &Session::from_json(text).unwrap_err());
         let error = serde_json::from_str::<Session>(text).unwrap_err();
         clean("stored session", &format!("{error} {error:?}"));
+    }
+}
+
+#[test]
+fn credentials_hide_themselves() {
+    for choice in choices() {
+        if let Some(credentials) = choice.credentials() {
+            clean_debug("credentials", credentials);
+            clean_error("credentials", &credentials.clone().with_field("token", SECRET).unwrap_err());
+        }
+    }
+    let error = Credentials::custom("", fields(json!({"x": "s3cr3t"}))).unwrap_err();
+    clean_error("credentials", &error);
+    let error = Credentials::custom("x", fields(json!({"refresh_token": "s3cr3t"}))).unwrap_err();
+    clean_error("credentials", &error);
+}
+
+#[test]
+fn a_login_without_a_device_is_not_quoted() {
+    let body = r#"{"user_id":"@a:b","access_token":"s3cr3t","refresh_token":"s3cr3t","well_known":{"x":"s3cr3t"},
+        "x":"s3cr3t","y":5317008853}"#;
+    let response = login::response(&answer(200, &[], body)).unwrap();
+    let homeserver = "https://hs.example.org".parse().unwrap();
+    let error = Session::granted(homeserver, response, &LoginSettings::default(), noon()).unwrap_err();
+    let SessionError::NoDeviceId(response) = &error else { panic!("{error:?}") };
+    assert_eq!(response.access_token.expose(), SECRET);
+    clean_error("login without a device", &error);
+    clean_error("login without a device", &Error::from(error.clone()));
+    clean_error(
+        "login without a device",
+        &respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err(),
+    );
+}
+
+#[test]
+fn a_body_hides_itself_while_it_is_collected() {
+    let mut body = BodyCollector::default();
+    for chunk in [r#"{"access_token":"s3cr3t""#, "s3cr3t"] {
+        body.push(chunk);
+        clean_debug("body", &body);
+    }
+    body.push(" ".repeat(matrix_login::MAX_BODY));
+    clean_debug("full body", &body);
+    let (head, ()) = Response::new(()).into_parts();
+    assert!(String::from_utf8_lossy(body.into_response(head).body()).contains(SECRET));
+}
+
+/// Sends one response, and gives up on everything else.
+struct Once(Option<Response<Vec<u8>>>);
+
+#[derive(Debug)]
+struct Silence;
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("nobody answers")
+    }
+}
+
+impl StdError for Silence {}
+
+impl blocking::Transport for Once {
+    type Body = Vec<u8>;
+    type Error = Silence;
+
+    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Silence> {
+        assert!(String::from_utf8_lossy(request.body()).contains(SECRET) || request.method() == "GET");
+        self.0.take().ok_or(Silence)
+    }
+
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), Silence> {
+        clean_debug("pause", &pause);
+        Err(Silence)
+    }
+
+    fn now(&self) -> SystemTime {
+        noon()
+    }
+}
+
+#[test]
+fn a_driver_that_stops_says_no_secret() {
+    let mut asked = Scenario::at_the_question();
+    asked.choose(choices().remove(0));
+    let (mut stopped_by_the_flow, mut stopped_by_the_transport) = (0, 0);
+    for response in login_answers() {
+        let mut flow = asked.flow.clone();
+        if let Err(error) = blocking::drive(&mut flow, &mut Once(Some(response))) {
+            clean_error("driver", &error);
+            match error {
+                DriveError::Flow(_) => stopped_by_the_flow += 1,
+                DriveError::Transport(_) => stopped_by_the_transport += 1,
+            }
+        }
+        clean_flow("flow after the driver", &flow);
+    }
+    assert!(stopped_by_the_flow > 0 && stopped_by_the_transport > 0);
+}
+
+#[test]
+fn a_suspended_flow_hides_the_fields_of_its_choice() {
+    let mut story = Scenario::at_the_question();
+    story.choose(choices().pop().unwrap());
+    let stored = serde_json::to_value(story.flow.suspend().unwrap()).unwrap();
+    assert!(stored["fields"].to_string().contains(SECRET));
+    let suspended: Suspended = serde_json::from_value(stored.clone()).unwrap();
+    clean_debug("suspended", &suspended);
+    clean_debug("resumed", &LoginFlow::resume(suspended));
+    for (key, value) in [
+        ("fields", json!({"password": "s3cr3t"})),
+        ("fields", json!("s3cr3t")),
+        ("fields", json!([SECRET_NUMBER])),
+        ("homeserver", json!("https://s3cr3t.example.org")),
+        ("request_id", json!("s3cr3t")),
+        ("s3cr3t", json!(1)),
+    ] {
+        let mut broken = stored.clone();
+        broken[key] = value;
+        let error = serde_json::from_value::<Suspended>(broken).unwrap_err();
+        clean("suspended flow", &format!("{error} {error:?}"));
     }
 }
 
