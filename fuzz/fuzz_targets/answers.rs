@@ -10,7 +10,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use http::Response;
-use matrix_login::{Error, Homeserver, MAX_BODY, Session};
+use matrix_login::{Homeserver, MAX_BODY, Session};
 use serde_json::json;
 
 /// What every planted secret holds.
@@ -416,9 +416,9 @@ pub fn shows_no_secret(text: &str) {
 }
 
 /// Neither an error nor its causes show a secret, and each is one line for a terminal, whatever a server wrote.
-pub fn check_error(error: &Error) {
+pub fn check_error(error: &(dyn StdError + 'static)) {
     shows_no_secret(&format!("{error:?}"));
-    let mut source: Option<&dyn StdError> = Some(error);
+    let mut source = Some(error);
     while let Some(error) = source {
         let text = error.to_string();
         shows_no_secret(&text);

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Response};
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    AccessToken, Error, Homeserver, MAX_BODY, RefreshToken, ServerName, Session, UserId,
+    AccessToken, Error, Homeserver, LoginSettings, MAX_BODY, RefreshToken, ResponseError, ServerError, ServerName,
+    Session, SessionError, UserId,
     endpoint::{get_token, login, login_types, logout, logout_all, refresh, versions, well_known, whoami},
 };
 
@@ -30,12 +31,22 @@ fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
 fn check_error(error: &Error) {
     assert_eq!(error.to_string().lines().count(), 1);
     let _ = format!("{error:?} {}", error.may_retry());
-    if let Error::Server(error) = error {
-        assert!(!error.status.is_success() && !error.status.is_redirection());
+    let cause = match error {
+        Error::Response(cause) => Some(cause),
+        Error::Discovery(failure) => Some(&failure.cause),
+        _ => None,
+    };
+    if let Some(ResponseError::Server(error)) = cause {
+        let status = error.status.expect("it comes from a response");
+        assert!(!status.is_success() && !status.is_redirection());
         if let Some(retry_after) = error.retry_after {
             let _ = UNIX_EPOCH.checked_add(retry_after.delay(UNIX_EPOCH));
         }
     }
+}
+
+fn is_client_error(error: &ServerError) -> bool {
+    error.status.is_some_and(|status| status.is_client_error())
 }
 
 fn check_homeserver(homeserver: &Homeserver) {
@@ -75,12 +86,29 @@ fn check_tokens(access_token: &AccessToken, refresh_token: Option<&RefreshToken>
     assert!(expires_in.is_none_or(|lifetime| u64::try_from(lifetime.as_nanos()).is_ok()));
 }
 
+/// A session needs a device, and nothing else that a response may lack.
+fn check_login(granted: login::Response) {
+    let device_id = granted.device_id.clone();
+    assert!(device_id.as_ref().is_none_or(|device_id| !device_id.is_empty()));
+    let homeserver = "https://hs.example.org".parse().expect("it is one");
+    match Session::granted(homeserver, granted, &LoginSettings::default(), UNIX_EPOCH) {
+        Ok(session) => {
+            assert_eq!(Some(session.device_id()), device_id.as_deref());
+            check_session(&session, UNIX_EPOCH);
+        }
+        Err(SessionError::NoDeviceId(_)) => assert!(device_id.is_none()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// A session is over where the homeserver says so, or says that it does not know it.
 fn check_logout(response: &Response<Vec<u8>>, answer: &logout::Response) {
     assert_eq!(response.status().is_success(), !answer.already_logged_out);
     if answer.already_logged_out {
-        let Err(Error::Server(error)) = whoami::response(response) else { panic!("the homeserver does not say so") };
-        assert!(error.status.is_client_error() && !error.is_rate_limit() && !error.soft_logout);
+        let Err(ResponseError::Server(error)) = whoami::response(response) else {
+            panic!("the homeserver does not say so")
+        };
+        assert!(is_client_error(&error) && !error.is_rate_limit() && !error.soft_logout);
         assert_eq!(error.errcode.as_deref(), Some("M_UNKNOWN_TOKEN"));
     }
 }
@@ -100,14 +128,14 @@ fuzz_target!(|data: &[u8]| {
                 None
             }
             Ok(None) => None,
-            Err(error) => Some(error),
+            Err(error) => Some(error.into()),
         },
         "homeserver" => match text.parse::<Homeserver>() {
             Ok(homeserver) => {
                 check_homeserver(&homeserver);
                 None
             }
-            Err(error) => Some(error),
+            Err(error) => Some(error.into()),
         },
         "server_name" => match text.parse::<ServerName>() {
             Ok(server_name) => {
@@ -119,7 +147,7 @@ fuzz_target!(|data: &[u8]| {
                 );
                 None
             }
-            Err(error) => Some(error),
+            Err(error) => Some(error.into()),
         },
         "user_id" => match text.parse::<UserId>() {
             Ok(user_id) => {
@@ -127,7 +155,7 @@ fuzz_target!(|data: &[u8]| {
                 check_user_id(&user_id);
                 None
             }
-            Err(error) => Some(error),
+            Err(error) => Some(error.into()),
         },
         _ => {
             let Some(response) = response(line, body) else { return };
@@ -137,30 +165,31 @@ fuzz_target!(|data: &[u8]| {
                         check_homeserver(&answer.base_url);
                         None
                     }
-                    Err(error) => {
-                        assert!(matches!(error, Error::Discovery(_) | Error::Redirected { .. }));
-                        Some(error)
+                    Err(failure) => {
+                        let is_redirected = matches!(failure.cause, ResponseError::Redirected { .. });
+                        assert_eq!(is_redirected, response.status().is_redirection());
+                        Some(Error::Discovery(failure))
                     }
                 },
-                "versions" => versions::response(&response).err(),
+                "versions" => versions::response(&response).err().map(Into::into),
                 "login_types" => match login_types::response(&response) {
                     Ok(login_types) => {
-                        assert!(login_types.iter().all(|offered| login_types.contains(offered.as_str())));
+                        assert!(login_types.iter().all(|offered| login_types.contains(offered.name())));
                         assert!(login_types.for_a_person().count() <= login_types.iter().count());
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(error) => Some(error.into()),
                 },
-                "get_token" => get_token::response(&response).err(),
+                "get_token" => get_token::response(&response).err().map(Into::into),
                 "login" => match login::response(&response) {
                     Ok(answer) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
                         check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
                         check_user_id(&answer.user_id);
-                        assert!(!answer.device_id.is_empty());
+                        check_login(answer);
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(error) => Some(error.into()),
                 },
                 "refresh" => match refresh::response(&response) {
                     Ok(answer) => {
@@ -168,7 +197,7 @@ fuzz_target!(|data: &[u8]| {
                         check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(error) => Some(error.into()),
                 },
                 "logout" | "logout_all" => {
                     let answer =
@@ -178,7 +207,7 @@ fuzz_target!(|data: &[u8]| {
                             check_logout(&response, &answer);
                             None
                         }
-                        Err(error) => Some(error),
+                        Err(error) => Some(error.into()),
                     }
                 }
                 "whoami" => match whoami::response(&response) {
@@ -188,7 +217,7 @@ fuzz_target!(|data: &[u8]| {
                         assert!(answer.device_id.is_none_or(|device_id| !device_id.is_empty()));
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(error) => Some(error.into()),
                 },
                 _ => return,
             }
