@@ -13,7 +13,7 @@ use arbitrary::Arbitrary;
 use http::{Request, header};
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    Error, LoginFlow, LoginSettings, Refresh, ServerError, Session, Step, Verdict,
+    InvalidInput, LoginFlow, LoginSettings, Refresh, ResponseError, ServerError, Session, SessionError, Step, Verdict,
     endpoint::{refresh, whoami},
 };
 use serde_json::{Map, Value, json};
@@ -53,7 +53,7 @@ fn kept(session: &Session) -> Value {
 
 /// Whether it is the homeserver's last word on a session.
 fn is_final(error: &ServerError) -> bool {
-    error.status.is_client_error() && !error.is_rate_limit() && error.errcode.is_some()
+    error.status.is_some_and(|status| status.is_client_error()) && !error.is_rate_limit() && error.errcode.is_some()
 }
 
 fn check(session: &Session) {
@@ -67,7 +67,11 @@ fn check(session: &Session) {
             assert_eq!(body, json!({"refresh_token": refresh_token.expose()}));
         }
         (Err(error), homeserver, refresh_token) => {
-            assert!(matches!(error, Error::InvalidInput { .. }) && (homeserver.is_none() || refresh_token.is_none()));
+            match error {
+                SessionError::UnknownHomeserver => assert!(homeserver.is_none()),
+                SessionError::NoRefreshToken => assert!(refresh_token.is_none()),
+                _ => panic!("{error}"),
+            }
             check_error(&error);
         }
         (Ok(_), ..) => panic!("a request without a homeserver or without a refresh token"),
@@ -103,22 +107,24 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                 }
             }
         }
-        Refresh::Later(error) => {
+        Refresh::Later { error, delay } => {
             check_error(error);
             assert!(
                 matches!(
                     error,
-                    Error::Server(_)
-                        | Error::NotMatrix { .. }
-                        | Error::Redirected { .. }
-                        | Error::InvalidResponse { .. }
-                        | Error::TooLarge { .. }
+                    ResponseError::Server(_)
+                        | ResponseError::NotMatrix { .. }
+                        | ResponseError::Redirected { .. }
+                        | ResponseError::InvalidResponse { .. }
+                        | ResponseError::TooLarge { .. }
                 ),
                 "{error}"
             );
+            let hint = error.retry_after().map(|hint| hint.delay(answer.received_at()));
+            assert_eq!(*delay, hint.unwrap_or(Duration::from_secs(1)));
         }
         Refresh::SoftLogout(error) => assert!(is_final(error) && error.soft_logout),
-        Refresh::Gone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => assert!(is_final(error)),
+        Refresh::TokenGone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => assert!(is_final(error)),
     }
     expected
 }
@@ -131,15 +137,15 @@ fn judge(session: &Session, answer: &Answer) {
     without.forget_refresh_token();
     assert!(without.has_token_of(session) && without.refresh_in(UNIX_EPOCH, Duration::MAX).is_none());
     match (verdict, without.judge(&response)) {
-        (Verdict::Refresh, Verdict::SoftLogout | Verdict::Gone) => {}
+        (Verdict::Refresh, Verdict::SoftLogout | Verdict::LoggedOut) => {}
         (verdict, the_same) => assert_eq!(verdict, the_same),
     }
     let error = whoami::response(&response).err();
     match verdict {
         Verdict::Unaffected => {}
-        Verdict::NotMatrix => assert!(matches!(error, Some(Error::NotMatrix { .. }))),
-        Verdict::Refresh | Verdict::SoftLogout | Verdict::Gone | Verdict::Locked => {
-            let Some(Error::Server(error)) = error else { panic!("{verdict:?} because of {error:?}") };
+        Verdict::NotMatrix => assert!(matches!(error, Some(ResponseError::NotMatrix { .. }))),
+        Verdict::Refresh | Verdict::SoftLogout | Verdict::LoggedOut | Verdict::Locked => {
+            let Some(ResponseError::Server(error)) = error else { panic!("{verdict:?} because of {error:?}") };
             assert!(is_final(&error));
             match verdict {
                 Verdict::Refresh => assert!(session.refresh_token().is_some()),
@@ -182,7 +188,12 @@ fn authorize(session: &Session, index: u8) {
             assert_eq!(value.as_bytes(), format!("Bearer {}", session.access_token().expose()).as_bytes());
         }
         Err(error) => {
-            assert!(!is_ours && request.headers().is_empty() && matches!(error, Error::InvalidInput { .. }));
+            match error {
+                SessionError::ForeignOrigin => assert!(session.homeserver().is_some()),
+                SessionError::UnknownHomeserver => assert!(session.homeserver().is_none()),
+                _ => panic!("{error}"),
+            }
+            assert!(!is_ours && request.headers().is_empty());
             check_error(&error);
         }
     }
@@ -195,12 +206,13 @@ fn store(session: &mut Session) {
 
     // A file of others, with another session in it.
     let mut object: Map<String, Value> = [("theirs".to_owned(), json!(SECRET))].into_iter().collect();
-    for key in ["access_token", "access_token_valid_until", "refresh_token", "base_client_url"] {
+    for key in ["access_token", "access_token_valid_until", "refresh_token", "oauth", "base_client_url"] {
         object.insert(key.to_owned(), json!(1));
     }
     session.store_in(&mut object);
     assert_eq!(object.remove("theirs"), Some(json!(SECRET)));
-    let Value::Object(mut own) = stored.clone() else { panic!("it is an object") };
+    let Value::Object(mut own) = stored else { panic!("it is an object") };
+    refuses_oauth(own.clone());
     own.remove("other");
     assert_eq!(object, own);
 
@@ -208,11 +220,24 @@ fn store(session: &mut Session) {
     *session = Session::from_json(text).expect("it is read back").expect("somebody is logged in");
 }
 
+/// A session of the other API is not read as one of this.
+fn refuses_oauth(mut stored: Map<String, Value>) {
+    stored.insert("oauth".to_owned(), Value::Null);
+    assert!(serde_json::from_value::<Session>(stored.clone().into()).is_ok());
+    for oauth in [json!({"client_id": SECRET}), json!(SECRET), json!(false)] {
+        stored.insert("oauth".to_owned(), oauth);
+        let stored = Value::from(stored.clone());
+        let error: InvalidInput = Session::from_json(stored.to_string()).expect_err("it has the key");
+        check_error(&error);
+        shows_no_secret(&serde_json::from_value::<Session>(stored).expect_err("it has the key").to_string());
+    }
+}
+
 fn log_in_again(session: &Session) {
-    let settings = LoginSettings::default().device_id("OTHER").expect("it is not empty");
+    let settings = LoginSettings::default().with_device_id("OTHER").expect("it is not empty");
     let flow = LoginFlow::again(session, settings);
     assert_eq!(flow.homeserver().map(ToString::to_string), session.homeserver().map(ToString::to_string));
-    let Step::Send(request) = flow.step() else { panic!("{:?} is due", flow.step()) };
+    let Step::Send { request, .. } = flow.step() else { panic!("{:?} is due", flow.step()) };
     let target = Url::parse(&request.uri().to_string()).expect("a request has an absolute URL");
     match session.homeserver() {
         Some(homeserver) => assert_eq!(target.as_str(), format!("{homeserver}/_matrix/client/v3/login")),
