@@ -1,10 +1,20 @@
 //! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver; errors quote nothing.
+//!
+//! A resume counts as an input: the flow has another request ID then, and the rest is as it was.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{LoginFlow, Step, Suspended};
+use serde_json::{Value, json};
 use url::Url;
+
+/// The request ID of a stored form, and the rest.
+fn split(stored: &Value) -> (Value, Value) {
+    let mut rest = stored.clone();
+    let request_id = rest.as_object_mut().and_then(|stored| stored.remove("request_id"));
+    (request_id.expect("it is always written"), rest)
+}
 
 fuzz_target!(|data: &[u8]| {
     let suspended = match serde_json::from_slice::<Suspended>(data) {
@@ -14,12 +24,28 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
     };
-    let stored = serde_json::to_string(&suspended).expect("it serialises");
-    let again: Suspended = serde_json::from_str(&stored).expect("it is read back");
+    let text = serde_json::to_string(&suspended).expect("it serialises");
+    let again: Suspended = serde_json::from_str(&text).expect("it is read back");
+    assert_eq!(serde_json::to_string(&again).expect("it serialises"), text);
+
+    let read: Value = serde_json::from_slice(data).expect("it was read");
+    let stored = serde_json::to_value(&suspended).expect("it serialises");
+    let (request_id, rest) = split(&stored);
+    assert_eq!(&request_id, read.get("request_id").unwrap_or(&json!(0)));
+    for key in ["server_name", "user_id"] {
+        assert_eq!(stored.get(key), read.get(key).filter(|value| !value.is_null()), "{key}");
+    }
+    if stored.get("sso_url").is_some() {
+        let fields = read.get("fields").filter(|fields| **fields != json!({}));
+        assert_eq!(stored.get("fields"), fields);
+    }
+
     let flow = LoginFlow::resume(again);
-    assert_eq!(serde_json::to_string(&flow.suspend()).expect("it serialises"), stored);
+    let (next_id, the_same) = split(&serde_json::to_value(flow.suspend()).expect("it serialises"));
+    assert_eq!(the_same, rest);
+    assert_ne!(next_id, request_id);
     match flow.step() {
-        Step::Send(request) => {
+        Step::Send { request, .. } => {
             let target = Url::parse(&request.uri().to_string()).map(|target| target.origin());
             match flow.homeserver() {
                 Some(homeserver) => assert_eq!(target, Ok(homeserver.url().origin())),
