@@ -5,17 +5,24 @@
 //! 3. No state is a dead end: `use_homeserver` works until there is a session.
 //! 4. A wait begins when the answer arrived, since there is no other clock.
 //!
-//! Who logs in again ends as the same user, or not at all, and asks for the same device.
+//! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume: a
+//! response with it is refused and changes nothing. If no request is due, every ID is stale.
+//!
+//! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach the
+//! login, those of a single sign-on also through a suspension.
 
 #![no_main]
 
 mod answers;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use arbitrary::Arbitrary;
+use http::Response;
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Session, Step, UserIdentifier,
-    endpoint::sso,
+    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Redirect, RequestId, ResponseError,
+    Session, Step, UserIdentifier,
 };
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -27,6 +34,8 @@ use self::answers::{
 const STATE: &str = "0123456789abcdef";
 /// The device of the settings, which a login that is not again asks for.
 const NEW_DEVICE_ID: &str = "DEVICE";
+/// The field that a choice may have beside those of its type.
+const FURTHER: &str = "org.example.further";
 
 #[derive(Arbitrary, Debug)]
 struct Story {
@@ -68,6 +77,11 @@ enum Operation {
     Callback(Callback),
     Back,
     Suspend,
+    /// A response to a request that is not due any more.
+    Late {
+        which: u8,
+        answer: Answer,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -104,11 +118,11 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
         }
         Chosen::Sso { provider } => {
             let redirect_url = "http://127.0.0.1:9/cb?a=b#c".parse().expect("it is a URL");
-            let redirect = sso::Redirect::new(redirect_url, STATE).expect("the state is long enough");
-            Choice::sso(if *provider { redirect.identity_provider("x").expect("it is an ID") } else { redirect })
+            let redirect = Redirect::new(redirect_url, STATE).expect("the state is long enough");
+            Choice::sso(if *provider { redirect.with_identity_provider("x").expect("it is an ID") } else { redirect })
         }
     };
-    if further { choice.field("org.example.further", json!([SECRET])).expect("it is not reserved") } else { choice }
+    if further { choice.with_field(FURTHER, json!([SECRET])).expect("it is not reserved") } else { choice }
 }
 
 fn callback(callback: &Callback) -> Url {
@@ -124,16 +138,44 @@ fn callback(callback: &Callback) -> Url {
     format!("http://127.0.0.1:9/cb?{query}#c").parse().expect("it is a URL")
 }
 
-/// All that can be seen of a flow.
-fn picture(flow: &LoginFlow) -> String {
-    let step = match flow.step() {
-        Step::Send(request) => format!("{request:?}"),
-        step => format!("{step:?}"),
-    };
-    let suspended = serde_json::to_string(&flow.suspend()).expect("it serialises");
-    let session = serde_json::to_string(&flow.session()).expect("it serialises");
-    format!("{step}\n{suspended}\n{session}\n{:?}\n{flow:?}", flow.homeserver())
+/// All that can be seen of a flow. If nothing has changed, two pictures are equal.
+#[derive(Debug, PartialEq)]
+struct Picture {
+    /// The ID of the request that is due, and how it is shown and stored.
+    id: (Option<RequestId>, String, Option<Value>),
+    /// The rest. If something has moved, it differs: the ID alone would always do so.
+    place: String,
 }
+
+impl Picture {
+    fn of(flow: &LoginFlow) -> Self {
+        let (id, step) = match flow.step() {
+            Step::Send { id, request } => (Some(id), format!("{request:?}")),
+            step => (None, format!("{step:?}")),
+        };
+        let mut suspended = serde_json::to_value(flow.suspend()).expect("it serialises");
+        let stored_id = suspended.as_object_mut().and_then(|suspended| suspended.remove("request_id"));
+        assert_eq!(stored_id.is_some(), flow.session().is_none());
+        let session = serde_json::to_string(&flow.session()).expect("it serialises");
+        let shown = format!("{flow:?}");
+        let (shown, shown_id) = shown.rsplit_once("request_id").expect("it is the last field");
+        let known = format!("{:?} {:?} {:?}", flow.homeserver(), flow.server_name(), flow.expected_user());
+        let place = format!("{step}\n{suspended}\n{session}\n{known}\n{shown}");
+        Self { id: (id, shown_id.to_owned(), stored_id), place }
+    }
+}
+
+fn due_id(flow: &LoginFlow) -> Option<RequestId> {
+    match flow.step() {
+        Step::Send { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// What most requests hope for.
+const LATE: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"versions":["v1.11"],
+    "flows":[{"type":"m.login.password"},{"type":"m.login.sso"}],
+    "user_id":"@alice:example.org","device_id":"KITCHEN","access_token":"s3cr3t-late"}"#;
 
 /// A flow, and what is known of it from without.
 struct Login {
@@ -144,17 +186,23 @@ struct Login {
     require_refresh_token: bool,
     /// How often in a row the request that is due was put off.
     attempts: u32,
+    /// Whether the last choice has a further field.
+    has_further: bool,
+    /// The IDs of the requests that were due before.
+    stale: Vec<RequestId>,
+    /// The ID that the next request of the flow would have had before the last operation, or that of another flow.
+    unseen: RequestId,
 }
 
 impl Login {
     fn begin(start: &Start, settings: &Settings) -> Self {
         let &Settings { device_id, refresh_tokens, require_refresh_token, follow_well_known } = settings;
         let mut settings = LoginSettings::default()
-            .refresh_tokens(refresh_tokens)
-            .require_refresh_token(require_refresh_token)
-            .follow_well_known(follow_well_known);
+            .with_refresh_tokens(refresh_tokens)
+            .with_require_refresh_token(require_refresh_token)
+            .with_follow_well_known(follow_well_known);
         if device_id {
-            settings = settings.device_id(NEW_DEVICE_ID).expect("it is not empty");
+            settings = settings.with_device_id(NEW_DEVICE_ID).expect("it is not empty");
         }
         let again = matches!(start, Start::Again(_));
         let flow = match start {
@@ -170,6 +218,9 @@ impl Login {
             flow,
             again,
             attempts: 0,
+            has_further: false,
+            stale: Vec::new(),
+            unseen: due_id(&LoginFlow::at(homeserver(0), LoginSettings::default())).expect("a request is due"),
         }
     }
 
@@ -184,7 +235,7 @@ impl Login {
     /// The operation that the step asks for.
     fn ahead(&self, grant: Grant) -> Operation {
         match self.flow.step() {
-            Step::Send(_) => Operation::Respond(Answer {
+            Step::Send { .. } => Operation::Respond(Answer {
                 status: Status::Ok,
                 headers: Vec::new(),
                 body: Body::Good(grant),
@@ -198,23 +249,36 @@ impl Login {
         }
     }
 
-    /// Returns all that can be seen.
-    fn check(&self) -> String {
+    /// Returns all that can be seen. `answered` is the request that the last operation has answered.
+    fn check(&mut self, answered: Option<(RequestId, &Answer)>) -> Picture {
+        let picture = Picture::of(&self.flow);
+        if let Some((id, answer)) = answered {
+            self.refuses(id, &answer.response(), answer.received_at());
+        }
+        for index in 0..self.stale.len() {
+            self.refuses(self.stale[index], &Response::new(LATE), UNIX_EPOCH);
+        }
+        if due_id(&self.flow).is_none() {
+            let outcome = self.flow.handle_response(self.unseen, &Response::new(LATE), UNIX_EPOCH);
+            assert!(matches!(outcome, Err(Error::StaleResponse)), "no request is due: {outcome:?}");
+        }
+        assert_eq!(picture, Picture::of(&self.flow), "rule 1, or a stale response changes something");
+
         let flow = &self.flow;
-        let picture = picture(flow);
-        assert_eq!(picture, self::picture(flow), "rule 1");
         shows_no_secret(&format!("{flow:?} {:?} {:?}", flow.step(), flow.suspend()));
-        shows_no_secret(&serde_json::to_string(&flow.suspend()).expect("it serialises"));
-        assert_eq!(flow.suspend().is_none(), flow.session().is_some());
+        self.check_suspended();
 
         let mut other = flow.clone();
         match other.use_homeserver(homeserver(0)) {
-            Ok(()) => assert!(matches!(other.step(), Step::Send(_)) && flow.session().is_none(), "rule 3"),
+            Ok(()) => {
+                assert!(flow.session().is_none(), "rule 3");
+                self.unseen = due_id(&other).expect("rule 3");
+            }
             Err(error) => assert!(matches!(error, Error::AlreadyLoggedIn) && flow.session().is_some(), "rule 3"),
         }
 
         match flow.step() {
-            Step::Send(request) => {
+            Step::Send { request, .. } => {
                 let target = Url::parse(&request.uri().to_string()).expect("a request has an absolute URL");
                 match flow.homeserver() {
                     Some(homeserver) => assert_eq!(target.origin(), homeserver.url().origin()),
@@ -223,6 +287,7 @@ impl Login {
                 if request.method() == "POST" {
                     let body: Value = serde_json::from_slice(request.body()).expect("it is JSON");
                     assert_eq!(body.get("device_id").and_then(Value::as_str), self.device_id);
+                    assert_eq!(body.get(FURTHER), self.has_further.then_some(&json!([SECRET])));
                 }
             }
             Step::Wait(wait) => assert!(wait.attempt() == self.attempts && self.attempts > 0),
@@ -235,11 +300,49 @@ impl Login {
         picture
     }
 
+    fn check_suspended(&self) {
+        let flow = &self.flow;
+        assert_eq!(flow.suspend().is_none(), flow.session().is_some());
+        let Some(suspended) = flow.suspend() else { return };
+        assert_eq!(suspended.settings(), flow.settings());
+        assert_eq!(suspended.expected_user(), flow.expected_user());
+        assert_ne!(suspended.server_name().is_some(), suspended.homeserver().is_some());
+        assert!(suspended.homeserver().is_none_or(|homeserver| flow.homeserver() == Some(homeserver)));
+
+        let mut stored = serde_json::to_value(&suspended).expect("it serialises");
+        // The caller's own fields are the only ones that may hold a secret.
+        let fields = stored.as_object_mut().and_then(|stored| stored.remove("fields"));
+        let has_fields = self.has_further && matches!(flow.step(), Step::Browse(_));
+        assert_eq!(fields, has_fields.then(|| json!({FURTHER: [SECRET]})));
+        shows_no_secret(&stored.to_string());
+    }
+
+    /// Neither a response to this request counts, nor that there is none.
+    fn refuses(&mut self, id: RequestId, response: &Response<impl AsRef<[u8]>>, received_at: SystemTime) {
+        let outcome = self.flow.handle_response(id, response, received_at);
+        assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale response: {outcome:?}");
+        let outcome = self.flow.handle_unreachable(id);
+        assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale request is unreachable: {outcome:?}");
+    }
+
+    /// The ID for an input that belongs to a request: if none is due, that of the last one.
+    fn id(&self) -> RequestId {
+        due_id(&self.flow).or_else(|| self.stale.last().copied()).unwrap_or(self.unseen)
+    }
+
     fn apply(&mut self, operation: &Operation) -> Result<(), Error> {
-        let Self { flow, attempts, .. } = self;
+        let id = self.id();
+        let Self { flow, attempts, has_further, stale, .. } = self;
         match operation {
+            Operation::Late { which, answer } => {
+                if let Some(index) = usize::from(*which).checked_rem(stale.len()) {
+                    let id = stale[index];
+                    self.refuses(id, &answer.response(), answer.received_at());
+                }
+                return Err(Error::StaleResponse);
+            }
             Operation::Respond(answer) => {
-                flow.handle_response(&answer.response(), answer.received_at())?;
+                flow.handle_response(id, &answer.response(), answer.received_at())?;
                 if let Step::Wait(wait) = flow.step() {
                     assert!(wait.until() >= answer.received_at(), "rule 4");
                     *attempts += 1;
@@ -248,16 +351,22 @@ impl Login {
             }
             // The request that was put off is due: the next time counts on.
             Operation::Timeout => return flow.handle_timeout(),
-            Operation::Unreachable => flow.handle_unreachable()?,
+            Operation::Unreachable => flow.handle_unreachable(id)?,
             Operation::UseHomeserver(index) => flow.use_homeserver(homeserver(*index))?,
-            Operation::Choose(chosen, further) => flow.choose(choice(chosen, *further))?,
+            Operation::Choose(chosen, further) => {
+                flow.choose(choice(chosen, *further))?;
+                *has_further = *further;
+            }
             Operation::Callback(kind) => flow.handle_callback(&callback(kind))?,
             Operation::Back => flow.back()?,
             Operation::Suspend => {
                 if let Some(suspended) = flow.suspend() {
-                    let stored = serde_json::to_string(&suspended).expect("it serialises");
-                    *flow = LoginFlow::resume(serde_json::from_str(&stored).expect("it is read back"));
-                    assert_eq!(serde_json::to_string(&flow.suspend()).expect("it serialises"), stored);
+                    let mut stored = serde_json::to_value(&suspended).expect("it serialises");
+                    *flow = LoginFlow::resume(serde_json::from_str(&stored.to_string()).expect("it is read back"));
+                    let mut again = serde_json::to_value(flow.suspend()).expect("it serialises");
+                    let [old_id, new_id] = [&mut stored, &mut again].map(|stored| stored["request_id"].take());
+                    assert!(old_id.is_u64() && new_id.is_u64() && old_id != new_id, "old IDs are stale");
+                    assert_eq!(stored, again);
                 }
             }
         }
@@ -270,7 +379,7 @@ impl Login {
         check_error(error);
         match error {
             Error::MissingRefreshToken(session) => assert!(self.is_refused(session) && self.is_wanted(session)),
-            Error::WrongUser { expected, session } => {
+            Error::WrongUser { expected, session, .. } => {
                 assert!(!self.is_wanted(session) && expected.as_str() == ALICE);
             }
             Error::OutOfStep { due, .. } => {
@@ -281,7 +390,7 @@ impl Login {
                 assert!(self.flow.session().is_some());
                 return false;
             }
-            Error::Server(error) => {
+            Error::Response(ResponseError::Server(error)) => {
                 assert!(!error.is_rate_limit(), "rule 3");
                 return false;
             }
@@ -291,7 +400,7 @@ impl Login {
         let asks = match self.flow.step() {
             Step::Choose { refused, .. } => refused.is_none(),
             // The login types are not known after a resume.
-            Step::Send(request) => request.method() == "GET" && request.uri().path().ends_with("/v3/login"),
+            Step::Send { request, .. } => request.method() == "GET" && request.uri().path().ends_with("/v3/login"),
             _ => false,
         };
         assert!(asks && self.flow.back().is_err(), "the question is due");
@@ -300,26 +409,30 @@ impl Login {
 }
 
 /// Whether the documentation of the input lists the error.
-fn is_documented(operation: &Operation, error: &Error) -> bool {
+fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> bool {
     match operation {
+        Operation::Respond(_) if !is_request_due => matches!(error, Error::StaleResponse),
+        // A flow that never had a request is asked with the ID of another flow, which may be equal to its own.
+        Operation::Unreachable if !is_request_due => matches!(error, Error::StaleResponse | Error::OutOfStep { .. }),
         Operation::Respond(_) => matches!(
             error,
-            Error::OutOfStep { .. }
-                | Error::InvalidResponse { .. }
-                | Error::TooLarge { .. }
-                | Error::NotMatrix { .. }
-                | Error::Redirected { .. }
-                | Error::Server(_)
-                | Error::LegacyLoginUnsupported
-                | Error::MissingRefreshToken(_)
+            Error::Response(
+                ResponseError::InvalidResponse { .. }
+                    | ResponseError::TooLarge { .. }
+                    | ResponseError::NotMatrix { .. }
+                    | ResponseError::Redirected { .. }
+                    | ResponseError::Server(_)
+                    | ResponseError::LoginUnsupported
+            ) | Error::MissingRefreshToken(_)
                 | Error::WrongUser { .. }
         ),
+        Operation::Late { .. } => matches!(error, Error::StaleResponse),
         Operation::Timeout | Operation::Unreachable | Operation::Back => matches!(error, Error::OutOfStep { .. }),
         Operation::UseHomeserver(_) => matches!(error, Error::AlreadyLoggedIn),
         Operation::Choose(..) => {
             matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. } | Error::NotOffered { .. })
         }
-        Operation::Callback(_) => matches!(error, Error::ForeignCallback | Error::OutOfStep { .. }),
+        Operation::Callback(_) => matches!(error, Error::ForeignCallback(_) | Error::OutOfStep { .. }),
         Operation::Suspend => false,
     }
 }
@@ -331,20 +444,30 @@ fn may_look_the_same(operation: &Operation) -> bool {
 
 fuzz_target!(|story: Story| {
     let mut login = Login::begin(&story.start, &story.settings);
-    let mut before = login.check();
+    let mut before = login.check(None);
     for turn in story.turns {
         let operation = match turn {
             Turn::Ahead(grant) => login.ahead(grant),
             Turn::Any(operation) => operation,
         };
+        let due = due_id(&login.flow);
         let outcome = login.apply(&operation);
-        let after = login.check();
-        match outcome {
-            Ok(()) => assert!(may_look_the_same(&operation) || after != before, "rule 2: nothing moved"),
-            Err(error) => {
-                assert!(is_documented(&operation, &error), "{operation:?}: {error}");
-                assert!(login.is_over(&error) || after == before, "rule 2: {error}");
-            }
+        let is_of_a_request = matches!(operation, Operation::Respond(_) | Operation::Unreachable);
+        assert!(due.is_some() || !is_of_a_request || outcome.is_err(), "no request is due");
+        if let Err(error) = &outcome {
+            assert!(is_documented(&operation, due.is_some(), error), "{operation:?}: {error}");
+        }
+        let is_accepted = outcome.as_ref().map_or_else(|error| login.is_over(error), |()| true);
+        let retired = due.filter(|_| is_accepted);
+        login.stale.extend(retired);
+        let after = match &operation {
+            Operation::Respond(answer) => login.check(retired.map(|id| (id, answer))),
+            _ => login.check(None),
+        };
+        if is_accepted {
+            assert!(may_look_the_same(&operation) || after.place != before.place, "rule 2: nothing moved");
+        } else {
+            assert_eq!(after, before, "rule 2: {outcome:?}");
         }
         before = after;
     }
