@@ -236,7 +236,7 @@ fn it_goes_on_after_it_was_cut_off_at_any_await() {
 
 #[test]
 fn a_request_without_a_response_is_due_again() {
-    for number in 0..4 {
+    for (number, lost) in WHOLE_LOGIN.into_iter().enumerate() {
         let (mut flow, mut transport) = (flow(), Scripted { lost: vec![number], ..Scripted::default() });
         let error = run(log_in(&mut flow, &mut transport)).unwrap_err();
         assert!(matches!(error, DriveError::Transport(Reset)), "{error}");
@@ -244,7 +244,7 @@ fn a_request_without_a_response_is_due_again() {
         run(log_in(&mut flow, &mut transport)).unwrap();
         assert!(flow.session().is_some());
         let mut sent = WHOLE_LOGIN.to_vec();
-        sent.insert(number, WHOLE_LOGIN[number]);
+        sent.insert(number, lost);
         assert_eq!(transport.sent, sent);
 
         let (mut flow, mut transport) = (self::flow(), Scripted { lost: vec![number], ..Scripted::default() });
