@@ -5,11 +5,12 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
 
-use crate::support::{golden, replay::replay};
+use crate::support::{golden, programs::build, replay::replay};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -25,8 +26,8 @@ fn no_transcript(transcript: &str) -> String {
 
 /// The program, as its users run it.
 fn program(arguments: &[&str], input: &str) -> Output {
-    let mut program = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--example", "replay", "--"])
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let mut program = Command::new(PROGRAM.get_or_init(|| build("replay")))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::piped())
