@@ -238,7 +238,11 @@ fn a_url_of_another_origin_is_refused() {
         planted("sso_url", json!(changed.as_str()))
     };
     // The scheme alone, the host alone, the port alone.
-    assert_eq!(refusal(changed(|url| url.set_scheme("http").unwrap())), foreign);
+    let http_on_port_443 = changed(|url| {
+        url.set_scheme("http").unwrap();
+        url.set_port(Some(443)).unwrap();
+    });
+    assert_eq!(refusal(http_on_port_443), foreign);
     assert_eq!(refusal(changed(|url| url.set_host(Some("hs.example.com")).unwrap())), foreign);
     assert_eq!(refusal(changed(|url| url.set_host(Some("example.org")).unwrap())), foreign);
     assert_eq!(refusal(changed(|url| url.set_port(Some(8448)).unwrap())), foreign);
