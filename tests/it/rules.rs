@@ -12,7 +12,7 @@ use crate::{
         golden,
         scenario::{
             CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password,
-            picture, sso, whole,
+            picture, request_id, sso, whole,
         },
     },
 };
@@ -202,6 +202,24 @@ fn a_step_is_a_view_of_the_state() {
         let first = whole(&flow);
         assert_eq!(whole(&flow), first, "{name}");
         assert_eq!(whole(&flow.clone()), first, "{name}");
+    }
+}
+
+#[test]
+fn where_no_request_is_due_every_response_is_stale() {
+    // Also the ID that the flow would give out next, which another flow may have given out already.
+    let mut other = Scenario::at(HOMESERVER);
+    let ids: Vec<_> = (0..12).map(|_| other.use_homeserver(HOMESERVER).request_id()).collect();
+    for (name, story) in states() {
+        if request_id(&story.flow).is_some() {
+            continue;
+        }
+        for id in ids.iter().copied().chain([Scenario::at(HOMESERVER).request_id()]) {
+            let mut moved = story.flow.clone();
+            let response = moved.handle_response(id, &answer(200, &[], GRANTED), noon());
+            assert!(matches!(response, Err(Error::StaleResponse)), "{name}: {response:?}");
+            assert_eq!(whole(&moved), whole(&story.flow), "{name}");
+        }
     }
 }
 
