@@ -198,8 +198,8 @@ proptest! {
             let after = |pairs: &[(String, Value)]| {
                 let mut flow = story.flow.clone();
                 let response: Response<Vec<u8>> = scenario::answer(status, &[], write_object(pairs));
-                let error = flow.handle_response(story.last_request_id(), &response, scenario::noon()).err().map(|error| format!("{error:?}"));
-                (error, whole(&flow))
+                let outcome = flow.handle_response(story.last_request_id(), &response, scenario::noon());
+                (outcome.err().map(|error| format!("{error:?}")), whole(&flow))
             };
             prop_assert_eq!(after(&pairs), after(&shuffled));
         }
