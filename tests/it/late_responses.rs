@@ -145,7 +145,7 @@ fn no_id_comes_again_after_a_resume() {
 }
 
 #[test]
-fn a_login_that_is_refused_here_makes_its_id_stale() {
+fn a_login_that_is_not_accepted_makes_its_id_stale() {
     let stored = refresh::session(refresh::stored());
     let mut again = Scenario::of(LoginFlow::again(&stored, LoginSettings::default()));
     again.answer(200, OFFERS).choose(password());
@@ -156,6 +156,32 @@ fn a_login_that_is_refused_here_makes_its_id_stale() {
         assert!(matches!(error, Error::MissingRefreshToken(_) | Error::WrongUser { .. }), "{error:?}");
         story.late(id, 200, GRANTED).late(id, 200, refused).asks(&OFFERED);
         story.choose(password()).late(id, 200, GRANTED).answer(200, GRANTED).session();
+    }
+}
+
+/// A resumed flow asks for the login types before it puts the question, so that another request is due at once.
+#[test]
+fn after_a_resume_a_late_login_does_not_count_as_login_types() {
+    let resumed = || {
+        let mut story = Scenario::in_the_browser();
+        story.suspend().callback(CALLBACK);
+        story
+    };
+    let mut gone_back = resumed();
+    let mut refused = resumed();
+    let mut not_accepted = resumed();
+    let id = gone_back.request_id();
+    gone_back.back();
+    refused.answer(403, FORBIDDEN);
+    let ends = answer(200, &[], GRANTED.replace('}', r#","expires_in_ms":1}"#));
+    let error = respond(&mut not_accepted.flow, &ends, noon()).unwrap_err();
+    assert!(matches!(error, Error::MissingRefreshToken(_)), "{error:?}");
+    for mut story in [gone_back, refused, not_accepted] {
+        story.gets(LOGIN_URL);
+        for (status, body) in RESPONSES.into_iter().chain([(200, OFFERS)]) {
+            story.late(id, status, body);
+        }
+        story.answer(200, OFFERS).choose(password()).answer(200, GRANTED).session();
     }
 }
 
