@@ -187,7 +187,7 @@ fn a_flow_that_found_nothing_knows_its_server_name_only() {
 }
 
 #[test]
-fn a_flow_in_the_browser_knows_its_homeserver_also_after_a_resume() {
+fn a_flow_in_the_browser_keeps_its_homeserver_when_suspended() {
     let mut story = Scenario::at_the_question_with(kitchen());
     story.choose(scenario::sso());
     let browsing = some(["KITCHEN", "", HOMESERVER, ""]);

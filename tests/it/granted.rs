@@ -55,12 +55,12 @@ fn the_session_has_what_the_response_has() {
 // The device.
 
 #[test]
-fn the_device_of_the_response_counts_before_that_of_the_settings() {
+fn the_device_of_the_response_counts_first() {
     assert_eq!(granted(&with(json!({})), &kitchen()).unwrap().device_id(), "DEVICEID");
 }
 
 #[test]
-fn the_device_of_the_settings_counts_where_the_response_has_none() {
+fn the_device_of_the_settings_counts_where_there_is_no_other() {
     for device_id in [Value::Null, json!(""), json!(7), json!(["D"])] {
         assert_eq!(granted(&with(json!({"device_id": device_id})), &kitchen()).unwrap().device_id(), "KITCHEN");
     }

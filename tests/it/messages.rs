@@ -141,7 +141,7 @@ fn foreign_request(session: &Session) -> SessionError {
 }
 
 #[test]
-fn a_session_says_what_it_lacks_or_what_is_wrong_with_the_request() {
+fn a_session_says_what_it_lacks_or_where_a_request_goes() {
     let at_a_homeserver = Scenario::logged_in().session().clone();
     let elsewhere = Session::from_json(GRANTED).unwrap().unwrap();
     let unknown = "the session does not know its homeserver: discover the server of its user ID, then set it";
