@@ -213,7 +213,8 @@ impl LoginFlow {
             Due::GetVersions { server_name, well_known } => {
                 discovery::no_versions(server_name, &well_known.base_url, versions::ENDPOINT.unreachable())
             }
-            due => return Err(due.out_of_step("handle_unreachable")),
+            due @ (Due::GetLogin { .. } | Due::PostLogin { .. }) => return Err(due.out_of_step("handle_unreachable")),
+            _ => return Err(Error::StaleResponse),
         };
         self.enter(next)
     }

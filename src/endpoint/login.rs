@@ -95,9 +95,7 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
         Kind::Custom { fields, .. } => body.own_fields = Some(fields),
     }
     let mut request = ENDPOINT.json_request(homeserver, &body);
-    if let Some(authorization) = authorization {
-        request.headers_mut().insert(header::AUTHORIZATION, authorization);
-    }
+    request.headers_mut().extend(authorization.map(|value| (header::AUTHORIZATION, value)));
     request
 }
 

@@ -94,26 +94,21 @@ impl Suspended {
     }
 
     fn restore(stored: Stored) -> Result<Self, InvalidInput> {
-        let position = match (stored.server_name, stored.homeserver, stored.sso_url) {
-            (Some(server_name), None, None) => Position::Discovery(server_name),
-            (None, Some(homeserver), None) => Position::LogIn { homeserver, browse: None },
+        let Stored { server_name, homeserver, sso_url, fields, user_id, settings, request_id, .. } = stored;
+        let invalid = |expected| InvalidInput::new("suspended flow", expected);
+        let position = match (server_name, homeserver, sso_url) {
+            (Some(server_name), None, None) if fields.is_empty() => Position::Discovery(server_name),
+            (None, Some(homeserver), None) if fields.is_empty() => Position::LogIn { homeserver, browse: None },
             (None, Some(homeserver), Some(url)) => {
                 // The state is in the URL, and nowhere else: two copies could differ.
-                let state = sso::begun(&homeserver, &url)
-                    .ok_or_else(|| InvalidInput::new("suspended flow", "an SSO URL of its homeserver"))?;
-                let fields = stored.fields.into_iter().try_fold(Fields::default(), |fields, (name, value)| {
-                    credentials::with_field(fields, name, value)
-                })?;
+                let state = sso::begun(&homeserver, &url).ok_or_else(|| invalid("an SSO URL of its homeserver"))?;
+                let add = |fields, (name, value)| credentials::with_field(fields, name, value);
+                let fields = fields.into_iter().try_fold(Fields::default(), add)?;
                 Position::LogIn { homeserver, browse: Some((Browse { url, state }, fields)) }
             }
-            _ => return Err(InvalidInput::new("suspended flow", "either a server name or a homeserver")),
+            _ => return Err(invalid("a server name or a homeserver, and fields only with an SSO URL")),
         };
-        Ok(Self {
-            position,
-            settings: stored.settings,
-            expected_user: stored.user_id,
-            request_id: RequestId(stored.request_id),
-        })
+        Ok(Self { position, settings, expected_user: user_id, request_id: RequestId(request_id) })
     }
 }
 

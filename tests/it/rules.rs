@@ -218,6 +218,8 @@ fn where_no_request_is_due_every_response_is_stale() {
             let mut moved = story.flow.clone();
             let response = moved.handle_response(id, &answer(200, &[], GRANTED), noon());
             assert!(matches!(response, Err(Error::StaleResponse)), "{name}: {response:?}");
+            let unreachable = moved.handle_unreachable(id);
+            assert!(matches!(unreachable, Err(Error::StaleResponse)), "{name}: {unreachable:?}");
             assert_eq!(whole(&moved), whole(&story.flow), "{name}");
         }
     }

@@ -203,10 +203,15 @@ fn data_that_somebody_changed_is_refused() {
     }
 
     let settings = json!({});
-    let neither = "invalid suspended flow: expected either a server name or a homeserver";
+    let neither = "invalid suspended flow: expected a server name or a homeserver, and fields only with an SSO URL";
     assert_eq!(refusal(json!({"version": 1, "settings": settings})), neither);
     let both = json!({"version": 1, "settings": settings, "server_name": "a", "homeserver": HOMESERVER});
     assert_eq!(refusal(both), neither);
+    for mut without_a_browser in [json!({"server_name": "a"}), json!({"homeserver": HOMESERVER})] {
+        without_a_browser["version"] = 1.into();
+        without_a_browser["fields"] = json!({"org.example": 1});
+        assert_eq!(refusal(without_a_browser), neither);
+    }
 }
 
 /// The stored form of a flow in the browser, with this at a key.
