@@ -59,6 +59,12 @@ fn collect(stream: TokenStream, from: &str, module: &[String], arrows: &mut Vec<
         rest = after;
         match tree {
             TokenTree::Group(group) => collect(group.stream(), from, module, arrows),
+            // `use crate as root` would hide what is imported.
+            TokenTree::Ident(ident)
+                if *ident == "crate" && after.first().is_some_and(|next| next.to_string() == "as") =>
+            {
+                arrows.push(Arrow { path: vec!["as".to_owned()], from: from.to_owned() });
+            }
             TokenTree::Ident(ident) if is_path(after) => {
                 let base = match ident.to_string().as_str() {
                     "crate" => Vec::new(),
@@ -91,6 +97,11 @@ fn follow(rest: &[TokenTree], mut path: Vec<String>, from: &str, arrows: &mut Ve
             }
         }
         [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Brace => list(group, &path, from, arrows),
+        // So would `use crate::*`.
+        [TokenTree::Punct(star), ..] if star.as_char() == '*' => {
+            path.push("*".to_owned());
+            arrows.push(Arrow { path, from: from.to_owned() });
+        }
         _ => {}
     }
 }
@@ -227,6 +238,17 @@ fn the_documentation_of_a_lower_layer_links_to_no_higher_one() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_one_file_moves_the_flow() {
+    for (file, _) in order().into_iter().filter(|(file, _)| file.starts_with("src/flow/")) {
+        let code: String = tokens(&file).to_string().split_whitespace().collect();
+        for field in ["due", "attempts", "request_id", "discovered"] {
+            let assignment = code.split(&format!(".{field}=")).skip(1).find(|rest| !rest.starts_with('='));
+            assert_eq!(assignment, None, "{file} assigns {field}, which only src/flow.rs does");
+        }
+    }
 }
 
 /// Functions with more lines than they should have.
