@@ -413,7 +413,7 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
     match operation {
         Operation::Respond(_) if !is_request_due => matches!(error, Error::StaleResponse),
         // A flow that never had a request is asked with the ID of another flow, which may be equal to its own.
-        Operation::Unreachable if !is_request_due => matches!(error, Error::StaleResponse | Error::OutOfStep { .. }),
+        Operation::Unreachable if !is_request_due => matches!(error, Error::StaleResponse),
         Operation::Respond(_) => matches!(
             error,
             Error::Response(
