@@ -4,6 +4,7 @@ use crate::address::user_id::UserId;
 use crate::endpoint::callback::ForeignCallback;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::retry_after::RetryAfter;
+use crate::endpoint::server_error::ServerError;
 use crate::endpoint::well_known::DiscoveryFailure;
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
@@ -36,8 +37,8 @@ pub enum Error {
         due: &'static str,
     },
 
-    /// The response belongs to another request than the one that is due, or none is due. The flow ignores it. If it is the
-    /// response to a login, it may have granted one: the manual says [what to do then](crate#late-responses).
+    /// The response belongs to another request than the one that is due, or none is due. The flow ignores it. If it is
+    /// the response to a login, it may have granted one: the manual says [what to do then](crate#late-responses).
     #[error("the response is stale: it belongs to a request that is not due")]
     StaleResponse,
 
@@ -69,18 +70,20 @@ pub enum Error {
 
     /// The homeserver was not found.
     #[error(transparent)]
-    Discovery(Box<DiscoveryFailure>),
+    Discovery(#[from] Box<DiscoveryFailure>),
 
     /// The homeserver granted a login that ends when its access token expires, and
-    /// [`require_refresh_token`](crate::LoginSettings::with_require_refresh_token) asks for one that does not. The session
-    /// is valid: use it, or log it out. The flow is back at the question. A resumed flow asks for the login types first.
+    /// [`require_refresh_token`](crate::LoginSettings::with_require_refresh_token) asks for one that does not. The
+    /// session is valid: use it, or log it out. The flow is back at the question. A resumed flow asks for the login
+    /// types first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: accept such sessions or log this one out"
     )]
     MissingRefreshToken(Box<Session>),
 
-    /// The homeserver granted a login to another user than the one that had to log in
-    /// [again](crate::LoginFlow::again). The session is valid, and it is somebody else's: log it out, or keep it apart.
+    /// The homeserver granted a login to another user than the one that should log in
+    /// [again](crate::LoginFlow::again). The session is valid, but it belongs to another user: log it out, or store it
+    /// separately.
     /// The flow is back at the question. A resumed flow asks for the login types first.
     #[error(
         "logged in as {}, not as {}: log this session out, then log in as the right user",
@@ -116,6 +119,14 @@ impl Error {
     }
 }
 
+/// For a driver that gives up when the homeserver refuses.
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        Self::Response(ResponseError::Server(Box::new(error)))
+    }
+}
+
+/// For a driver that gives up when discovery fails.
 impl From<DiscoveryFailure> for Error {
     fn from(failure: DiscoveryFailure) -> Self {
         Self::Discovery(Box::new(failure))

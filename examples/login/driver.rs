@@ -89,7 +89,7 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
 /// Does what is between the program and the homeserver alone.
 fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure> {
     match blocking::drive(flow, &mut transport) {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(DriveError::Transport(failure)) => match flow.step() {
             // Only discovery goes on without a response.
             Step::Send { id, .. } => flow.handle_unreachable(id).map_err(|_| failure),

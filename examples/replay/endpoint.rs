@@ -146,11 +146,12 @@ fn login_request(fields: &Value) -> RequestLine {
 
     let Fields { homeserver, choose, settings } = read(fields)?;
     let request = || {
-        let (homeserver, choice) = (homeserver.parse()?, choose.take()?);
+        let (homeserver, choice, settings) =
+            (homeserver.parse()?, choose.take()?, settings.unwrap_or_default().take()?);
         let credentials = choice
             .credentials()
             .ok_or_else(|| InvalidInput::new("choice", "credentials; single sign-on begins with a redirect"))?;
-        Ok(login::request(&homeserver, credentials, &settings.unwrap_or_default().take()?))
+        Ok(login::request(&homeserver, credentials, &settings))
     };
     Ok(request().map(|request| request_value(&request)))
 }

@@ -49,15 +49,16 @@ pub trait Transport {
     /// The body of a response. [`BodyCollector`](crate::BodyCollector) makes one from chunks.
     type Body: AsRef<[u8]>;
 
-    /// Why a request has no response, or why the transport gives up.
+    /// Why a request has no response, or why the transport gives up. [`DriveError`] is an error only if this type is
+    /// one; `Box<dyn Error>` is not.
     type Error;
 
     /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Follows **no
     /// redirects**. Stops reading the body one byte after [`MAX_BODY`](crate::MAX_BODY).
     fn send(&mut self, request: Request<Vec<u8>>) -> impl Future<Output = Result<Response<Self::Body>, Self::Error>>;
 
-    /// Waits as long as the pause [says](Pause::remaining). A transport that does not want to wait so long, or so often,
-    /// gives up with an error.
+    /// Waits as long as the pause [says](Pause::remaining). A transport that does not want to wait so long, or so
+    /// often, gives up with an error.
     fn pause(&mut self, pause: Pause<'_>) -> impl Future<Output = Result<(), Self::Error>>;
 
     /// The time. In a browser (`wasm32-unknown-unknown`) `SystemTime::now` panics: use JavaScript's `Date.now` there.
@@ -73,46 +74,66 @@ pub enum Pause<'a> {
 }
 
 impl Pause<'_> {
-    /// What is left of the pause at a given time; zero if it is over.
+    /// What is left of the pause at a given time; zero if it is over. A homeserver may ask for any time, a year for
+    /// instance: decide how long you want to wait.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         match self {
             Self::RateLimit(wait) => wait.remaining(now),
         }
     }
+
+    /// How often in a row the driver must wait: 1 for the first time. Nobody else counts: decide how often you want to.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::RateLimit(wait) => wait.attempt(),
+        }
+    }
 }
 
-/// Why [`drive`] has stopped before a person was needed. The same step is still due: call it again, or stop.
+/// Why [`drive`] has stopped before a person was needed. The same step is still due: call it again, or stop. There is
+/// one exception: after an error that owns a session ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is
+/// back at the question.
+///
+/// It is exhaustive on purpose: an error comes from the flow or from the transport.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DriveError<E> {
     /// The flow does not accept the response.
     #[error(transparent)]
-    Flow(Error),
+    Flow(#[from] Error),
     /// The transport has no response, or gives up.
     #[error(transparent)]
     Transport(E),
 }
 
-/// Runs a flow until a person is needed ([`Step::Locate`], [`Step::Choose`], [`Step::Browse`]) or until the login is done.
+/// Runs a flow until a person is needed, or until the login is done. Returns the step that is due then:
+/// [`Step::Locate`], [`Step::Choose`], [`Step::Browse`] or [`Step::Done`]. A refused password is a [`Step::Choose`]
+/// too: it says what was refused.
 ///
-/// Dropping the future loses nothing: the same step is due, and this function goes on from there.
+/// Dropping the future loses no step: the same one is due, and this function goes on from there. But a response that is
+/// on its way is lost with the future. If it grants a login, a device stays in the user's list that nobody uses. With a
+/// [device ID](crate::LoginSettings::with_device_id) of your own, the next login takes that device.
 ///
 /// # Errors
 ///
 /// [`DriveError`]. The same step is due then, with one exception: after an error that owns a session
-/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is back at the question. If the transport fails during
-/// discovery, the caller can give up on that request with [`LoginFlow::handle_unreachable`].
-pub async fn drive<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
+/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is back at the question. If the transport fails
+/// during discovery, the caller can give up on that request with [`LoginFlow::handle_unreachable`].
+pub async fn drive<'a, T: Transport>(
+    flow: &'a mut LoginFlow,
+    transport: &mut T,
+) -> Result<Step<'a>, DriveError<T::Error>> {
     loop {
         match flow.step() {
             Step::Send { id, request } => {
                 let response = transport.send(request).await.map_err(DriveError::Transport)?;
-                flow.handle_response(id, &response, transport.now()).map_err(DriveError::Flow)?;
+                flow.handle_response(id, &response, transport.now())?;
             }
             Step::Wait(wait) => {
                 transport.pause(Pause::RateLimit(wait)).await.map_err(DriveError::Transport)?;
-                flow.handle_timeout().map_err(DriveError::Flow)?;
+                flow.handle_timeout()?;
             }
-            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => return Ok(()),
+            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => break,
         }
     }
+    Ok(flow.step())
 }

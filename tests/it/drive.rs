@@ -136,9 +136,8 @@ fn flow() -> LoginFlow {
 /// Drives a login to its end, with a password for the question.
 async fn log_in<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
     loop {
-        drive(flow, transport).await?;
-        match flow.step() {
-            Step::Choose { .. } => flow.choose(password()).map_err(DriveError::Flow)?,
+        match drive(flow, transport).await? {
+            Step::Choose { .. } => flow.choose(password())?,
             Step::Done(_) => return Ok(()),
             step => panic!("{step:?}"),
         }
@@ -147,11 +146,10 @@ async fn log_in<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result
 
 /// The same with the blocking form.
 fn log_in_blocking(flow: &mut LoginFlow, transport: &mut Scripted) -> Result<(), DriveError<Reset>> {
-    blocking::drive(flow, transport)?;
-    if let Step::Choose { .. } = flow.step() {
-        flow.choose(password()).map_err(DriveError::Flow)?;
-        blocking::drive(flow, transport)?;
+    if let Step::Choose { .. } = blocking::drive(flow, transport)? {
+        flow.choose(password())?;
     }
+    assert!(matches!(blocking::drive(flow, transport)?, Step::Done(_)));
     Ok(())
 }
 
@@ -333,26 +331,23 @@ fn it_stops_when_a_person_is_needed() {
     let mut transport = Scripted::default();
 
     let mut flow = at();
-    run(drive(&mut flow, &mut transport)).unwrap();
-    assert!(matches!(flow.step(), Step::Choose { .. }));
-    run(drive(&mut flow, &mut transport)).unwrap();
+    assert!(matches!(run(drive(&mut flow, &mut transport)).unwrap(), Step::Choose { .. }));
+    assert!(matches!(run(drive(&mut flow, &mut transport)).unwrap(), Step::Choose { .. }));
     assert_eq!(transport.sent, [GET_LOGIN], "asked again, it does nothing");
 
     flow.choose(sso()).unwrap();
-    blocking::drive(&mut flow, &mut transport).unwrap();
-    assert!(matches!(flow.step(), Step::Browse(_)));
+    assert!(matches!(blocking::drive(&mut flow, &mut transport).unwrap(), Step::Browse(_)));
 
     let mut flow = self::flow();
     let Step::Send { id, .. } = flow.step() else { panic!() };
     flow.handle_unreachable(id).unwrap();
-    blocking::drive(&mut flow, &mut transport).unwrap();
-    assert!(matches!(flow.step(), Step::Locate { .. }));
+    assert!(matches!(blocking::drive(&mut flow, &mut transport).unwrap(), Step::Locate { .. }));
     assert_eq!(transport.sent, [GET_LOGIN]);
 
     let mut flow = at();
     log_in_blocking(&mut flow, &mut transport).unwrap();
     let sent = transport.sent.len();
-    blocking::drive(&mut flow, &mut transport).unwrap();
+    assert!(matches!(blocking::drive(&mut flow, &mut transport).unwrap(), Step::Done(_)));
     assert_eq!(transport.sent.len(), sent, "after the login, nothing is sent");
 }
 
@@ -379,10 +374,10 @@ fn a_refused_password_is_a_question_again() {
     }
 
     let (mut flow, mut transport) = (flow(), Refusing(Scripted::default()));
-    blocking::drive(&mut flow, &mut transport).unwrap();
+    assert!(matches!(blocking::drive(&mut flow, &mut transport).unwrap(), Step::Choose { refused: None, .. }));
     flow.choose(password()).unwrap();
-    blocking::drive(&mut flow, &mut transport).unwrap();
-    let Step::Choose { refused: Some(refused), .. } = flow.step() else { panic!("{:?}", flow.step()) };
+    let step = blocking::drive(&mut flow, &mut transport).unwrap();
+    let Step::Choose { refused: Some(refused), .. } = step else { panic!("{step:?}") };
     assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 

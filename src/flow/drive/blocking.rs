@@ -1,4 +1,68 @@
 //! The same loop for transports that block.
+//!
+//! A whole program, with the HTTP client `ureq` 3:
+//!
+//! ```no_run
+//! use std::{
+//!     error::Error,
+//!     io::{self, Read},
+//!     thread,
+//!     time::{Duration, SystemTime},
+//! };
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{
+//!     Choice, LoginFlow, LoginSettings, MAX_BODY, Password, Pause, Step, UserId, UserIdentifier, blocking,
+//! };
+//!
+//! struct Client(ureq::Agent);
+//!
+//! impl blocking::Transport for Client {
+//!     type Body = Vec<u8>;
+//!     type Error = ureq::Error;
+//!
+//!     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
+//!         let (head, body) = self.0.run(request)?.into_parts();
+//!         let mut bytes = Vec::new();
+//!         // One byte more than the flow reads, so that it sees that there is more.
+//!         body.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
+//!         Ok(Response::from_parts(head, bytes))
+//!     }
+//!
+//!     fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
+//!         let remaining = pause.remaining(self.now());
+//!         if remaining > Duration::from_secs(60) || pause.attempt() > 3 {
+//!             return Err(io::Error::other("the homeserver limits the rate for too long").into());
+//!         }
+//!         thread::sleep(remaining);
+//!         Ok(())
+//!     }
+//!
+//!     fn now(&self) -> SystemTime {
+//!         SystemTime::now()
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn Error>> {
+//!     // A 4xx and a 5xx are responses, and nobody follows redirects.
+//!     let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+//!     let mut client = Client(config.timeout_global(Some(Duration::from_secs(30))).build().into());
+//!
+//!     let user_id: UserId = "@alice:example.org".parse()?;
+//!     let mut flow = LoginFlow::discover(user_id.server_name().clone(), LoginSettings::default());
+//!     // Or, if you know the address: LoginFlow::at("https://matrix.example.org".parse()?, LoginSettings::default())
+//!     if let Step::Choose { .. } = blocking::drive(&mut flow, &mut client)? {
+//!         flow.choose(Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse")))?;
+//!     }
+//!     match blocking::drive(&mut flow, &mut client)? {
+//!         Step::Done(session) => println!("logged in with device ID {}", session.device_id()),
+//!         Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
+//!         Step::Locate { failure, .. } => return Err(failure.clone().into()),
+//!         step => return Err(format!("a person is needed: {step:?}").into()),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use std::time::SystemTime;
 
@@ -15,7 +79,8 @@ pub trait Transport {
     /// The body of a response. [`BodyCollector`](crate::BodyCollector) makes one from chunks.
     type Body: AsRef<[u8]>;
 
-    /// Why a request has no response, or why the transport gives up.
+    /// Why a request has no response, or why the transport gives up. [`DriveError`] is an error only if this type is
+    /// one; `Box<dyn Error>` is not.
     type Error;
 
     /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Follows **no
@@ -37,23 +102,25 @@ pub trait Transport {
     fn now(&self) -> SystemTime;
 }
 
-/// Runs a flow until a person is needed or until the login is done: see [`drive`](crate::drive()).
+/// Runs a flow until a person is needed, or until the login is done. Returns the step that is due then, as
+/// [`drive`](crate::drive()) does.
 ///
 /// # Errors
 ///
 /// [`DriveError`], as [`drive`](crate::drive()) has it.
-pub fn drive<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result<(), DriveError<T::Error>> {
+pub fn drive<'a, T: Transport>(flow: &'a mut LoginFlow, transport: &mut T) -> Result<Step<'a>, DriveError<T::Error>> {
     loop {
         match flow.step() {
             Step::Send { id, request } => {
                 let response = transport.send(request).map_err(DriveError::Transport)?;
-                flow.handle_response(id, &response, transport.now()).map_err(DriveError::Flow)?;
+                flow.handle_response(id, &response, transport.now())?;
             }
             Step::Wait(wait) => {
                 transport.pause(Pause::RateLimit(wait)).map_err(DriveError::Transport)?;
-                flow.handle_timeout().map_err(DriveError::Flow)?;
+                flow.handle_timeout()?;
             }
-            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => return Ok(()),
+            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => break,
         }
     }
+    Ok(flow.step())
 }
