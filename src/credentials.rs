@@ -14,8 +14,8 @@ pub(crate) mod secret;
 /// What the crate itself writes into every login request. No field of the caller's may replace it.
 const WRITTEN_FOR_EVERY_TYPE: [&str; 4] = ["type", "device_id", "initial_device_display_name", "refresh_token"];
 
-/// What the crate writes for the types that it knows. A custom type's own fields may have these names (the JWT login has
-/// a `token`).
+/// What the crate writes for the types that it knows. A custom type's own fields may have these names (the JWT login
+/// has a `token`).
 const WRITTEN_FOR_KNOWN_TYPES: [&str; 3] = ["identifier", "password", "token"];
 
 /// What `POST /login` takes: a login type and its fields.
@@ -61,8 +61,8 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the type is empty, or if the fields contain what the crate writes itself: `type`, `device_id`,
-    /// `initial_device_display_name` and `refresh_token`, which are [settings](crate::LoginSettings).
+    /// [`InvalidInput`] if the type is empty, or if the fields contain what the crate writes itself: `type`,
+    /// `device_id`, `initial_device_display_name` and `refresh_token`, which are [settings](crate::LoginSettings).
     pub fn custom(login_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let login_type = login_type.into();
         if login_type.is_empty() {

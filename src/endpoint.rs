@@ -1,7 +1,7 @@
-//! The endpoints: one module each, with a `request` that builds what to send and a `response` that reads the answer.
+//! The endpoints: one module each, with a `request` that builds what to send and a `response` that reads the response.
 //!
 //! They are pure functions, for those who do not want the [`LoginFlow`](crate::LoginFlow) that is built on them. This
-//! file is the one way a request is built and an answer is judged: first by its status and headers, then by its body.
+//! file builds every request; `response.rs` judges every response.
 
 use http::{HeaderValue, Method, Request, Uri, header};
 use serde::Serialize;
@@ -29,11 +29,12 @@ pub mod well_known;
 pub mod whoami;
 
 /// The longest body that is read, in bytes. What a login exchanges is much smaller. A longer one counts as an invalid
-/// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it shows.
+/// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it
+/// shows.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// An endpoint as errors name it: a method and a path. Each module has its own as a constant, so that a program can tell
-/// which request failed.
+/// An endpoint as errors name it: a method and a path. Each module has its own as a constant, so that a program can
+/// tell which request failed.
 ///
 /// ```
 /// use matrix_login::endpoint::login;
@@ -57,7 +58,8 @@ impl Endpoint {
         &self.method
     }
 
-    /// The path below the homeserver's base URL, such as `/_matrix/client/v3/login`.
+    /// The path, such as `/_matrix/client/v3/login`. It is below the homeserver's base URL, except that of the
+    /// well-known file.
     pub const fn path(&self) -> &'static str {
         self.path
     }

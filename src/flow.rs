@@ -91,13 +91,14 @@ impl LoginFlow {
         Self::new(LoginSettings::default(), Due::Done(Box::new(session)))
     }
 
-    /// Logs in again as the user of a session whose tokens are no longer valid, after a soft logout for instance. It does
-    /// so at the same homeserver, which is discovered if the session does not know it. It does so on the same device: the
-    /// device ID of the session replaces that of the settings. The session itself does not change. When the flow has
-    /// another one, [store](Session::store_in) that in its place.
+    /// Logs in again as the user of a session whose tokens are no longer valid, for example after a soft logout. The
+    /// login goes to the homeserver of the session; if the session does not know it, the flow discovers it. The device
+    /// is the same: the device ID of the session replaces the one in the settings. `session` itself does not change.
+    /// After the login, [store](Session::store_in) the new session in place of the old one.
     ///
-    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The homeserver decides about
-    /// the device ID: compare it before you use old encryption keys with it.
+    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The homeserver decides
+    /// about the device: if its response names another one, the new session has that device ID. Compare the two before
+    /// you use old encryption keys. If the response names no device, the ID that was asked for counts.
     pub fn again(session: &Session, settings: LoginSettings) -> Self {
         let settings = settings.with_known_device_id(session.device_id().to_owned());
         let user_id = session.user_id().clone();
@@ -108,8 +109,8 @@ impl LoginFlow {
         Self { expected_user: Some(user_id), ..flow }
     }
 
-    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process. A response to a request of the
-    /// flow before is refused.
+    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process. It refuses responses to
+    /// requests that the first flow gave out before it was suspended. Do not go on with the first flow.
     pub fn resume(suspended: Suspended) -> Self {
         let Suspended { position, settings, expected_user, request_id } = suspended;
         let flow = match position {
@@ -153,7 +154,8 @@ impl LoginFlow {
         Step::Send { id: self.request_id, request }
     }
 
-    /// Takes the response to a request, with the ID of the step that asked for it, and the time when the response arrived.
+    /// Takes the response to a request, with the ID of the step that asked for it, and the time when the response
+    /// arrived.
     ///
     /// | due | good | not usable | 3xx | 4xx | rate limit | 5xx | not Matrix | unreachable |
     /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -164,21 +166,23 @@ impl LoginFlow {
     ///
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
-    ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of the
-    ///   Matrix API. *Not Matrix*: any other body, a page for instance. *Unreachable*: no response, see
+    ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
+    ///   the Matrix API. *Not Matrix*: any other body, a page for instance. *Unreachable*: no response, see
     ///   [`handle_unreachable`](Self::handle_unreachable).
-    /// - *error*: the same step stays due.
+    /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
+    ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
+    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first.
     /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
     ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
-    ///   seconds or a date. Without either, the flow asks for 1 s, then twice as long each time, up to 60 s. The flow never
-    ///   gives up.
-    /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five, to
-    ///   https only, and never to an address where it was. A relative `Location` belongs to the address that was asked
-    ///   last.
-    /// - **Plain http.** The session moves to the homeserver that the `well_known` of a login response names, but never
-    ///   from https to http.
-    /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter. The
-    ///   last of duplicate keys counts. An optional field that is not usable counts as absent.
+    ///   seconds or a date. Without either, the flow asks for 1 s, then twice as long each time, up to 60 s. The flow
+    ///   never gives up.
+    /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five,
+    ///   to https only, and never to an address where it was. A relative `Location` belongs to the address that was
+    ///   asked last.
+    /// - **Plain http.** The session moves to the homeserver that the `well_known` of a login response names, if the
+    ///   [settings](LoginSettings::with_follow_well_known) allow it, but never from https to http.
+    /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter.
+    ///   The last of duplicate keys counts. An optional field that is not usable counts as absent.
     ///
     /// # Errors
     ///
@@ -201,9 +205,9 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::StaleResponse`] if this is not the request that is due, or if none is due. [`Error::OutOfStep`] if the
-    /// request asks for something else than the well-known file or the versions. All other requests go to a homeserver
-    /// that the flow knows: send them again, or drop the flow.
+    /// [`Error::StaleResponse`] if the ID is not that of the request that is due, or if no request is due.
+    /// [`Error::OutOfStep`] if the request is GET login or POST login: only discovery can go on without a response.
+    /// Send the request again, or drop the flow.
     pub fn handle_unreachable(&mut self, id: RequestId) -> Result<(), Error> {
         self.check(id)?;
         let next = match &self.due {
@@ -251,7 +255,7 @@ impl LoginFlow {
         }
     }
 
-    /// Goes on with this homeserver, whatever was found before. Login types and choice are forgotten.
+    /// Goes on with this homeserver instead of any other. The flow forgets the login types and the choice.
     ///
     /// # Errors
     ///
@@ -280,9 +284,9 @@ impl LoginFlow {
         }
     }
 
-    /// Goes back to the question: from the browser, or from credentials that the homeserver has not judged yet. They are
-    /// dropped, and a late response to them is refused. Such a response may still have granted a login: the manual says
-    /// [what to do with it](crate#late-responses).
+    /// Goes back to the question: from the browser, or from credentials that the homeserver has not judged yet. The
+    /// flow drops the credentials, and refuses a late response to the login request. That response may still grant a
+    /// login: the manual says [what to do with it](crate#late-responses).
     ///
     /// # Errors
     ///
@@ -316,8 +320,8 @@ impl LoginFlow {
         Some(Suspended { position, settings, expected_user, request_id: self.request_id })
     }
 
-    /// The settings that the flow began with. After [`again`](Self::again) the device ID in them is that of the session.
-    /// Those of a flow that began [logged in](Self::logged_in) are the default.
+    /// The settings that the flow began with. After [`again`](Self::again) they have the device ID of the session. A
+    /// flow from [`logged_in`](Self::logged_in) has the default settings.
     pub fn settings(&self) -> &LoginSettings {
         &self.settings
     }
@@ -345,7 +349,8 @@ impl LoginFlow {
         self.discovered.as_deref()
     }
 
-    /// Who must be logged in: the user of the session that the flow logs in [again](Self::again). `None` if anybody may.
+    /// Who must be logged in: the user of the session that the flow logs in [again](Self::again). `None` if anybody
+    /// may.
     pub fn expected_user(&self) -> Option<&UserId> {
         self.expected_user.as_ref()
     }

@@ -1,9 +1,9 @@
 //! Logs in to a Matrix homeserver without doing any I/O.
 //!
-//! A server name or an address goes in, a [`Session`] comes out. Between the two, this crate finds the homeserver and asks
-//! what it supports. It logs in with a password, a token, single sign-on or as an application service. It deals with
-//! refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s. The caller
-//! decides what carries them, on what runtime and with which TLS.
+//! A server name or an address goes in, a [`Session`] comes out. Between the two, this crate finds the homeserver and
+//! asks what it supports. It logs in with a password, a token, single sign-on or as an application service. It deals
+//! with refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s. The
+//! caller decides what carries them, on what runtime and with which TLS.
 //!
 //! # A login in twenty lines
 //!
@@ -64,21 +64,21 @@
 //! # }
 //! ```
 //!
-//! `send` is any HTTP client that **follows no redirects** and returns a 4xx and a 5xx as responses. It should stop reading
-//! one byte after [`MAX_BODY`]: [`BodyCollector`] does so. Where the flow stands does not depend on the driver's success:
-//! after a failure the same step is due.
+//! `send` is any HTTP client that **follows no redirects** and returns a 4xx and a 5xx as responses. It should stop
+//! reading one byte after [`MAX_BODY`]: [`BodyCollector`] does so. If sending fails, the flow does not change: the same
+//! step is still due.
 //!
 //! # The loop in the crate
 //!
-//! Nobody needs to write the part of that loop which needs no person. A [`Transport`] says how to send a request, how to
-//! wait and what time it is. [`drive()`] does the rest, and returns when a person is needed or the login is done.
-//! [`blocking`] is the same without `async`.
+//! The crate has the part of that loop that needs no person. A [`Transport`] says how to send a request, how to wait
+//! and what time it is. [`drive()`] does the rest, and returns the step that needs a person, or the last one.
+//! [`blocking`] is the same without `async`; its page has a whole program with a real HTTP client.
 //!
 //! ```
-//! use std::{convert::Infallible, time::SystemTime};
+//! use std::{convert::Infallible, error::Error, time::SystemTime};
 //!
 //! use http::{Request, Response};
-//! use matrix_login::{Choice, DriveError, LoginFlow, Pause, Step, Transport, drive};
+//! use matrix_login::{Choice, LoginFlow, Pause, Session, Step, Transport, drive};
 //! # use matrix_login::{LoginSettings, Password, UserIdentifier};
 //!
 //! /// A transport knows an HTTP client and a timer. This one knows a homeserver by heart.
@@ -104,28 +104,29 @@
 //!     }
 //! }
 //!
-//! /// Logs in with one choice.
-//! async fn log_in(flow: &mut LoginFlow, choice: Choice) -> Result<(), DriveError<Infallible>> {
-//!     drive(flow, &mut ByHeart).await?;
-//!     if let Step::Choose { refused: None, .. } = flow.step() {
-//!         flow.choose(choice).map_err(DriveError::Flow)?;
-//!         drive(flow, &mut ByHeart).await?;
+//! /// Logs in with one choice. Fails on a refusal.
+//! async fn log_in(flow: &mut LoginFlow, choice: Choice) -> Result<Session, Box<dyn Error>> {
+//!     if let Step::Choose { .. } = drive(flow, &mut ByHeart).await? {
+//!         flow.choose(choice)?;
 //!     }
-//!     Ok(())
+//!     match drive(flow, &mut ByHeart).await? {
+//!         Step::Done(session) => Ok(session.clone()),
+//!         Step::Choose { refused: Some(refused), .. } => Err(refused.clone().into()),
+//!         step => Err(format!("a person is needed: {step:?}").into()),
+//!     }
 //! }
 //! #
 //! # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
 //! # let password = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
-//! # futures_executor::block_on(log_in(&mut flow, password)).expect("the homeserver is known by heart");
-//! # assert_eq!(flow.device_id(), Some("KITCHEN"));
-//! # Ok::<(), matrix_login::Error>(())
+//! # assert_eq!(futures_executor::block_on(log_in(&mut flow, password))?.device_id(), "KITCHEN");
+//! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
 //! # What the steps ask for
 //!
 //! | [`Step`] | the driver | then |
 //! | --- | --- | --- |
-//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response) with the ID of the step; or again; or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
+//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response) with the ID of the step. Without a response: sends it again, or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
 //! | `Wait` | waits as long as the server asks, or gives up | [`handle_timeout`](LoginFlow::handle_timeout) |
 //! | `Locate` | asks the user for the homeserver's URL | [`use_homeserver`](LoginFlow::use_homeserver) |
 //! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
@@ -137,27 +138,27 @@
 //! Four rules hold everywhere:
 //!
 //! 1. A step is a view, not an event: asking twice, dropping a future or failing to send loses nothing.
-//! 2. An input returns `Ok` and the flow has moved, or an [`Error`] and nothing has changed. One exception: a login
-//!    that was granted and is refused here ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) is over, and the error
-//!    owns its session.
+//! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
+//!    exception: the homeserver grants a login, and the flow refuses it ([`Error::MissingRefreshToken`],
+//!    [`Error::WrongUser`]). Then the flow is back at `Choose`, and the error owns the session.
 //! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
 //!    session, and `back` works after every choice.
 //! 4. There is no clock, no randomness and no I/O inside.
 //!
-//! The driver decides whether and when to try again; [`Error::may_retry`] says whether it can help. A login request is not
-//! idempotent: if its response is lost, it may have made a device. With a [device ID](LoginSettings::with_device_id) of
-//! your own, a repeated request leads to that device and not to another one.
+//! The driver decides whether and when to try again; [`Error::may_retry`] says whether it can help. A login request is
+//! not idempotent: if its response is lost, it may have made a device. With a [device
+//! ID](LoginSettings::with_device_id) of your own, a repeated request leads to that device and not to another one.
 //!
 //! # Late responses
 //!
-//! A response belongs to a request. [`Step::Send`] has a [`RequestId`], and [`LoginFlow::handle_response`] takes it back
-//! with the response. Every input that the flow accepts makes all earlier IDs stale. A response with a stale ID is
+//! A response belongs to a request. [`Step::Send`] has a [`RequestId`], and [`LoginFlow::handle_response`] takes it
+//! back with the response. Every input that the flow accepts makes all earlier IDs stale. A response with a stale ID is
 //! [`Error::StaleResponse`], and nothing changes. So a late response never counts for another request, or for another
 //! homeserver.
 //!
-//! If a user goes [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is in flight, its
-//! late response may still grant a login. Nobody uses that login, but its device stays in the user's list. A driver ends it
-//! like this:
+//! If a user goes [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is in flight,
+//! its late response may still grant a login. Nobody uses that login, but its device stays in the user's list. A driver
+//! ends it like this:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -182,18 +183,19 @@
 //! # Finding the homeserver
 //!
 //! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification: the well-known file, and the versions
-//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and a [`DiscoveryOutcome`] says what
-//! to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight away.
-//! The flow itself follows redirects of the well-known file, to https only. Nobody follows other redirects. A transport
-//! that cannot avoid following redirects (a browser's `fetch`) may do so for that GET alone.
+//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and a [`DiscoveryOutcome`] says
+//! what to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight
+//! away. The flow itself follows redirects of the well-known file, to https only. Neither the flow nor the transport
+//! follows other redirects. A transport that always follows redirects (a browser's `fetch`) may do so for the
+//! well-known file only.
 //!
 //! # Who logs in, and how
 //!
-//! [`LoginTypes::for_a_person`] is what to offer. A [`Choice`] is a login type with its credentials:
-//! [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
+//! [`LoginTypes::for_a_person`] lists the login types that a client should offer a person. A [`Choice`] is a login type
+//! with its credentials: [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
 //! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one.
-//! [`with_field`](Choice::with_field) adds to its request what this crate does not know. A [`UserIdentifier`] is a user
-//! name, a user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] are the
+//! [`with_field`](Choice::with_field) adds any other field to the login request. A [`UserIdentifier`] is a user name, a
+//! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] are the
 //! same for all of them.
 //!
 //! # Single sign-on
@@ -210,19 +212,19 @@
 //! ```
 //!
 //! [`Step::Browse`] is the URL to open. The browser comes back to the callback with a login token and the state. If the
-//! state is the right one, the flow logs in with the token at once. A user who gives up never comes back, so limit the time
-//! that you wait.
+//! state is the right one, the flow logs in with the token at once. A user who gives up never comes back, so limit the
+//! time that you wait.
 //!
-//! The callback may reach another process, or this one after a restart. [`LoginFlow::suspend`] makes a small object in every
-//! state, without any credential, and [`LoginFlow::resume`] goes on with it. [`endpoint::callback::state`] finds the state
-//! in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a login stays
-//! with the browser that began it.
+//! The callback may reach another process, or this one after a restart. [`LoginFlow::suspend`] makes a small object in
+//! every state, without any credential, and [`LoginFlow::resume`] goes on with it. [`endpoint::callback::state`] finds
+//! the state in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a
+//! login stays with the browser that began it.
 //!
 //! # The session
 //!
 //! A [`Session`] contains the tokens. It serialises to a JSON object, **with the tokens in it**, and
-//! [`Session::from_json`] reads it back; `{}` is nobody. [`Session::authorize`] puts the access token into a request, and
-//! refuses if the request goes elsewhere.
+//! [`Session::from_json`] reads it back; `{}` means that nobody is logged in. [`Session::authorize`] puts the access
+//! token into a request. It refuses a request that goes to another server.
 //!
 //! ```
 //! use matrix_login::{LoginFlow, Session};
@@ -241,14 +243,14 @@
 //!
 //! Where access tokens expire, a refresh token gets the next one. [`Session::refresh_in`] says when it is time.
 //! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] says what came of it.
-//! [`Session::judge`] says what the response to any other request means for the session. Clocks jump, so the homeserver has
-//! the last word on what has expired. Only the homeserver can end a session: no bad network, no failing server and no page
-//! of a captive portal does.
+//! [`Session::judge`] says what the response to any other request means for the session. Clocks jump, so the homeserver
+//! has the last word on what has expired. Only the homeserver can end a session: no bad network, no failing server and
+//! no page of a captive portal does.
 //!
-//! **Only one user of a session at a time may refresh it.** The specification allows to use a refresh token again until a
-//! token that it got is used. So a lost response costs nothing. But a second response ends the tokens of the first. If two
-//! refresh at once, one of them gets a pair of tokens that is already dead. And some homeservers take a refresh token only
-//! once. So refresh like this:
+//! **Only one thread or process at a time may refresh a session.** The specification allows a client to send the same
+//! refresh token again until it uses one of the new tokens. So a lost response costs nothing. But each response makes
+//! the tokens of the response before it invalid. If two processes refresh at once, one of them gets tokens that are
+//! already invalid. Some homeservers also accept a refresh token only once. So refresh like this:
 //!
 //! ```
 //! use std::{
@@ -262,17 +264,17 @@
 //!
 //! type Failure = Box<dyn Error + Send + Sync>;
 //!
-//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. What to go on
-//! /// with is `shared` then; what was said is `None` if another thread has seen to it.
+//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired.
+//! /// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
 //!     used: &Session,
 //!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
 //!     store: impl Fn(&Session) -> Result<(), Failure>,
 //! ) -> Result<Option<Refresh>, Failure> {
-//!     // 1. Alone. Whoever comes meanwhile waits here.
+//!     // 1. Take the lock. Other threads wait here.
 //!     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-//!     // 2. Look again: the refresh token of `used` may be spent by now, or given up.
+//!     // 2. Look again: another thread may have refreshed the session, or removed its refresh token.
 //!     if !session.has_token_of(used) || session.refresh_token().is_none() {
 //!         return Ok(None);
 //!     }
@@ -280,12 +282,12 @@
 //!     let response = send(next.refresh_request()?)?;
 //!     let outcome = next.handle_refresh(&response, SystemTime::now());
 //!     match outcome {
-//!         // 3. Store it, then use it: its first use spends the refresh token that was stored before.
+//!         // 3. Store the new tokens before you use them: the first use makes the old refresh token invalid.
 //!         Refresh::Refreshed => {
 //!             store(&next)?;
 //!             *session = next;
 //!         }
-//!         // 4. Nobody has to ask this again.
+//!         // 4. The refresh token is of no use now: do not send it again.
 //!         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
 //!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
 //!     }
@@ -304,38 +306,40 @@
 //! # }
 //! ```
 //!
-//! Tasks do the same with their runtime's mutex. Processes that share a file use a lock from a library. They take the lock
-//! and read the session again. If nobody else has refreshed it, they do, write the session to a new file, rename that over
-//! the old one, and let the lock go. The lock is on a third file, because the one with the session is replaced.
-//! `examples/login/stored.rs` and `session_file.rs` do this, and tests run them with several processes at once. Tokens that
-//! cannot be stored may be lost: look whether there is room before you send the request, and do not give up storing soon.
+//! Asynchronous tasks do the same with the mutex of their runtime. Processes that share a file use a file lock. A
+//! process takes the lock and reads the session again. If no other process has refreshed it, the process refreshes it,
+//! writes it to a new file, renames that file over the old one, and releases the lock. The lock is on a separate file,
+//! because the rename replaces the file with the session. `examples/login/stored.rs` and `session_file.rs` do this, and
+//! tests run them with several processes at once. If you cannot store the new tokens, they may be lost. So check that
+//! there is room before you send the request, and try more than once to store them.
 //!
 //! # Logging in again, and logging out
 //!
-//! After a soft logout the device is still there, with its encryption keys. [`LoginFlow::again`] logs in on that device. It
-//! refuses the session of another user with [`Error::WrongUser`], which owns that session. Only one user of a session at a
-//! time may do this too. A verdict is about the access token that was sent: if the shared session has another one by now,
-//! send the request again.
+//! After a soft logout the device is still there, with its encryption keys. [`LoginFlow::again`] logs in on that
+//! device. It refuses the session of another user with [`Error::WrongUser`], which owns that session. Here too, only
+//! one thread or process at a time may do this. A [`Verdict`] is about the access token that the request had. If the
+//! shared session has another access token now, send the request again.
 //!
-//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] ends all of a user's sessions. Refresh a session that
-//! has expired before you log it out. If the homeserver does not know the access token, that counts as a success. But if
-//! the session has a refresh token, it may not be over: refresh it, and log out with the new access token.
+//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] ends all of a user's sessions. If the
+//! access token has expired, refresh the session before you log it out. If the homeserver does not know the access
+//! token, the logout counts as a success. But a session with a refresh token may still exist then: refresh it, and log
+//! out with the new access token.
 //! [`endpoint::whoami`] asks whose session it is.
 //!
 //! # Without the flow
 //!
-//! Below the flow are pure functions, a `request` and a `response` for each [`endpoint`]. They check as much as the flow
-//! does. [`Session::granted`] makes a session of a login response that came another way: from the homeserver's
-//! [fallback page](endpoint::login_fallback), which works for login types that no client knows, from a registration, or
+//! Below the flow are pure functions, a `request` and a `response` for each [`endpoint`]. They check as much as the
+//! flow does. [`Session::granted`] makes a session from a login response that no flow has seen. It can come from the
+//! homeserver's [fallback page](endpoint::login_fallback), which works for unknown login types, from a registration, or
 //! from another crate. A device that is logged in can [get a login token](endpoint::get_token) for a new one.
 //!
 //! # Secrets
 //!
-//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`. They have no `Display`, no `Eq`
-//! and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this crate contains the body of a
-//! response, or the values of [`Fields`] that it does not know. The words of a server in a [`ServerError`] are shown. The
-//! `Debug` of [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A server chooses user IDs, names
-//! and messages: [`one_line`] makes them safe for a terminal.
+//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`. They have no `Display`, no
+//! `Eq` and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this crate contains the body
+//! of a response or the values in [`Fields`]. They do show the message of a server in a [`ServerError`]. The `Debug` of
+//! [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A server chooses user IDs, names and
+//! messages: [`one_line`] makes them safe for a terminal.
 //!
 //! # What is not in it
 //!

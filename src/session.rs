@@ -20,18 +20,19 @@ use crate::settings::LoginSettings;
 
 /// A device that is logged in, with the tokens that prove it.
 ///
-/// It serialises, **secrets included**, to an object of these keys, of which those without a value are left out. Keys
-/// that are not listed are kept as they are. Keep it where nobody else can read it.
+/// It serialises, **secrets included**, to a JSON object with the keys below. A key without a value is left out. Other
+/// keys are kept as they are. Store the object where nobody else can read it.
 ///
 /// | key | value |
 /// | --- | --- |
 /// | `access_token` | the access token; an object without it is not logged in |
 /// | `access_token_valid_until` | when it expires, in nanoseconds since the epoch |
-/// | `refresh_token` | what buys the next access token |
+/// | `refresh_token` | the refresh token, which gets the next access token |
 /// | `user_id` | the user's full ID |
 /// | `device_id` | the device's ID |
-/// | `well_known_from_login` | the login answer's `well_known`, whole |
+/// | `well_known_from_login` | the login response's `well_known`, whole |
 /// | `base_client_url` | the homeserver's base URL, with `_matrix/client/` |
+/// | `oauth` | never written: a session with it belongs to the OAuth 2.0 API, which this version does not know |
 #[derive(Clone, Debug)]
 pub struct Session {
     homeserver: Option<Homeserver>,
@@ -42,7 +43,7 @@ pub struct Session {
     valid_until: Option<u64>,
     refresh_token: Option<RefreshToken>,
     well_known: Option<Fields>,
-    /// What the login answer had beside what the crate reads. It is not stored.
+    /// Keys of the login response that the crate does not read. They are not stored.
     other: Fields,
     /// Keys of the stored form that the crate does not know.
     stored: Fields,
@@ -50,11 +51,11 @@ pub struct Session {
 
 impl Session {
     /// The session that a login response grants, for a login that went another way than through a flow: on the
-    /// [fallback page](crate::endpoint::login_fallback), at a registration, or with another crate. `homeserver` is the one
-    /// that granted it.
+    /// [fallback page](crate::endpoint::login_fallback), at a registration, or with another crate. `homeserver` is the
+    /// one that granted it.
     ///
-    /// Of the settings, [`follow_well_known`](LoginSettings::follow_well_known) counts, and the device ID where the response
-    /// has none. Whether the session can be refreshed is not judged: only a flow does so.
+    /// Two settings count: [`follow_well_known`](LoginSettings::follow_well_known), and the device ID if the response
+    /// has none. This function accepts a session that cannot be refreshed; only a flow checks that.
     ///
     /// # Errors
     ///
@@ -65,7 +66,8 @@ impl Session {
         settings: &LoginSettings,
         received_at: SystemTime,
     ) -> Result<Self, SessionError> {
-        let device_id = response.device_id.as_deref().or(settings.device_id()).map(str::to_owned);
+        let named = response.device_id.as_deref().filter(|device_id| !device_id.is_empty());
+        let device_id = named.or(settings.device_id()).map(str::to_owned);
         let Some(device_id) = device_id else { return Err(SessionError::NoDeviceId(Box::new(response))) };
         let homeserver = match response.well_known_base_url {
             Some(named) if settings.follow_well_known() && !homeserver.is_downgraded_by(&named) => named,
@@ -93,8 +95,8 @@ impl Session {
         self.homeserver = Some(homeserver);
     }
 
-    /// Where the session is valid. `None` if the stored form does not say so. Some clients write the address only if the
-    /// login response names one: then the [server](UserId::server_name) of the user ID must be
+    /// Where the session is valid. `None` if the stored form does not say so. Some clients write the address only if
+    /// the login response names one: then the [server](UserId::server_name) of the user ID must be
     /// [discovered](crate#finding-the-homeserver) again.
     pub fn homeserver(&self) -> Option<&Homeserver> {
         self.homeserver.as_ref()
@@ -115,23 +117,23 @@ impl Session {
         &self.access_token
     }
 
-    /// Whether another session has the same access token. If it is of the same device and has not, one of the two was
-    /// refreshed since.
+    /// Whether another session has the same access token. Two copies of one session differ if one of them was refreshed
+    /// after the copy was made.
     pub fn has_token_of(&self, other: &Self) -> bool {
         self.access_token.expose() == other.access_token.expose()
     }
 
-    /// What buys the next access token.
+    /// The refresh token, which gets the next access token. `None` if the session cannot be refreshed.
     pub fn refresh_token(&self) -> Option<&RefreshToken> {
         self.refresh_token.as_ref()
     }
 
-    /// The login answer's `well_known`, whole.
+    /// The `well_known` of the login response, whole.
     pub fn well_known(&self) -> Option<&Fields> {
         self.well_known.as_ref()
     }
 
-    /// The keys of the login answer that this crate does not read, and the deprecated `home_server`. They are not
+    /// The keys of the login response that this crate does not read, and the deprecated `home_server`. They are not
     /// stored: a restored session has none.
     pub fn other(&self) -> &Fields {
         &self.other
@@ -142,9 +144,9 @@ impl Session {
         UNIX_EPOCH.checked_add(Duration::from_nanos(self.valid_until?))
     }
 
-    /// Whether the access token has expired at a given time, or will within a margin after it, by the clock that the
-    /// times are of. A session whose token does not expire never has. [`refresh_in`](Self::refresh_in) says when to do
-    /// something about it.
+    /// Whether the access token expires before `now + margin`. Always `false` if the access token does not expire.
+    /// `now` and the arrival times of the responses must come from the same clock. [`refresh_in`](Self::refresh_in)
+    /// says when to refresh.
     pub fn is_expired(&self, now: SystemTime, margin: Duration) -> bool {
         // A time that is too far away to be held is after any expiry.
         self.expires_at().is_some_and(|end| now.checked_add(margin).is_none_or(|then| then >= end))
@@ -154,9 +156,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::ForeignOrigin`] if the request does not go to the origin (scheme, host and port) of the session's
-    /// homeserver, [`SessionError::UnknownHomeserver`] if that [is not known](Self::homeserver). The request stays as it
-    /// was.
+    /// [`SessionError::ForeignOrigin`] if the request does not go to the origin (scheme, host and port) of the
+    /// session's homeserver, [`SessionError::UnknownHomeserver`] if that [is not known](Self::homeserver). The request
+    /// stays as it was.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), SessionError> {
         let homeserver = self.known_homeserver()?;
         let target = Url::parse(&request.uri().to_string());

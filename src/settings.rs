@@ -47,8 +47,9 @@ impl Default for LoginSettings {
 }
 
 impl LoginSettings {
-    /// The device to log in as: a new one, or one whose access token is lost. Without it the homeserver makes a new
-    /// device at every login, so a login that is repeated because its response was lost leaves a device behind.
+    /// The ID of the device to log in as: of a new device, or of one whose access token is lost. Without an ID the
+    /// homeserver makes a new device at every login. If a response is lost and the login is sent again, an unused
+    /// device stays in the user's list.
     ///
     /// # Errors
     ///
@@ -71,8 +72,8 @@ impl LoginSettings {
         Self { initial_device_display_name: Some(name.into()), ..self }
     }
 
-    /// Whether to ask for a refresh token (`true`). A client that does not ask, and logs in where access tokens expire,
-    /// must also accept logins without one: [`with_require_refresh_token`](Self::with_require_refresh_token).
+    /// Whether to ask for a refresh token. The default is `true`. If a client does not ask, and access tokens expire on
+    /// the homeserver, it must also set [`with_require_refresh_token(false)`](Self::with_require_refresh_token).
     pub fn with_refresh_tokens(self, refresh_tokens: bool) -> Self {
         Self { refresh_tokens, ..self }
     }

@@ -42,7 +42,7 @@ enum IdentifierFields {
 impl UserIdentifier {
     /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
     pub fn user(user: impl Into<String>) -> Self {
-        Self::new("m.id.user", IdentifierFields::User { user: user.into() })
+        Self::of_type("m.id.user", IdentifierFields::User { user: user.into() })
     }
 
     /// `m.id.thirdparty` with the medium `email`.
@@ -82,7 +82,7 @@ impl UserIdentifier {
         }
         // Synapse knows countries by capitals only.
         let country = country.to_ascii_uppercase();
-        Ok(Self::new("m.id.phone", IdentifierFields::Phone { country, phone: number.clone(), number }))
+        Ok(Self::of_type("m.id.phone", IdentifierFields::Phone { country, phone: number.clone(), number }))
     }
 
     /// `m.id.thirdparty` of any medium. The media `email` and `msisdn` are treated as [`email`](Self::email) and
@@ -113,7 +113,7 @@ impl UserIdentifier {
         if fields.contains_key("type") {
             return Err(InvalidInput::new("identifier field `type`", "to be left out, since it is the type itself"));
         }
-        Ok(Self::new(identifier_type, IdentifierFields::Custom(fields.into())))
+        Ok(Self::of_type(identifier_type, IdentifierFields::Custom(fields.into())))
     }
 
     /// The identifier's type, such as `m.id.user`.
@@ -121,12 +121,12 @@ impl UserIdentifier {
         &self.identifier_type
     }
 
-    fn new(identifier_type: impl Into<Cow<'static, str>>, fields: IdentifierFields) -> Self {
+    fn of_type(identifier_type: impl Into<Cow<'static, str>>, fields: IdentifierFields) -> Self {
         Self { identifier_type: identifier_type.into(), fields }
     }
 
     fn third_party_of(medium: impl Into<String>, address: String) -> Self {
-        Self::new("m.id.thirdparty", IdentifierFields::ThirdParty { medium: medium.into(), address })
+        Self::of_type("m.id.thirdparty", IdentifierFields::ThirdParty { medium: medium.into(), address })
     }
 }
 

@@ -50,13 +50,14 @@ pub enum Action {
 }
 
 impl Redirect {
-    /// Takes the URL, of any scheme, to which the homeserver sends the browser in the end, and a state, which is added to
-    /// the URL's query. The state must be unguessable: take it from a source of randomness, and a new one for every login.
+    /// Takes the callback URL and a state. The homeserver sends the browser to the callback URL after the login; its
+    /// scheme can be any. The crate adds the state to the query of the URL. Take a new random state for every login, so
+    /// that nobody can guess it.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query contains `state` or `loginToken`
-    /// already.
+    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query contains `state` or
+    /// `loginToken` already.
     pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, InvalidInput> {
         if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
             return Err(InvalidInput::new("redirect URL", "a query without `state` and `loginToken`"));

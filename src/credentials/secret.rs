@@ -47,7 +47,7 @@ secret! {
 }
 
 secret! {
-    /// A refresh token, which buys the next access token.
+    /// A refresh token, which gets the next access token.
     pub struct RefreshToken
 }
 

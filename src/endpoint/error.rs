@@ -53,7 +53,7 @@ pub enum ResponseError {
         status: StatusCode,
     },
 
-    /// The server redirects, and nobody follows. The flow follows redirects of the well-known file only: to https, never
+    /// A redirect that the flow does not follow. It follows redirects of the well-known file only: to https, never
     /// to an address where it was before, and five times at most. Other requests may contain credentials.
     #[error("the answer to {endpoint} is a redirect{} that is not followed: use the right address", to(location.as_deref()))]
     #[non_exhaustive]
@@ -74,8 +74,9 @@ pub enum ResponseError {
 }
 
 impl ResponseError {
-    /// Whether the same request can succeed later: after a rate limit, a server's failure, a proxy's page for one, or no
-    /// response. The caller decides when, and how often. None of the other errors ends a session either.
+    /// Whether the same request can succeed later. `true` after a rate limit, a 5xx (from the server or from a proxy),
+    /// or no response. The caller decides when to try again, and how often. No error of this type ends a session by
+    /// itself.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Server(error) => error.is_rate_limit() || error.is_server_failure(),

@@ -2,8 +2,8 @@
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv1loginget_token>
 //!
 //! A device that is logged in gets a login token for a new one. The new device logs in with it:
-//! [`Credentials::token`](crate::Credentials::token). [`LoginType::get_login_token`](crate::LoginType::get_login_token) says
-//! whether a homeserver offers this.
+//! [`Credentials::token`](crate::Credentials::token). [`LoginType::get_login_token`](crate::LoginType::get_login_token)
+//! says whether a homeserver offers this.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::fields::Fields;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
 
-/// What the homeserver answers.
+/// What the homeserver says.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Response {
@@ -51,13 +51,13 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option
     request
 }
 
-/// Reads the answer.
+/// Reads the response.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `login_token` is missing or unusable. [`ResponseError::Server`] is the homeserver's refusal:
-/// `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a minute). Other errors as
-/// the answer has them: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `login_token` is missing or unusable. [`ResponseError::Server`] is the
+/// homeserver's refusal: `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a
+/// minute). For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     if let Some(challenge) = uia::challenge(response) {
         return Ok(Response::UiaRequired(challenge));

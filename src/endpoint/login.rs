@@ -35,13 +35,13 @@ pub struct Response {
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
     /// nanoseconds do not fit `u64`, which are 584 years.
     pub expires_in: Option<Duration>,
-    /// What buys the next access token.
+    /// What gets the next access token.
     pub refresh_token: Option<RefreshToken>,
     /// Where the homeserver would like to be found, as in the well-known file.
     pub well_known: Option<Fields>,
     /// The `base_url` of `m.homeserver` in `well_known`, if it is usable.
     pub well_known_base_url: Option<Homeserver>,
-    /// All other keys of the answer.
+    /// All other keys of the response.
     pub other: Fields,
 }
 
@@ -99,12 +99,12 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
     request
 }
 
-/// Reads the answer. What is optional and unusable counts as absent: it never costs a login that was granted.
+/// Reads the response. What is optional and unusable counts as absent: it never costs a login that was granted.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`] is
-/// the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`]
+/// is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;

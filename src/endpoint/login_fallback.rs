@@ -1,8 +1,8 @@
 //! `GET /_matrix/static/client/login/`
 //! <https://spec.matrix.org/latest/client-server-api/#login-fallback>
 //!
-//! A page of the homeserver's that does the whole login in a browser, for login types that no client knows. When the login
-//! is done, the page gives the JSON of a login response to `window.matrixLogin.onLogin` or `window.onLogin`. The
+//! A page of the homeserver's that does the whole login in a browser, for login types that no client knows. When the
+//! login is done, the page gives the JSON of a login response to `window.matrixLogin.onLogin` or `window.onLogin`. The
 //! application must put that function there, so only a web view that it controls can do so.
 //!
 //! No flow is needed. The JSON becomes a session like this:
@@ -39,8 +39,8 @@ use crate::settings::LoginSettings;
 /// The endpoint.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/static/client/login/");
 
-/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID and its display name
-/// go with it.
+/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID and its display
+/// name go with it.
 pub fn request(homeserver: &Homeserver, settings: &LoginSettings) -> Url {
     let mut url = homeserver.join(ENDPOINT.path());
     let parameters =

@@ -17,12 +17,12 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }
 
-/// Reads the answer. An entry of the list without a `type` is left out, and so is an identity provider without an ID.
+/// Reads the response. An entry of the list without a `type` is left out, and so is an identity provider without an ID.
 ///
 /// # Errors
 ///
-/// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`; [`ResponseError::InvalidResponse`] if `flows` is missing or no list.
-/// Other errors as the answer has them: see [`ResponseError`].
+/// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`; [`ResponseError::InvalidResponse`] if `flows` is missing
+/// or not a list. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, ResponseError> {
     let json = json(response);
     let mut object = match ENDPOINT.object(response, &json) {
@@ -83,8 +83,8 @@ impl LoginType {
         &self.identity_providers
     }
 
-    /// Of `m.login.sso`: whether a client that can do either should offer nothing else, because the OAuth 2.0 API stands
-    /// behind it. Servers also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
+    /// Of `m.login.sso`: whether a client that can do either should offer nothing else, because the OAuth 2.0 API
+    /// stands behind it. Servers also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
     pub fn oauth_aware_preferred(&self) -> bool {
         self.oauth_aware_preferred
     }

@@ -17,8 +17,9 @@ pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/l
 #[non_exhaustive]
 pub struct Response {
     /// Whether it was not valid before either: the homeserver does not know it. If the session has a refresh token, the
-    /// access token may only have expired, because not every homeserver tells the two apart. Refresh the session then, and
-    /// log out with the new access token. If the homeserver does not know the refresh token either, the session was over.
+    /// access token may only have expired, because not every homeserver tells the two apart. Refresh the session then,
+    /// and log out with the new access token. If the homeserver does not know the refresh token either, the session was
+    /// over.
     pub already_logged_out: bool,
 }
 
@@ -27,14 +28,14 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the answer. Any 2xx is a success, with JSON of any kind or without a body. An access token that the homeserver
-/// does not know (`M_UNKNOWN_TOKEN`) is one too.
+/// Reads the response. Any 2xx is a success, with JSON of any kind or without a body. An access token that the
+/// homeserver does not know (`M_UNKNOWN_TOKEN`) is one too.
 ///
 /// # Errors
 ///
-/// [`ResponseError::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token has
-/// expired and **the device is still there**. Refresh the session, or log in again, and then log out. Other errors as the
-/// answer has them: see [`ResponseError`].
+/// [`ResponseError::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token
+/// has expired and **the device is still there**. Refresh the session, or log in again, and then log out. For the other
+/// errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     ENDPOINT.logged_out(response)
 }

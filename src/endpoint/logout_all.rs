@@ -16,7 +16,7 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the answer, as [`logout::response`] does. If this session is
+/// Reads the response, as [`logout::response`] does. If this session is
 /// [logged out already](logout::Response::already_logged_out), the others are as they were.
 ///
 /// # Errors

@@ -20,7 +20,8 @@ use crate::fields::Fields;
 #[serde(transparent)]
 pub(crate) struct Object<'a>(#[serde(borrow)] BTreeMap<Key, &'a RawValue>);
 
-/// A key. As bytes it can be read even where a string cannot hold it (half a surrogate pair); nobody asks for such a key.
+/// A key. As bytes it can be read even where a string cannot hold it (half a surrogate pair); nobody asks for such a
+/// key.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key(String);
 
@@ -88,7 +89,8 @@ impl<'a> Object<'a> {
         self.take_whole_number(key).map(Duration::from_millis).filter(fits)
     }
 
-    /// Takes a number that may be fractional, rounded up; a negative one is zero, and one that is too large the largest.
+    /// Takes a number that may be fractional, rounded up; a negative one is zero, and one that is too large the
+    /// largest.
     pub(crate) fn take_number_rounded_up(&mut self, key: &str) -> Option<u64> {
         let number: Number = self.take(key)?;
         number.as_u64().or_else(|| Some(to_u64(number.as_f64()?.ceil().max(0.0)).unwrap_or(u64::MAX)))

@@ -2,7 +2,8 @@
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3refresh>
 //!
 //! [`Session::refresh_request`](crate::Session::refresh_request) and
-//! [`Session::handle_refresh`](crate::Session::handle_refresh) do this for a session, and say what an error means for it.
+//! [`Session::handle_refresh`](crate::Session::handle_refresh) do this for a session, and say what an error means for
+//! it.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct Response {
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
     /// nanoseconds do not fit `u64`, which are 584 years.
     pub expires_in: Option<Duration>,
-    /// What buys the next access token. Without one the refresh token that was sent stays good.
+    /// What gets the next access token. Without one the refresh token that was sent stays good.
     pub refresh_token: Option<RefreshToken>,
 }
 
@@ -36,18 +37,18 @@ struct Body<'a> {
     refresh_token: &'a str,
 }
 
-/// Asks for the next access token. The refresh token alone is enough: no access token goes with it. Who asks has to be
-/// [alone](crate#keeping-a-session-alive).
+/// Asks for the next access token. The request has no access token. Only one thread or process at a time
+/// may [send it](crate#keeping-a-session-alive).
 pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request<Vec<u8>> {
     ENDPOINT.json_request(homeserver, &Body { refresh_token: refresh_token.expose() })
 }
 
-/// Reads the answer. What is optional and unusable counts as absent.
+/// Reads the response. What is optional and unusable counts as absent.
 ///
 /// # Errors
 ///
 /// [`ResponseError::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
-/// [`ResponseError::Server`] is the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
+/// [`ResponseError::Server`] is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;

@@ -1,4 +1,4 @@
-//! How every answer is judged: first by its status and headers, then by its body.
+//! How every response is judged: first by its status and headers, then by its body.
 
 use http::{Response, StatusCode, header};
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use crate::endpoint::server_error::ServerError;
 use crate::endpoint::{Endpoint, MAX_BODY};
 
 impl Endpoint {
-    /// The object that a successful answer brings in its [`json`](super::object::json), or the error that an answer is.
+    /// The object in the [text](super::object::json) of a success, or the error that the response is.
     pub(crate) fn object<'a, B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -34,7 +34,7 @@ impl Endpoint {
         }
     }
 
-    /// What an answer that is no success says.
+    /// What a response says that is not a success.
     pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let status = response.status();
         if status.is_redirection() {
@@ -48,13 +48,13 @@ impl Endpoint {
         }
     }
 
-    /// The access token that an answer has to bring.
+    /// The access token that a response must have.
     pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, ResponseError> {
         let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
         access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
     }
 
-    /// The user ID that an answer has to bring.
+    /// The user ID that a response must have.
     pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, ResponseError> {
         let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
         user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))

@@ -10,14 +10,14 @@ use http::header::RETRY_AFTER;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter {
-    /// So long after its answer.
+    /// So long after its response.
     Delay(Duration),
     /// Not before a time of day. It is the server's clock that says so.
     At(SystemTime),
 }
 
 impl RetryAfter {
-    /// How long to wait from the moment when the answer arrived; zero if the time is past.
+    /// How long to wait from the moment when the response arrived; zero if the time is past.
     pub fn delay(self, received_at: SystemTime) -> Duration {
         match self {
             Self::Delay(delay) => delay,
@@ -35,8 +35,8 @@ impl RetryAfter {
     }
 }
 
-/// How long to wait where the server does not say so, by the number of tries so far: one second, then twice as long each
-/// time, up to a minute.
+/// How long to wait where the server does not say so, by the number of tries so far: one second, then twice as long
+/// each time, up to a minute.
 pub(crate) fn backoff(attempt: u32) -> Duration {
     Duration::from_secs(2_u64.saturating_pow(attempt.saturating_sub(1)).min(60))
 }

@@ -14,8 +14,8 @@ use crate::shown::one_line;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ServerError {
-    /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if a browser brought the error,
-    /// not a response.
+    /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if a browser brought the
+    /// error, not a response.
     pub status: Option<StatusCode>,
     /// What kind of error it is, such as `M_FORBIDDEN`.
     pub errcode: Option<String>,
@@ -31,15 +31,15 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// The error that the answer to any request is, if it is one of the Matrix API: an object with a string `errcode` or
-    /// `error`, under a status that is no success and no redirect. A 429 is one whatever its body.
+    /// Reads the response to any request as an error of the Matrix API: an object with a string `errcode` or `error`,
+    /// and a status of 4xx or 5xx. A 429 is always an error. `None` for all other responses.
     pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
         if status.is_success() || status.is_redirection() { None } else { Self::read(response) }
     }
 
-    /// The Matrix error (specification, "Standard error response") that an answer brings: an object with a string `errcode`
-    /// or `error`. A 429 is one whatever its body, since proxies limit rates too.
+    /// The Matrix error (specification, "Standard error response") that a response contains: an object with a string
+    /// `errcode` or `error`. A 429 is one whatever its body, since proxies limit rates too.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
         let retry_after = RetryAfter::from_headers(response.headers());

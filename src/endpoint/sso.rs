@@ -1,15 +1,16 @@
 //! `GET /_matrix/client/v3/login/sso/redirect` and `GET /_matrix/client/v3/login/sso/redirect/{idpId}`
 //! <https://spec.matrix.org/latest/client-server-api/#client-login-via-sso>
 //!
-//! It is a browser that goes there: `request` makes a URL, not a request of HTTP. And it is a browser that comes back to the caller's redirect URL with a login token. The
-//! specification binds that callback to nothing; here it has to bring a `state` back (as in RFC 6749, section 10.12),
-//! so that nobody can slip the user a login token of somebody else's.
+//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the caller's
+//! redirect URL with a login token. In the specification, nothing binds that callback to a login. In this crate it must
+//! have the right `state` (as in RFC 6749, section 10.12). So an attacker cannot give the user a login token of another
+//! account.
 //!
 //! # In a web backend
 //!
 //! Between the request that begins a login and the callback that ends it, the flow waits in a store, under its state.
-//! The state alone does not say who brings it: an attacker can begin a login, and have somebody else's browser follow the
-//! callback, who is then logged in as the attacker. So a cookie binds the login to the browser that began it. It is
+//! The state alone does not say who brings it: an attacker can begin a login, and have somebody else's browser follow
+//! the callback, who is then logged in as the attacker. So a cookie binds the login to the browser that began it. It is
 //! looked at before anything is taken from the store, so that the right browser still gets in afterwards; and what is
 //! taken is gone, so that a callback counts once.
 //!

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 
-/// What a homeserver asks for before it does what was asked of it. A status of 401 brings it, which is no error.
+/// What the user must do before the homeserver accepts a request. It is the body of a 401, which is not an error here.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UiaChallenge {
@@ -21,14 +21,14 @@ pub struct UiaChallenge {
     pub other: Fields,
 }
 
-/// Without what the homeserver said: it is the body of an answer.
+/// Without what the homeserver said: it is the body of a response.
 impl fmt::Debug for UiaChallenge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "UiaChallenge([{} flows])", self.flows.len())
     }
 }
 
-/// The challenge that the answer to whatever request is: a 401 with flows and without an errcode. With one, a stage has
+/// The challenge that a response is: a 401 with flows and without an errcode. With one, a stage has
 /// failed, and the errcode says why.
 pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaChallenge> {
     if response.status() != StatusCode::UNAUTHORIZED {

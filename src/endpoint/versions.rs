@@ -22,7 +22,7 @@ pub struct Response {
     pub versions: Vec<String>,
     /// Features that are not in the specification yet, and whether they are on.
     pub unstable_features: BTreeMap<String, bool>,
-    /// All other keys of the answer.
+    /// All other keys of the response.
     pub other: Fields,
 }
 
@@ -31,13 +31,12 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }
 
-/// Reads the answer.
+/// Reads the response.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `versions` is missing or no list; a version that is no string is left out, and so is a
-/// feature that is neither true nor false. Other
-/// errors as the answer has them: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `versions` is missing or not a list; a version that is not a string is left
+/// out, and so is a feature that is neither true nor false. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;

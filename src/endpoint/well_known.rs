@@ -42,9 +42,9 @@ pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL, `FailPrompt`
-/// for the rest. A redirect is one of these, with the cause [`ResponseError::Redirected`]: follow it if it leads to https
-/// and not to an address that redirected before.
+/// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL,
+/// `FailPrompt` for the rest. A redirect is one of these, with the cause [`ResponseError::Redirected`]: follow it if it
+/// leads to https and not to an address that redirected before.
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Box<DiscoveryFailure>> {
     let json = json(response);
     let file = match response.status() {

@@ -30,12 +30,13 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the answer. What is optional and unusable counts as absent.
+/// Reads the response. What is optional and unusable counts as absent.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the homeserver's
-/// refusal; a session judges what it means. Otherwise what is wrong with the response: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the
+/// homeserver's refusal; a session judges what it means. Otherwise what is wrong with the response: see
+/// [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let json = json(response);
     let mut object = ENDPOINT.object(response, &json)?;

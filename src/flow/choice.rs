@@ -61,8 +61,8 @@ impl Choice {
     }
 
     /// Adds a field to the login request, for extensions that this crate does not know. It is dropped with the
-    /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is stored
-    /// with the flow.
+    /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is
+    /// stored with the flow.
     ///
     /// # Errors
     ///

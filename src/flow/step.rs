@@ -18,8 +18,8 @@ use crate::shown::without_secrets;
 #[must_use]
 #[expect(clippy::large_enum_variant, reason = "a step is looked at and dropped; a box would cost an allocation")]
 pub enum Step<'a> {
-    /// Send this request, then call [`handle_response`](crate::LoginFlow::handle_response) with the same ID. If there was
-    /// no response, the same step is due: send the request again, give up, or in discovery call
+    /// Send this request, then call [`handle_response`](crate::LoginFlow::handle_response) with the same ID. If there
+    /// was no response, the same step is due: send the request again, give up, or in discovery call
     /// [`handle_unreachable`](crate::LoginFlow::handle_unreachable).
     Send {
         /// To which request the response belongs. The same step has the same ID.
@@ -53,9 +53,12 @@ pub enum Step<'a> {
 
 /// To which request a response belongs.
 ///
-/// Every input that the flow accepts makes all earlier IDs stale. [`handle_response`](crate::LoginFlow::handle_response)
-/// refuses a response with a stale ID, so that a late response never counts for another request. IDs of different flows
-/// are not comparable.
+/// Every input that the flow accepts makes all earlier IDs stale.
+/// [`handle_response`](crate::LoginFlow::handle_response) refuses a response with a stale ID, so that a late response
+/// never counts for another request.
+///
+/// An ID counts for the flow that gave it out. A clone of a flow, and a flow that was
+/// [resumed](crate::LoginFlow::resume) while the first one goes on, are other flows: they may give out equal IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(pub(crate) u64);
 

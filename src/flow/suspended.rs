@@ -18,17 +18,17 @@ use crate::settings::LoginSettings;
 /// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
 const VERSION: u64 = 1;
 
-/// Where a flow stands, its settings, and who must log in [again](crate::LoginFlow::again), without any credential and
-/// without what a server said of itself: the type has no room for either. It serialises to a small object;
-/// [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow of it.
+/// The state of a flow, its settings, and the user that must log in [again](crate::LoginFlow::again). It never contains
+/// credentials or login types. It serialises to a small object. [`LoginFlow::resume`](crate::LoginFlow::resume) makes a
+/// flow from it.
 ///
-/// After a resume the login types are asked for again before the question is put, and a discovery starts over. A wait, a
-/// choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were added to a
-/// choice of single sign-on are kept.
+/// After a resume the login types are asked for again before the question is put, and a discovery starts over. A wait,
+/// a choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were added to
+/// a choice of single sign-on are kept.
 ///
 /// During a single sign-on it contains the URL with the SSO state. That is not a credential of the user's, but anybody
-/// who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can write, sign
-/// it.
+/// who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can write,
+/// sign it.
 ///
 /// # Errors when deserialising
 ///

@@ -1,4 +1,4 @@
-//! How a session goes on and how it ends: when to refresh it, what came of that, and what any other answer means for it.
+//! How a session goes on and how it ends: when to refresh it, and what came of that.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,8 @@ use crate::endpoint::server_error::ServerError;
 use crate::session::error::SessionError;
 use crate::session::{Session, end};
 
-/// What the response to a refresh means for the session, and what to do (specification, "Refreshing access tokens", "Soft
-/// logout" and "Account locking"). Where the specification leaves it open, this follows what homeservers do.
+/// What the response to a refresh means for the session, and what to do (specification, "Refreshing access tokens",
+/// "Soft logout" and "Account locking"). Where the specification leaves it open, this follows what homeservers do.
 ///
 /// | the response | means | the session |
 /// | --- | --- | --- |
@@ -29,10 +29,10 @@ use crate::session::{Session, end};
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
 /// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
-/// | none at all | there is nothing to call | stays: the same request is due |
+/// | no response | do not call `handle_refresh` | stays: send the same request again |
 ///
-/// The errcodes count under any 4xx. If others use the session too, one of them may have refreshed it meanwhile: look
-/// before you give it up.
+/// The table has the usual statuses. Only the errcode counts: it means the same under any 4xx. Another thread or
+/// process may have refreshed the session in the meantime: check that before you give the session up.
 ///
 /// It is exhaustive on purpose: each of these asks for something else.
 #[derive(Clone, Debug)]
@@ -61,12 +61,12 @@ pub enum Refresh {
 }
 
 impl Session {
-    /// How long from now until it is time to refresh, which is a margin before the access token expires; zero if it is
-    /// time. `None` if it never is: the token does not expire, or there is nothing to refresh with.
+    /// How long to wait before the next refresh. A refresh is due `margin` before the access token expires. Zero if it
+    /// is due now. `None` if it is never due: the access token does not expire, or there is no refresh token.
     ///
-    /// The margin is for the time that a request takes, and for clocks that differ; it should be less than the lifetime,
-    /// or else it is always time. Ask again before each request or after each sleep: clocks jump. One that was set back
-    /// hides that a token has expired, so the homeserver has the last word: [`judge`](Self::judge) what it answers.
+    /// The margin covers the time that a request takes, and clocks that differ. It should be less than the lifetime of
+    /// the access token; otherwise a refresh is always due. Clocks jump, so ask again before each request or after each
+    /// sleep. A clock that was set back hides that a token has expired. So also [`judge`](Self::judge) every response.
     pub fn refresh_in(&self, now: SystemTime, margin: Duration) -> Option<Duration> {
         self.refresh_token.as_ref()?;
         // A time before now is an error, and it is time then.
@@ -74,9 +74,9 @@ impl Session {
         Some(left.saturating_sub(margin))
     }
 
-    /// The request that buys the next access token. It is the same until the session is refreshed.
+    /// The request that gets the next access token. It stays the same until the session is refreshed.
     ///
-    /// Only one may be under way, among all that use the session: the manual says [why and
+    /// Only one thread or process at a time may send it: the manual says [why and
     /// how](crate#keeping-a-session-alive).
     ///
     /// # Errors
@@ -89,8 +89,8 @@ impl Session {
         Ok(refresh::request(homeserver, refresh_token))
     }
 
-    /// Takes the answer to [`refresh_request`](Self::refresh_request), and the time when it arrived. The session changes
-    /// if, and only if, it is [`Refresh::Refreshed`].
+    /// Takes the response to [`refresh_request`](Self::refresh_request), and the time when it arrived. Only
+    /// [`Refresh::Refreshed`] changes the session.
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
         let later = |error: ResponseError| {
             let hint = error.retry_after().map(|retry_after| retry_after.delay(received_at));
@@ -116,8 +116,8 @@ impl Session {
         }
     }
 
-    /// Gives the refresh token up, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]: it is never time to refresh again,
-    /// and [`judge`](Self::judge) tells a soft logout from the end.
+    /// Removes the refresh token, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]. From then on no refresh is
+    /// due, and [`judge`](Self::judge) can tell a soft logout from a logout.
     pub fn forget_refresh_token(&mut self) {
         self.refresh_token = None;
     }

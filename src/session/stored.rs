@@ -17,8 +17,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is not a JSON object, if `access_token`, `user_id` or `device_id` cannot be used, or if there
-    /// is an `oauth` key: such a session was granted by the OAuth 2.0 API, which this version does not know.
+    /// [`InvalidInput`] if it is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be used. It
+    /// is one too if there is an access token and an `oauth` key that is not null: the OAuth 2.0 API has granted such a
+    /// session, and this version does not know that API.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         match serde_json::from_slice(json.as_ref()) {
             Ok(Value::Object(stored)) => Self::from_stored(stored),

@@ -1,4 +1,4 @@
-//! What any other answer means for a session.
+//! What any other response means for a session.
 
 use http::Response;
 
@@ -20,8 +20,9 @@ use crate::session::Session;
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
 /// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
-/// The errcodes count under any 4xx. With a refresh token `soft_logout` says nothing: behind the OAuth 2.0 API servers
-/// call an expired token unknown. [`ServerError::from_response`] contains what a person must be told.
+/// The table has the usual statuses. Only the errcode counts: it means the same under any 4xx. If the session has a
+/// refresh token, `soft_logout` does not matter: servers with the OAuth 2.0 API report an expired token without it.
+/// [`ServerError::from_response`] contains what a person must be told.
 ///
 /// It is exhaustive on purpose: each of these asks for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,11 @@ use crate::session::Session;
 pub enum Verdict {
     /// The response says nothing against the access token. The body of a success does not matter.
     Unaffected,
-    /// The access token is no longer valid: [refresh](Session::refresh_request) the session, then send the request again.
-    /// If a token that was just granted is refused too, wait before the next refresh.
+    /// The access token is no longer valid: [refresh](Session::refresh_request) the session, then send the request
+    /// again. If a token that was just granted is refused too, wait before the next refresh.
     Refresh,
-    /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out), and
-    /// keep its encryption keys.
+    /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out),
+    /// and keep its encryption keys.
     SoftLogout,
     /// The session is over: forget it, and log in anew.
     LoggedOut,
@@ -44,7 +45,8 @@ pub enum Verdict {
 }
 
 impl Session {
-    /// What the answer to any request but a refresh, a login or a logout means for the session that it was sent for.
+    /// What a response means for the session whose access token the request had. Not for the response to a refresh, a
+    /// login or a logout.
     pub fn judge<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Verdict {
         if response.status().is_success() || response.status().is_redirection() {
             return Verdict::Unaffected;

@@ -11,17 +11,17 @@ use matrix_login::{Refresh, Session};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Refreshes the session that threads share, after the access token of `used` was refused or has expired. What to go on
-/// with is `shared` then; what was said is `None` if another thread has seen to it.
+/// Refreshes the session that threads share, after the access token of `used` was refused or has expired.
+/// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
 pub fn refresh(
     shared: &Mutex<Session>,
     used: &Session,
     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
     store: impl Fn(&Session) -> Result<(), Failure>,
 ) -> Result<Option<Refresh>, Failure> {
-    // 1. Alone. Whoever comes meanwhile waits here.
+    // 1. Take the lock. Other threads wait here.
     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    // 2. Look again: the refresh token of `used` may be spent by now, or given up.
+    // 2. Look again: another thread may have refreshed the session, or removed its refresh token.
     if !session.has_token_of(used) || session.refresh_token().is_none() {
         return Ok(None);
     }
@@ -29,12 +29,12 @@ pub fn refresh(
     let response = send(next.refresh_request()?)?;
     let outcome = next.handle_refresh(&response, SystemTime::now());
     match outcome {
-        // 3. Store it, then use it: its first use spends the refresh token that was stored before.
+        // 3. Store the new tokens before you use them: the first use makes the old refresh token invalid.
         Refresh::Refreshed => {
             store(&next)?;
             *session = next;
         }
-        // 4. Nobody has to ask this again.
+        // 4. The refresh token is of no use now: do not send it again.
         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
     }

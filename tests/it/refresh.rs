@@ -312,7 +312,7 @@ fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_r
 fn the_table_has_these_rows_and_no_others() {
     let mut rows: Vec<_> =
         rows().iter().map(|(row, outcome, _)| vec![(*row).to_owned(), format!("`{outcome}`")]).collect();
-    rows.push(vec!["none at all".to_owned(), "there is nothing to call".to_owned()]);
+    rows.push(vec!["no response".to_owned(), "do not call `handle_refresh`".to_owned()]);
     let documented = table(include_str!("../../src/session/refresh.rs"), "| the response | means |");
     let documented: Vec<_> = documented.into_iter().map(|row| row[..2].to_vec()).collect();
     assert_eq!(documented, rows);
