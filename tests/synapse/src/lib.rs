@@ -245,7 +245,7 @@ impl Login {
 
     /// Sends whatever is due until something else is, and waits if the server says so.
     pub fn run(&mut self) -> &mut Self {
-        blocking::drive(&mut self.flow, &mut self.recorder).unwrap();
+        let _ = blocking::drive(&mut self.flow, &mut self.recorder).unwrap();
         self
     }
 
