@@ -140,11 +140,13 @@ pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: 
 /// Ends the session, and leaves the file as if there had been none.
 pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let nobody = format!("nobody is logged in in {}", file.path().display());
-    if file.path().exists() && file.session()?.is_none() {
+    // Once: another process may log out at any time.
+    let stored = file.session()?;
+    if stored.is_none() && file.path().exists() {
         show(&nobody);
         return Ok(());
     }
-    let mut session = load(file, homeserver_url, transport)?;
+    let mut session = located(stored, file, homeserver_url, transport)?;
     // Until the end, so that nobody refreshes what is ended here.
     let locked = file.lock()?;
     if locked.session()?.is_none() {
@@ -253,8 +255,18 @@ fn refresh(
 
 /// The session in the file, with a homeserver, which the chapter's own client does not always write.
 fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
+    located(file.session()?, file, homeserver_url, transport)
+}
+
+/// The session that was read from a file, with its homeserver.
+fn located(
+    stored: Option<Session>,
+    file: &SessionFile,
+    homeserver_url: Option<&str>,
+    transport: &Transport,
+) -> Result<Session, Failure> {
     let path = file.path().display();
-    let Some(mut session) = file.session()? else {
+    let Some(mut session) = stored else {
         let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
         return Err(Failure::Other(format!("{problem} {path}: log in first")));
     };
