@@ -83,8 +83,8 @@ impl Credentials {
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let name = name.into();
         match &self.kind {
-            Kind::Custom { fields, .. } if fields.contains_key(&name) => Err(reserved(&name)),
-            _ => Ok(Self { further_fields: with_field(self.further_fields, name, value.into())?, ..self }),
+            Kind::Custom { fields, .. } if fields.get(&name).is_some() => Err(reserved(&name)),
+            _ => Ok(Self { further_fields: with_field(self.further_fields, &name, &value.into())?, ..self }),
         }
     }
 
@@ -116,11 +116,11 @@ impl From<Kind> for Credentials {
 }
 
 /// Adds a field of the caller's to those of a login request.
-pub(crate) fn with_field(mut fields: Fields, name: String, value: Value) -> Result<Fields, InvalidInput> {
+pub(crate) fn with_field(mut fields: Fields, name: &str, value: &Value) -> Result<Fields, InvalidInput> {
     if WRITTEN_FOR_EVERY_TYPE.iter().chain(&WRITTEN_FOR_KNOWN_TYPES).any(|written| *written == name) {
-        return Err(reserved(&name));
+        return Err(reserved(name));
     }
-    fields.0.insert(name, value);
+    fields.insert(name, value);
     Ok(fields)
 }
 

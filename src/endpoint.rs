@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::address::homeserver::{Homeserver, LONGEST_PATH};
 use crate::credentials::secret::AccessToken;
 
+pub(crate) mod body;
 pub mod callback;
 pub(crate) mod error;
 pub mod get_token;
@@ -17,7 +18,6 @@ pub mod login_fallback;
 pub mod login_types;
 pub mod logout;
 pub mod logout_all;
-pub(crate) mod object;
 pub mod refresh;
 pub(crate) mod response;
 pub(crate) mod retry_after;

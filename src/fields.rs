@@ -1,31 +1,103 @@
 //! JSON whose meaning only its owner knows.
 
-use std::ops::Deref;
+use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// JSON fields that this crate carries but does not read. Since they may hold a secret, `Debug` only counts them.
-#[derive(Clone, Default, Serialize)]
-#[serde(transparent)]
-pub struct Fields(pub Map<String, Value>);
+use crate::cursor::{Cursor, Member, NotJson};
 
-impl Deref for Fields {
-    type Target = Map<String, Value>;
+/// Members of a JSON object that this crate carries and does not read. They stay text until somebody asks for them, so
+/// that they take no more memory than the response did.
+///
+/// The last of duplicate members counts. A member that no [`Value`] can hold (a number out of range, half a surrogate pair)
+/// is not there. Members may contain a secret, so `Debug` only counts them.
+#[derive(Clone, Default)]
+pub struct Fields {
+    /// The text of an object, or nothing.
+    text: String,
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+impl Fields {
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let mut found = None;
+        self.each(|cursor, key| {
+            if key == name {
+                found = cursor.parsed()?;
+            }
+            Ok(())
+        });
+        found
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Reads an object, as [`Cursor::object`] does, and keeps the members that are left. `None` if it is none.
+    pub(crate) fn left_of<'a>(
+        cursor: &mut Cursor<'a>,
+        read: impl FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>,
+    ) -> Result<Option<Self>, NotJson> {
+        let mut fields = Self::default();
+        let is_object = cursor.object(read, |member| fields.push(member))?;
+        Ok(is_object.then_some(fields))
+    }
+
+    /// Adds a member.
+    pub(crate) fn push(&mut self, (key, value): Member<'_>) {
+        self.text.truncate(self.text.len().saturating_sub(1));
+        self.text.reserve_exact(key.len().saturating_add(value.len()).saturating_add(3));
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        self.text.push_str(key);
+        self.text.push(':');
+        self.text.push_str(value);
+        self.text.push('}');
+    }
+
+    /// Adds a member of the caller's.
+    pub(crate) fn insert(&mut self, name: &str, value: &Value) {
+        self.push((&Value::from(name).to_string(), &value.to_string()));
+    }
+
+    /// Reads the members one after the other.
+    pub(crate) fn each(&self, read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>) {
+        // The text was an object when it was put together.
+        let _ = Cursor::new(&self.text).object(read, drop);
     }
 }
 
 impl From<Map<String, Value>> for Fields {
-    fn from(fields: Map<String, Value>) -> Self {
-        Self(fields)
+    fn from(map: Map<String, Value>) -> Self {
+        Self { text: if map.is_empty() { String::new() } else { Value::Object(map).to_string() } }
     }
 }
 
-impl std::fmt::Debug for Fields {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "[{} fields]", self.0.len())
+/// All members.
+impl From<&Fields> for Map<String, Value> {
+    fn from(fields: &Fields) -> Self {
+        let mut map = Self::new();
+        fields.each(|cursor, key| {
+            match cursor.parsed()? {
+                Some(value) => map.insert(key.to_owned(), value),
+                None => map.remove(key),
+            };
+            Ok(())
+        });
+        map
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Map::from(self).serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{} fields]", Map::from(self).len())
     }
 }

@@ -367,6 +367,7 @@ struct Readme;
 
 mod address;
 mod credentials;
+mod cursor;
 pub mod endpoint;
 mod error;
 mod fields;

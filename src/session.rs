@@ -69,13 +69,13 @@ impl Session {
         let named = response.device_id.as_deref().filter(|device_id| !device_id.is_empty());
         let device_id = named.or(settings.device_id()).map(str::to_owned);
         let Some(device_id) = device_id else { return Err(SessionError::NoDeviceId(Box::new(response))) };
-        let homeserver = match response.well_known_base_url {
+        let homeserver = match response.well_known_base_url() {
             Some(named) if settings.follow_well_known() && !homeserver.is_downgraded_by(&named) => named,
             _ => homeserver,
         };
         let mut other = response.other;
         if let Some(home_server) = response.home_server {
-            other.0.insert("home_server".to_owned(), home_server.into());
+            other.insert("home_server", &home_server.into());
         }
         Ok(Self {
             homeserver: Some(homeserver),

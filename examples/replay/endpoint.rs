@@ -8,7 +8,7 @@ use matrix_login::{
     endpoint::{get_token, login, login_types, logout, logout_all, refresh, sso, versions, well_known, whoami},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     print::{error_line, login_types_value, milliseconds, request_value},
@@ -193,8 +193,8 @@ fn well_known_value(response: &well_known::Response) -> Value {
         Some(Ok(base_url)) => json!(base_url),
         Some(Err(problem)) => json!({ "problem": problem.to_string() }),
     };
-    let mut other = response.file.clone();
-    other.0.retain(|key, _| !matches!(key.as_str(), "m.homeserver" | "m.identity_server"));
+    let mut other = Map::from(&response.file);
+    other.retain(|key, _| !matches!(key.as_str(), "m.homeserver" | "m.identity_server"));
     json!({ "base_url": response.base_url, "identity_server": identity_server, "other": other })
 }
 
@@ -210,7 +210,7 @@ fn login_value(response: &login::Response) -> Value {
         "home_server": response.home_server,
         "expires_in_ms": response.expires_in.map(milliseconds),
         "refresh_token": response.refresh_token.as_ref().map(RefreshToken::expose),
-        "well_known_base_url": response.well_known_base_url,
+        "well_known_base_url": response.well_known_base_url(),
         "well_known": response.well_known,
         "other": response.other,
     })

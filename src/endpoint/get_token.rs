@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, LoginToken};
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::json;
 use crate::endpoint::uia::UiaChallenge;
 use crate::endpoint::{Endpoint, uia};
 use crate::fields::Fields;
@@ -62,13 +61,15 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     if let Some(challenge) = uia::challenge(response) {
         return Ok(Response::UiaRequired(challenge));
     }
-    let json = json(response);
-    let mut object = ENDPOINT.object(response, &json)?;
-    let login_token = object
-        .take_text("login_token")
-        .ok_or_else(|| ENDPOINT.invalid("`login_token`", "a string that is not empty"))?;
-    Ok(Response::Granted {
-        login_token: LoginToken::new(login_token),
-        expires_in: object.take_whole_number("expires_in_ms").map(Duration::from_millis),
-    })
+    let (mut login_token, mut expires_in) = (None, None);
+    ENDPOINT.read(response, |cursor, key| {
+        match key {
+            "login_token" => login_token = cursor.text()?.map(LoginToken::new),
+            "expires_in_ms" => expires_in = cursor.whole_number()?.map(Duration::from_millis),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let login_token = login_token.ok_or_else(|| ENDPOINT.invalid("`login_token`", "a string that is not empty"))?;
+    Ok(Response::Granted { login_token, expires_in })
 }

@@ -1,6 +1,7 @@
 //! `POST /_matrix/client/v3/login`
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3login>
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{Method, Request, header};
@@ -12,7 +13,6 @@ use crate::credentials::identifier::UserIdentifier;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::credentials::{Credentials, Kind};
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::{Object, json};
 use crate::endpoint::{Endpoint, well_known};
 use crate::fields::Fields;
 use crate::settings::LoginSettings;
@@ -35,14 +35,19 @@ pub struct Response {
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
     /// nanoseconds do not fit `u64`, which are 584 years.
     pub expires_in: Option<Duration>,
-    /// What gets the next access token.
+    /// What buys the next access token.
     pub refresh_token: Option<RefreshToken>,
     /// Where the homeserver would like to be found, as in the well-known file.
     pub well_known: Option<Fields>,
-    /// The `base_url` of `m.homeserver` in `well_known`, if it is usable.
-    pub well_known_base_url: Option<Homeserver>,
-    /// All other keys of the response.
+    /// All other keys of the answer.
     pub other: Fields,
+}
+
+impl Response {
+    /// The `base_url` of `m.homeserver` in [`well_known`](Self::well_known), if it is usable.
+    pub fn well_known_base_url(&self) -> Option<Homeserver> {
+        well_known::base_url(self.well_known.as_ref()?, "m.homeserver")?.ok()
+    }
 }
 
 /// The request's body. Fields without a value are left out: Synapse refuses `"refresh_token": null`.
@@ -99,27 +104,28 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
     request
 }
 
-/// Reads the response. What is optional and unusable counts as absent: it never costs a login that was granted.
+/// Reads the answer. What is optional and unusable counts as absent: it never costs a login that was granted.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`]
-/// is the homeserver's refusal. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`] is
+/// the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    let json = json(response);
-    let mut object = ENDPOINT.object(response, &json)?;
-    let access_token = ENDPOINT.take_access_token(&mut object)?;
-    let user_id = ENDPOINT.take_user_id(&mut object)?;
-    let well_known: Option<Object<'_>> = object.take("well_known");
-    Ok(Response {
-        user_id,
-        access_token,
-        device_id: object.take_text("device_id"),
-        home_server: object.take("home_server"),
-        expires_in: object.take_lifetime("expires_in_ms"),
-        refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
-        well_known_base_url: well_known.as_ref().and_then(|file| well_known::base_url(file, "m.homeserver")?.ok()),
-        well_known: well_known.map(Object::rest),
-        other: object.rest(),
-    })
+    let (mut user_id, mut access_token, mut device_id, mut refresh_token) = (None, None, None, None);
+    let (mut home_server, mut expires_in, mut well_known) = (None, None, None);
+    let other = ENDPOINT.read(response, |cursor, key| {
+        match key {
+            "user_id" => user_id = cursor.text()?.and_then(|user_id| user_id.parse().ok()),
+            "access_token" => access_token = cursor.text()?.and_then(|token| AccessToken::new(token).ok()),
+            "device_id" => device_id = cursor.text()?.map(Cow::into_owned),
+            "home_server" => home_server = cursor.string()?.map(Cow::into_owned),
+            "expires_in_ms" => expires_in = cursor.lifetime()?,
+            "refresh_token" => refresh_token = cursor.text()?.map(RefreshToken::new),
+            "well_known" => well_known = Fields::left_of(cursor, |_, _| Ok(()))?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let (access_token, user_id) = (ENDPOINT.granted_token(access_token)?, ENDPOINT.granted_user(user_id)?);
+    Ok(Response { user_id, access_token, device_id, home_server, expires_in, refresh_token, well_known, other })
 }

@@ -1,12 +1,15 @@
 //! `GET /_matrix/client/v3/login`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login>
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use http::{Method, Request, Response};
 
 use crate::address::homeserver::Homeserver;
+use crate::cursor::{Cursor, NotJson};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 
 /// The endpoint, as errors name it.
@@ -24,42 +27,106 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 /// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`; [`ResponseError::InvalidResponse`] if `flows` is missing
 /// or not a list. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, ResponseError> {
-    let json = json(response);
-    let mut object = match ENDPOINT.object(response, &json) {
+    let mut flows = None;
+    let read = ENDPOINT.read(response, |cursor, key| {
+        if key == "flows" {
+            flows = login_types(cursor)?;
+        }
+        Ok(())
+    });
+    match read {
         // 404 by the specification, 400 by older servers.
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
-            return Err(ResponseError::LoginUnsupported);
+            Err(ResponseError::LoginUnsupported)
         }
-        judged => judged?,
-    };
-    let flows = object.take_list("flows").ok_or_else(|| ENDPOINT.invalid("`flows`", "a list"))?;
-    let mut login_types = LoginTypes(Vec::new());
-    for login_type in flows.filter_map(login_type) {
-        // Of types that are listed twice the first counts.
-        if !login_types.contains(login_type.name()) {
-            login_types.0.push(login_type);
+        Err(error) => Err(error),
+        Ok(_) => flows.ok_or_else(|| ENDPOINT.invalid("`flows`", "a list")),
+    }
+}
+
+fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
+    let mut types = Vec::new();
+    let is_list = cursor.list(|cursor| {
+        types.extend(LoginType::read(cursor)?);
+        Ok(())
+    })?;
+    Ok(is_list.then(|| LoginTypes::without_repetitions(types)))
+}
+
+fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Vec<IdentityProvider>, NotJson> {
+    let mut providers = Vec::new();
+    cursor.list(|cursor| {
+        providers.extend(IdentityProvider::read(cursor)?);
+        Ok(())
+    })?;
+    Ok(providers)
+}
+
+impl LoginType {
+    /// Reads an entry of the list. An entry without a name is none.
+    fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, NotJson> {
+        let mut again = *cursor;
+        let (login_type, early) = Self::read_as(cursor, None)?;
+        // What a key means depends on the name. Where the name comes late, the entry is read again with it.
+        match login_type {
+            Some(login_type) if early => Ok(Self::read_as(&mut again, Some(&login_type.name))?.0),
+            login_type => Ok(login_type),
         }
     }
-    Ok(login_types)
+
+    /// Reads an entry of the list, with its name if that is known. Also returns whether a key came before the name which
+    /// the name gives a meaning to.
+    fn read_as(cursor: &mut Cursor<'_>, known: Option<&str>) -> Result<(Option<Self>, bool), NotJson> {
+        let mut name: Option<String> = known.map(str::to_owned);
+        let (mut identity_providers, mut preferred, mut get_login_token) = (Vec::new(), [false; 2], false);
+        let mut early = false;
+        let other = Fields::left_of(cursor, |cursor, key| {
+            match (key, name.as_deref()) {
+                ("type", _) => {
+                    let found = cursor.text()?;
+                    if known.is_none() {
+                        early |= name.is_some();
+                        name = found.map(Cow::into_owned);
+                    }
+                }
+                ("get_login_token", Some("m.login.token")) => get_login_token = cursor.flag()?,
+                ("identity_providers", Some("m.login.sso")) => identity_providers = self::identity_providers(cursor)?,
+                ("oauth_aware_preferred", Some("m.login.sso")) => preferred[0] = cursor.flag()?,
+                // The same before it was specified.
+                ("org.matrix.msc3824.delegated_oidc_compatibility", Some("m.login.sso")) => {
+                    preferred[1] = cursor.flag()?;
+                }
+                (_, None) => early = true,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let login_type = name.zip(other).map(|(name, other)| {
+            let oauth_aware_preferred = preferred.contains(&true);
+            Self { name, identity_providers, oauth_aware_preferred, get_login_token, other }
+        });
+        Ok((login_type, early))
+    }
 }
 
-fn login_type(mut entry: Object<'_>) -> Option<LoginType> {
-    let name = entry.take_text("type")?;
-    let get_login_token = name == "m.login.token" && entry.take_flag("get_login_token");
-    let is_sso = name == "m.login.sso";
-    // The second name is the one before it was specified.
-    let oauth_aware_preferred = ["oauth_aware_preferred", "org.matrix.msc3824.delegated_oidc_compatibility"]
-        .map(|key| is_sso && entry.take_flag(key))
-        .contains(&true);
-    let providers = if is_sso { entry.take_list("identity_providers") } else { None };
-    let identity_providers = providers.into_iter().flatten().filter_map(identity_provider).collect();
-    Some(LoginType { name, identity_providers, oauth_aware_preferred, get_login_token, other: entry.rest() })
-}
-
-fn identity_provider(mut entry: Object<'_>) -> Option<IdentityProvider> {
-    let id = entry.take_text("id")?;
-    let name = entry.take_text("name").unwrap_or_else(|| id.clone());
-    Some(IdentityProvider { id, name, icon: entry.take_text("icon"), brand: entry.take_text("brand") })
+impl IdentityProvider {
+    /// Reads an entry of the list. A provider without an ID is none.
+    fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, NotJson> {
+        let (mut id, mut name, mut icon, mut brand) = (None, None, None, None);
+        let read = |cursor: &mut Cursor<'_>, key: &str| {
+            let known = match key {
+                "id" => &mut id,
+                "name" => &mut name,
+                "icon" => &mut icon,
+                "brand" => &mut brand,
+                _ => return Ok(()),
+            };
+            *known = cursor.text()?.map(Cow::into_owned);
+            Ok(())
+        };
+        cursor.object(read, drop)?;
+        Ok(id.map(|id: String| Self { name: name.unwrap_or_else(|| id.clone()), id, icon, brand }))
+    }
 }
 
 /// A login type that a homeserver offers (specification, "Login").
@@ -120,6 +187,15 @@ pub struct IdentityProvider {
 pub struct LoginTypes(Vec<LoginType>);
 
 impl LoginTypes {
+    /// Of types that are listed twice the first counts.
+    fn without_repetitions(mut types: Vec<LoginType>) -> Self {
+        let mut seen = BTreeSet::new();
+        let is_first: Vec<bool> = types.iter().map(|login_type| seen.insert(login_type.name.as_str())).collect();
+        let mut is_first = is_first.into_iter();
+        types.retain(|_| is_first.next().unwrap_or(true));
+        Self(types)
+    }
+
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, LoginType> {
         self.0.iter()

@@ -14,7 +14,6 @@ use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::json;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
@@ -50,11 +49,15 @@ pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request
 /// [`ResponseError::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
 /// [`ResponseError::Server`] is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    let json = json(response);
-    let mut object = ENDPOINT.object(response, &json)?;
-    Ok(Response {
-        access_token: ENDPOINT.take_access_token(&mut object)?,
-        expires_in: object.take_lifetime("expires_in_ms"),
-        refresh_token: object.take_text("refresh_token").map(RefreshToken::new),
-    })
+    let (mut access_token, mut expires_in, mut refresh_token) = (None, None, None);
+    ENDPOINT.read(response, |cursor, key| {
+        match key {
+            "access_token" => access_token = cursor.text()?.and_then(|token| AccessToken::new(token).ok()),
+            "expires_in_ms" => expires_in = cursor.lifetime()?,
+            "refresh_token" => refresh_token = cursor.text()?.map(RefreshToken::new),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Response { access_token: ENDPOINT.granted_token(access_token)?, expires_in, refresh_token })
 }

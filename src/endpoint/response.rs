@@ -1,22 +1,24 @@
 //! How every response is judged: first by its status and headers, then by its body.
 
 use http::{Response, StatusCode, header};
-use serde_json::value::RawValue;
 
 use crate::address::user_id::UserId;
 use crate::credentials::secret::AccessToken;
+use crate::cursor::{Cursor, NotJson};
+use crate::endpoint::body::Body;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::Object;
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::{Endpoint, MAX_BODY};
+use crate::fields::Fields;
 
 impl Endpoint {
-    /// The object in the [text](super::object::json) of a success, or the error that the response is.
-    pub(crate) fn object<'a, B: AsRef<[u8]>>(
+    /// Reads a response. `read` is called with each member of the object in the body of a success, at its value, and may
+    /// leave it. Returns the members that it left.
+    pub(crate) fn read<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
-        json: &'a str,
-    ) -> Result<Object<'a>, ResponseError> {
+        read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
+    ) -> Result<Fields, ResponseError> {
         if !response.status().is_success() {
             return Err(self.failure(response));
         }
@@ -24,18 +26,17 @@ impl Endpoint {
         if length > MAX_BODY {
             return Err(ResponseError::TooLarge { endpoint: self.clone(), length });
         }
-        match Object::parse(json) {
-            Some(object) => Ok(object),
+        let body = Body::of(response);
+        match body.object(read) {
+            Ok(Some(left)) => Ok(left),
             // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
-            None if json.starts_with('{') || serde_json::from_str::<&RawValue>(json).is_ok() => {
-                Err(self.invalid("the body", "a JSON object"))
-            }
-            None => Err(self.not_matrix(response.status())),
+            Err(NotJson) if !body.begins_an_object() => Err(self.not_matrix(response.status())),
+            _ => Err(self.invalid("the body", "a JSON object")),
         }
     }
 
     /// What a response says that is not a success.
-    pub(crate) fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
+    fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let status = response.status();
         if status.is_redirection() {
             let location = response.headers().get(header::LOCATION);
@@ -49,14 +50,12 @@ impl Endpoint {
     }
 
     /// The access token that a response must have.
-    pub(crate) fn take_access_token(&self, object: &mut Object<'_>) -> Result<AccessToken, ResponseError> {
-        let access_token = object.take_text("access_token").and_then(|token| AccessToken::new(token).ok());
+    pub(crate) fn granted_token(&self, access_token: Option<AccessToken>) -> Result<AccessToken, ResponseError> {
         access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
     }
 
     /// The user ID that a response must have.
-    pub(crate) fn take_user_id(&self, object: &mut Object<'_>) -> Result<UserId, ResponseError> {
-        let user_id = object.take_text("user_id").and_then(|user_id| user_id.parse().ok());
+    pub(crate) fn granted_user(&self, user_id: Option<UserId>) -> Result<UserId, ResponseError> {
         user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
     }
 

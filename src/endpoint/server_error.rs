@@ -1,11 +1,13 @@
 //! An error of the Matrix API
 //! <https://spec.matrix.org/latest/client-server-api/#standard-error-response>
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 
-use crate::endpoint::object::{Object, json};
+use crate::endpoint::body::Body;
 use crate::endpoint::retry_after::RetryAfter;
 use crate::fields::Fields;
 use crate::shown::one_line;
@@ -41,19 +43,35 @@ impl ServerError {
     /// The Matrix error (specification, "Standard error response") that a response contains: an object with a string
     /// `errcode` or `error`. A 429 is one whatever its body, since proxies limit rates too.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
-        let status = response.status();
-        let retry_after = RetryAfter::from_headers(response.headers());
-        let (errcode, message, other) = (None, None, Fields::default());
-        let mut error = Self { status: Some(status), errcode, message, soft_logout: false, retry_after, other };
-        if let Some(mut object) = Object::parse(&json(response)) {
-            error.errcode = object.take("errcode");
-            error.message = object.take("error");
-            error.soft_logout = object.take_flag("soft_logout");
-            let delay = object.take_number_rounded_up("retry_after_ms").map(std::time::Duration::from_millis);
-            error.retry_after = error.retry_after.or(delay.map(RetryAfter::Delay));
-            error.other = object.rest();
-        }
-        let is_matrix = error.errcode.is_some() || error.message.is_some() || status == StatusCode::TOO_MANY_REQUESTS;
+        let (mut errcode, mut message, mut soft_logout, mut delay) = (None, None, false, None);
+        let other = Body::of(response).object(|cursor, key| {
+            match key {
+                "errcode" => errcode = cursor.string()?.map(Cow::into_owned),
+                "error" => message = cursor.string()?.map(Cow::into_owned),
+                "soft_logout" => soft_logout = cursor.flag()?,
+                "retry_after_ms" => delay = cursor.number_rounded_up()?.map(Duration::from_millis),
+                _ => {}
+            }
+            Ok(())
+        });
+        let (status, hint) = (Some(response.status()), RetryAfter::from_headers(response.headers()));
+        let error = match other.ok().flatten() {
+            Some(other) => {
+                let retry_after = hint.or(delay.map(RetryAfter::Delay));
+                Self { status, errcode, message, soft_logout, retry_after, other }
+            }
+            // What was read of an object that is not whole does not count.
+            None => Self {
+                status,
+                errcode: None,
+                message: None,
+                soft_logout: false,
+                retry_after: hint,
+                other: Fields::default(),
+            },
+        };
+        let is_matrix =
+            error.errcode.is_some() || error.message.is_some() || status == Some(StatusCode::TOO_MANY_REQUESTS);
         is_matrix.then_some(error)
     }
 

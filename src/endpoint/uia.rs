@@ -1,12 +1,14 @@
 //! The User-Interactive Authentication API, as far as to see that a homeserver asks for it
 //! <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::endpoint::object::{Object, json};
+use crate::cursor::Cursor;
+use crate::endpoint::body::Body;
 use crate::fields::Fields;
 
 /// What the user must do before the homeserver accepts a request. It is the body of a 401, which is not an error here.
@@ -34,8 +36,27 @@ pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaCha
     if response.status() != StatusCode::UNAUTHORIZED {
         return None;
     }
-    let json = json(response);
-    let mut object = Object::parse(&json).filter(|object| object.get::<String>("errcode").is_none())?;
-    let flows = object.take_list("flows")?.collect();
-    Some(UiaChallenge { session: object.take("session"), flows, other: object.rest() })
+    let (mut session, mut flows, mut has_errcode) = (None, None, false);
+    let read = |cursor: &mut Cursor<'_>, key: &str| {
+        match key {
+            "session" => session = cursor.string()?.map(Cow::into_owned),
+            "errcode" => {
+                // It stays with the keys that are not read.
+                let mut ahead = *cursor;
+                has_errcode = ahead.string()?.is_some();
+            }
+            "flows" => {
+                let mut list: Vec<Value> = Vec::new();
+                let read = |cursor: &mut Cursor<'_>| {
+                    list.extend(cursor.parsed::<Value>()?);
+                    Ok(())
+                };
+                flows = cursor.list(read)?.then_some(list);
+            }
+            _ => {}
+        }
+        Ok(())
+    };
+    let other = Body::of(response).object(read).ok()??;
+    if has_errcode { None } else { Some(UiaChallenge { session, flows: flows?, other }) }
 }

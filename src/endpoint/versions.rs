@@ -1,14 +1,15 @@
 //! `GET /_matrix/client/versions`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientversions>
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http::{Method, Request};
 
 use crate::address::homeserver::Homeserver;
+use crate::cursor::Cursor;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 
 /// The endpoint, as errors name it.
@@ -38,11 +39,32 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 /// [`ResponseError::InvalidResponse`] if `versions` is missing or not a list; a version that is not a string is left
 /// out, and so is a feature that is neither true nor false. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    let json = json(response);
-    let mut object = ENDPOINT.object(response, &json)?;
-    let versions = object.take_list("versions").ok_or_else(|| ENDPOINT.invalid("`versions`", "a list of strings"))?;
-    let versions = versions.collect();
-    let features = object.take::<Object<'_>>("unstable_features").map(Object::rest).unwrap_or_default();
-    let features = features.0.into_iter().filter_map(|(feature, is_on)| Some((feature, is_on.as_bool()?)));
-    Ok(Response { versions, unstable_features: features.collect(), other: object.rest() })
+    let (mut versions, mut unstable_features) = (None, BTreeMap::new());
+    let other = ENDPOINT.read(response, |cursor, key| {
+        match key {
+            "versions" => {
+                let mut list = Vec::new();
+                let read = |cursor: &mut Cursor<'_>| {
+                    list.extend(cursor.string()?.map(Cow::into_owned));
+                    Ok(())
+                };
+                versions = cursor.list(read)?.then_some(list);
+            }
+            "unstable_features" => {
+                unstable_features.clear();
+                let read = |cursor: &mut Cursor<'_>, feature: &str| {
+                    match cursor.value()? {
+                        is_on @ ("true" | "false") => unstable_features.insert(feature.to_owned(), is_on == "true"),
+                        _ => unstable_features.remove(feature),
+                    };
+                    Ok(())
+                };
+                cursor.object(read, drop)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let versions = versions.ok_or_else(|| ENDPOINT.invalid("`versions`", "a list of strings"))?;
+    Ok(Response { versions, unstable_features, other })
 }

@@ -7,14 +7,13 @@
 use std::fmt;
 
 use http::{Method, Request, StatusCode};
-use serde_json::value::RawValue;
 
 use crate::address::homeserver::Homeserver;
 use crate::address::server_name::ServerName;
 use crate::address::uri;
+use crate::cursor::Cursor;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::{Object, json};
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 
@@ -46,13 +45,12 @@ pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
 /// `FailPrompt` for the rest. A redirect is one of these, with the cause [`ResponseError::Redirected`]: follow it if it
 /// leads to https and not to an address that redirected before.
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Box<DiscoveryFailure>> {
-    let json = json(response);
     let file = match response.status() {
         status @ StatusCode::NOT_FOUND => {
             return Err(DiscoveryFailure::new(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(status)));
         }
         status if status.is_success() && status != StatusCode::OK => Err(ENDPOINT.not_matrix(status)),
-        _ => ENDPOINT.object(response, &json),
+        _ => ENDPOINT.read(response, |_, _| Ok(())),
     };
     let file = file.map_err(|cause| DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))?;
     let base_url = base_url(&file, "m.homeserver").ok_or_else(|| {
@@ -63,18 +61,41 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         let cause = ENDPOINT.invalid("`base_url` of `m.homeserver`", "an http or https URL");
         DiscoveryFailure::new(DiscoveryOutcome::FailError, cause)
     })?;
-    Ok(Response { base_url, identity_server: identity_server(&file), file: file.rest() })
+    Ok(Response { base_url, identity_server: identity_server(&file), file })
 }
 
-fn identity_server(file: &Object<'_>) -> Option<Result<Homeserver, ResponseError>> {
-    file.get::<&RawValue>("m.identity_server")?;
+fn identity_server(file: &Fields) -> Option<Result<Homeserver, ResponseError>> {
+    let mut is_named = false;
+    file.each(|cursor, key| {
+        if key == "m.identity_server" {
+            is_named = cursor.value()? != "null";
+        }
+        Ok(())
+    });
+    if !is_named {
+        return None;
+    }
     let base_url = base_url(file, "m.identity_server").and_then(Result::ok);
     Some(base_url.ok_or_else(|| ENDPOINT.invalid("`base_url` of `m.identity_server`", "an http or https URL")))
 }
 
 /// The `base_url` of a server that a well-known file names; `None` if there is no such string.
-pub(crate) fn base_url(file: &Object<'_>, server: &str) -> Option<Result<Homeserver, InvalidInput>> {
-    Some(file.get::<Object<'_>>(server)?.get::<String>("base_url")?.parse())
+pub(crate) fn base_url(file: &Fields, server: &str) -> Option<Result<Homeserver, InvalidInput>> {
+    let mut base_url = None;
+    file.each(|cursor, key| {
+        if key == server {
+            base_url = None;
+            let read = |cursor: &mut Cursor<'_>, key: &str| {
+                if key == "base_url" {
+                    base_url = cursor.string()?.map(|base_url| base_url.parse());
+                }
+                Ok(())
+            };
+            cursor.object(read, drop)?;
+        }
+        Ok(())
+    });
+    base_url
 }
 
 /// How discovery ended, in the specification's words (section "Well-known URIs").

@@ -1,6 +1,8 @@
 //! `GET /_matrix/client/v3/account/whoami`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami>
 
+use std::borrow::Cow;
+
 use http::{Method, Request};
 
 use crate::address::homeserver::Homeserver;
@@ -8,7 +10,6 @@ use crate::address::user_id::UserId;
 use crate::credentials::secret::AccessToken;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::object::json;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
@@ -38,11 +39,15 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 /// homeserver's refusal; a session judges what it means. Otherwise what is wrong with the response: see
 /// [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    let json = json(response);
-    let mut object = ENDPOINT.object(response, &json)?;
-    Ok(Response {
-        user_id: ENDPOINT.take_user_id(&mut object)?,
-        device_id: object.take_text("device_id"),
-        is_guest: object.take_flag("is_guest"),
-    })
+    let (mut user_id, mut device_id, mut is_guest) = (None, None, false);
+    ENDPOINT.read(response, |cursor, key| {
+        match key {
+            "user_id" => user_id = cursor.text()?.and_then(|user_id| user_id.parse().ok()),
+            "device_id" => device_id = cursor.text()?.map(Cow::into_owned),
+            "is_guest" => is_guest = cursor.flag()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Response { user_id: ENDPOINT.granted_user(user_id)?, device_id, is_guest })
 }

@@ -71,7 +71,7 @@ impl Choice {
         match self.kind {
             Kind::Credentials(credentials) => credentials.with_field(name, value).map(Into::into),
             Kind::Sso { redirect, fields } => {
-                let fields = credentials::with_field(fields, name.into(), value.into())?;
+                let fields = credentials::with_field(fields, &name.into(), &value.into())?;
                 Ok(Self { kind: Kind::Sso { redirect, fields } })
             }
         }

@@ -102,8 +102,8 @@ impl Suspended {
             (None, Some(homeserver), Some(url)) => {
                 // The state is in the URL, and nowhere else: two copies could differ.
                 let state = sso::begun(&homeserver, &url).ok_or_else(|| invalid("an SSO URL of its homeserver"))?;
-                let add = |fields, (name, value)| credentials::with_field(fields, name, value);
-                let fields = fields.into_iter().try_fold(Fields::default(), add)?;
+                let add = |added, (name, value): (&String, &Value)| credentials::with_field(added, name, value);
+                let fields = fields.iter().try_fold(Fields::default(), add)?;
                 Position::LogIn { homeserver, browse: Some((Browse { url, state }, fields)) }
             }
             _ => return Err(invalid("a server name or a homeserver, and fields only with an SSO URL")),
@@ -115,7 +115,7 @@ impl Suspended {
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let browse = match &self.position {
-            Position::LogIn { browse: Some((browse, fields)), .. } => Some((browse.url.clone(), fields.0.clone())),
+            Position::LogIn { browse: Some((browse, fields)), .. } => Some((browse.url.clone(), Map::from(fields))),
             _ => None,
         };
         let (sso_url, fields) = browse.unzip();

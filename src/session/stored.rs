@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, RefreshToken};
-use crate::endpoint::object::whole_number;
+use crate::cursor::whole_number;
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
@@ -45,12 +45,12 @@ impl Session {
                 .ok_or_else(|| invalid("device_id", "a string that is not empty"))?,
             valid_until: take("access_token_valid_until").and_then(|end| whole_number(end.as_number()?)),
             refresh_token: take("refresh_token").and_then(text).map(RefreshToken::new),
-            well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields),
+            well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields::from),
             homeserver: take("base_client_url")
                 .and_then(text)
                 .and_then(|url| Homeserver::from_base_client_url(&url).ok()),
             other: Fields::default(),
-            stored: Fields(stored),
+            stored: stored.into(),
         }))
     }
 
@@ -64,7 +64,7 @@ impl Session {
             ("refresh_token", self.refresh_token.as_ref().and_then(|token| text(token.expose()))),
             ("user_id", text(self.user_id.as_str())),
             ("device_id", text(&self.device_id)),
-            ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.0.clone()))),
+            ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.into()))),
             ("oauth", None),
             ("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into())),
         ] {
@@ -78,7 +78,7 @@ impl Session {
 
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut stored = self.stored.0.clone();
+        let mut stored = Map::from(&self.stored);
         self.store_in(&mut stored);
         stored.serialize(serializer)
     }

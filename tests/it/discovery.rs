@@ -344,7 +344,7 @@ fn odd_values_beside_the_homeserver_do_no_harm() {
         let mut story = Scenario::discover("example.org");
         let body = format!(r#"{{"x":{odd},"m.homeserver":{{"y":{odd},"base_url":"https://hs.example.org"}},"z":1}}"#);
         story.answer(200, body).gets(VERSIONS_URL).answer(200, VERSIONS);
-        assert_eq!(story.flow.discovered().unwrap().well_known.file["z"], 1);
+        assert_eq!(story.flow.discovered().unwrap().well_known.file.get("z").unwrap(), 1);
     }
 }
 

@@ -118,7 +118,7 @@ fn a_type_that_is_listed_twice_counts_once() {
     );
     assert_eq!(names(&login_types), [TOKEN, PASSWORD, "org.example.badge"]);
     assert!(!login_types.get(TOKEN).unwrap().get_login_token());
-    assert_eq!(login_types.get("org.example.badge").unwrap().other()["colour"], "blue");
+    assert_eq!(login_types.get("org.example.badge").unwrap().other().get("colour").unwrap(), "blue");
 }
 
 #[test]

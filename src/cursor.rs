@@ -1,0 +1,220 @@
+//! A cursor over JSON text: one pass, and what nobody reads stays text.
+//!
+//! It knows the structure of objects and lists, and plain strings. Every other value is the work of `serde_json`. A value
+//! of another type than asked for is absent. So is a value that no Rust type can hold: a number out of range, half a
+//! surrogate pair, a thousand nested lists. It is skipped, and spoils nothing else.
+//!
+//! A value that cannot be used is `Ok(None)`.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+/// The text is not JSON.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotJson;
+
+/// Stands before a value, or behind the last one.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether bytes that are not UTF-8 had to be replaced.
+    replaced: bool,
+}
+
+/// A member of an object that nobody has read: the text of its key, quotes included, and of its value.
+pub(crate) type Member<'a> = (&'a str, &'a str);
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, replaced: false }
+    }
+
+    /// Over a text in which bytes may have been replaced.
+    pub(crate) fn with_replacements(self, replaced: bool) -> Self {
+        Self { replaced, ..self }
+    }
+
+    /// Reads an object. `read` is called at each value with its key and may read the value or leave it; `left` is called
+    /// with each member that was left. Of duplicate keys the last one comes last. Returns whether the value is an object.
+    pub(crate) fn object(
+        &mut self,
+        mut read: impl FnMut(&mut Self, &str) -> Result<(), NotJson>,
+        mut left: impl FnMut(Member<'a>),
+    ) -> Result<bool, NotJson> {
+        self.elements(b'{', b'}', |cursor| {
+            let start = cursor.at;
+            // Nobody asks for a key that is half a surrogate pair.
+            let key = cursor.quoted()?;
+            let key_text = cursor.text.get(start..cursor.at).ok_or(NotJson)?;
+            cursor.eat(b':')?;
+            cursor.skip_space();
+            let value = cursor.at;
+            read(cursor, key.as_deref().unwrap_or("\u{fffd}"))?;
+            if cursor.at == value {
+                left((key_text, cursor.value()?));
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads a list. `read` is called at each value, and must read it. Returns whether the value is a list.
+    pub(crate) fn list(&mut self, read: impl FnMut(&mut Self) -> Result<(), NotJson>) -> Result<bool, NotJson> {
+        self.elements(b'[', b']', read)
+    }
+
+    /// The text of any value.
+    pub(crate) fn value(&mut self) -> Result<&'a str, NotJson> {
+        let rest = self.text.get(self.at..).ok_or(NotJson)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        let value = values.next().and_then(Result::ok).ok_or(NotJson)?;
+        self.at = self.at.saturating_add(values.byte_offset());
+        Ok(value.get())
+    }
+
+    /// A value of a type that `serde_json` can read.
+    pub(crate) fn parsed<T: Deserialize<'a>>(&mut self) -> Result<Option<T>, NotJson> {
+        self.value().map(|text| serde_json::from_str(text).ok())
+    }
+
+    /// A string.
+    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
+        if self.peek() == Some(b'"') { self.quoted() } else { self.value().map(|_| None) }
+    }
+
+    /// A string that is not empty, and in which no byte had to be replaced: it may have to be sent back.
+    pub(crate) fn text(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
+        let text = self.string()?.filter(|text| !text.is_empty());
+        Ok(text.filter(|text| !self.replaced || !text.contains(char::REPLACEMENT_CHARACTER)))
+    }
+
+    /// Whether the value is `true`.
+    pub(crate) fn flag(&mut self) -> Result<bool, NotJson> {
+        Ok(self.value()? == "true")
+    }
+
+    /// A whole number that is not negative; `3600000.0` is one.
+    pub(crate) fn whole_number(&mut self) -> Result<Option<u64>, NotJson> {
+        Ok(self.parsed()?.and_then(|number| whole_number(&number)))
+    }
+
+    /// A lifetime in milliseconds. One whose nanoseconds do not fit `u64`, which are 584 years, counts as absent: the
+    /// stored form of a session has no room for its end.
+    pub(crate) fn lifetime(&mut self) -> Result<Option<Duration>, NotJson> {
+        let fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
+        Ok(self.whole_number()?.map(Duration::from_millis).filter(fits))
+    }
+
+    /// A number that may be fractional, rounded up; a negative one is zero, and one that is too large is the largest.
+    pub(crate) fn number_rounded_up(&mut self) -> Result<Option<u64>, NotJson> {
+        let rounded_up = |number: Number| {
+            number.as_u64().or_else(|| Some(to_u64(number.as_f64()?.ceil().max(0.0)).unwrap_or(u64::MAX)))
+        };
+        Ok(self.parsed()?.and_then(rounded_up))
+    }
+
+    /// Nothing but space is left.
+    pub(crate) fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
+    }
+
+    /// Reads what stands between two brackets, with commas between the elements. Returns whether there is a bracket.
+    fn elements(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
+    ) -> Result<bool, NotJson> {
+        if self.peek() != Some(open) {
+            return self.value().map(|_| false);
+        }
+        self.eat(open)?;
+        if self.peek() != Some(close) {
+            loop {
+                self.skip_space();
+                element(self)?;
+                if self.peek() != Some(b',') {
+                    break;
+                }
+                self.eat(b',')?;
+            }
+        }
+        self.eat(close).map(|()| true)
+    }
+
+    /// A string whose first quote comes next. A plain one is borrowed.
+    fn quoted(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
+        let inside = self.at.saturating_add(1);
+        let rest = self.text.get(inside..).ok_or(NotJson)?;
+        let length = plain_length(rest.as_bytes());
+        if self.text.as_bytes().get(self.at) == Some(&b'"') && rest.as_bytes().get(length) == Some(&b'"') {
+            self.at = inside.saturating_add(length).saturating_add(1);
+            return Ok(rest.get(..length).map(Cow::Borrowed));
+        }
+        let text = self.value()?;
+        if !text.starts_with('"') {
+            return Err(NotJson);
+        }
+        Ok(serde_json::from_str(text).ok().map(Cow::Owned))
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.as_bytes().get(self.at) {
+            self.at = self.at.saturating_add(1);
+        }
+    }
+
+    /// The next byte that is not space.
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn eat(&mut self, expected: u8) -> Result<(), NotJson> {
+        if self.peek() != Some(expected) {
+            return Err(NotJson);
+        }
+        self.at = self.at.saturating_add(1);
+        Ok(())
+    }
+}
+
+/// How many bytes of a string come before its end, an escape or a control character. It looks at eight bytes at a time:
+/// strings are most of a body.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is zero, and perhaps of others behind the first such byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut length: usize = 0;
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let controls = word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word & HIGHS;
+        let special = zeros(word ^ ONES.wrapping_mul(0x22)) | zeros(word ^ ONES.wrapping_mul(0x5c)) | controls;
+        if special != 0 {
+            let index = special.trailing_zeros() / 8;
+            return length.saturating_add(usize::try_from(index).unwrap_or(0));
+        }
+        length = length.saturating_add(8);
+        rest = after;
+    }
+    let plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    length.saturating_add(rest.iter().take_while(plain).count())
+}
+
+/// A whole number that is not negative; `3600000.0` is one.
+pub(crate) fn whole_number(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| to_u64(number.as_f64().filter(|float| float.fract() == 0.0)?))
+}
+
+/// A float that is whole as an integer, if it is one of `u64`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+fn to_u64(whole: f64) -> Option<u64> {
+    // 2^64, the first that does not fit.
+    (0.0..18_446_744_073_709_551_616.0).contains(&whole).then_some(whole as u64)
+}

@@ -1,0 +1,42 @@
+//! The body of a response as text, and the object in it.
+
+use std::borrow::Cow;
+
+use http::Response;
+
+use crate::cursor::{Cursor, NotJson};
+use crate::endpoint::MAX_BODY;
+use crate::fields::Fields;
+
+/// The text of a body.
+pub(crate) struct Body<'a> {
+    text: Cow<'a, str>,
+}
+
+impl<'a> Body<'a> {
+    /// Without a byte order mark, which static hosting sometimes adds, and without space before the text. A body that is too
+    /// long is not read. Bytes that are not UTF-8 are replaced: they spoil the field that they are in.
+    pub(crate) fn of<B: AsRef<[u8]>>(response: &'a Response<B>) -> Self {
+        let body = response.body().as_ref();
+        let body = if body.len() > MAX_BODY { b"" } else { body };
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+        // The lossy conversion alone costs several times as much.
+        Self { text: std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed) }
+    }
+
+    /// Reads a body that is one object and nothing else. Returns the members that `read` has left; `None` for JSON of
+    /// another kind.
+    pub(crate) fn object(
+        &self,
+        read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
+    ) -> Result<Option<Fields>, NotJson> {
+        let mut cursor = Cursor::new(&self.text).with_replacements(matches!(self.text, Cow::Owned(_)));
+        let left = Fields::left_of(&mut cursor, read)?;
+        cursor.end().map(|()| left)
+    }
+
+    /// Whether this is at least the beginning of an object.
+    pub(crate) fn begins_an_object(&self) -> bool {
+        self.text.starts_with('{')
+    }
+}
