@@ -15,6 +15,7 @@ mod addresses;
 mod again;
 mod at_once;
 mod chapter;
+mod cursor;
 mod discovery;
 mod documents;
 mod drive;

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-fn config() -> ProptestConfig {
+pub fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -45,7 +45,7 @@ fn base_url() -> impl Strategy<Value = String> {
         .prop_map(|(scheme, user, host, port, path, tail)| format!("{scheme}://{user}{host}{port}{path}{tail}"))
 }
 
-fn json_value() -> impl Strategy<Value = Value> {
+pub fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -213,7 +213,7 @@ proptest! {
             let user_id: UserId = id.parse().unwrap();
             prop_assert_eq!(user_id.to_string(), id);
             prop_assert_eq!(user_id.localpart(), localpart);
-            prop_assert_eq!(user_id.server_name(), &server_name);
+            prop_assert_eq!(user_id.server_name(), server_name);
         }
         if let Ok(homeserver) = url.parse::<Homeserver>() {
             prop_assert_eq!(homeserver.to_string().parse::<Homeserver>().unwrap(), homeserver);

@@ -6,9 +6,11 @@
 //! - `programs.rs` builds the example programs,
 //! - `run.rs` runs the login program in a folder,
 //! - `terminal.rs` runs a program at a terminal,
+//! - `json.rs` compares what the crate makes of JSON with what `serde_json` makes of it,
 //! - `golden.rs` compares with files, and renews them.
 
 pub mod golden;
+pub mod json;
 pub mod loopback;
 pub mod programs;
 pub mod replay;

@@ -1,0 +1,107 @@
+//! The crate's own JSON syntax: it accepts what `serde_json` accepts, and each value has the same text.
+
+use proptest::prelude::*;
+
+use crate::support::json::check;
+
+#[test]
+fn odd_texts_are_read_as_serde_json_reads_them() {
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+    let long = format!(r#"{{"{}":"{}"}}"#, "k".repeat(5_000), "v".repeat(5_001));
+    for text in [
+        "",
+        " ",
+        "{",
+        "}",
+        "{}",
+        " { } ",
+        "{} x",
+        "{}{}",
+        "[]",
+        "null",
+        "1",
+        "\"a\"",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        r#"{"a":1 "b":2}"#,
+        r#"{"a":1,,"b":2}"#,
+        r#"{"a":1;"b":2}"#,
+        r#"{a:1}"#,
+        r#"{'a':1}"#,
+        r#"{1:2}"#,
+        r#"{"a":tru}"#,
+        r#"{"a":truex}"#,
+        r#"{"a":true x}"#,
+        r#"{"a":nullnull}"#,
+        r#"{"a":01}"#,
+        r#"{"a":-}"#,
+        r#"{"a":1.}"#,
+        r#"{"a":1e999}"#,
+        r#"{"a":-0.0,"b":1E+2}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"\ud800":1,"b":2}"#,
+        r#"{"\u0061":1,"a":2}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"{"a":"\q"}"#,
+        r#"{"\q":1}"#,
+        r#"{"a":"\u12"}"#,
+        "{\"a\":\"\t\"}",
+        "{\"a\tb\":1}",
+        "{\"a\":\"\u{7f}\"}",
+        "{\"é\":\"ü\"}",
+        r#"{"a":1,"a":[2],"a":{"b":3}}"#,
+        r#"{"a":[1,2,{"b":"]"}],"c":"}"}"#,
+        "{\n\t\"a\"\r\n:\u{20}1\n}",
+        "{\u{a0}}",
+        "\u{feff}{}",
+        r#"{"":0,"":1}"#,
+        r#"{"a":[}"#,
+        r#"{"a":]}"#,
+        r#"{"a":"b}"#,
+        r#"{"a":"\"}"#,
+        r#"{"a":"\\"}"#,
+        r#"{"eight123":"x"}"#,
+        r#"{"seven12":"eight\"23"}"#,
+        &deep,
+        &long,
+    ] {
+        check(text);
+        for end in (0..text.len().min(60)).filter(|end| text.is_char_boundary(*end)) {
+            check(&text[..end]);
+        }
+    }
+}
+
+/// Pieces of JSON, put together at random: some of it is JSON.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\n", "true", "false", "null", "1", "-0.5e3", "1e999", "\"a\"",
+        "\"b\":", "\"\":", "\\u0061", "\\ud800", "\\n", "é", "\u{1}", "abcdefgh", "{}", "[]", "\"a\":1,", "{\"a\":",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(super::properties::config())]
+
+    #[test]
+    fn any_text_is_read_as_serde_json_reads_it(text in "\\PC{0,40}", pieces in pieces()) {
+        check(&text);
+        check(&pieces);
+        check(&format!("{{\"a\":{pieces}}}"));
+    }
+
+    #[test]
+    fn any_object_is_read_as_serde_json_reads_it(
+        members in prop::collection::vec(("[a-c\\\\\"é\n]{0,12}", super::properties::json_value()), 0..9),
+        space in "[ \t\n\r]{0,3}",
+    ) {
+        let members: Vec<String> = members
+            .iter()
+            .map(|(key, value)| format!("{space}{}{space}:{space}{value}{space}", serde_json::json!(key)))
+            .collect();
+        check(&format!("{space}{{{}}}{space}", members.join(",")));
+    }
+}
