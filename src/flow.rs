@@ -104,7 +104,7 @@ impl LoginFlow {
         let user_id = session.user_id().clone();
         let flow = match session.homeserver() {
             Some(homeserver) => Self::at(homeserver.clone(), settings),
-            None => Self::discover(user_id.server_name().clone(), settings),
+            None => Self::discover(user_id.server_name(), settings),
         };
         Self { expected_user: Some(user_id), ..flow }
     }

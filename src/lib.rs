@@ -56,7 +56,7 @@
 //!
 //! let user_id: UserId = "@alice:example.org".parse()?;
 //! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
-//! let flow = LoginFlow::discover(user_id.server_name().clone(), settings);
+//! let flow = LoginFlow::discover(user_id.server_name(), settings);
 //! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
 //! let session = log_in(flow, password, send, sleep)?;
 //! println!("logged in as {} with device ID {}", session.user_id(), session.device_id());

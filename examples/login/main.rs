@@ -166,7 +166,7 @@ fn begin(user: &str, homeserver_url: Option<&str>, transport: &Transport) -> Res
     let user_id = if user.starts_with('@') { Some(user.parse::<UserId>()?) } else { None };
     match (homeserver_url, user_id) {
         (Some(url), _) => driver::at(url, transport),
-        (None, Some(user_id)) => Ok(LoginFlow::discover(user_id.server_name().clone(), driver::settings()?)),
+        (None, Some(user_id)) => Ok(LoginFlow::discover(user_id.server_name(), driver::settings()?)),
         (None, None) => Err(Failure::Other(format!(
             "{user} is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
         ))),

@@ -282,7 +282,7 @@ fn located(
             session.set_homeserver(given);
         }
         (None, None) => {
-            let homeserver = driver::find(session.user_id().server_name(), transport)?;
+            let homeserver = driver::find(&session.user_id().server_name(), transport)?;
             session.set_homeserver(homeserver);
         }
     }

@@ -179,7 +179,7 @@ impl Start {
     fn take(self, settings: LoginSettings) -> Taken<LoginFlow> {
         Ok(match self {
             Self::ServerName(server_name) => LoginFlow::discover(server_name.parse()?, settings),
-            Self::UserId(user_id) => LoginFlow::discover(user_id.parse::<UserId>()?.server_name().clone(), settings),
+            Self::UserId(user_id) => LoginFlow::discover(user_id.parse::<UserId>()?.server_name(), settings),
             Self::Homeserver(homeserver) => LoginFlow::at(homeserver.parse()?, settings),
             Self::Session(stored) => LoginFlow::logged_in(take_session(&stored)?),
             Self::Again(stored) => LoginFlow::again(&take_session(&stored)?, settings),

@@ -159,7 +159,7 @@ fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Fail
     }
     let server = arguments.server.as_deref().unwrap_or_default();
     let server_name = match server.parse::<UserId>() {
-        Ok(user_id) => user_id.server_name().clone(),
+        Ok(user_id) => user_id.server_name(),
         Err(_) => server.parse()?,
     };
     Ok(LoginFlow::discover(server_name, driver::settings()?))

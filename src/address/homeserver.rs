@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::Scheme;
 use url::Url;
 
 use crate::address::text_traits::text_traits;
@@ -57,8 +58,9 @@ impl Homeserver {
     }
 
     /// An endpoint's URI. The path starts with a slash.
-    pub(crate) fn uri(&self, path: &str) -> Uri {
-        uri(format!("{}{path}", self.as_str()))
+    pub(crate) fn uri(&self, path: &'static str) -> Uri {
+        let scheme = if self.url.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP };
+        uri(scheme, self.url.authority(), self.url.path().trim_end_matches('/'), path)
     }
 
     /// The same as a URL, for the addresses that a browser opens and that carry a query.

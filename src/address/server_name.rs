@@ -3,7 +3,11 @@
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use http::Uri;
+use http::uri::Scheme;
+
 use crate::address::text_traits::text_traits;
+use crate::address::uri;
 use crate::invalid_input::InvalidInput;
 
 /// What the specification says of a whole user ID. It also keeps every URL of a server name short enough to be sent.
@@ -23,8 +27,9 @@ const MAX_LENGTH: usize = 255;
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName {
-    name: String,
-    host: String,
+    name: Box<str>,
+    /// Where the host ends in the name.
+    host_end: usize,
     port: Option<u16>,
 }
 
@@ -38,7 +43,7 @@ impl ServerName {
 
     /// The name without its port; an IPv6 address keeps its brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        self.name.get(..self.host_end).unwrap_or(&self.name)
     }
 
     /// The port, if the name has one. It is the federation's: a client does not connect to it.
@@ -48,8 +53,16 @@ impl ServerName {
 
     /// Where the server's well-known file is, on the default port whatever the name says (specification,
     /// "Well-known URIs": extract the hostname from the server name).
-    pub(crate) fn well_known(&self) -> String {
-        format!("https://{}/.well-known/matrix/client", self.host)
+    pub(crate) fn well_known(&self) -> Uri {
+        uri(Scheme::HTTPS, self.host(), "", "/.well-known/matrix/client")
+    }
+}
+
+impl ServerName {
+    /// The server name of a user ID, which has been checked with the ID.
+    pub(crate) fn of_user(name: &str) -> Self {
+        let (host_end, port) = split_port(name).unwrap_or((name.len(), None));
+        Self { name: name.into(), host_end, port }
     }
 }
 
@@ -60,16 +73,18 @@ impl FromStr for ServerName {
     ///
     /// [`InvalidInput`] if the text does not follow the specification's grammar, or is longer than 255 bytes.
     fn from_str(name: &str) -> Result<Self, InvalidInput> {
-        let (host, port) =
-            Some(name).filter(|name| name.len() <= MAX_LENGTH).and_then(split_port).ok_or_else(|| {
-                InvalidInput::new("server name", "a host name or address with or without a port, such as example.org")
-            })?;
-        Ok(Self { name: name.to_owned(), host: host.to_owned(), port })
+        let (host_end, port) = split_port(name).ok_or_else(|| {
+            InvalidInput::new("server name", "a host name or address with or without a port, such as example.org")
+        })?;
+        Ok(Self { name: name.into(), host_end, port })
     }
 }
 
-/// The host and the port of a name, if both follow the grammar.
-fn split_port(name: &str) -> Option<(&str, Option<u16>)> {
+/// Where the host of a name ends, and its port, if both follow the grammar.
+pub(crate) fn split_port(name: &str) -> Option<(usize, Option<u16>)> {
+    if name.len() > MAX_LENGTH {
+        return None;
+    }
     let end_of_host =
         if name.starts_with('[') { name.find(']')?.checked_add(1)? } else { name.find(':').unwrap_or(name.len()) };
     let (host, rest) = name.split_at_checked(end_of_host)?;
@@ -86,5 +101,5 @@ fn split_port(name: &str) -> Option<(&str, Option<u16>)> {
             !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         }
     };
-    valid.then_some((host, port))
+    valid.then_some((end_of_host, port))
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::address::server_name::ServerName;
+use crate::address::server_name::{self, ServerName};
 use crate::address::text_traits::text_traits;
 use crate::invalid_input::InvalidInput;
 
@@ -18,8 +18,7 @@ use crate::invalid_input::InvalidInput;
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId {
-    id: String,
-    server_name: ServerName,
+    id: Box<str>,
 }
 
 text_traits!(UserId);
@@ -36,8 +35,9 @@ impl UserId {
     }
 
     /// What stands behind the first colon: the server where the account is.
-    pub fn server_name(&self) -> &ServerName {
-        &self.server_name
+    pub fn server_name(&self) -> ServerName {
+        let server_name = split(&self.id).map_or("", |(_, server_name)| server_name);
+        ServerName::of_user(server_name)
     }
 }
 
@@ -48,13 +48,14 @@ impl FromStr for UserId {
     ///
     /// [`InvalidInput`] if the text has no `@` at its start, no colon, a NUL, or an invalid server name.
     fn from_str(id: &str) -> Result<Self, InvalidInput> {
-        let server_name = split(id)
-            .filter(|(localpart, _)| !localpart.contains('\0'))
-            .and_then(|(_, server_name)| server_name.parse().ok())
-            .ok_or_else(|| {
-                InvalidInput::new("user ID", "an @, a name, a colon and a server name, such as @alice:example.org")
-            })?;
-        Ok(Self { id: id.to_owned(), server_name })
+        let valid = split(id).is_some_and(|(localpart, server_name)| {
+            !localpart.contains('\0') && server_name::split_port(server_name).is_some()
+        });
+        if !valid {
+            let expected = "an @, a name, a colon and a server name, such as @alice:example.org";
+            return Err(InvalidInput::new("user ID", expected));
+        }
+        Ok(Self { id: id.into() })
     }
 }
 

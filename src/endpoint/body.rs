@@ -14,8 +14,8 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Without a byte order mark, which static hosting sometimes adds, and without space before the text. A body that is too
-    /// long is not read. Bytes that are not UTF-8 are replaced: they spoil the field that they are in.
+    /// Without a byte order mark, which static hosting sometimes adds, and without space before the text. A body that
+    /// is too long is not read. Bytes that are not UTF-8 are replaced: they spoil the field that they are in.
     pub(crate) fn of<B: AsRef<[u8]>>(response: &'a Response<B>) -> Self {
         let body = response.body().as_ref();
         let body = if body.len() > MAX_BODY { b"" } else { body };

@@ -39,7 +39,7 @@ pub struct Response {
     pub refresh_token: Option<RefreshToken>,
     /// Where the homeserver would like to be found, as in the well-known file.
     pub well_known: Option<Fields>,
-    /// All other keys of the answer.
+    /// All other keys of the response.
     pub other: Fields,
 }
 
@@ -104,12 +104,12 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
     request
 }
 
-/// Reads the answer. What is optional and unusable counts as absent: it never costs a login that was granted.
+/// Reads the response. What is optional and unusable counts as absent: it never costs a login that was granted.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`] is
-/// the homeserver's refusal. Other errors as the answer has them: see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`]
+/// is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut access_token, mut device_id, mut refresh_token) = (None, None, None, None);
     let (mut home_server, mut expires_in, mut well_known) = (None, None, None);

@@ -44,13 +44,27 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
     }
 }
 
+/// Of types that are listed twice the first counts.
 fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
-    let mut types = Vec::new();
+    let mut types: Vec<LoginType> = Vec::new();
+    // Beyond a handful, a set keeps the work linear.
+    let mut names = BTreeSet::new();
     let is_list = cursor.list(|cursor| {
-        types.extend(LoginType::read(cursor)?);
+        let Some(login_type) = LoginType::read(cursor)? else { return Ok(()) };
+        let is_new = if types.len() < 8 {
+            types.iter().all(|known| known.name != login_type.name)
+        } else {
+            if names.is_empty() {
+                names.extend(types.iter().map(|known| known.name.clone()));
+            }
+            names.insert(login_type.name.clone())
+        };
+        if is_new {
+            types.push(login_type);
+        }
         Ok(())
     })?;
-    Ok(is_list.then(|| LoginTypes::without_repetitions(types)))
+    Ok(is_list.then_some(LoginTypes(types)))
 }
 
 fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Vec<IdentityProvider>, NotJson> {
@@ -74,8 +88,8 @@ impl LoginType {
         }
     }
 
-    /// Reads an entry of the list, with its name if that is known. Also returns whether a key came before the name which
-    /// the name gives a meaning to.
+    /// Reads an entry of the list, with its name if that is known. Also returns whether a key came before the name
+    /// which the name gives a meaning to.
     fn read_as(cursor: &mut Cursor<'_>, known: Option<&str>) -> Result<(Option<Self>, bool), NotJson> {
         let mut name: Option<String> = known.map(str::to_owned);
         let (mut identity_providers, mut preferred, mut get_login_token) = (Vec::new(), [false; 2], false);
@@ -187,15 +201,6 @@ pub struct IdentityProvider {
 pub struct LoginTypes(Vec<LoginType>);
 
 impl LoginTypes {
-    /// Of types that are listed twice the first counts.
-    fn without_repetitions(mut types: Vec<LoginType>) -> Self {
-        let mut seen = BTreeSet::new();
-        let is_first: Vec<bool> = types.iter().map(|login_type| seen.insert(login_type.name.as_str())).collect();
-        let mut is_first = is_first.into_iter();
-        types.retain(|_| is_first.next().unwrap_or(true));
-        Self(types)
-    }
-
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, LoginType> {
         self.0.iter()

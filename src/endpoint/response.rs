@@ -12,8 +12,8 @@ use crate::endpoint::{Endpoint, MAX_BODY};
 use crate::fields::Fields;
 
 impl Endpoint {
-    /// Reads a response. `read` is called with each member of the object in the body of a success, at its value, and may
-    /// leave it. Returns the members that it left.
+    /// Reads a response. `read` is called with each member of the object in the body of a success, at its value, and
+    /// may leave it. Returns the members that it left.
     pub(crate) fn read<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,

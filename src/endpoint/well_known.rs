@@ -10,7 +10,6 @@ use http::{Method, Request, StatusCode};
 
 use crate::address::homeserver::Homeserver;
 use crate::address::server_name::ServerName;
-use crate::address::uri;
 use crate::cursor::Cursor;
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
@@ -34,7 +33,7 @@ pub struct Response {
 
 /// Asks a server for the file. It is on the default port of https, whatever port the server name has.
 pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
-    ENDPOINT.request_to(uri(server_name.well_known()))
+    ENDPOINT.request_to(server_name.well_known())
 }
 
 /// Reads the response. Its `Content-Type` does not matter: static hosting serves any.

@@ -5,7 +5,6 @@ use url::Url;
 
 use crate::address::homeserver::Homeserver;
 use crate::address::server_name::ServerName;
-use crate::address::uri;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure, DiscoveryOutcome};
@@ -75,7 +74,7 @@ fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cau
 
 /// A target that may be followed: on https, where the flow has not been, and not after too many others.
 fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
-    let first = uri(server_name.well_known());
+    let first = server_name.well_known();
     let here = redirects.last().unwrap_or(&first);
     let mut target = Url::parse(&here.to_string()).ok()?.join(location).ok()?;
     if target.scheme() != "https" || redirects.len() >= MAX_REDIRECTS {

@@ -197,7 +197,7 @@ fn a_url_given_by_hand_is_used_without_discovery_and_with_a_localpart() {
 #[test]
 fn the_server_of_a_user_id_is_what_stands_behind_its_first_colon() {
     let user_id: matrix_login::UserId = "@alice:example.org:8448".parse().unwrap();
-    let mut story = Scenario::of(LoginFlow::discover(user_id.server_name().clone(), LoginSettings::default()));
+    let mut story = Scenario::of(LoginFlow::discover(user_id.server_name(), LoginSettings::default()));
     story.gets("https://example.org/.well-known/matrix/client");
     story.answer(200, r#"{"m.homeserver":{"base_url":"https://matrix-client.example.org/"}}"#);
     story.gets("https://matrix-client.example.org/_matrix/client/versions").answer(200, scenario::VERSIONS);

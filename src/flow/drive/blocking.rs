@@ -49,7 +49,7 @@
 //!     let mut client = Client(config.timeout_global(Some(Duration::from_secs(30))).build().into());
 //!
 //!     let user_id: UserId = "@alice:example.org".parse()?;
-//!     let mut flow = LoginFlow::discover(user_id.server_name().clone(), LoginSettings::default());
+//!     let mut flow = LoginFlow::discover(user_id.server_name(), LoginSettings::default());
 //!     // Or, if you know the address: LoginFlow::at("https://matrix.example.org".parse()?, LoginSettings::default())
 //!     if let Step::Choose { .. } = blocking::drive(&mut flow, &mut client)? {
 //!         flow.choose(Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse")))?;
