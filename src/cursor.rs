@@ -44,10 +44,10 @@ impl<'a> Cursor<'a> {
     /// an object.
     pub(crate) fn object(
         &mut self,
-        mut read: impl FnMut(&mut Self, &str) -> Result<(), NotJson>,
-        mut left: impl FnMut(Member<'a>),
+        read: &mut dyn FnMut(&mut Self, &str) -> Result<(), NotJson>,
+        left: &mut dyn FnMut(Member<'a>),
     ) -> Result<bool, NotJson> {
-        self.elements(b'{', b'}', |cursor| {
+        self.elements(b'{', b'}', &mut |cursor| {
             let start = cursor.at;
             // Nobody asks for a key that is half a surrogate pair.
             let key = cursor.quoted()?;
@@ -64,7 +64,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a list. `read` is called at each value, and must read it. Returns whether the value is a list.
-    pub(crate) fn list(&mut self, read: impl FnMut(&mut Self) -> Result<(), NotJson>) -> Result<bool, NotJson> {
+    pub(crate) fn list(&mut self, read: &mut dyn FnMut(&mut Self) -> Result<(), NotJson>) -> Result<bool, NotJson> {
         self.elements(b'[', b']', read)
     }
 
@@ -136,7 +136,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         open: u8,
         close: u8,
-        mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
+        element: &mut dyn FnMut(&mut Self) -> Result<(), NotJson>,
     ) -> Result<bool, NotJson> {
         if self.peek() != Some(open) {
             return self.value().map(|_| false);

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::cursor::{Cursor, Member, NotJson};
@@ -35,7 +37,7 @@ impl Fields {
     /// ```
     pub fn text_of(&self, name: &str) -> Option<&str> {
         let mut found = None;
-        self.each(|cursor, key| {
+        self.each(&mut |cursor, key| {
             if key == name {
                 found = Some(cursor.value()?);
             }
@@ -52,10 +54,10 @@ impl Fields {
     /// Reads an object, as [`Cursor::object`] does, and keeps the members that are left. `None` if it is none.
     pub(crate) fn left_of<'a>(
         cursor: &mut Cursor<'a>,
-        read: impl FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>,
+        read: &mut dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>,
     ) -> Result<Option<Self>, NotJson> {
         let mut fields = Self::default();
-        let is_object = cursor.object(read, |member| fields.push(member))?;
+        let is_object = cursor.object(read, &mut |member| fields.push(member))?;
         Ok(is_object.then_some(fields))
     }
 
@@ -70,15 +72,23 @@ impl Fields {
         self.text.push('}');
     }
 
-    /// Adds a member of the caller's.
-    pub(crate) fn insert(&mut self, name: &str, value: &Value) {
-        self.push((&Value::from(name).to_string(), &value.to_string()));
+    /// Adds a member of the caller's, or replaces it.
+    pub(crate) fn insert(&mut self, name: &str, value: &impl Serialize) {
+        let mut rest = Self::default();
+        let mut replace =
+            |cursor: &mut Cursor<'_>, key: &str| if key == name { cursor.value().map(drop) } else { Ok(()) };
+        let _ = Cursor::new(&self.text).object(&mut replace, &mut |member| rest.push(member));
+        // Text and values of JSON always have a text.
+        if let (Ok(key), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) {
+            rest.push((&key, &value));
+        }
+        *self = rest;
     }
 
     /// Reads the members one after the other.
-    pub(crate) fn each<'a>(&'a self, read: impl FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>) {
+    pub(crate) fn each<'a>(&'a self, read: &mut dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>) {
         // The text was an object when it was put together.
-        let _ = Cursor::new(&self.text).object(read, drop);
+        let _ = Cursor::new(&self.text).object(read, &mut drop);
     }
 }
 
@@ -91,7 +101,7 @@ impl FromStr for Fields {
     /// [`InvalidInput`] if the text is not one JSON object.
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let mut cursor = Cursor::new(text);
-        let fields = Self::left_of(&mut cursor, |_, _| Ok(())).and_then(|fields| cursor.end().map(|()| fields));
+        let fields = Self::left_of(&mut cursor, &mut |_, _| Ok(())).and_then(|fields| cursor.end().map(|()| fields));
         fields.ok().flatten().ok_or_else(|| InvalidInput::new("fields", "a JSON object"))
     }
 }
@@ -106,7 +116,7 @@ impl From<Map<String, Value>> for Fields {
 impl From<&Fields> for Map<String, Value> {
     fn from(fields: &Fields) -> Self {
         let mut map = Self::new();
-        fields.each(|cursor, key| {
+        fields.each(&mut |cursor, key| {
             match cursor.parsed()? {
                 Some(value) => map.insert(key.to_owned(), value),
                 None => map.remove(key),
@@ -114,6 +124,24 @@ impl From<&Fields> for Map<String, Value> {
             Ok(())
         });
         map
+    }
+}
+
+/// The same members as they stand, for a body of JSON: no other format can hold a part that is text already.
+pub(crate) struct AsTheyStand<'a>(pub(crate) &'a Fields);
+
+impl Serialize for AsTheyStand<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let mut result = Ok(());
+        self.0.each(&mut |cursor, key| {
+            if let (Ok(()), Some(value)) = (&result, cursor.parsed::<&RawValue>()?) {
+                result = map.serialize_entry(key, value);
+            }
+            Ok(())
+        });
+        result?;
+        map.end()
     }
 }
 
@@ -126,7 +154,7 @@ impl Serialize for Fields {
 impl fmt::Debug for Fields {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut count: usize = 0;
-        self.each(|_, _| {
+        self.each(&mut |_, _| {
             count = count.saturating_add(1);
             Ok(())
         });

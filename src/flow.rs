@@ -402,26 +402,24 @@ impl LoginFlow {
             Due::PostLogin { server, .. } => log_in::after_login(server, wanted, response, received_at),
             _ => return Err(Error::StaleResponse),
         };
-        match next {
-            Err(ResponseError::Server(error)) if error.is_rate_limit() => {
+        self.judged(next, received_at)
+    }
+
+    /// Where a response leads, once its endpoint has read it.
+    fn judged(&self, next: Result<Next, ResponseError>, received_at: SystemTime) -> Result<Next, Error> {
+        match (&self.due, next) {
+            (_, Ok(next)) => Ok(next),
+            (_, Err(ResponseError::Server(error))) if error.is_rate_limit() => {
                 let wait = Wait::new(*error, self.attempts.saturating_add(1), received_at);
                 Ok(Next::To(Due::Wait { wait, request: Box::new(self.due.clone()) }))
             }
-            Err(error) => self.failed(error),
-            Ok(next) => Ok(next),
-        }
-    }
-
-    /// Where a response that is neither good nor a rate limit leads.
-    fn failed(&self, error: ResponseError) -> Result<Next, Error> {
-        match (&self.due, error) {
-            (Due::GetVersions { server_name, well_known }, cause) => {
+            (Due::GetVersions { server_name, well_known }, Err(cause)) => {
                 Ok(discovery::no_versions(server_name, &well_known.base_url, cause))
             }
-            (Due::PostLogin { server, .. }, ResponseError::Server(error)) if error.is_refusal() => {
+            (Due::PostLogin { server, .. }, Err(ResponseError::Server(error))) if error.is_refusal() => {
                 Ok(Next::To(server.question(Some(error))))
             }
-            (_, error) => Err(error.into()),
+            (_, Err(error)) => Err(error.into()),
         }
     }
 

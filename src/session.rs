@@ -75,7 +75,7 @@ impl Session {
         };
         let mut other = response.other;
         if let Some(home_server) = response.home_server {
-            other.insert("home_server", &home_server.into());
+            other.insert("home_server", &home_server);
         }
         Ok(Self {
             homeserver: Some(homeserver),

@@ -28,7 +28,7 @@ impl<'a> Body<'a> {
     /// another kind.
     pub(crate) fn object(
         &self,
-        read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
+        read: &mut dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
     ) -> Result<Option<Fields>, NotJson> {
         let mut cursor = Cursor::new(&self.text).with_replacements(matches!(self.text, Cow::Owned(_)));
         let left = Fields::left_of(&mut cursor, read)?;

@@ -62,7 +62,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         return Ok(Response::UiaRequired(challenge));
     }
     let (mut login_token, mut expires_in) = (None, None);
-    ENDPOINT.read(response, |cursor, key| {
+    ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "login_token" => login_token = cursor.text()?.map(LoginToken::new),
             "expires_in_ms" => expires_in = cursor.whole_number()?.map(Duration::from_millis),

@@ -14,7 +14,7 @@ use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::credentials::{Credentials, Kind};
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::{Endpoint, well_known};
-use crate::fields::Fields;
+use crate::fields::{AsTheyStand, Fields};
 use crate::settings::LoginSettings;
 
 /// The endpoint, as errors name it.
@@ -62,7 +62,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     #[serde(flatten)]
-    own_fields: Option<&'a Fields>,
+    own_fields: Option<AsTheyStand<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     refresh_token: bool,
     #[serde(flatten)]
-    further_fields: Option<&'a Fields>,
+    further_fields: Option<AsTheyStand<'a>>,
 }
 
 /// Asks a homeserver to log in.
@@ -83,7 +83,7 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
         device_id: settings.device_id(),
         initial_device_display_name: settings.initial_device_display_name(),
         refresh_token: settings.refresh_tokens(),
-        further_fields: Some(credentials.fields()),
+        further_fields: Some(AsTheyStand(credentials.fields())),
         ..Body::default()
     };
     let mut authorization = None;
@@ -97,10 +97,12 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
             body.identifier = Some(identifier);
             authorization = Some(as_token.authorization());
         }
-        Kind::Custom { fields, .. } => body.own_fields = Some(fields),
+        Kind::Custom { fields, .. } => body.own_fields = Some(AsTheyStand(fields)),
     }
     let mut request = ENDPOINT.json_request(homeserver, &body);
-    request.headers_mut().extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+    if let Some(authorization) = authorization {
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
+    }
     request
 }
 
@@ -113,7 +115,7 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut access_token, mut device_id, mut refresh_token) = (None, None, None, None);
     let (mut home_server, mut expires_in, mut well_known) = (None, None, None);
-    let other = ENDPOINT.read(response, |cursor, key| {
+    let other = ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "user_id" => user_id = cursor.text()?.and_then(|user_id| user_id.parse().ok()),
             "access_token" => access_token = cursor.text()?.and_then(|token| AccessToken::new(token).ok()),
@@ -121,7 +123,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
             "home_server" => home_server = cursor.string()?.map(Cow::into_owned),
             "expires_in_ms" => expires_in = cursor.lifetime()?,
             "refresh_token" => refresh_token = cursor.text()?.map(RefreshToken::new),
-            "well_known" => well_known = Fields::left_of(cursor, |_, _| Ok(()))?,
+            "well_known" => well_known = Fields::left_of(cursor, &mut |_, _| Ok(()))?,
             _ => {}
         }
         Ok(())

@@ -28,7 +28,7 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 /// or not a list. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, ResponseError> {
     let mut flows = None;
-    let read = ENDPOINT.read(response, |cursor, key| {
+    let read = ENDPOINT.read(response, &mut |cursor, key| {
         if key == "flows" {
             flows = login_types(cursor)?;
         }
@@ -49,7 +49,7 @@ fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
     let mut types: Vec<LoginType> = Vec::new();
     // Beyond a handful, a set keeps the work linear.
     let mut names = BTreeSet::new();
-    let is_list = cursor.list(|cursor| {
+    let is_list = cursor.list(&mut |cursor| {
         let Some(login_type) = LoginType::read(cursor)? else { return Ok(()) };
         let is_new = if types.len() < 8 {
             types.iter().all(|known| known.name != login_type.name)
@@ -69,7 +69,7 @@ fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
 
 fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Vec<IdentityProvider>, NotJson> {
     let mut providers = Vec::new();
-    cursor.list(|cursor| {
+    cursor.list(&mut |cursor| {
         providers.extend(IdentityProvider::read(cursor)?);
         Ok(())
     })?;
@@ -94,7 +94,7 @@ impl LoginType {
         let mut name: Option<String> = known.map(str::to_owned);
         let (mut identity_providers, mut preferred, mut get_login_token) = (Vec::new(), [false; 2], false);
         let mut early = false;
-        let other = Fields::left_of(cursor, |cursor, key| {
+        let other = Fields::left_of(cursor, &mut |cursor, key| {
             match (key, name.as_deref()) {
                 ("type", _) => {
                     let found = cursor.text()?;
@@ -127,7 +127,7 @@ impl IdentityProvider {
     /// Reads an entry of the list. A provider without an ID is none.
     fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, NotJson> {
         let (mut id, mut name, mut icon, mut brand) = (None, None, None, None);
-        let read = |cursor: &mut Cursor<'_>, key: &str| {
+        let mut read = |cursor: &mut Cursor<'_>, key: &str| {
             let known = match key {
                 "id" => &mut id,
                 "name" => &mut name,
@@ -138,7 +138,7 @@ impl IdentityProvider {
             *known = cursor.text()?.map(Cow::into_owned);
             Ok(())
         };
-        cursor.object(read, drop)?;
+        cursor.object(&mut read, &mut drop)?;
         Ok(id.map(|id: String| Self { name: name.unwrap_or_else(|| id.clone()), id, icon, brand }))
     }
 }

@@ -42,7 +42,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
 impl Endpoint {
     pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, ResponseError> {
         let logged_out = |already_logged_out| Ok(Response { already_logged_out });
-        match self.read(response, |_, _| Ok(())) {
+        match self.read(response, &mut |_, _| Ok(())) {
             // The status says it: JSON of another kind will do, and so does none.
             Ok(_) | Err(ResponseError::InvalidResponse { .. }) => logged_out(false),
             Err(ResponseError::NotMatrix { status, .. })

@@ -50,7 +50,7 @@ pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request
 /// [`ResponseError::Server`] is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut access_token, mut expires_in, mut refresh_token) = (None, None, None);
-    ENDPOINT.read(response, |cursor, key| {
+    ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "access_token" => access_token = cursor.text()?.and_then(|token| AccessToken::new(token).ok()),
             "expires_in_ms" => expires_in = cursor.lifetime()?,

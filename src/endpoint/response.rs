@@ -17,7 +17,7 @@ impl Endpoint {
     pub(crate) fn read<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
-        read: impl FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
+        read: &mut dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
     ) -> Result<Fields, ResponseError> {
         if !response.status().is_success() {
             return Err(self.failure(response));

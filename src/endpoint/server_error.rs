@@ -44,7 +44,7 @@ impl ServerError {
     /// `errcode` or `error`. A 429 is one whatever its body, since proxies limit rates too.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let (mut errcode, mut message, mut soft_logout, mut delay) = (None, None, false, None);
-        let other = Body::of(response).object(|cursor, key| {
+        let other = Body::of(response).object(&mut |cursor, key| {
             match key {
                 "errcode" => errcode = cursor.string()?.map(Cow::into_owned),
                 "error" => message = cursor.string()?.map(Cow::into_owned),

@@ -37,7 +37,7 @@ pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaCha
         return None;
     }
     let (mut session, mut flows, mut has_errcode) = (None, None, false);
-    let read = |cursor: &mut Cursor<'_>, key: &str| {
+    let mut read = |cursor: &mut Cursor<'_>, key: &str| {
         match key {
             "session" => session = cursor.string()?.map(Cow::into_owned),
             "errcode" => {
@@ -47,16 +47,16 @@ pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaCha
             }
             "flows" => {
                 let mut list: Vec<Value> = Vec::new();
-                let read = |cursor: &mut Cursor<'_>| {
+                let mut read = |cursor: &mut Cursor<'_>| {
                     list.extend(cursor.parsed::<Value>()?);
                     Ok(())
                 };
-                flows = cursor.list(read)?.then_some(list);
+                flows = cursor.list(&mut read)?.then_some(list);
             }
             _ => {}
         }
         Ok(())
     };
-    let other = Body::of(response).object(read).ok()??;
+    let other = Body::of(response).object(&mut read).ok()??;
     if has_errcode { None } else { Some(UiaChallenge { session, flows: flows?, other }) }
 }

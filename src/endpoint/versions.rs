@@ -40,26 +40,26 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 /// out, and so is a feature that is neither true nor false. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut versions, mut unstable_features) = (None, BTreeMap::new());
-    let other = ENDPOINT.read(response, |cursor, key| {
+    let other = ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "versions" => {
                 let mut list = Vec::new();
-                let read = |cursor: &mut Cursor<'_>| {
+                let mut read = |cursor: &mut Cursor<'_>| {
                     list.extend(cursor.string()?.map(Cow::into_owned));
                     Ok(())
                 };
-                versions = cursor.list(read)?.then_some(list);
+                versions = cursor.list(&mut read)?.then_some(list);
             }
             "unstable_features" => {
                 unstable_features.clear();
-                let read = |cursor: &mut Cursor<'_>, feature: &str| {
+                let mut read = |cursor: &mut Cursor<'_>, feature: &str| {
                     match cursor.value()? {
                         is_on @ ("true" | "false") => unstable_features.insert(feature.to_owned(), is_on == "true"),
                         _ => unstable_features.remove(feature),
                     };
                     Ok(())
                 };
-                cursor.object(read, drop)?;
+                cursor.object(&mut read, &mut drop)?;
             }
             _ => {}
         }

@@ -49,7 +49,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
             return Err(DiscoveryFailure::new(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(status)));
         }
         status if status.is_success() && status != StatusCode::OK => Err(ENDPOINT.not_matrix(status)),
-        _ => ENDPOINT.read(response, |_, _| Ok(())),
+        _ => ENDPOINT.read(response, &mut |_, _| Ok(())),
     };
     let file = file.map_err(|cause| DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))?;
     let base_url = base_url(&file, "m.homeserver").ok_or_else(|| {
@@ -65,7 +65,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
 
 fn identity_server(file: &Fields) -> Option<Result<Homeserver, ResponseError>> {
     let mut is_named = false;
-    file.each(|cursor, key| {
+    file.each(&mut |cursor, key| {
         if key == "m.identity_server" {
             is_named = cursor.value()? != "null";
         }
@@ -81,16 +81,16 @@ fn identity_server(file: &Fields) -> Option<Result<Homeserver, ResponseError>> {
 /// The `base_url` of a server that a well-known file names; `None` if there is no such string.
 pub(crate) fn base_url(file: &Fields, server: &str) -> Option<Result<Homeserver, InvalidInput>> {
     let mut base_url = None;
-    file.each(|cursor, key| {
+    file.each(&mut |cursor, key| {
         if key == server {
             base_url = None;
-            let read = |cursor: &mut Cursor<'_>, key: &str| {
+            let mut read = |cursor: &mut Cursor<'_>, key: &str| {
                 if key == "base_url" {
                     base_url = cursor.string()?.map(|base_url| base_url.parse());
                 }
                 Ok(())
             };
-            cursor.object(read, drop)?;
+            cursor.object(&mut read, &mut drop)?;
         }
         Ok(())
     });

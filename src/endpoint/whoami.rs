@@ -40,7 +40,7 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<V
 /// [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut device_id, mut is_guest) = (None, None, false);
-    ENDPOINT.read(response, |cursor, key| {
+    ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "user_id" => user_id = cursor.text()?.and_then(|user_id| user_id.parse().ok()),
             "device_id" => device_id = cursor.text()?.map(Cow::into_owned),

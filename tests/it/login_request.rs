@@ -127,3 +127,12 @@ fn odd_text_is_escaped_as_json() {
     assert_eq!(body["identifier"]["user"], "al\"ice\n");
     assert_eq!(body["password"], "\\\u{0}🔑");
 }
+
+#[test]
+fn a_field_that_is_added_twice_is_sent_once() {
+    let choice = password().with_field("org.example", 1).unwrap().with_field("org.example.b", "x").unwrap();
+    let choice = choice.with_field("org.example", json!({"y": [2.5]})).unwrap();
+    let text = String::from_utf8(request(&choice, &LoginSettings::default()).into_body()).unwrap();
+    assert_eq!(text.matches("\"org.example\"").count(), 1, "{text}");
+    assert!(text.contains(r#""org.example.b":"x""#) && text.contains(r#""org.example":{"y":[2.5]}"#), "{text}");
+}
