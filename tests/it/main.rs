@@ -14,6 +14,7 @@ mod accessors;
 mod addresses;
 mod again;
 mod at_once;
+mod bodies;
 mod chapter;
 mod cursor;
 mod discovery;
