@@ -1,0 +1,83 @@
+//! What a response keeps in memory stays in proportion to its body, and so does the work: for all shapes of bodies, however
+//! hostile. It counts what is allocated, so it is a program of its own.
+#![allow(unreachable_pub, reason = "a program of tests has no API")]
+
+#[path = "support/shapes.rs"]
+mod shapes;
+
+use std::mem::size_of_val;
+
+use allocation_counter::{AllocationInfo, measure};
+
+use shapes::Shape;
+
+const SIZES: [usize; 3] = [1_000, 10_000, 60_000];
+
+/// How many more allocations a body that is six times as long may take.
+const GROWTH: f64 = 6.6;
+
+/// How many more bytes. A vector that doubles may have eight times the capacity for six times the elements.
+const GROWTH_OF_BYTES: f64 = 8.2;
+
+/// What does not depend on the body.
+const CONSTANT_ALLOCATIONS: u64 = 20;
+const CONSTANT_BYTES: u64 = 2_000;
+
+/// What reading allocates, and how many bytes the result keeps on the heap.
+fn read(shape: &Shape, size: usize) -> (AllocationInfo, u64) {
+    let response = shape.response(size);
+    let length = response.body().len();
+    assert!(length <= size && length + 900 > size, "{}: {length} bytes instead of {size}", shape.name);
+    let mut result = None;
+    let allocations = measure(|| result = Some((shape.read)(&response)));
+    // The box is the test's.
+    let outside = size_of_val(&*result.expect("it was read"));
+    let kept = u64::try_from(allocations.bytes_current).expect("it allocates more than it frees");
+    (allocations, kept.saturating_sub(outside.try_into().expect("a size")))
+}
+
+fn assert_none(failures: &[String]) {
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn what_is_kept_is_in_proportion_to_the_body() {
+    let mut failures = Vec::new();
+    for shape in shapes::all() {
+        for size in SIZES {
+            let (_, kept) = read(&shape, size);
+            let length = u64::try_from(shape.response(size).body().len()).unwrap();
+            if kept > length * shape.limit {
+                let (name, limit) = (shape.name, shape.limit);
+                failures.push(format!("{name}: {length} bytes keep {kept}, which is more than {limit} times as many"));
+            }
+        }
+    }
+    assert_none(&failures);
+}
+
+#[test]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
+fn what_is_allocated_grows_with_the_body() {
+    let grown = |number: u64, growth: f64| (number as f64 * growth) as u64;
+    let mut failures = Vec::new();
+    for shape in shapes::all() {
+        let [(small, _), (large, _)] = [SIZES[1], SIZES[2]].map(|size| read(&shape, size));
+        for (what, small, large, growth, constant) in [
+            ("allocations", small.count_total, large.count_total, GROWTH, CONSTANT_ALLOCATIONS),
+            ("bytes allocated", small.bytes_total, large.bytes_total, GROWTH_OF_BYTES, CONSTANT_BYTES),
+        ] {
+            if large > grown(small, growth) + constant {
+                let times = large as f64 / small as f64;
+                failures
+                    .push(format!("{}: {small} {what} for 10 kB, {large} for 60 kB ({times:.1} times)", shape.name));
+            }
+        }
+    }
+    assert_none(&failures);
+}
