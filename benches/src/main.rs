@@ -1,0 +1,37 @@
+//! Compares `matrix-login` with `ruma-client-api` and with plain serde structs, on the bodies of the tests.
+//!
+//! It prints all figures, and as the last line a JSON object.
+
+mod callgrind;
+mod contender;
+mod counting;
+mod flow;
+mod inputs;
+mod report;
+mod task;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), String> {
+    if let ["--repeat", contender, operation, times] = arguments {
+        let times = times.parse().map_err(|_| format!("not a number: {times}"))?;
+        return task::repeat(contender, operation, times);
+    }
+    if !arguments.is_empty() {
+        return Err("usage: matrix-login-benches".to_owned());
+    }
+    task::check_that_all_do_the_same()?;
+    callgrind::install()?;
+    report::print()
+}

@@ -1,0 +1,107 @@
+//! What is measured: an operation of a contender, or a whole login of this crate.
+
+use std::hint::black_box;
+
+use crate::contender::ours::{self, Ours};
+use crate::contender::plain::{Borrowed, Owned, Plain};
+use crate::contender::ruma::{self, Ruma};
+use crate::contender::{Contender, outcome};
+use crate::counting::{Count, count};
+use crate::inputs::{FORBIDDEN, LIMIT_EXCEEDED, LOGIN, LOGIN_TYPES};
+use crate::{callgrind, flow};
+
+/// The contenders: the name in the JSON, and the heading in the table.
+pub const CONTENDERS: [(&str, &str); 4] = [
+    ("ours", "matrix-login"),
+    ("ruma", "ruma-client-api"),
+    ("owned", "owned serde structs"),
+    ("floor", "borrowed serde structs"),
+];
+
+/// The operations. One login is the first four.
+pub const OPERATIONS: [&str; 6] =
+    ["build GET login", "read login types", "build POST login", "read the response", "read a 403", "read a 429"];
+
+/// How many of the operations are one login.
+pub const ONE_LOGIN: usize = 4;
+
+/// The whole logins of this crate.
+pub const FLOWS: [&str; 2] = ["password", "sso"];
+
+/// What a caller makes before POST login. With ruma it is the request, so that building POST login contains it.
+pub const MAKING: &str = "make the credentials";
+
+/// What one run costs.
+pub struct Cost {
+    pub instructions: u64,
+    pub count: Count,
+}
+
+/// Measures one run.
+pub fn measure(contender: &str, operation: &str) -> Result<Cost, String> {
+    let mut run = prepare(contender, operation)?;
+    // The first run may set up what later ones find.
+    run();
+    let ((), count) = count(run);
+    Ok(Cost { instructions: callgrind::instructions(contender, operation, [100, 600])?, count })
+}
+
+/// Runs a task so many times. This is what callgrind looks at.
+pub fn repeat(contender: &str, operation: &str, times: u32) -> Result<(), String> {
+    let mut run = prepare(contender, operation)?;
+    for _ in 0..times {
+        run();
+    }
+    Ok(())
+}
+
+/// All contenders make the same of the inputs.
+pub fn check_that_all_do_the_same() -> Result<(), String> {
+    let ours = outcome(&Ours::new());
+    let others = [
+        ("ruma", outcome(&Ruma::new())),
+        ("owned", outcome(&Plain::<Owned>::new())),
+        ("floor", outcome(&Plain::<Borrowed>::new())),
+    ];
+    for (name, other) in others {
+        if other != ours {
+            return Err(format!("{name} does something else.\nours: {ours:#}\n{name}: {other:#}"));
+        }
+    }
+    Ok(())
+}
+
+type Run = Box<dyn FnMut()>;
+
+fn prepare(contender: &str, operation: &str) -> Result<Run, String> {
+    let run = match (contender, operation) {
+        ("ours", "password") => Some(of(flow::password)),
+        ("ours", "sso") => Some(of(flow::single_sign_on)),
+        ("ours", MAKING) => Some(of(ours::made)),
+        ("ruma", MAKING) => Some(of(ruma::made)),
+        ("ours", operation) => of_contender(Ours::new(), operation),
+        ("ruma", operation) => of_contender(Ruma::new(), operation),
+        ("owned", operation) => of_contender(Plain::<Owned>::new(), operation),
+        ("floor", operation) => of_contender(Plain::<Borrowed>::new(), operation),
+        _ => None,
+    };
+    run.ok_or_else(|| format!("{contender} has no operation {operation:?}"))
+}
+
+fn of_contender<C: Contender + 'static>(contender: C, operation: &str) -> Option<Run> {
+    let run: Run = match operation {
+        "build GET login" => of(move || black_box(&contender).build_get_login()),
+        "read login types" => of(move || contender.read_login_types(black_box(LOGIN_TYPES.response()))),
+        "build POST login" => of(move || black_box(&contender).build_post_login()),
+        "read the response" => of(move || contender.read_login(black_box(LOGIN.response()))),
+        "read a 403" => of(move || contender.read_error(black_box(FORBIDDEN.response()))),
+        "read a 429" => of(move || contender.read_error(black_box(LIMIT_EXCEEDED.response()))),
+        _ => return None,
+    };
+    Some(run)
+}
+
+/// A run whose result is used and dropped.
+fn of<T>(mut run: impl FnMut() -> T + 'static) -> Run {
+    Box::new(move || drop(black_box(run())))
+}
