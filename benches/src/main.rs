@@ -1,13 +1,19 @@
 //! Compares `matrix-login` with `ruma-client-api` and with plain serde structs, on the bodies of the tests.
 //!
-//! It prints all figures, and as the last line a JSON object.
+//! - Without arguments it prints all figures, and as the last line a JSON object.
+//! - `--check` compares this crate with `figures.json`, which is committed.
+//! - `--update` writes that file.
 
 mod callgrind;
 mod contender;
 mod counting;
 mod flow;
+mod gate;
 mod inputs;
 mod report;
+#[allow(dead_code, reason = "the limits of memory are those of a test")]
+#[path = "../../tests/support/shapes.rs"]
+mod shapes;
 mod task;
 
 use std::process::ExitCode;
@@ -28,10 +34,13 @@ fn run(arguments: &[&str]) -> Result<(), String> {
         let times = times.parse().map_err(|_| format!("not a number: {times}"))?;
         return task::repeat(contender, operation, times);
     }
-    if !arguments.is_empty() {
-        return Err("usage: matrix-login-benches".to_owned());
-    }
+    let work = match arguments {
+        [] => report::print,
+        ["--check"] => gate::check,
+        ["--update"] => gate::update,
+        _ => return Err("usage: matrix-login-benches [--check | --update]".to_owned()),
+    };
     task::check_that_all_do_the_same()?;
     callgrind::install()?;
-    report::print()
+    work()
 }

@@ -8,7 +8,7 @@ use crate::contender::ruma::{self, Ruma};
 use crate::contender::{Contender, outcome};
 use crate::counting::{Count, count};
 use crate::inputs::{FORBIDDEN, LIMIT_EXCEEDED, LOGIN, LOGIN_TYPES};
-use crate::{callgrind, flow};
+use crate::{callgrind, flow, shapes};
 
 /// The contenders: the name in the JSON, and the heading in the table.
 pub const CONTENDERS: [(&str, &str); 4] = [
@@ -31,6 +31,9 @@ pub const FLOWS: [&str; 2] = ["password", "sso"];
 /// What a caller makes before POST login. With ruma it is the request, so that building POST login contains it.
 pub const MAKING: &str = "make the credentials";
 
+/// Stands before a size where the contender would stand.
+const SHAPE: &str = "shape of ";
+
 /// What one run costs.
 pub struct Cost {
     pub instructions: u64,
@@ -44,6 +47,11 @@ pub fn measure(contender: &str, operation: &str) -> Result<Cost, String> {
     run();
     let ((), count) = count(run);
     Ok(Cost { instructions: callgrind::instructions(contender, operation, [100, 600])?, count })
+}
+
+/// How many instructions it takes to read a body of this shape and size. A large body needs few runs.
+pub fn instructions_for_shape(shape: &str, size: usize) -> Result<u64, String> {
+    callgrind::instructions(&format!("{SHAPE}{size}"), shape, [1, 4])
 }
 
 /// Runs a task so many times. This is what callgrind looks at.
@@ -74,6 +82,12 @@ pub fn check_that_all_do_the_same() -> Result<(), String> {
 type Run = Box<dyn FnMut()>;
 
 fn prepare(contender: &str, operation: &str) -> Result<Run, String> {
+    if let Some(size) = contender.strip_prefix(SHAPE).and_then(|size| size.parse().ok()) {
+        let shape = shapes::all().into_iter().find(|shape| shape.name == operation);
+        let shape = shape.ok_or_else(|| format!("not a shape: {operation}"))?;
+        let response = shape.response(size);
+        return Ok(of(move || (shape.read)(black_box(&response))));
+    }
     let run = match (contender, operation) {
         ("ours", "password") => Some(of(flow::password)),
         ("ours", "sso") => Some(of(flow::single_sign_on)),
