@@ -19,7 +19,7 @@ use crate::invalid_input::InvalidInput;
 #[derive(Clone, Default)]
 pub struct Fields {
     /// The text of an object, or nothing.
-    text: String,
+    text: Box<str>,
 }
 
 impl Fields {
@@ -56,39 +56,36 @@ impl Fields {
         cursor: &mut Cursor<'a>,
         read: &mut dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>,
     ) -> Result<Option<Self>, NotJson> {
-        let mut fields = Self::default();
-        let is_object = cursor.object(read, &mut |member| fields.push(member))?;
-        Ok(is_object.then_some(fields))
-    }
-
-    /// Adds a member.
-    pub(crate) fn push(&mut self, (key, value): Member<'_>) {
-        self.text.truncate(self.text.len().saturating_sub(1));
-        self.text.reserve_exact(key.len().saturating_add(value.len()).saturating_add(3));
-        self.text.push(if self.text.is_empty() { '{' } else { ',' });
-        self.text.push_str(key);
-        self.text.push(':');
-        self.text.push_str(value);
-        self.text.push('}');
+        let mut text = String::new();
+        let is_object = cursor.object(read, &mut |member| push(&mut text, member))?;
+        Ok(is_object.then(|| Self { text: text.into() }))
     }
 
     /// Adds a member of the caller's, or replaces it.
     pub(crate) fn insert(&mut self, name: &str, value: &impl Serialize) {
-        let mut rest = Self::default();
+        let mut text = String::new();
         let mut replace =
             |cursor: &mut Cursor<'_>, key: &str| if key == name { cursor.value().map(drop) } else { Ok(()) };
-        let _ = Cursor::new(&self.text).object(&mut replace, &mut |member| rest.push(member));
+        let _ = Cursor::new(&self.text).object(&mut replace, &mut |member| push(&mut text, member));
         // Text and values of JSON always have a text.
         if let (Ok(key), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) {
-            rest.push((&key, &value));
+            push(&mut text, (&key, &value));
         }
-        *self = rest;
+        self.text = text.into();
     }
 
     /// Reads the members one after the other.
     pub(crate) fn each<'a>(&'a self, read: &mut dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>) {
         // The text was an object when it was put together.
         let _ = Cursor::new(&self.text).object(read, &mut drop);
+    }
+}
+
+/// Adds a member to the text of an object, or to nothing.
+fn push(text: &mut String, (key, value): Member<'_>) {
+    text.pop();
+    for part in [if text.is_empty() { "{" } else { "," }, key, ":", value, "}"] {
+        text.push_str(part);
     }
 }
 
@@ -108,7 +105,7 @@ impl FromStr for Fields {
 
 impl From<Map<String, Value>> for Fields {
     fn from(map: Map<String, Value>) -> Self {
-        Self { text: if map.is_empty() { String::new() } else { Value::Object(map).to_string() } }
+        Self { text: if map.is_empty() { Box::default() } else { Value::Object(map).to_string().into() } }
     }
 }
 

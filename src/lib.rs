@@ -386,7 +386,7 @@ pub use self::credentials::redirect::{Action, Redirect};
 pub use self::credentials::secret::{AccessToken, LoginToken, Password, RefreshToken};
 #[doc(inline)]
 pub use self::endpoint::{
-    Endpoint, MAX_BODY, callback::ForeignCallback, error::ResponseError, login_types::IdentityProvider,
+    Endpoint, MAX_BODY, callback::ForeignCallback, error::ResponseError, identity_provider::IdentityProvider,
     login_types::LoginType, login_types::LoginTypes, retry_after::RetryAfter, server_error::ServerError,
     well_known::DiscoveryFailure, well_known::DiscoveryOutcome,
 };

@@ -1,5 +1,5 @@
-//! What a response keeps in memory stays in proportion to its body, and so does the work: for all shapes of bodies, however
-//! hostile. It counts what is allocated, so it is a program of its own.
+//! What a response keeps in memory stays in proportion to its body, and so does the work, however hostile the body is.
+//! It counts what is allocated, so it is a program of its own.
 #![allow(unreachable_pub, reason = "a program of tests has no API")]
 
 #[path = "support/shapes.rs"]

@@ -17,8 +17,8 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.json");
 /// By how much the instructions may differ.
 const TOLERANCE: f64 = 0.02;
 
-/// So many instructions may always differ. Where the compiler inlines another function after an unrelated change, reading a
-/// 429 takes 145 more, and for owned structs reading a 403 takes 82 less.
+/// So many instructions may always differ. After an unrelated change the compiler may inline another function: then
+/// reading a 429 took 145 more, and with owned structs reading a 403 took 82 less.
 const NOISE: f64 = 200.0;
 
 /// How many more instructions a body of 60 kB may take than one of 10 kB. A vector that doubles may copy eight times as

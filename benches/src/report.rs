@@ -84,8 +84,8 @@ pub fn print() -> Result<(), String> {
     }
     println!("- what POST login sends: {}", Ours::new().build_post_login().body().len());
     println!();
-    println!("Each cell: instructions / allocations of one run. An allocation is a call of `alloc`, `alloc_zeroed` or");
-    println!("`realloc`. Each run makes the response or the request, and drops what it made.");
+    println!("A cell shows the instructions and the allocations of one run. Calls that allocate count, and calls that");
+    println!("reallocate. Each run also drops what it made.");
     println!();
     let [ours, ruma, owned, floor] = contenders()?;
     println!();
@@ -127,11 +127,8 @@ fn contenders() -> Result<[Figures; CONTENDERS.len()], String> {
 
 fn making() -> Result<(), String> {
     let [ours, ruma] = [measure("ours", MAKING)?, measure("ruma", MAKING)?].map(|cost| Figures::from(cost).cell());
-    println!(
-        "c begins with what a caller has. With matrix-login these are credentials and settings, which are borrowed;"
-    );
-    println!("to make them takes {ours}. With ruma it is the text: its request consumes what is made of it, so that");
-    println!("c contains {ruma} for that. Serde structs borrow the text.");
+    println!("matrix-login borrows the credentials and the settings that c sends: to make them takes {ours} more.");
+    println!("ruma consumes its request, so each run makes it from the text: that is {ruma} of c.");
     Ok(())
 }
 
@@ -172,6 +169,14 @@ fn memory() -> (Sizes, Heap) {
     println!("| its JSON | | {} |", heap.suspended_json);
     println!("| `Session` | {} | |", size_of.session);
     println!("| `Step` | {} | |", size_of.step);
+    println!();
+    let gigabytes = |bytes: u64| ratio(bytes, 1000);
+    println!(
+        "A million people in the browser take {:.2} GB as flows, {:.2} GB suspended, and {:.2} GB as JSON.",
+        gigabytes(size_of.login_flow as u64 + heap.browse),
+        gigabytes(size_of.suspended as u64 + heap.suspended),
+        gigabytes(heap.suspended_json)
+    );
     (size_of, heap)
 }
 

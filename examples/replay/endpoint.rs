@@ -242,7 +242,7 @@ fn get_token_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {
             "kind": "uia_required",
             "message": "the user has to authenticate once more",
             "session": challenge.session,
-            "flows": challenge.flows,
+            "flows": challenge.flows(),
         } }),
         _ => json!({ "error": { "kind": "unknown" } }),
     })

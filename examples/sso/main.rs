@@ -203,16 +203,16 @@ impl WithBrowser<'_> {
         }
         match offered {
             [] => Ok(None),
-            [only] => Ok(Some(only.id.clone())),
+            [only] => Ok(Some(only.id().to_owned())),
             _ if !self.person.can_be_asked_again() => Ok(None),
             _ => {
                 for (provider, number) in offered.iter().zip(1..) {
-                    say!("{number}: {}", one_line(&provider.name));
+                    say!("{number}: {}", one_line(provider.name()));
                 }
                 let number = self.person.ask("Log in with (a number): ", "a number")?;
                 let chosen = number.trim().parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
                 let chosen = chosen.ok_or_else(|| Failure::Other("there is no such number; begin again".to_owned()))?;
-                Ok(Some(chosen.id.clone()))
+                Ok(Some(chosen.id().to_owned()))
             }
         }
     }

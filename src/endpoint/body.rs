@@ -20,8 +20,7 @@ impl<'a> Body<'a> {
         let body = response.body().as_ref();
         let body = if body.len() > MAX_BODY { b"" } else { body };
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
-        // The lossy conversion alone costs several times as much.
-        Self { text: std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed) }
+        Self { text: std::str::from_utf8(body).map_or_else(|_| Cow::Owned(replaced(body)), Cow::Borrowed) }
     }
 
     /// Reads a body that is one object and nothing else. Returns the members that `read` has left; `None` for JSON of
@@ -39,4 +38,17 @@ impl<'a> Body<'a> {
     pub(crate) fn begins_an_object(&self) -> bool {
         self.text.starts_with('{')
     }
+}
+
+/// A text with one replacement character for each run of bytes that are not UTF-8. One for each byte would make the
+/// text three times as long as the body.
+fn replaced(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() && !text.ends_with(char::REPLACEMENT_CHARACTER) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }

@@ -1,7 +1,6 @@
 //! `GET /_matrix/client/v3/login`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login>
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use http::{Method, Request, Response};
@@ -10,6 +9,7 @@ use crate::address::homeserver::Homeserver;
 use crate::cursor::{Cursor, NotJson};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
+use crate::endpoint::identity_provider::IdentityProvider;
 use crate::fields::Fields;
 
 /// The endpoint, as errors name it.
@@ -64,16 +64,16 @@ fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
         }
         Ok(())
     })?;
-    Ok(is_list.then_some(LoginTypes(types)))
+    Ok(is_list.then(|| LoginTypes(types.into())))
 }
 
-fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Vec<IdentityProvider>, NotJson> {
+fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Box<[IdentityProvider]>, NotJson> {
     let mut providers = Vec::new();
     cursor.list(&mut |cursor| {
         providers.extend(IdentityProvider::read(cursor)?);
         Ok(())
     })?;
-    Ok(providers)
+    Ok(providers.into())
 }
 
 impl LoginType {
@@ -91,8 +91,8 @@ impl LoginType {
     /// Reads an entry of the list, with its name if that is known. Also returns whether a key came before the name
     /// which the name gives a meaning to.
     fn read_as(cursor: &mut Cursor<'_>, known: Option<&str>) -> Result<(Option<Self>, bool), NotJson> {
-        let mut name: Option<String> = known.map(str::to_owned);
-        let (mut identity_providers, mut preferred, mut get_login_token) = (Vec::new(), [false; 2], false);
+        let mut name: Option<Box<str>> = known.map(Box::from);
+        let (mut identity_providers, mut preferred, mut get_login_token) = (Box::default(), [false; 2], false);
         let mut early = false;
         let other = Fields::left_of(cursor, &mut |cursor, key| {
             match (key, name.as_deref()) {
@@ -100,7 +100,7 @@ impl LoginType {
                     let found = cursor.text()?;
                     if known.is_none() {
                         early |= name.is_some();
-                        name = found.map(Cow::into_owned);
+                        name = found.map(Box::from);
                     }
                 }
                 ("get_login_token", Some("m.login.token")) => get_login_token = cursor.flag()?,
@@ -116,41 +116,29 @@ impl LoginType {
             Ok(())
         })?;
         let login_type = name.zip(other).map(|(name, other)| {
-            let oauth_aware_preferred = preferred.contains(&true);
-            Self { name, identity_providers, oauth_aware_preferred, get_login_token, other }
+            let single_sign_on = SingleSignOn { identity_providers, oauth_aware_preferred: preferred.contains(&true) };
+            let single_sign_on = (single_sign_on != SingleSignOn::default()).then(|| Box::new(single_sign_on));
+            Self { name, single_sign_on, get_login_token, other }
         });
         Ok((login_type, early))
-    }
-}
-
-impl IdentityProvider {
-    /// Reads an entry of the list. A provider without an ID is none.
-    fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, NotJson> {
-        let (mut id, mut name, mut icon, mut brand) = (None, None, None, None);
-        let mut read = |cursor: &mut Cursor<'_>, key: &str| {
-            let known = match key {
-                "id" => &mut id,
-                "name" => &mut name,
-                "icon" => &mut icon,
-                "brand" => &mut brand,
-                _ => return Ok(()),
-            };
-            *known = cursor.text()?.map(Cow::into_owned);
-            Ok(())
-        };
-        cursor.object(&mut read, &mut drop)?;
-        Ok(id.map(|id: String| Self { name: name.unwrap_or_else(|| id.clone()), id, icon, brand }))
     }
 }
 
 /// A login type that a homeserver offers (specification, "Login").
 #[derive(Clone, Debug)]
 pub struct LoginType {
-    name: String,
-    identity_providers: Vec<IdentityProvider>,
-    oauth_aware_preferred: bool,
+    name: Box<str>,
+    /// In a box of its own: a list of a thousand other types takes half the memory.
+    single_sign_on: Option<Box<SingleSignOn>>,
     get_login_token: bool,
     other: Fields,
+}
+
+/// What only `m.login.sso` has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct SingleSignOn {
+    identity_providers: Box<[IdentityProvider]>,
+    oauth_aware_preferred: bool,
 }
 
 impl LoginType {
@@ -161,13 +149,13 @@ impl LoginType {
 
     /// Of `m.login.sso`: where the user can have an account, in the server's order. If there are none, the server asks.
     pub fn identity_providers(&self) -> &[IdentityProvider] {
-        &self.identity_providers
+        self.single_sign_on.as_deref().map_or(&[], |single_sign_on| &single_sign_on.identity_providers)
     }
 
     /// Of `m.login.sso`: whether a client that can do either should offer nothing else, because the OAuth 2.0 API
     /// stands behind it. Servers also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
     pub fn oauth_aware_preferred(&self) -> bool {
-        self.oauth_aware_preferred
+        self.single_sign_on.as_deref().is_some_and(|single_sign_on| single_sign_on.oauth_aware_preferred)
     }
 
     /// Of `m.login.token`: whether a device that is logged in can get a login token for a new one, with
@@ -182,23 +170,9 @@ impl LoginType {
     }
 }
 
-/// An identity provider for single sign-on (specification, "Client login via SSO").
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct IdentityProvider {
-    /// For [`Redirect::with_identity_provider`](crate::Redirect::with_identity_provider).
-    pub id: String,
-    /// What to show; the ID if the server gives no name.
-    pub name: String,
-    /// A picture, as an `mxc:` URI; some servers give an https URL.
-    pub icon: Option<String>,
-    /// How to style the button, such as `github`.
-    pub brand: Option<String>,
-}
-
 /// The login types that a homeserver offers, each once, in its order.
 #[derive(Clone, Debug)]
-pub struct LoginTypes(Vec<LoginType>);
+pub struct LoginTypes(Box<[LoginType]>);
 
 impl LoginTypes {
     /// All of them.

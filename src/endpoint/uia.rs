@@ -17,16 +17,30 @@ use crate::fields::Fields;
 pub struct UiaChallenge {
     /// What ties the stages together; `auth` has to repeat it.
     pub session: Option<String>,
-    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`.
-    pub flows: Vec<Value>,
+    /// The text of a list.
+    flows: Box<str>,
     /// All other keys, `params` among them.
     pub other: Fields,
+}
+
+impl UiaChallenge {
+    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`. They are read when you
+    /// call this: until then they take no more memory than the response did.
+    pub fn flows(&self) -> Vec<Value> {
+        let mut flows = Vec::new();
+        // The text was a list when it was kept.
+        let _ = Cursor::new(&self.flows).list(&mut |cursor| {
+            flows.extend(cursor.parsed::<Value>()?);
+            Ok(())
+        });
+        flows
+    }
 }
 
 /// Without what the homeserver said: it is the body of a response.
 impl fmt::Debug for UiaChallenge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "UiaChallenge([{} flows])", self.flows.len())
+        write!(formatter, "UiaChallenge([{} flows])", self.flows().len())
     }
 }
 
@@ -46,12 +60,8 @@ pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaCha
                 has_errcode = ahead.string()?.is_some();
             }
             "flows" => {
-                let mut list: Vec<Value> = Vec::new();
-                let mut read = |cursor: &mut Cursor<'_>| {
-                    list.extend(cursor.parsed::<Value>()?);
-                    Ok(())
-                };
-                flows = cursor.list(&mut read)?.then_some(list);
+                let text = cursor.value()?;
+                flows = text.starts_with('[').then(|| Box::from(text));
             }
             _ => {}
         }

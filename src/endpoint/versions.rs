@@ -48,7 +48,9 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
                     list.extend(cursor.string()?.map(Cow::into_owned));
                     Ok(())
                 };
-                versions = cursor.list(&mut read)?.then_some(list);
+                let is_list = cursor.list(&mut read)?;
+                list.shrink_to_fit();
+                versions = is_list.then_some(list);
             }
             "unstable_features" => {
                 unstable_features.clear();

@@ -93,8 +93,8 @@ fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error>
     // A server that lists no providers may still have some.
     let providers = offered.identity_providers();
     match choice.redirect().and_then(Redirect::identity_provider) {
-        Some(id) if !providers.is_empty() && !providers.iter().any(|provider| provider.id == id) => {
-            let offered = providers.iter().map(|provider| provider.id.clone()).collect();
+        Some(id) if !providers.is_empty() && !providers.iter().any(|provider| provider.id() == id) => {
+            let offered = providers.iter().map(|provider| provider.id().to_owned()).collect();
             Err(Error::NotOffered { choice: format!("identity provider {id}"), offered })
         }
         _ => Ok(()),

@@ -39,7 +39,7 @@ fn the_login_types() {
     let providers: Vec<_> = login_types
         .iter()
         .flat_map(LoginType::identity_providers)
-        .map(|provider| (&*provider.id, &*provider.name, provider.icon.as_deref(), provider.brand.as_deref()))
+        .map(|provider| (provider.id(), provider.name(), provider.icon(), provider.brand()))
         .collect();
     let icon = |id| Some(["mxc://matrix.example.org/", id].concat());
     let [github, google] = ["VXhPqYbKjWdTcRfMsLnZaEgU", "kLmNzQwErTyUiOpAsDfGhJkL"].map(icon);

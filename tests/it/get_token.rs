@@ -69,10 +69,10 @@ fn a_token_is_granted_for_a_while() {
 fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
     let asked = challenge(r#"{"flows":[{"stages":["m.login.password"]}],"session":"s","params":{"x":1}}"#);
     assert_eq!(asked.session.as_deref(), Some("s"));
-    assert_eq!(asked.flows, [json!({"stages": ["m.login.password"]})]);
+    assert_eq!(asked.flows(), [json!({"stages": ["m.login.password"]})]);
     assert_eq!(asked.other.get("params").unwrap()["x"], 1);
     let asked = challenge(r#"{"flows":[],"errcode":null}"#);
-    assert!(asked.session.is_none() && asked.flows.is_empty());
+    assert!(asked.session.is_none() && asked.flows().is_empty());
     let asked = challenge(r#"{"flows":[{"x":"s3cr3t"}],"session":"s3cr3t","params":{"x":"s3cr3t"}}"#);
     assert_eq!(format!("{asked:?}"), "UiaChallenge([1 flows])");
 }

@@ -78,8 +78,8 @@ fn the_login_types_of_the_specification() {
     }
     assert!(login_types.contains(SSO) && !login_types.contains("m.login"));
     let [provider] = providers(&login_types) else { panic!("{login_types:?}") };
-    assert_eq!((&*provider.id, &*provider.name), ("oidc-x", "X"));
-    assert_eq!((provider.icon.as_deref(), provider.brand.as_deref()), (Some("mxc://example.org/x"), Some("github")));
+    assert_eq!((provider.id(), provider.name()), ("oidc-x", "X"));
+    assert_eq!((provider.icon(), provider.brand()), (Some("mxc://example.org/x"), Some("github")));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_provider_without_a_name_is_shown_by_its_id() {
         r#"{"id":"oidc-x","name":"\ud800"}"#,
     ] {
         let login_types = offered(&format!(r#"[{{"type":"m.login.sso","identity_providers":[{provider}]}}]"#));
-        assert_eq!(providers(&login_types)[0].name, "oidc-x", "{provider}");
+        assert_eq!(providers(&login_types)[0].name(), "oidc-x", "{provider}");
     }
 }
 
@@ -182,7 +182,7 @@ fn a_provider_without_an_id_is_dropped_and_the_others_stay() {
         r#"[{"type":"m.login.sso","identity_providers":[{"name":"X"},{"id":null,"name":"X"},{"id":"","name":"X"},
             {"id":7,"name":"X"},null,"oidc-x",[],{"id":"oidc-b","name":"B"},{"id":"oidc-a"}]}]"#,
     );
-    let ids: Vec<_> = providers(&login_types).iter().map(|provider| &*provider.id).collect();
+    let ids: Vec<_> = providers(&login_types).iter().map(IdentityProvider::id).collect();
     assert_eq!(ids, ["oidc-b", "oidc-a"]);
 }
 
@@ -202,7 +202,7 @@ fn icons_and_brands_are_shown_as_they_are_or_not_at_all() {
         let login_types =
             offered(&format!(r#"[{{"type":"m.login.sso","identity_providers":[{{"id":"oidc-x",{fields}}}]}}]"#));
         let provider = &providers(&login_types)[0];
-        assert_eq!((provider.icon.as_deref(), provider.brand.as_deref()), (icon, brand), "{fields}");
+        assert_eq!((provider.icon(), provider.brand()), (icon, brand), "{fields}");
     }
 }
 

@@ -69,7 +69,7 @@ impl Contender for Ours {
             let providers: Vec<_> = login_type
                 .identity_providers()
                 .iter()
-                .map(|provider| json!([provider.id, provider.name, provider.icon, provider.brand]))
+                .map(|provider| json!([provider.id(), provider.name(), provider.icon(), provider.brand()]))
                 .collect();
             json!([login_type.name(), login_type.get_login_token(), providers])
         };

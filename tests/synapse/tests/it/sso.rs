@@ -43,7 +43,7 @@ fn from_the_button_to_the_session() {
         let shown: Vec<_> = offered
             .identity_providers()
             .iter()
-            .map(|provider| (&*provider.id, &*provider.name, provider.icon.as_deref(), provider.brand.as_deref()))
+            .map(|provider| (provider.id(), provider.name(), provider.icon(), provider.brand()))
             .collect();
         let icon = Some("mxc://example.test/icon");
         assert_eq!(
