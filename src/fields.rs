@@ -84,6 +84,8 @@ impl Fields {
 /// Adds a member to the text of an object, or to nothing.
 fn push(text: &mut String, (key, value): Member<'_>) {
     text.pop();
+    // For a single member this is all, and exact.
+    text.reserve(key.len().saturating_add(value.len()).saturating_add(3));
     for part in [if text.is_empty() { "{" } else { "," }, key, ":", value, "}"] {
         text.push_str(part);
     }
