@@ -63,15 +63,35 @@ impl Fields {
 
     /// Adds a member of the caller's, or replaces it.
     pub(crate) fn insert(&mut self, name: &str, value: &impl Serialize) {
-        let mut text = String::new();
-        let mut replace =
-            |cursor: &mut Cursor<'_>, key: &str| if key == name { cursor.value().map(drop) } else { Ok(()) };
-        let _ = Cursor::new(&self.text).object(&mut replace, &mut |member| push(&mut text, member));
+        let mut text = String::from(self.without(&[name]).text);
         // Text and values of JSON always have a text.
         if let (Ok(key), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) {
             push(&mut text, (&key, &value));
         }
         self.text = text.into();
+    }
+
+    /// The members of other names.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut text = String::new();
+        let mut leave_out =
+            |cursor: &mut Cursor<'_>, key: &str| if names.contains(&key) { cursor.value().map(drop) } else { Ok(()) };
+        // The text was an object when it was put together.
+        let _ = Cursor::new(&self.text).object(&mut leave_out, &mut |member| push(&mut text, member));
+        Self { text: text.into() }
+    }
+
+    /// The text of an object; nothing if there are no members.
+    pub(crate) fn into_text(self) -> String {
+        self.text.into()
+    }
+
+    /// These members, and behind them others of other names.
+    pub(crate) fn followed_by(self, others: &Self) -> Self {
+        let mut text = self.text.into();
+        // The text was an object when it was put together.
+        let _ = Cursor::new(&others.text).object(&mut |_, _| Ok(()), &mut |member| push(&mut text, member));
+        Self { text: text.into() }
     }
 
     /// Reads the members one after the other.

@@ -199,7 +199,9 @@ fn well_known_value(response: &well_known::Response) -> Value {
 }
 
 fn versions_value(response: &versions::Response) -> Value {
-    json!({ "versions": response.versions, "unstable_features": response.unstable_features })
+    let mut features = Map::from(&response.unstable_features);
+    features.retain(|_, is_on| is_on.is_boolean());
+    json!({ "versions": response.versions, "unstable_features": features })
 }
 
 fn login_value(response: &login::Response) -> Value {

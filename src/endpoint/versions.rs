@@ -2,7 +2,6 @@
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientversions>
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use http::{Method, Request};
 
@@ -21,10 +20,17 @@ pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versi
 pub struct Response {
     /// The versions of the specification, such as `v1.11`, in the server's order.
     pub versions: Vec<String>,
-    /// Features that are not in the specification yet, and whether they are on.
-    pub unstable_features: BTreeMap<String, bool>,
+    /// Features that are not in the specification yet: each is `true` or `false`.
+    pub unstable_features: Fields,
     /// All other keys of the response.
     pub other: Fields,
+}
+
+impl Response {
+    /// Whether a feature that is not in the specification yet is on.
+    pub fn has_unstable_feature(&self, name: &str) -> bool {
+        self.unstable_features.text_of(name) == Some("true")
+    }
 }
 
 /// Asks a homeserver for its versions; discovery does so to see that there is one.
@@ -37,9 +43,9 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 /// # Errors
 ///
 /// [`ResponseError::InvalidResponse`] if `versions` is missing or not a list; a version that is not a string is left
-/// out, and so is a feature that is neither true nor false. For the other errors see [`ResponseError`].
+/// out. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    let (mut versions, mut unstable_features) = (None, BTreeMap::new());
+    let (mut versions, mut unstable_features) = (None, Fields::default());
     let other = ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "versions" => {
@@ -53,15 +59,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
                 versions = is_list.then_some(list);
             }
             "unstable_features" => {
-                unstable_features.clear();
-                let mut read = |cursor: &mut Cursor<'_>, feature: &str| {
-                    match cursor.value()? {
-                        is_on @ ("true" | "false") => unstable_features.insert(feature.to_owned(), is_on == "true"),
-                        _ => unstable_features.remove(feature),
-                    };
-                    Ok(())
-                };
-                cursor.object(&mut read, &mut drop)?;
+                unstable_features = Fields::left_of(cursor, &mut |_, _| Ok(()))?.unwrap_or_default();
             }
             _ => {}
         }

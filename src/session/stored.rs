@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::cursor::whole_number;
-use crate::fields::Fields;
+use crate::fields::{AsTheyStand, Fields};
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 
@@ -21,14 +21,9 @@ impl Session {
     /// is one too if there is an access token and an `oauth` key that is not null: the OAuth 2.0 API has granted such a
     /// session, and this version does not know that API.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
-        match serde_json::from_slice(json.as_ref()) {
-            Ok(Value::Object(stored)) => Self::from_stored(stored),
-            _ => Err(not_an_object()),
-        }
-    }
-
-    fn from_stored(mut stored: Map<String, Value>) -> Result<Option<Self>, InvalidInput> {
-        let mut take = |key| stored.remove(key).filter(|value| !value.is_null());
+        let json = std::str::from_utf8(json.as_ref()).map_err(|_| not_an_object())?;
+        let stored: Fields = json.parse().map_err(|_| not_an_object())?;
+        let take = |key| stored.get(key).filter(|value| !value.is_null());
         let Some(access_token) = take("access_token") else { return Ok(None) };
         if take("oauth").is_some() {
             // Its tokens belong to other endpoints: read as a legacy session, it would never end.
@@ -45,29 +40,41 @@ impl Session {
                 .ok_or_else(|| invalid("device_id", "a string that is not empty"))?,
             valid_until: take("access_token_valid_until").and_then(|end| whole_number(end.as_number()?)),
             refresh_token: take("refresh_token").and_then(text).map(RefreshToken::new),
-            well_known: take("well_known_from_login").and_then(|value| value.as_object().cloned()).map(Fields::from),
+            well_known: stored.text_of("well_known_from_login").and_then(|text| text.parse().ok()),
             homeserver: take("base_client_url")
                 .and_then(text)
                 .and_then(|url| Homeserver::from_base_client_url(&url).ok()),
             other: Fields::default(),
-            stored: stored.into(),
+            stored: stored.without(&KEYS),
         }))
+    }
+
+    /// Writes the stored form, **secrets included**. Keys that are not listed above are written as they were read.
+    pub fn to_json(&self) -> String {
+        let mut listed = Map::new();
+        self.store_in(&mut listed);
+        let mut fields = Fields::from(listed);
+        if let Some(well_known) = &self.well_known {
+            fields.insert("well_known_from_login", &AsTheyStand(well_known));
+        }
+        fields.followed_by(&self.stored).into_text()
     }
 
     /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
     /// listed above, those without a value are removed, and so is `oauth`, which would belong to another session.
     pub fn store_in(&self, object: &mut Map<String, Value>) {
         let text = |text: &str| Some(Value::from(text));
-        for (key, value) in [
-            ("access_token", text(self.access_token.expose())),
-            ("access_token_valid_until", self.valid_until.map(Value::from)),
-            ("refresh_token", self.refresh_token.as_ref().and_then(|token| text(token.expose()))),
-            ("user_id", text(self.user_id.as_str())),
-            ("device_id", text(&self.device_id)),
-            ("well_known_from_login", self.well_known.as_ref().map(|fields| Value::Object(fields.into()))),
-            ("oauth", None),
-            ("base_client_url", self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into())),
-        ] {
+        let values = [
+            text(self.access_token.expose()),
+            self.valid_until.map(Value::from),
+            self.refresh_token.as_ref().and_then(|token| text(token.expose())),
+            text(self.user_id.as_str()),
+            text(&self.device_id),
+            self.well_known.as_ref().map(|fields| Value::Object(fields.into())),
+            self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into()),
+            None,
+        ];
+        for (key, value) in KEYS.into_iter().zip(values) {
             match value {
                 Some(value) => object.insert(key.to_owned(), value),
                 None => object.remove(key),
@@ -76,6 +83,20 @@ impl Session {
     }
 }
 
+/// The keys of the stored form, in the order in which [`Session::store_in`] writes their values.
+const KEYS: [&str; 8] = [
+    "access_token",
+    "access_token_valid_until",
+    "refresh_token",
+    "user_id",
+    "device_id",
+    "well_known_from_login",
+    "base_client_url",
+    "oauth",
+];
+
+/// Writes the stored form by way of serde's numbers: [`to_json`](Session::to_json) also keeps the last digit of a long
+/// fraction.
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut stored = Map::from(&self.stored);
@@ -89,8 +110,7 @@ impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Only a `Value` is asked for: the errors of serde's other types quote what they found, which may be a token.
         let value = Value::deserialize(deserializer)?;
-        let Value::Object(stored) = value else { return Err(de::Error::custom(not_an_object())) };
-        let session = Self::from_stored(stored).map_err(de::Error::custom)?;
+        let session = Self::from_json(value.to_string()).map_err(de::Error::custom)?;
         session.ok_or_else(|| de::Error::custom(invalid("access_token", "to be there: nobody is logged in")))
     }
 }

@@ -121,8 +121,10 @@ fn the_well_known_file_and_the_versions_are_kept_whole() {
     );
     assert_eq!(discovered.well_known.base_url.as_str(), "https://hs.example.org");
     assert_eq!(discovered.versions.versions, ["r0.6.1", "v1.11"]);
-    let features = &discovered.versions.unstable_features;
-    assert_eq!(json!(features), json!({"org.example.on": true, "org.example.off": false}));
+    for (feature, is_on) in [("org.example.on", true), ("org.example.off", false), ("org.example.odd", false)] {
+        assert_eq!(discovered.versions.has_unstable_feature(feature), is_on, "{feature}");
+    }
+    assert_eq!(discovered.versions.unstable_features.get("org.example.odd"), Some(json!("yes")));
     assert_eq!(json!(discovered.versions.other), json!({"org.example.key": {"z": true}}));
 }
 
