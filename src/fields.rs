@@ -151,17 +151,22 @@ pub(crate) struct AsTheyStand<'a>(pub(crate) &'a Fields);
 
 impl Serialize for AsTheyStand<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let mut result = Ok(());
-        self.0.each(&mut |cursor, key| {
-            if let (Ok(()), Some(value)) = (&result, cursor.parsed::<&RawValue>()?) {
-                result = map.serialize_entry(key, value);
-            }
-            Ok(())
-        });
-        result?;
-        map.end()
+        as_they_stand(self.0, serializer)
     }
+}
+
+/// The same, for a field.
+pub(crate) fn as_they_stand<S: Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    let mut result = Ok(());
+    fields.each(&mut |cursor, key| {
+        if let (Ok(()), Some(value)) = (&result, cursor.parsed::<&RawValue>()?) {
+            result = map.serialize_entry(key, value);
+        }
+        Ok(())
+    });
+    result?;
+    map.end()
 }
 
 impl Serialize for Fields {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::address::user_id::UserId;
-use crate::fields::Fields;
+use crate::fields::{Fields, as_they_stand};
 use crate::invalid_input::InvalidInput;
 
 /// A user identifier (specification, "Identifier types").
@@ -36,7 +36,7 @@ enum IdentifierFields {
     ThirdParty { medium: String, address: String },
     // The specification says `phone`; Synapse refuses the identifier unless `number` is there.
     Phone { country: String, phone: String, number: String },
-    Custom(Fields),
+    Custom(#[serde(serialize_with = "as_they_stand")] Fields),
 }
 
 impl UserIdentifier {

@@ -53,27 +53,21 @@ const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7). The day's name is not compared with the date. What
 /// was before the epoch is the epoch: past in any case.
 fn imf_fixdate(text: &str) -> Option<SystemTime> {
-    let (day_name, rest) = text.split_once(", ")?;
-    let mut parts = rest.split(' ');
-    let [day, month, year, time, zone] = std::array::from_fn(|_| parts.next().unwrap_or(""));
-    let mut clock = time.split(':');
-    let [hour, minute, second] = std::array::from_fn(|_| clock.next().unwrap_or(""));
-    let digits = |text: &str, length: usize| if text.len() == length { number(text) } else { None };
+    // Every part has its place: all of them are as long in any date.
+    let part = |start: usize, length: usize| text.get(start..start.saturating_add(length));
+    let digits = |start, length| number(part(start, length)?);
+    let separators = [(3, ", "), (7, " "), (11, " "), (16, " "), (19, ":"), (22, ":"), (25, " GMT")];
+    if text.len() != 29 || separators.iter().any(|(start, separator)| part(*start, separator.len()) != Some(separator))
+    {
+        return None;
+    }
 
-    let month = MONTHS.iter().position(|name| *name == month)?;
-    let (day, year) = (digits(day, 2)?, digits(year, 4)?);
-    let (hour, minute, second) = (digits(hour, 2)?, digits(minute, 2)?, digits(second, 2)?);
+    let month = MONTHS.iter().position(|name| part(8, 3) == Some(name))?;
+    let (day, year) = (digits(5, 2)?, digits(12, 4)?);
+    let (hour, minute, second) = (digits(17, 2)?, digits(20, 2)?, digits(23, 2)?);
     let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last_day = if month == 1 && is_leap_year { 29 } else { *DAYS.get(month)? };
-    let valid = day_name.len() == 3
-        && zone == "GMT"
-        && parts.next().is_none()
-        && clock.next().is_none()
-        && (1..=last_day).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !valid {
+    if !(1..=last_day).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let Some(years) = year.checked_sub(1970) else { return Some(UNIX_EPOCH) };
