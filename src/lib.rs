@@ -222,7 +222,7 @@
 //!
 //! # The session
 //!
-//! A [`Session`] contains the tokens. It serialises to a JSON object, **with the tokens in it**, and
+//! A [`Session`] contains the tokens. [`Session::to_json`] writes it as a JSON object, **with the tokens in it**, and
 //! [`Session::from_json`] reads it back; `{}` means that nobody is logged in. [`Session::authorize`] puts the access
 //! token into a request. It refuses a request that goes to another server.
 //!
@@ -235,6 +235,7 @@
 //! let mut request = http::Request::get("https://example.org/_matrix/client/v3/account/whoami").body(())?;
 //! session.authorize(&mut request)?;
 //!
+//! assert!(Session::from_json(session.to_json())?.is_some());
 //! assert!(Session::from_json("{}")?.is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -20,8 +20,9 @@ use crate::settings::LoginSettings;
 
 /// A device that is logged in, with the tokens that prove it.
 ///
-/// It serialises, **secrets included**, to a JSON object with the keys below. A key without a value is left out. Other
-/// keys are kept as they are. Store the object where nobody else can read it.
+/// [`to_json`](Session::to_json) writes it, **secrets included**, as a JSON object with the keys below, and so does
+/// serde. A key without a value is left out. Other keys are kept as they are. Store the object where nobody else can
+/// read it.
 ///
 /// | key | value |
 /// | --- | --- |
