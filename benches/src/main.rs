@@ -3,7 +3,9 @@
 //! - Without arguments it prints all figures, and as the last line a JSON object.
 //! - `--check` compares this crate with `figures.json`, which is committed.
 //! - `--update` writes that file.
+//! - `--adoption` builds programs that log in, and compares what that takes. It takes half an hour.
 
+mod adoption;
 mod callgrind;
 mod contender;
 mod counting;
@@ -38,7 +40,8 @@ fn run(arguments: &[&str]) -> Result<(), String> {
         [] => report::print,
         ["--check"] => gate::check,
         ["--update"] => gate::update,
-        _ => return Err("usage: matrix-login-benches [--check | --update]".to_owned()),
+        ["--adoption"] => return adoption::print(),
+        _ => return Err("usage: matrix-login-benches [--check | --update | --adoption]".to_owned()),
     };
     task::check_that_all_do_the_same()?;
     callgrind::install()?;
