@@ -23,7 +23,9 @@ impl Session {
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         let json = std::str::from_utf8(json.as_ref()).map_err(|_| not_an_object())?;
         let stored: Fields = json.parse().map_err(|_| not_an_object())?;
-        let take = |key| stored.get(key).filter(|value| !value.is_null());
+        // A value that no Rust type can hold is there, and of no use.
+        let usable = |text| serde_json::from_str(text).unwrap_or_default();
+        let take = |key| stored.text_of(key).filter(|text| *text != "null").map(usable);
         let Some(access_token) = take("access_token") else { return Ok(None) };
         if take("oauth").is_some() {
             // Its tokens belong to other endpoints: read as a legacy session, it would never end.

@@ -95,6 +95,22 @@ fn what_is_not_read_is_written_as_it_was() {
 }
 
 #[test]
+fn a_value_that_nothing_can_hold_is_there_all_the_same() {
+    let token = "invalid `access_token` of the stored session: expected a string of visible ASCII characters";
+    for value in ["1e999", r#""\ud800""#] {
+        let of_nobody = format!(r#"{{"access_token":{value},"user_id":"@alice:example.org","device_id":"D"}}"#);
+        assert_eq!(refusal(&of_nobody), token);
+        let of_another_api =
+            format!(r#"{{"access_token":"t","user_id":"@alice:example.org","device_id":"D","oauth":{value}}}"#);
+        assert!(refusal(&of_another_api).contains("`oauth`"));
+        let with_an_odd_end = format!(
+            r#"{{"access_token":"t","user_id":"@alice:example.org","device_id":"D","access_token_valid_until":{value}}}"#
+        );
+        assert!(!Session::from_json(with_an_odd_end).unwrap().unwrap().is_expired(UNIX_EPOCH, Duration::MAX));
+    }
+}
+
+#[test]
 fn optional_keys_that_cannot_be_used_are_absent() {
     for (key, value) in [
         ("access_token_valid_until", json!("tomorrow")),
