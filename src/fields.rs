@@ -63,10 +63,18 @@ impl Fields {
 
     /// Adds a member of the caller's, or replaces it.
     pub(crate) fn insert(&mut self, name: &str, value: &impl Serialize) {
+        // Values of JSON always have a text.
+        if let Ok(value) = serde_json::to_string(value) {
+            self.insert_text(name, &value);
+        }
+    }
+
+    /// Adds a member that is text already, or replaces it.
+    pub(crate) fn insert_text(&mut self, name: &str, value: &str) {
         let mut text = String::from(self.without(&[name]).text);
-        // Text and values of JSON always have a text.
-        if let (Ok(key), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) {
-            push(&mut text, (&key, &value));
+        // So do strings.
+        if let Ok(key) = serde_json::to_string(name) {
+            push(&mut text, (&key, value));
         }
         self.text = text.into();
     }
@@ -81,9 +89,9 @@ impl Fields {
         Self { text: text.into() }
     }
 
-    /// The text of an object; nothing if there are no members.
-    pub(crate) fn into_text(self) -> String {
-        self.text.into()
+    /// The text of the object.
+    pub(crate) fn text(&self) -> &str {
+        if self.is_empty() { "{}" } else { &self.text }
     }
 
     /// These members, and behind them others of other names.

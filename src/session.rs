@@ -20,9 +20,10 @@ use crate::settings::LoginSettings;
 
 /// A device that is logged in, with the tokens that prove it.
 ///
-/// [`to_json`](Session::to_json) writes it, **secrets included**, as a JSON object with the keys below, and so does
-/// serde. A key without a value is left out. Other keys are kept as they are. Store the object where nobody else can
-/// read it.
+/// [`to_json`](Session::to_json) writes it, **secrets included**, as a JSON object with the keys below, and
+/// [`from_json`](Session::from_json) reads that. A key without a value is left out. Other keys are kept as they are.
+/// Store the object where nobody else can read it. Serde writes and reads the same object, as part of a larger one for
+/// instance.
 ///
 /// | key | value |
 /// | --- | --- |

@@ -15,7 +15,7 @@ use crate::credentials::secret::{AccessToken, LoginToken};
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::uia::UiaChallenge;
 use crate::endpoint::{Endpoint, uia};
-use crate::fields::Fields;
+use crate::fields::{AsTheyStand, Fields};
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
@@ -40,12 +40,12 @@ pub enum Response {
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth: Option<&'a Fields>,
+    auth: Option<AsTheyStand<'a>>,
 }
 
 /// Asks for a login token, with the access token of the device that is logged in. `auth` answers a challenge.
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option<&Fields>) -> Request<Vec<u8>> {
-    let mut request = ENDPOINT.json_request(homeserver, &Body { auth });
+    let mut request = ENDPOINT.json_request(homeserver, &Body { auth: auth.map(AsTheyStand) });
     request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());
     request
 }

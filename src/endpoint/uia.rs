@@ -53,7 +53,7 @@ pub(crate) fn challenge<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaCha
     let (mut session, mut flows, mut has_errcode) = (None, None, false);
     let mut read = |cursor: &mut Cursor<'_>, key: &str| {
         match key {
-            "session" => session = cursor.string()?.map(Cow::into_owned),
+            "session" => session = cursor.text()?.map(Cow::into_owned),
             "errcode" => {
                 // It stays with the keys that are not read.
                 let mut ahead = *cursor;

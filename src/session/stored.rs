@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::address::homeserver::Homeserver;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::cursor::whole_number;
-use crate::fields::{AsTheyStand, Fields};
+use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 
@@ -57,9 +57,9 @@ impl Session {
         self.store_in(&mut listed);
         let mut fields = Fields::from(listed);
         if let Some(well_known) = &self.well_known {
-            fields.insert("well_known_from_login", &AsTheyStand(well_known));
+            fields.insert_text("well_known_from_login", well_known.text());
         }
-        fields.followed_by(&self.stored).into_text()
+        fields.followed_by(&self.stored).text().to_owned()
     }
 
     /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
@@ -97,8 +97,8 @@ const KEYS: [&str; 8] = [
     "oauth",
 ];
 
-/// Writes the stored form by way of serde's numbers: [`to_json`](Session::to_json) also keeps the last digit of a long
-/// fraction.
+/// Writes the stored form by way of serde's values. They hold less than JSON does: what [`to_json`](Session::to_json)
+/// keeps in keys that are not listed, such as the last digit of a long fraction, may be lost.
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut stored = Map::from(&self.stored);
@@ -107,7 +107,8 @@ impl Serialize for Session {
     }
 }
 
-/// Reads the stored form of somebody who is logged in; [`from_json`](Session::from_json) also takes that of nobody.
+/// Reads the stored form of somebody who is logged in. [`from_json`](Session::from_json) also takes that of nobody, and
+/// values that serde cannot hold: it reads all that [`to_json`](Session::to_json) writes.
 impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Only a `Value` is asked for: the errors of serde's other types quote what they found, which may be a token.

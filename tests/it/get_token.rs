@@ -48,6 +48,10 @@ fn a_challenge_is_answered_with_what_the_flows_say() {
     let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth));
     let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
     assert_eq!(body, json!({"auth": {"type": "m.login.password", "session": "s", "password": "p"}}));
+
+    let auth = r#"{"type":"org.example","number":123456789012345678901234567890}"#;
+    let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth.parse().unwrap()));
+    assert_eq!(request.body(), format!("{{\"auth\":{auth}}}").as_bytes(), "it is sent as it stands");
 }
 
 #[test]
