@@ -246,6 +246,11 @@ fn added_fields_can_be_taken_apart() {
     let fields = Fields::from(object(json!({"x": 1})));
     assert_eq!((fields.get("x"), fields.get("y"), fields.is_empty()), (Some(json!(1)), None, false));
     assert_eq!(Map::from(&fields), object(json!({"x": 1})));
+
+    // A key that is no text has no other name.
+    let fields: Fields = r#"{"\ud800": 1, "\ufffd": 2, "\udc00": 3}"#.parse().unwrap();
+    assert_eq!(fields.get("\u{fffd}"), Some(json!(2)));
+    assert_eq!(Map::from(&fields), object(json!({"\u{fffd}": 2})));
 }
 
 // Endpoints.
