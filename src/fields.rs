@@ -81,25 +81,15 @@ impl Fields {
 
     /// The members of other names.
     pub(crate) fn without(&self, names: &[&str]) -> Self {
-        let mut text = String::new();
         let mut leave_out =
             |cursor: &mut Cursor<'_>, key: &str| if names.contains(&key) { cursor.value().map(drop) } else { Ok(()) };
         // The text was an object when it was put together.
-        let _ = Cursor::new(&self.text).object(&mut leave_out, &mut |member| push(&mut text, member));
-        Self { text: text.into() }
+        Self::left_of(&mut Cursor::new(self.text()), &mut leave_out).ok().flatten().unwrap_or_default()
     }
 
     /// The text of the object.
     pub(crate) fn text(&self) -> &str {
         if self.is_empty() { "{}" } else { &self.text }
-    }
-
-    /// These members, and behind them others of other names.
-    pub(crate) fn followed_by(self, others: &Self) -> Self {
-        let mut text = self.text.into();
-        // The text was an object when it was put together.
-        let _ = Cursor::new(&others.text).object(&mut |_, _| Ok(()), &mut |member| push(&mut text, member));
-        Self { text: text.into() }
     }
 
     /// Reads the members one after the other.

@@ -55,11 +55,14 @@ impl Session {
     pub fn to_json(&self) -> String {
         let mut listed = Map::new();
         self.store_in(&mut listed);
-        let mut fields = Fields::from(listed);
+        let mut fields = self.stored.clone();
+        for (key, value) in &listed {
+            fields.insert(key, value);
+        }
         if let Some(well_known) = &self.well_known {
             fields.insert_text("well_known_from_login", well_known.text());
         }
-        fields.followed_by(&self.stored).text().to_owned()
+        fields.text().to_owned()
     }
 
     /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are

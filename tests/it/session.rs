@@ -87,9 +87,8 @@ fn unknown_keys_survive_a_round_trip() {
 fn what_is_not_read_is_written_as_it_was() {
     // A reader that is not exact loses the last digit, and no number of Rust is as large as the second.
     let others = r#""org.example":{"a" : 1.7954388001234555e84},"b":[1e999, "\ud800"],"\ud800":1"#;
-    let stored = format!(
-        r#"{{"access_token":"t","device_id":"D","user_id":"@alice:example.org","well_known_from_login":{{{others}}},{others}}}"#
-    );
+    let session = r#""access_token":"t","device_id":"D","user_id":"@alice:example.org""#;
+    let stored = format!(r#"{{{others},{session},"well_known_from_login":{{{others}}}}}"#);
     let session = Session::from_json(&stored).unwrap().unwrap();
     assert_eq!(session.to_json(), stored);
 }
@@ -97,16 +96,14 @@ fn what_is_not_read_is_written_as_it_was() {
 #[test]
 fn a_value_that_nothing_can_hold_is_there_all_the_same() {
     let token = "invalid `access_token` of the stored session: expected a string of visible ASCII characters";
+    let with =
+        |key: &str, value: &str| format!(r#"{{"user_id":"@alice:example.org","device_id":"D","{key}":{value}}}"#);
+    let logged_in_with = |key: &str, value: &str| with(key, &format!(r#"{value},"access_token":"t""#));
     for value in ["1e999", r#""\ud800""#] {
-        let of_nobody = format!(r#"{{"access_token":{value},"user_id":"@alice:example.org","device_id":"D"}}"#);
-        assert_eq!(refusal(&of_nobody), token);
-        let of_another_api =
-            format!(r#"{{"access_token":"t","user_id":"@alice:example.org","device_id":"D","oauth":{value}}}"#);
-        assert!(refusal(&of_another_api).contains("`oauth`"));
-        let with_an_odd_end = format!(
-            r#"{{"access_token":"t","user_id":"@alice:example.org","device_id":"D","access_token_valid_until":{value}}}"#
-        );
-        assert!(!Session::from_json(with_an_odd_end).unwrap().unwrap().is_expired(UNIX_EPOCH, Duration::MAX));
+        assert_eq!(refusal(&with("access_token", value)), token);
+        assert!(refusal(&logged_in_with("oauth", value)).contains("`oauth`"));
+        let session = Session::from_json(logged_in_with("access_token_valid_until", value)).unwrap().unwrap();
+        assert!(!session.is_expired(UNIX_EPOCH, Duration::MAX));
     }
 }
 
