@@ -2,15 +2,18 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     sync::OnceLock,
 };
 
 use serde_json::{Value, json};
 
-use crate::support::{golden, programs::build, replay::replay};
+use crate::support::{
+    golden,
+    programs::{build, run},
+    replay::replay,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -27,17 +30,8 @@ fn no_transcript(transcript: &str) -> String {
 /// The program, as its users run it.
 fn program(arguments: &[&str], input: &str) -> Output {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let mut program = Command::new(PROGRAM.get_or_init(|| build("replay")))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that ends before it has read its input is no failure of the test.
-    let _ = program.stdin.take().unwrap().write_all(input.as_bytes());
-    program.wait_with_output().unwrap()
+    let program = PROGRAM.get_or_init(|| build("replay"));
+    run(Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")), input)
 }
 
 fn transcripts() -> Vec<PathBuf> {

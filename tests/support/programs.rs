@@ -2,8 +2,9 @@
 
 use std::{
     env,
+    io::Write,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -28,4 +29,13 @@ pub fn build(example: &str) -> PathBuf {
         (message["target"]["name"] == example).then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     });
     executables.next().expect("cargo builds the example")
+}
+
+/// Runs a program to its end, with something on its standard input.
+pub fn run(program: &mut Command, input: &str) -> Output {
+    let piped = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    // A program that ends before it has read its input is no failure of the test.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
 }

@@ -2,16 +2,15 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     sync::OnceLock,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::programs::build;
+use super::programs::{build, run};
 
 pub const PASSWORD: &str = "wonderland";
 
@@ -46,16 +45,8 @@ impl Run {
     }
 
     pub fn of(folder: TempDir, mut command: Command, input: &str) -> Self {
-        let mut child = command
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Some runs end without reading it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Self::new(folder, child.wait_with_output().unwrap())
+        let output = run(command.current_dir(folder.path()), input);
+        Self::new(folder, output)
     }
 
     /// All went well, and this is the last line on standard output.
