@@ -122,6 +122,14 @@ fn a_type_that_is_listed_twice_counts_once() {
 }
 
 #[test]
+fn of_two_names_of_an_entry_the_last_one_says_what_its_keys_mean() {
+    let login_types = offered(r#"[{"type":"m.login.token","get_login_token":true,"type":"org.example.badge"}]"#);
+    let badge = login_types.get("org.example.badge").unwrap();
+    assert!(!badge.get_login_token());
+    assert_eq!(badge.other().get("get_login_token"), Some(json!(true)));
+}
+
+#[test]
 fn a_bad_entry_never_spoils_the_list() {
     let deep = "[".repeat(1000) + &"]".repeat(1000);
     for entry in [

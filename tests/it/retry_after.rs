@@ -50,4 +50,10 @@ fn what_is_not_a_date_says_nothing() {
     ] {
         assert_eq!(read(text), None, "{text}");
     }
+    // Behind the name of the day every byte counts.
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for index in 3..date.len() {
+        let text = format!("{}*{}", &date[..index], &date[index + 1..]);
+        assert_eq!(read(&text), None, "{text}");
+    }
 }

@@ -94,6 +94,13 @@ fn what_is_not_read_is_written_as_it_was() {
 }
 
 #[test]
+fn what_a_session_has_lost_is_not_written_again() {
+    let mut session = load(&with("refresh_token", json!("spent")));
+    session.forget_refresh_token();
+    assert!(!session.to_json().contains("refresh_token"));
+}
+
+#[test]
 fn a_value_that_nothing_can_hold_is_there_all_the_same() {
     let token = "invalid `access_token` of the stored session: expected a string of visible ASCII characters";
     let with =
