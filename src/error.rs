@@ -77,7 +77,8 @@ pub enum Error {
     /// session is valid: use it, or log it out. The flow is back at the question. A resumed flow asks for the login
     /// types first.
     #[error(
-        "logged in, but the access token expires and there is no refresh token: accept such sessions or log this one out"
+        "logged in, but the access token expires and there is no refresh token: \
+         accept such sessions or log this one out"
     )]
     MissingRefreshToken(Box<Session>),
 

@@ -296,11 +296,12 @@
 //! }
 //! #
 //! # fn main() -> Result<(), Failure> {
-//! # let session = r#"{"access_token": "1", "refresh_token": "1", "user_id": "@alice:example.org", "device_id": "KITCHEN",
-//! #     "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! # let session = r#"{"access_token": "1", "refresh_token": "1", "user_id": "@alice:example.org",
+//! #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
 //! # let used = Session::from_json(session)?.expect("somebody is logged in");
 //! # let shared = Mutex::new(used.clone());
-//! # let send = |_| Ok(Response::new(br#"{"access_token": "2", "refresh_token": "2", "expires_in_ms": 300000}"#.into()));
+//! # let granted = br#"{"access_token": "2", "refresh_token": "2", "expires_in_ms": 300000}"#;
+//! # let send = |_| Ok(Response::new(granted.into()));
 //! # assert!(matches!(refresh(&shared, &used, send, |_| Ok(()))?, Some(Refresh::Refreshed)));
 //! # assert_eq!(shared.lock().unwrap().access_token().expose(), "2");
 //! # Ok(())

@@ -18,7 +18,7 @@ struct Cost {
 
 pub fn print() -> Result<(), String> {
     println!(
-        "Each program logs in; the one of `oauth2` exchanges a code. `dependencies` uses plain serde structs, and nothing"
+        "Each program logs in; that of `oauth2` exchanges a code. `dependencies` uses plain serde structs, and nothing"
     );
     println!("but what matrix-login depends on. Only the one of `matrix-sdk` contains an HTTP client.");
     println!();

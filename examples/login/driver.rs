@@ -23,8 +23,8 @@ pub trait Answers {
     fn came_back(&mut self, accepted: bool);
 }
 
-/// Settings with a device ID of the program's own: a request that is sent again, after a rate limit say, leads to the same
-/// device.
+/// Settings with a device ID of the program's own: a request that is sent again, after a rate limit say, leads to the
+/// same device.
 pub fn settings() -> Result<LoginSettings, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;

@@ -59,7 +59,12 @@ struct Arguments {
     data: Option<PathBuf>,
 
     /// How long to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
     timeout: u64,
 
     /// Start a homeserver on this machine and log in to it. Stores the session only if --data is given

@@ -60,7 +60,8 @@ impl SessionFile {
             .map_err(|error| self.error(&format!("cannot write there: {error}")))
     }
 
-    /// Waits until no other process changes the file, and says so. What was read before may be outdated then: read it again.
+    /// Waits until no other process changes the file, and says so. What was read before may be outdated then: read it
+    /// again.
     pub fn lock(&self) -> Result<Locked<'_>, FileError> {
         match self.open_lock().and_then(|lock| self.wait_for(lock)) {
             Ok(lock) => Ok(Locked { file: self, _lock: lock }),
@@ -163,7 +164,8 @@ fn beside(path: &Path, what: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a file.
+/// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a
+/// file.
 pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
     temporary(path, json)?.persist(path)?;
     keep_name(path);
@@ -177,7 +179,8 @@ pub fn write_new(path: &Path, json: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until the file's new place in its folder is on the disk too: the tokens that were there before may be spent soon.
+/// Waits until the file's new place in its folder is on the disk too: the tokens that were there before may be spent
+/// soon.
 fn keep_name(path: &Path) {
     // Not every system can do that with a folder. The file is written in any case.
     let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());

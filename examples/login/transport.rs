@@ -1,5 +1,5 @@
-//! Carries requests with ureq, as the library wants it: no redirect followed, a 4xx for an answer, limits on time and size.
-//! Waits out a rate limit, unless that takes too long.
+//! Carries requests with ureq, as the library wants it: no redirect followed, a 4xx for an answer, limits on time and
+//! size. Waits out a rate limit, unless that takes too long.
 
 use std::{
     io::{self, Read},

@@ -68,8 +68,8 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     Ok(replay.lines)
 }
 
-/// An input whose form has been checked. `answers` is the line of output with the request that it belongs to; without it
-/// that is the request which is due.
+/// An input whose form has been checked. `answers` is the line of output with the request that it belongs to; without
+/// it that is the request which is due.
 enum Prepared {
     Response { response: Response<Vec<u8>>, received_at: SystemTime, answers: Option<usize> },
     Unreachable { answers: Option<usize> },

@@ -61,7 +61,10 @@ fn login_type_value(login_type: &LoginType) -> Value {
         "m.login.token" => json!({ "get_login_token": login_type.get_login_token() }),
         "m.login.sso" => {
             let identity_providers = login_type.identity_providers().iter().map(|provider| {
-                json!({ "id": provider.id(), "name": provider.name(), "icon": provider.icon(), "brand": provider.brand() })
+                json!({
+                    "id": provider.id(), "name": provider.name(),
+                    "icon": provider.icon(), "brand": provider.brand(),
+                })
             });
             json!({
                 "identity_providers": identity_providers.collect::<Value>(),

@@ -90,15 +90,30 @@ struct Arguments {
     suspend: Option<PathBuf>,
 
     /// Finish a login that was stored, with the address that the browser came to in the end
-    #[arg(long, num_args = 2, value_names = ["FILE", "ADDRESS"], conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again"])]
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["FILE", "ADDRESS"],
+        conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again"]
+    )]
     resume: Option<Vec<String>>,
 
     /// How long to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
     timeout: u64,
 
     /// How long to wait for the browser: who gives up there never comes back
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "300",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
     patience: u64,
 }
 
@@ -225,8 +240,8 @@ fn random_state() -> Result<String, Failure> {
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// Begins a login and stores it where the user is sent to a browser. Whoever can change the file can decide who the user
-/// will be: it is its owner's alone.
+/// Begins a login and stores it where the user is sent to a browser. Whoever can change the file can decide who the
+/// user will be: it is its owner's alone.
 fn suspend(
     path: &Path,
     mut flow: LoginFlow,

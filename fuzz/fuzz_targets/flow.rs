@@ -5,11 +5,11 @@
 //! 3. No state is a dead end: `use_homeserver` works until there is a session.
 //! 4. A wait begins when the answer arrived, since there is no other clock.
 //!
-//! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume: a
-//! response with it is refused and changes nothing. If no request is due, every ID is stale.
+//! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume:
+//! a response with it is refused and changes nothing. If no request is due, every ID is stale.
 //!
-//! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach the
-//! login, those of a single sign-on also through a suspension.
+//! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach
+//! the login, those of a single sign-on also through a suspension.
 
 #![no_main]
 

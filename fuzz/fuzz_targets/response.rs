@@ -1,8 +1,9 @@
-//! Invariant: bytes never panic, what is accepted is usable, what is written is read back, what is refused is not quoted.
+//! Invariant: bytes never panic, what is accepted is usable, what is written is read back, what is refused is not
+//! quoted.
 //!
-//! The input is a line and the rest. The line is the name of an endpoint, a status, and perhaps headers after a bar each:
-//! `login 429 | retry-after: 3`. The rest is the body. `session`, `homeserver`, `server_name` and `user_id` stand for what
-//! else comes from outside.
+//! The input is a line and the rest. The line is the name of an endpoint, a status, and perhaps headers after a bar
+//! each: `login 429 | retry-after: 3`. The rest is the body. `session`, `homeserver`, `server_name` and `user_id` stand
+//! for what else comes from outside.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Invariant: a session changes only when refreshed, is given up only on the homeserver's word, and shows no secret.
 //!
-//! That word is a 4xx with an errcode that is no rate limit: what a proxy, a captive portal or a failing server says does
-//! not count. What was stored is read back as it was.
+//! That word is a 4xx with an errcode that is no rate limit: what a proxy, a captive portal or a failing server says
+//! does not count. What was stored is read back as it was.
 
 #![no_main]
 

@@ -44,7 +44,11 @@ pub enum ResponseError {
     },
 
     /// The response comes from something that is not a Matrix server: a proxy, a captive portal, a web site.
-    #[error("the answer to {endpoint} is not from a Matrix server (status {}): {}", status.as_u16(), not_matrix_advice(*status))]
+    #[error(
+        "the answer to {endpoint} is not from a Matrix server (status {}): {}",
+        status.as_u16(),
+        not_matrix_advice(*status)
+    )]
     #[non_exhaustive]
     NotMatrix {
         /// The request.
@@ -55,7 +59,10 @@ pub enum ResponseError {
 
     /// A redirect that the flow does not follow. It follows redirects of the well-known file only: to https, never
     /// to an address where it was before, and five times at most. Other requests may contain credentials.
-    #[error("the answer to {endpoint} is a redirect{} that is not followed: use the right address", to(location.as_deref()))]
+    #[error(
+        "the answer to {endpoint} is a redirect{} that is not followed: use the right address",
+        to(location.as_deref())
+    )]
     #[non_exhaustive]
     Redirected {
         /// The request.

@@ -25,8 +25,8 @@
 //! struct Waiting(BTreeMap<String, (String, Suspended)>);
 //!
 //! impl Waiting {
-//!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie is
-//!     /// set with `HttpOnly`, `Secure` and `SameSite=Lax`.
+//!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie
+//!     /// is set with `HttpOnly`, `Secure` and `SameSite=Lax`.
 //!     fn begin(&mut self, mut flow: LoginFlow, callback: Url, state: &str, cookie: &str) -> Result<Url, Error> {
 //!         flow.choose(Choice::sso(Redirect::new(callback, state)?))?;
 //!         let Step::Browse(url) = flow.step() else { unreachable!("single sign-on was chosen") };
@@ -37,8 +37,8 @@
 //!         Ok(url)
 //!     }
 //!
-//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser, of
-//!     /// another login, or one that has been here before.
+//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser,
+//!     /// of another login, or one that has been here before.
 //!     fn end(&mut self, callback: &Url, cookie: &str) -> Option<LoginFlow> {
 //!         let state = callback::state(callback)?;
 //!         let (_, suspended) = self.0.get(&state).filter(|(expected, _)| expected == cookie)?;

@@ -81,7 +81,8 @@ fn collect(stream: TokenStream, from: &str, module: &[String], arrows: &mut Vec<
 
 /// Whether two colons and a name or a list come next.
 fn is_path(rest: &[TokenTree]) -> bool {
-    matches!(rest, [TokenTree::Punct(one), TokenTree::Punct(two), _, ..] if one.as_char() == ':' && two.as_char() == ':')
+    let [TokenTree::Punct(one), TokenTree::Punct(two), _, ..] = rest else { return false };
+    one.as_char() == ':' && two.as_char() == ':'
 }
 
 fn follow(rest: &[TokenTree], mut path: Vec<String>, from: &str, arrows: &mut Vec<Arrow>) {

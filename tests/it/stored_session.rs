@@ -42,8 +42,8 @@ fn unknown_token(soft_logout: bool) -> Answer {
     answer(401, error.to_string())
 }
 
-/// A homeserver that keeps tokens as Synapse does: a refresh token may be used until a token that it bought is, and then
-/// ends the session of whoever uses it again.
+/// A homeserver that keeps tokens as Synapse does: a refresh token may be used until a token that it bought is, and
+/// then ends the session of whoever uses it again.
 struct Tokens {
     /// Which pair of tokens is in use.
     current: u32,
@@ -642,8 +642,8 @@ fn a_logout_that_fails_leaves_the_session() {
     }
 }
 
-/// Some homeservers take a refresh token once, end the access token with it, and say of one that has expired that they do
-/// not know it.
+/// Some homeservers take a refresh token once, end the access token with it, and say of one that has expired that they
+/// do not know it.
 #[test]
 fn a_session_that_may_only_have_expired_is_not_taken_for_over() {
     let refresh_fails = Loopback::start(|received| {

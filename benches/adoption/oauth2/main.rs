@@ -1,5 +1,5 @@
-//! Exchanges an authorization code with `oauth2`: `login TOKEN_ENDPOINT CODE`. It prints the request, and reads a line of
-//! standard input as the body of the response.
+//! Exchanges an authorization code with `oauth2`: `login TOKEN_ENDPOINT CODE`. It prints the request, and reads a line
+//! of standard input as the body of the response.
 
 use std::error::Error;
 use std::io;

@@ -1,5 +1,5 @@
-//! Logs in with `ruma-client-api`: `login HOMESERVER USER PASSWORD`. It prints each request, and reads a line of standard
-//! input as the body of the response.
+//! Logs in with `ruma-client-api`: `login HOMESERVER USER PASSWORD`. It prints each request, and reads a line of
+//! standard input as the body of the response.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

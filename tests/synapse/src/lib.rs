@@ -91,7 +91,8 @@ pub fn ask(session: &Session, path: &str) -> (u16, Value) {
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
-/// Sends a request to one endpoint. The answer is recorded as a transcript of that endpoint if `RECORD_TO` names a folder.
+/// Sends a request to one endpoint. The answer is recorded as a transcript of that endpoint if `RECORD_TO` names a
+/// folder.
 pub fn exchange(name: &str, endpoint: &str, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
     let response = send(request).unwrap();
     let (about, answer) = (about(), recorded(&response, now()));

@@ -16,7 +16,8 @@ fn token(token: &str) -> Value {
     json!({ "type": "m.login.token", "token": token })
 }
 
-/// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its own.
+/// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its
+/// own.
 fn login_token(name: &'static str, user: &str) -> String {
     let session = Story::at(name, "full").logs_in(password_choice(user));
     let uri = format!("{}/_matrix/client/v1/login/get_token", session.homeserver().unwrap());

@@ -100,8 +100,8 @@ fn a_server_that_is_stopped_midway_is_named() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A proxy through which the names that end in `.test` lead to nginx, and all else where it leads. Nothing on the machine
-/// has to be changed for it: programs ask the environment for proxies.
+/// A proxy through which the names that end in `.test` lead to nginx, and all else where it leads. Nothing on the
+/// machine has to be changed for it: programs ask the environment for proxies.
 fn proxy() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -131,7 +131,8 @@ fn tunnel(mut client: TcpStream) -> io::Result<()> {
     io::copy(&mut server, &mut client).map(drop)
 }
 
-/// Exit status and standard error of a login with a trust store of its own, as the platform's verifier lets anybody name one.
+/// Exit status and standard error of a login with a trust store of its own, as the platform's verifier lets anybody
+/// name one.
 fn discover(folder: &TempDir, user_id: &str) -> (Option<i32>, String) {
     let mut command = program(folder, &[user_id]);
     command.env("HTTPS_PROXY", proxy()).env("SSL_CERT_FILE", servers()["authority"].as_str().unwrap());
