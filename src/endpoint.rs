@@ -13,6 +13,7 @@ pub(crate) mod body;
 pub mod callback;
 pub(crate) mod error;
 pub mod get_token;
+pub(crate) mod http_date;
 pub(crate) mod identity_provider;
 pub mod login;
 pub mod login_fallback;

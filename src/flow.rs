@@ -174,8 +174,9 @@ impl LoginFlow {
     /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first.
     /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
     ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
-    ///   seconds or a date. Without either, the flow asks for 1 s, then twice as long each time, up to 60 s. The flow
-    ///   never gives up.
+    ///   seconds, or a date in any of HTTP's three formats. A date is compared with the `Date` of the response, or
+    ///   without that with the time of arrival. A wait of zero, or a date in the past, is not a hint. Without a hint, the
+    ///   flow asks for 1 s, then twice as long each time, up to 60 s. The flow never gives up.
     /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five,
     ///   to https only, and never to an address where it was. A relative `Location` belongs to the address that was
     ///   asked last.

@@ -321,6 +321,7 @@ fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
         Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in",
         Verdict::Locked => "the session stays: try again when the account is unlocked",
     };
-    let when = error.retry_after().map(|wait| format!(": try again in {}", in_words(wait.delay(SystemTime::now()))));
+    let delay = error.retry_after().and_then(|retry_after| retry_after.delay(SystemTime::now()));
+    let when = delay.map(|delay| format!(": try again in {}", in_words(delay)));
     Failure::Other(format!("{error}; {advice}{}", when.unwrap_or_default()))
 }

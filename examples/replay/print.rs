@@ -132,14 +132,14 @@ fn described(mut details: Value, kind: &str, error: &impl Display) -> Value {
 }
 
 fn server_error_value(error: &ServerError, received_at: SystemTime) -> Value {
-    let delay = |retry_after: RetryAfter| milliseconds(retry_after.delay(received_at));
+    let delay = |retry_after: RetryAfter| retry_after.delay(received_at).map(milliseconds);
     json!({
         "kind": "server",
         "status": error.status.map(|status| status.as_u16()),
         "errcode": error.errcode,
         "message": error.message,
         "soft_logout": error.soft_logout,
-        "retry_after_ms": error.retry_after.map(delay),
+        "retry_after_ms": error.retry_after.and_then(delay),
         "other": error.other,
     })
 }

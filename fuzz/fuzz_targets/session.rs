@@ -120,7 +120,7 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                 ),
                 "{error}"
             );
-            let hint = error.retry_after().map(|hint| hint.delay(answer.received_at()));
+            let hint = error.retry_after().and_then(|hint| hint.delay(answer.received_at()));
             assert_eq!(*delay, hint.unwrap_or(Duration::from_secs(1)));
         }
         Refresh::SoftLogout(error) => assert!(is_final(error) && error.soft_logout),

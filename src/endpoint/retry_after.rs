@@ -1,37 +1,50 @@
 //! How long a server asks to wait.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
+
+use crate::endpoint::http_date;
 
 /// When a server takes the request again, as it said: the header `Retry-After` (RFC 9110, section 10.2.3), or else
-/// `retry_after_ms` of its error.
+/// `retry_after_ms` of its error. A wait of zero is not a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter {
-    /// So long after its response.
+    /// So long after its response. A date is one too, if the response says what the server's clock shows (`Date`).
     Delay(Duration),
-    /// Not before a time of day. It is the server's clock that says so.
+    /// Not before a time of day, by the server's clock. The response does not say what that clock shows.
     At(SystemTime),
 }
 
 impl RetryAfter {
-    /// How long to wait from the moment when the response arrived; zero if the time is past.
-    pub fn delay(self, received_at: SystemTime) -> Duration {
-        match self {
+    /// How long to wait from the moment when the response arrived. `None` if the time is past: that is not a hint. Wait
+    /// as long as you would without one.
+    pub fn delay(self, received_at: SystemTime) -> Option<Duration> {
+        let delay = match self {
             Self::Delay(delay) => delay,
-            Self::At(time) => time.duration_since(received_at).unwrap_or(Duration::ZERO),
-        }
+            Self::At(time) => time.duration_since(received_at).ok()?,
+        };
+        Some(delay).filter(|delay| !delay.is_zero())
     }
 
-    /// What the header says, if it can be understood: seconds or an IMF-fixdate.
+    /// What the headers say, if that is a hint and can be understood: seconds or a date.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let date = headers.get(DATE).and_then(|date| http_date::read(date.to_str().ok()?.trim()));
         headers.get_all(RETRY_AFTER).iter().find_map(|value| {
             let text = value.to_str().ok()?.trim();
-            let delay = number(text).map(|seconds| Self::Delay(Duration::from_secs(seconds)));
-            delay.or_else(|| imf_fixdate(text).map(Self::At))
+            match (number(text), date) {
+                (Some(seconds), _) => Self::after(Duration::from_secs(seconds)),
+                (None, Some(date)) => Self::after(http_date::read(text)?.duration_since(date).ok()?),
+                (None, None) => http_date::read(text).map(Self::At),
+            }
         })
+    }
+
+    /// A delay, unless it is zero.
+    pub(crate) fn after(delay: Duration) -> Option<Self> {
+        (!delay.is_zero()).then_some(Self::Delay(delay))
     }
 }
 
@@ -45,39 +58,4 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
-}
-
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-/// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7). The day's name is not compared with the date. What
-/// was before the epoch is the epoch: past in any case.
-fn imf_fixdate(text: &str) -> Option<SystemTime> {
-    // Every part has its place: all of them are as long in any date.
-    let part = |start: usize, length: usize| text.get(start..start.saturating_add(length));
-    let digits = |start, length| number(part(start, length)?);
-    let separators = [(3, ", "), (7, " "), (11, " "), (16, " "), (19, ":"), (22, ":"), (25, " GMT")];
-    if text.len() != 29 || separators.iter().any(|(start, separator)| part(*start, separator.len()) != Some(separator))
-    {
-        return None;
-    }
-
-    let month = MONTHS.iter().position(|name| part(8, 3) == Some(name))?;
-    let (day, year) = (digits(5, 2)?, digits(12, 4)?);
-    let (hour, minute, second) = (digits(17, 2)?, digits(20, 2)?, digits(23, 2)?);
-    let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last_day = if month == 1 && is_leap_year { 29 } else { *DAYS.get(month)? };
-    if !(1..=last_day).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let Some(years) = year.checked_sub(1970) else { return Some(UNIX_EPOCH) };
-    // The leap days of the years before: every fourth, but of the hundredth only every fourth.
-    let before = year.checked_sub(1)?;
-    let leap_days = (before / 4).checked_sub(before / 100)?.checked_add(before / 400)?.checked_sub(477)?;
-    let leap_day = u64::from(month > 1 && is_leap_year);
-    let days_of_months: u64 = DAYS.iter().take(month).sum();
-    let days = [years.checked_mul(365)?, leap_days, days_of_months, leap_day, day.checked_sub(1)?];
-    let seconds =
-        [days.iter().sum::<u64>().checked_mul(86_400)?, hour.checked_mul(3_600)?, minute.checked_mul(60)?, second];
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds.iter().sum()))
 }

@@ -57,7 +57,7 @@ impl ServerError {
         let (status, hint) = (Some(response.status()), RetryAfter::from_headers(response.headers()));
         let error = match other.ok().flatten() {
             Some(other) => {
-                let retry_after = hint.or(delay.map(RetryAfter::Delay));
+                let retry_after = hint.or(delay.and_then(RetryAfter::after));
                 Self { status, errcode, message, soft_logout, retry_after, other }
             }
             // What was read of an object that is not whole does not count.

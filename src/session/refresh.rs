@@ -93,7 +93,7 @@ impl Session {
     /// [`Refresh::Refreshed`] changes the session.
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
         let later = |error: ResponseError| {
-            let hint = error.retry_after().map(|retry_after| retry_after.delay(received_at));
+            let hint = error.retry_after().and_then(|retry_after| retry_after.delay(received_at));
             Refresh::Later { error, delay: hint.unwrap_or_else(|| backoff(1)) }
         };
         let error = match refresh::response(response) {

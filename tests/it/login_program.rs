@@ -448,9 +448,9 @@ fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
     assert!(named.iter().any(|line| line == last), "{last}");
     is_tidy(&run);
 
-    let homeserver = until_login(|| (429, vec![("Retry-After", "0".to_owned())], String::new()));
+    let homeserver = until_login(|| answer(429, r#"{"retry_after_ms":1}"#));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
-    run.fails("Error: the homeserver limits the rate of logins: try again in 0s");
+    run.fails("Error: the homeserver limits the rate of logins: try again in 1s");
     assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 4);
 }
 

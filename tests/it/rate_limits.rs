@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{DiscoveryOutcome, Error, ResponseError, RetryAfter};
+use matrix_login::{DiscoveryOutcome, Error, Pause, ResponseError, RetryAfter, Step};
 
 use crate::support::scenario::{
     FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password,
@@ -34,12 +34,23 @@ fn how_long_to_wait() {
         // The header counts first; browsers see the body alone.
         (&[("retry-after", "3")][..], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":9000}"#, 3_000),
         (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#, 2_987),
-        (&[("retry-after", "0")], LIMIT, 0),
+        // Zero is not a hint: the body counts, or else the backoff.
+        (&[("retry-after", "0")], LIMIT, 1_000),
+        (&[("retry-after", "0")], r#"{"retry_after_ms":5000}"#, 5_000),
+        (&[("retry-after", "0"), ("retry-after", "9")], LIMIT, 9_000),
         (&[("retry-after", " 7 ")], LIMIT, 7_000),
         (&[("retry-after", "7"), ("retry-after", "9")], LIMIT, 7_000),
-        // A date is held against the time when the answer arrived.
+        // A date is compared with the time when the response arrived, or with the date of the response.
         (&[("retry-after", "Mon, 23 Nov 2026 12:01:30 GMT")], LIMIT, 90_000),
-        (&[("retry-after", "Mon, 23 Nov 2026 11:00:00 GMT")], LIMIT, 0),
+        (&[("retry-after", "Mon, 23 Nov 2026 11:00:00 GMT")], LIMIT, 1_000),
+        (&[("retry-after", "Monday, 23-Nov-26 12:01:30 GMT")], LIMIT, 90_000),
+        (&[("retry-after", "Mon Nov 23 12:01:30 2026")], LIMIT, 90_000),
+        (&[("date", "Mon, 23 Nov 2026 11:00:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 11:00:05 GMT")], LIMIT, 5_000),
+        (
+            &[("date", "Mon, 23 Nov 2026 11:00:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 10:59:00 GMT")],
+            r#"{"retry_after_ms":5000}"#,
+            5_000,
+        ),
         // A header that cannot be understood is none.
         (&[("retry-after", "soon")], r#"{"retry_after_ms":5000}"#, 5_000),
         (&[("retry-after", "+5")], r#"{"retry_after_ms":6000}"#, 6_000),
@@ -49,8 +60,9 @@ fn how_long_to_wait() {
         (&[("retry-after", "soon"), ("retry-after", "9")], LIMIT, 9_000),
         // The number in the body, rounded up and not below zero.
         (&[], r#"{"retry_after_ms":2986.2}"#, 2_987),
-        (&[], r#"{"retry_after_ms":-5}"#, 0),
-        (&[], r#"{"retry_after_ms":-0.5}"#, 0),
+        (&[], r#"{"retry_after_ms":-5}"#, 1_000),
+        (&[], r#"{"retry_after_ms":-0.5}"#, 1_000),
+        (&[], r#"{"retry_after_ms":0}"#, 1_000),
         (&[], r#"{"retry_after_ms":1e3}"#, 1_000),
         // Neither: a second.
         (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":null}"#, 1_000),
@@ -80,6 +92,19 @@ fn a_date_is_late_by_the_clock_of_the_answers_arrival() {
     assert_eq!(story.wait().remaining(arrived), Duration::from_secs(60));
     assert_eq!(story.wait().remaining(noon()), Duration::from_secs(10));
     assert_eq!(story.wait().remaining(noon() + Duration::from_secs(11)), Duration::ZERO);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_wait_longer() {
+    let mut story = Scenario::logging_in();
+    story.answer_with(limited(&[("retry-after", "5")], ""));
+    assert_eq!(story.wait().delay(), Duration::from_secs(5));
+    let day = Duration::from_secs(86_400);
+    for (now, left) in [(noon() - day, 5), (noon(), 5), (noon() + Duration::from_secs(2), 3), (noon() + day, 0)] {
+        assert_eq!(story.wait().remaining(now), Duration::from_secs(left));
+        let Step::Wait(wait) = story.flow.step() else { panic!("a wait is due") };
+        assert_eq!(Pause::RateLimit(wait).remaining(now), Duration::from_secs(left));
+    }
 }
 
 #[test]

@@ -24,9 +24,52 @@ fn dates_are_read() {
         ("Wed, 01 Mar 2000 00:00:01 GMT", 951_868_801),
         ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
         ("Mon, 01 Jan 0000 00:00:00 GMT", 0),
+        // The two obsolete formats. A year of two digits is one from 1970 to 2069.
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+        ("Sun Nov  6 08:49:37 1994", 784_111_777),
+        ("Thu Feb 29 23:59:60 2024", 1_709_251_200),
+        ("Friday, 01-Mar-24 00:00:00 GMT", 1_709_251_200),
+        ("Thursday, 01-Jan-70 00:00:01 GMT", 1),
+        ("Tuesday, 31-Dec-69 23:59:59 GMT", 3_155_759_999),
     ] {
         assert_eq!(read(text), Some(RetryAfter::At(UNIX_EPOCH + Duration::from_secs(seconds))), "{text}");
     }
+}
+
+#[test]
+fn a_date_counts_from_the_date_of_its_response() {
+    let read = |date: &str, retry_after: &str| {
+        let response = answer(429, &[("date", date), ("retry-after", retry_after)], "");
+        ServerError::from_response(&response).unwrap().retry_after
+    };
+    let later = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (date, seconds) in [
+        ("Sun, 06 Nov 1994 08:49:07 GMT", 30),
+        ("Sunday, 06-Nov-94 08:49:36 GMT", 1),
+        ("Sun Nov  6 07:49:37 1994", 3_600),
+    ] {
+        assert_eq!(read(date, later), Some(RetryAfter::Delay(Duration::from_secs(seconds))), "{date}");
+    }
+    assert_eq!(read(later, later), None, "now is not a hint");
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:38 GMT", later), None, "nor is the past");
+    let at = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    assert_eq!(read("yesterday", later), Some(RetryAfter::At(at)), "a date that cannot be read is not there");
+    assert_eq!(read(later, "7"), Some(RetryAfter::Delay(Duration::from_secs(7))));
+}
+
+#[test]
+fn zero_and_the_past_are_not_a_hint() {
+    assert_eq!(read("0"), None);
+    let body = |body: &str| ServerError::from_response(&answer(429, &[], body)).unwrap().retry_after;
+    assert_eq!(body(r#"{"retry_after_ms":0}"#), None);
+    assert_eq!(body(r#"{"retry_after_ms":-5}"#), None);
+    assert_eq!(body(r#"{"retry_after_ms":0.4}"#), Some(RetryAfter::Delay(Duration::from_millis(1))));
+
+    let date = read("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+    let at = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    assert_eq!(date.delay(at - Duration::from_secs(3)), Some(Duration::from_secs(3)));
+    assert_eq!(date.delay(at), None);
+    assert_eq!(date.delay(at + Duration::from_secs(3)), None);
 }
 
 #[test]
@@ -44,16 +87,23 @@ fn what_is_not_a_date_says_nothing() {
         "Sun, 06 Nov 1994 24:00:00 GMT",
         "Sun, 06 Nov 1994 08:49:37 GMT x",
         "Sun, 06 Nov 1994 08:49:37:00 GMT",
-        "Sunday, 06-Nov-94 08:49:37 GMT",
-        "Sun Nov  6 08:49:37 1994",
+        "Sunday, 06-Nov-1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37",
+        "Sunday, 32-Nov-94 08:49:37 GMT",
+        "Sun Nov 6 08:49:37 1994",
+        "Sun Nov  6 08:49:37 94",
+        "Sun Nov  6 08:49:37 1994 GMT",
+        "Sun Nov    08:49:37 1994",
+        ", 06 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov +994 08:49:37 GMT",
     ] {
         assert_eq!(read(text), None, "{text}");
     }
-    // Behind the name of the day every byte counts.
-    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-    for index in 3..date.len() {
-        let text = format!("{}*{}", &date[..index], &date[index + 1..]);
-        assert_eq!(read(&text), None, "{text}");
+    // Every byte counts.
+    for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov 16 08:49:37 1994"] {
+        for index in 0..date.len() {
+            let text = format!("{}*{}", &date[..index], &date[index + 1..]);
+            assert_eq!(read(&text), None, "{text}");
+        }
     }
 }
