@@ -167,8 +167,9 @@ impl LoginFlow {
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
     ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
-    ///   the Matrix API. *Not Matrix*: any other body, a page for instance. *Unreachable*: no response, see
-    ///   [`handle_unreachable`](Self::handle_unreachable).
+    ///   the Matrix API. A 2xx that lacks what the step needs and has an errcode is that error too: a refusal, or a rate
+    ///   limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a page for instance, or one
+    ///   that is still compressed. *Unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
     /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
     ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
     /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first.

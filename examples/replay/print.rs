@@ -119,6 +119,7 @@ fn response_error_value(error: &ResponseError, received_at: SystemTime) -> Value
         ResponseError::InvalidResponse { .. } => ("invalid_response", json!({})),
         ResponseError::TooLarge { .. } => ("too_large", json!({})),
         ResponseError::NotMatrix { status, .. } => ("not_matrix", json!({ "status": status.as_u16() })),
+        ResponseError::Encoded { encoding, .. } => ("encoded", json!({ "encoding": encoding })),
         ResponseError::Redirected { location, .. } => ("redirected", json!({ "location": location })),
         _ => ("unknown", json!({})),
     };

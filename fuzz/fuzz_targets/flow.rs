@@ -420,6 +420,7 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
                 ResponseError::InvalidResponse { .. }
                     | ResponseError::TooLarge { .. }
                     | ResponseError::NotMatrix { .. }
+                    | ResponseError::Encoded { .. }
                     | ResponseError::Redirected { .. }
                     | ResponseError::Server(_)
                     | ResponseError::LoginUnsupported

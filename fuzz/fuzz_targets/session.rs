@@ -114,6 +114,7 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                     error,
                     ResponseError::Server(_)
                         | ResponseError::NotMatrix { .. }
+                        | ResponseError::Encoded { .. }
                         | ResponseError::Redirected { .. }
                         | ResponseError::InvalidResponse { .. }
                         | ResponseError::TooLarge { .. }

@@ -34,6 +34,11 @@ impl<'a> Body<'a> {
         cursor.end().map(|()| left)
     }
 
+    /// Whether this is text that a person could read, and not compressed.
+    pub(crate) fn is_readable(&self) -> bool {
+        matches!(self.text, Cow::Borrowed(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
+    }
+
     /// Whether this is at least the beginning of an object.
     pub(crate) fn begins_an_object(&self) -> bool {
         self.text.starts_with('{')

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::retry_after::RetryAfter;
-use crate::endpoint::server_error::ServerError;
+use crate::endpoint::server_error::{ServerError, is_transient};
 use crate::shown::one_line;
 
 /// Why a response is not what the request was for. The message says what to do; it never quotes the body.
@@ -55,6 +55,25 @@ pub enum ResponseError {
         endpoint: Endpoint,
         /// The status of the response.
         status: StatusCode,
+        /// When to try again, if the header `Retry-After` said so: a proxy can.
+        retry_after: Option<RetryAfter>,
+    },
+
+    /// The body is still encoded. The transport must undo a `Content-Encoding`, or ask for none.
+    #[error(
+        "the answer to {endpoint} is still encoded ({}, status {}): \
+         let the HTTP client undo the Content-Encoding, or ask for none",
+        one_line(encoding),
+        status.as_u16()
+    )]
+    #[non_exhaustive]
+    Encoded {
+        /// The request.
+        endpoint: Endpoint,
+        /// The status of the response.
+        status: StatusCode,
+        /// The header `Content-Encoding`, such as `gzip`.
+        encoding: String,
     },
 
     /// A redirect that the flow does not follow. It follows redirects of the well-known file only: to https, never
@@ -81,31 +100,34 @@ pub enum ResponseError {
 }
 
 impl ResponseError {
-    /// Whether the same request can succeed later. `true` after a rate limit, a 5xx (from the server or from a proxy),
-    /// or no response. The caller decides when to try again, and how often. No error of this type ends a session by
-    /// itself.
+    /// Whether the same request can succeed later. `true` after a rate limit, a 5xx, a 408 or a 425 (from the server or
+    /// from a proxy), or no response. The caller decides when to try again, and how often. No error of this type ends a
+    /// session by itself.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Server(error) => error.is_rate_limit() || error.is_server_failure(),
-            Self::NotMatrix { status, .. } => status.is_server_error(),
+            Self::NotMatrix { status, .. } => is_transient(*status),
             Self::Unreachable { .. } => true,
-            Self::LoginUnsupported | Self::InvalidResponse { .. } | Self::TooLarge { .. } | Self::Redirected { .. } => {
-                false
-            }
+            Self::LoginUnsupported
+            | Self::InvalidResponse { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoded { .. }
+            | Self::Redirected { .. } => false,
         }
     }
 
-    /// When the server takes the request again, if it said so.
+    /// When the server, or a proxy before it, takes the request again, if it said so.
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::Server(error) => error.retry_after,
+            Self::NotMatrix { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 }
 
 fn not_matrix_advice(status: StatusCode) -> &'static str {
-    if status.is_server_error() { "try again later" } else { "check the address" }
+    if is_transient(status) { "try again later" } else { "check the address" }
 }
 
 fn to(location: Option<&str>) -> String {

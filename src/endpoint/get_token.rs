@@ -70,6 +70,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         }
         Ok(())
     })?;
-    let login_token = login_token.ok_or_else(|| ENDPOINT.invalid("`login_token`", "a string that is not empty"))?;
+    let login_token =
+        login_token.ok_or_else(|| ENDPOINT.lacks(response, "`login_token`", "a string that is not empty"))?;
     Ok(Response::Granted { login_token, expires_in })
 }

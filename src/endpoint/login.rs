@@ -128,6 +128,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         }
         Ok(())
     })?;
-    let (access_token, user_id) = (ENDPOINT.granted_token(access_token)?, ENDPOINT.granted_user(user_id)?);
+    let (access_token, user_id) =
+        (ENDPOINT.granted_token(response, access_token)?, ENDPOINT.granted_user(response, user_id)?);
     Ok(Response { user_id, access_token, device_id, home_server, expires_in, refresh_token, well_known, other })
 }

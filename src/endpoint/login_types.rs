@@ -34,13 +34,12 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
         }
         Ok(())
     });
-    match read {
+    match read.and_then(|_| flows.ok_or_else(|| ENDPOINT.lacks(response, "`flows`", "a list"))) {
         // 404 by the specification, 400 by older servers.
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
             Err(ResponseError::LoginUnsupported)
         }
-        Err(error) => Err(error),
-        Ok(_) => flows.ok_or_else(|| ENDPOINT.invalid("`flows`", "a list")),
+        read => read,
     }
 }
 

@@ -59,5 +59,5 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         }
         Ok(())
     })?;
-    Ok(Response { access_token: ENDPOINT.granted_token(access_token)?, expires_in, refresh_token })
+    Ok(Response { access_token: ENDPOINT.granted_token(response, access_token)?, expires_in, refresh_token })
 }

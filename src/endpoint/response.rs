@@ -1,13 +1,14 @@
 //! How every response is judged: first by its status and headers, then by its body.
 
-use http::{Response, StatusCode, header};
+use http::{Response, header};
 
 use crate::address::user_id::UserId;
 use crate::credentials::secret::AccessToken;
 use crate::cursor::{Cursor, NotJson};
 use crate::endpoint::body::Body;
 use crate::endpoint::error::ResponseError;
-use crate::endpoint::server_error::ServerError;
+use crate::endpoint::retry_after::RetryAfter;
+use crate::endpoint::server_error::{ServerError, is_transient};
 use crate::endpoint::{Endpoint, MAX_BODY};
 use crate::fields::Fields;
 
@@ -30,7 +31,7 @@ impl Endpoint {
         match body.object(read) {
             Ok(Some(left)) => Ok(left),
             // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
-            Err(NotJson) if !body.begins_an_object() => Err(self.not_matrix(response.status())),
+            Err(NotJson) if !body.begins_an_object() => Err(self.not_matrix(response)),
             _ => Err(self.invalid("the body", "a JSON object")),
         }
     }
@@ -45,26 +46,59 @@ impl Endpoint {
         }
         match ServerError::read(response) {
             Some(error) => ResponseError::Server(Box::new(error)),
-            None => self.not_matrix(status),
+            None => self.not_matrix(response),
         }
     }
 
     /// The access token that a response must have.
-    pub(crate) fn granted_token(&self, access_token: Option<AccessToken>) -> Result<AccessToken, ResponseError> {
-        access_token.ok_or_else(|| self.invalid("`access_token`", "a string of visible ASCII characters"))
+    pub(crate) fn granted_token<B: AsRef<[u8]>>(
+        &self,
+        response: &Response<B>,
+        access_token: Option<AccessToken>,
+    ) -> Result<AccessToken, ResponseError> {
+        access_token.ok_or_else(|| self.lacks(response, "`access_token`", "a string of visible ASCII characters"))
     }
 
     /// The user ID that a response must have.
-    pub(crate) fn granted_user(&self, user_id: Option<UserId>) -> Result<UserId, ResponseError> {
-        user_id.ok_or_else(|| self.invalid("`user_id`", "a valid user ID"))
+    pub(crate) fn granted_user<B: AsRef<[u8]>>(
+        &self,
+        response: &Response<B>,
+        user_id: Option<UserId>,
+    ) -> Result<UserId, ResponseError> {
+        user_id.ok_or_else(|| self.lacks(response, "`user_id`", "a valid user ID"))
+    }
+
+    /// What is wrong with a success that lacks a field. If it has an errcode, the server's words say more.
+    pub(crate) fn lacks<B: AsRef<[u8]>>(
+        &self,
+        response: &Response<B>,
+        field: &'static str,
+        expected: &'static str,
+    ) -> ResponseError {
+        match ServerError::read(response) {
+            Some(error) if error.errcode.is_some() => ResponseError::Server(Box::new(error)),
+            _ => self.invalid(field, expected),
+        }
     }
 
     pub(crate) fn unreachable(&self) -> ResponseError {
         ResponseError::Unreachable { endpoint: self.clone() }
     }
 
-    pub(crate) fn not_matrix(&self, status: StatusCode) -> ResponseError {
-        ResponseError::NotMatrix { endpoint: self.clone(), status }
+    /// What a body is that nobody who knows Matrix wrote, or that nobody can read yet.
+    pub(crate) fn not_matrix<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
+        let (endpoint, status) = (self.clone(), response.status());
+        match response.headers().get(header::CONTENT_ENCODING) {
+            // Some clients undo the encoding and leave the header. And the status of a failure says enough.
+            Some(encoding) if !is_transient(status) && !Body::of(response).is_readable() => {
+                let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+                ResponseError::Encoded { endpoint, status, encoding }
+            }
+            _ => {
+                let retry_after = RetryAfter::from_headers(response.headers());
+                ResponseError::NotMatrix { endpoint, status, retry_after }
+            }
+        }
     }
 
     pub(crate) fn invalid(&self, field: &'static str, expected: &'static str) -> ResponseError {

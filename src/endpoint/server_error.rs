@@ -24,7 +24,8 @@ pub struct ServerError {
     /// The server's words, for a person to read (the field `error`). They are not this crate's: they may have line
     /// breaks and more. `Display` shows them in one line.
     pub message: Option<String>,
-    /// Whether the device and its keys are still good, if an access token was refused.
+    /// Whether the device and its keys are still valid, if an access token was refused. It is `false` only if the server
+    /// says `false` or nothing. A value of another type counts as `true`, since then nobody drops any keys.
     pub soft_logout: bool,
     /// When the server takes the request again, under whatever status it says so.
     pub retry_after: Option<RetryAfter>,
@@ -48,7 +49,8 @@ impl ServerError {
             match key {
                 "errcode" => errcode = cursor.string()?.map(Cow::into_owned),
                 "error" => message = cursor.string()?.map(Cow::into_owned),
-                "soft_logout" => soft_logout = cursor.flag()?,
+                // The reading that loses nothing: with `true`, the device and its keys are kept.
+                "soft_logout" => soft_logout = cursor.value()? != "false",
                 "retry_after_ms" => delay = cursor.number_rounded_up()?.map(Duration::from_millis),
                 _ => {}
             }
@@ -84,12 +86,14 @@ impl ServerError {
 
     /// Whether the server, or a proxy before it, failed.
     pub(crate) fn is_server_failure(&self) -> bool {
-        self.status.is_some_and(|status| status.is_server_error())
+        self.status.is_some_and(is_transient)
     }
 
-    /// Whether the server's word on the request is no.
+    /// Whether the server's word on the request is no. It may say so under a 2xx too.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.status.is_none_or(|status| status.is_client_error()) && !self.is_rate_limit()
+        let is_about_the_request = self.status.is_none_or(|status| status.is_client_error() || status.is_success())
+            && !self.is_server_failure();
+        is_about_the_request && !self.is_rate_limit()
     }
 
     /// The errcode, if it is the homeserver's last word on what was asked: not that of a rate limit, nor that of a
@@ -97,6 +101,12 @@ impl ServerError {
     pub(crate) fn refusal(&self) -> Option<&str> {
         self.errcode.as_deref().filter(|_| self.is_refusal())
     }
+}
+
+/// Whether the same request can succeed later, whatever the body says: a 5xx, Request Timeout, Too Early (RFC 9110,
+/// section 15.5.9; RFC 8470, section 5.2).
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
 }
 
 impl fmt::Display for ServerError {

@@ -65,6 +65,6 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         }
         Ok(())
     })?;
-    let versions = versions.ok_or_else(|| ENDPOINT.invalid("`versions`", "a list of strings"))?;
+    let versions = versions.ok_or_else(|| ENDPOINT.lacks(response, "`versions`", "a list of strings"))?;
     Ok(Response { versions, unstable_features, other })
 }

@@ -45,15 +45,15 @@ pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
 /// leads to https and not to an address that redirected before.
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Box<DiscoveryFailure>> {
     let file = match response.status() {
-        status @ StatusCode::NOT_FOUND => {
-            return Err(DiscoveryFailure::new(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(status)));
+        StatusCode::NOT_FOUND => {
+            return Err(DiscoveryFailure::new(DiscoveryOutcome::Ignore, ENDPOINT.not_matrix(response)));
         }
-        status if status.is_success() && status != StatusCode::OK => Err(ENDPOINT.not_matrix(status)),
+        status if status.is_success() && status != StatusCode::OK => Err(ENDPOINT.not_matrix(response)),
         _ => ENDPOINT.read(response, &mut |_, _| Ok(())),
     };
     let file = file.map_err(|cause| DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause))?;
     let base_url = base_url(&file, "m.homeserver").ok_or_else(|| {
-        let cause = ENDPOINT.invalid("`base_url` of `m.homeserver`", "a string");
+        let cause = ENDPOINT.lacks(response, "`base_url` of `m.homeserver`", "a string");
         DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause)
     })?;
     let base_url = base_url.map_err(|_| {

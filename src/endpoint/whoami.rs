@@ -49,5 +49,5 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         }
         Ok(())
     })?;
-    Ok(Response { user_id: ENDPOINT.granted_user(user_id)?, device_id, is_guest })
+    Ok(Response { user_id: ENDPOINT.granted_user(response, user_id)?, device_id, is_guest })
 }

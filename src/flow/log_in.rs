@@ -41,7 +41,7 @@ pub(crate) fn after_login<B: AsRef<[u8]>>(
 ) -> Result<Next, ResponseError> {
     let granted = login::response(response)?;
     let session = Session::granted(server.homeserver.clone(), granted, settings, received_at)
-        .map_err(|_| login::ENDPOINT.invalid("`device_id`", "a string that is not empty"))?;
+        .map_err(|_| login::ENDPOINT.lacks(response, "`device_id`", "a string that is not empty"))?;
     Ok(match accept(Box::new(session), settings, expected_user) {
         Ok(session) => Next::To(Due::Done(session)),
         Err(error) => Next::Refused(server.question(None), error),

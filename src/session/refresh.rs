@@ -18,10 +18,10 @@ use crate::session::{Session, end};
 /// | --- | --- | --- |
 /// | 2xx with an access token | `Refreshed` | has the new tokens; without a new refresh token it keeps the old one |
 /// | 429, or another rate limit | `Later` | stays; the delay is the one that the server asks for, if it does |
-/// | 5xx | `Later` | stays |
+/// | 5xx, 408, 425 | `Later` | stays |
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
-/// | 2xx that cannot be read | `Later` | stays: ask again with the same refresh token |
+/// | 2xx that cannot be read, or with an errcode | `Later` | stays: ask again with the same refresh token |
 /// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate#logging-in-again-and-logging-out) |
 /// | 401 `M_UNKNOWN_TOKEN` without it | `TokenGone` | cannot be refreshed; its access token may live on until it expires |
 /// | 403 `M_FORBIDDEN` | `TokenGone` | likewise: Synapse says this of a refresh token that is used or expired |
@@ -104,7 +104,8 @@ impl Session {
                 self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
                 return Refresh::Refreshed;
             }
-            Err(ResponseError::Server(error)) => error,
+            // Under a 2xx, an errcode does not end a session.
+            Err(ResponseError::Server(error)) if !response.status().is_success() => error,
             Err(error) => return later(error),
         };
         match error.refusal() {

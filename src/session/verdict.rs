@@ -16,7 +16,7 @@ use crate::session::Session;
 /// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `LoggedOut` |
 /// | `M_USER_DEACTIVATED` | `LoggedOut` | `LoggedOut` |
 /// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
-/// | any other error of a Matrix server: 4xx, 429, 5xx | `Unaffected` | `Unaffected` |
+/// | any other error of a Matrix server: 4xx, 408, 425, 429, 5xx | `Unaffected` | `Unaffected` |
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
 /// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///

@@ -16,6 +16,7 @@ mod again;
 mod at_once;
 mod bodies;
 mod chapter;
+mod content_encoding;
 mod cursor;
 mod discovery;
 mod documents;

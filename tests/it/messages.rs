@@ -287,6 +287,9 @@ fn a_servers_error_is_its_status_its_errcode_and_its_words() {
             true,
         ),
         (503, r#"{"errcode":"M_FORBIDDEN"}"#, "the server failed (status 503, M_FORBIDDEN)", true),
+        (408, r#"{"errcode":"M_UNKNOWN"}"#, "the server failed (status 408, M_UNKNOWN)", true),
+        // Under a success that lacks the login.
+        (200, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#, "the server refused (status 200, M_FORBIDDEN): no", false),
     ] {
         let error = refusal(status, body);
         says(error.clone(), message, may_retry);
@@ -375,6 +378,8 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
         (502, "<html>502 Bad Gateway</html>", "try again later", true),
         (503, VERSIONS, "try again later", true),
         (504, "", "try again later", true),
+        (408, "<html>408 Request Time-out</html>", "try again later", true),
+        (425, "", "try again later", true),
     ] {
         let error = login_types::response(&answer(status, &[], body)).unwrap_err();
         let message = format!(

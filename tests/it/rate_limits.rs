@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{DiscoveryOutcome, Error, Pause, ResponseError, RetryAfter, Step};
+use matrix_login::{DiscoveryOutcome, Error, Pause, Refresh, ResponseError, RetryAfter, Step};
 
+use crate::refresh::{session, stored};
 use crate::support::scenario::{
     FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password,
     respond, sso,
@@ -150,6 +151,7 @@ fn a_limit_under_another_status_counts_if_it_names_a_wait() {
     let spam_checker = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too many","retry_after_ms":4000}"#;
     Scenario::logging_in().answer(403, spam_checker).waits(4_000, 1);
     Scenario::logging_in().answer(503, spam_checker).waits(4_000, 1);
+    Scenario::logging_in().answer(200, spam_checker).waits(4_000, 1);
     let header = answer(400, &[("retry-after", "2")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
     Scenario::logging_in().answer_with(header).waits(2_000, 1);
 
@@ -168,6 +170,37 @@ fn a_hint_without_a_limit_is_kept_and_makes_no_wait() {
     let busy = answer(503, &[("retry-after", "5")], r#"{"errcode":"M_UNKNOWN"}"#);
     let Error::Response(ResponseError::Server(error)) = Scenario::logging_in().fails_with(busy) else { panic!() };
     assert_eq!(error.retry_after, Some(RetryAfter::Delay(Duration::from_secs(5))));
+}
+
+#[test]
+fn a_hint_is_kept_wherever_it_appears() {
+    let minute = Some(RetryAfter::Delay(Duration::from_secs(60)));
+    let header = [("retry-after", "60")];
+    let page = || answer(503, &header, "<html>503 Service Unavailable</html>");
+
+    // In an error of the flow.
+    for mut story in [Scenario::at(HOMESERVER), Scenario::logging_in()] {
+        let error = story.fails_with(page());
+        assert!(error.may_retry());
+        assert_eq!(error.retry_after(), minute);
+    }
+    // In a failure of discovery.
+    let limited = || limited(&header, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
+    for (mut story, response) in [
+        (Scenario::discover("example.org"), page()),
+        (Scenario::discover("example.org"), limited()),
+        (Scenario::discover("example.org"), answer(429, &header, "<html>")),
+        (Scenario::at_versions(), page()),
+    ] {
+        story.answer_with(response);
+        let Step::Locate { failure, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
+        let error = Error::from(failure.clone());
+        assert!(error.may_retry());
+        assert_eq!(error.retry_after(), minute);
+    }
+    // At a refresh.
+    let Refresh::Later { error, delay } = session(stored()).handle_refresh(&page(), noon()) else { panic!() };
+    assert_eq!((error.may_retry(), error.retry_after(), delay), (true, minute, Duration::from_secs(60)));
 }
 
 #[test]

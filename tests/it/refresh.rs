@@ -193,9 +193,12 @@ fn rows() -> Vec<Row> {
             ],
         ),
         (
-            "5xx",
+            "5xx, 408, 425",
             "Later",
             vec![
+                error(408, "M_UNKNOWN_TOKEN"),
+                error(425, "M_FORBIDDEN"),
+                answer(408, &[], "<html>"),
                 error(500, "M_UNKNOWN"),
                 error(502, "M_UNKNOWN_TOKEN"),
                 error(503, "M_FORBIDDEN"),
@@ -226,9 +229,13 @@ fn rows() -> Vec<Row> {
             vec![answer(302, &[("location", "https://portal.example.net/")], ""), answer(301, &[], "")],
         ),
         (
-            "2xx that cannot be read",
+            "2xx that cannot be read, or with an errcode",
             "Later",
             vec![
+                answer(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#),
+                answer(200, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                answer(200, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                answer(200, &[], r#"{"errcode":"M_USER_LOCKED"}"#),
                 answer(200, &[], "{}"),
                 answer(200, &[], r#"{"access_token":"#),
                 answer(200, &[], r#"{"access_token":null}"#),
@@ -237,12 +244,12 @@ fn rows() -> Vec<Row> {
                 answer(200, &[], too_long),
             ],
         ),
-        ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", "SoftLogout", vec![soft(json!(true))]),
         (
-            "401 `M_UNKNOWN_TOKEN` without it",
-            "TokenGone",
-            vec![error(401, "M_UNKNOWN_TOKEN"), soft(json!(false)), soft(json!("true")), soft(json!(null))],
+            "401 `M_UNKNOWN_TOKEN` with `soft_logout`",
+            "SoftLogout",
+            vec![soft(json!(true)), soft(json!("true")), soft(json!(null))],
         ),
+        ("401 `M_UNKNOWN_TOKEN` without it", "TokenGone", vec![error(401, "M_UNKNOWN_TOKEN"), soft(json!(false))]),
         (
             "403 `M_FORBIDDEN`",
             "TokenGone",

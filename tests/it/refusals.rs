@@ -69,17 +69,20 @@ fn a_locked_user_is_told_so_and_keeps_the_device() {
 
 #[test]
 fn an_odd_secondary_field_never_costs_the_errcode() {
-    for body in [
-        r#"{"errcode":"M_FORBIDDEN","error":7,"soft_logout":"yes","retry_after_ms":"soon"}"#,
-        r#"{"errcode":"M_FORBIDDEN","error":null,"soft_logout":null,"retry_after_ms":null}"#,
-        r#"{"errcode":"M_FORBIDDEN","error":"\ud800","retry_after_ms":1e999,"x":"\ud800"}"#,
-        "\u{feff} {\"errcode\":\"M_UNKNOWN\",\"errcode\":\"M_FORBIDDEN\"}",
+    // A soft logout that is not `false` loses nothing.
+    for (body, soft_logout) in [
+        (r#"{"errcode":"M_FORBIDDEN","error":7,"soft_logout":"yes","retry_after_ms":"soon"}"#, true),
+        (r#"{"errcode":"M_FORBIDDEN","error":null,"soft_logout":null,"retry_after_ms":null}"#, true),
+        (r#"{"errcode":"M_FORBIDDEN","soft_logout":true,"soft_logout": false }"#, false),
+        (r#"{"errcode":"M_FORBIDDEN","error":"\ud800","retry_after_ms":1e999,"x":"\ud800"}"#, false),
+        ("\u{feff} {\"errcode\":\"M_UNKNOWN\",\"errcode\":\"M_FORBIDDEN\"}", false),
     ] {
         let mut story = Scenario::logging_in();
         story.answer(403, body);
         let refused = story.refused();
         assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"), "{body}");
-        assert_eq!((refused.message.as_deref(), refused.soft_logout, refused.retry_after), (None, false, None));
+        assert_eq!((refused.message.as_deref(), refused.retry_after), (None, None));
+        assert_eq!(refused.soft_logout, soft_logout, "{body}");
     }
 }
 

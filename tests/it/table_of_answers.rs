@@ -86,6 +86,8 @@ impl Row {
                     answer(400, &[], r#"{"errcode":"M_UNKNOWN"}"#),
                     answer(401, &[], r#"{"error":"no"}"#),
                     answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    answer(200, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
+                    answer(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
                 ],
             )
             .case(
@@ -97,6 +99,9 @@ impl Row {
                     answer(429, &[], ""),
                     answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
                     answer(503, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    answer(408, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    answer(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    answer(200, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
                 ],
             )
     }
@@ -111,6 +116,11 @@ impl Row {
                 answer(500, &[], good),
                 answer(502, &[], "<html>502 Bad Gateway</html>"),
                 answer(503, &[("retry-after", "5")], ""),
+                answer(408, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                answer(408, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                answer(408, &[], "<html>408 Request Time-out</html>"),
+                answer(425, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                answer(425, &[], ""),
             ],
         )
         .case(
@@ -119,6 +129,9 @@ impl Row {
             [
                 answer(200, &[], "<!DOCTYPE html>"),
                 answer(200, &[], ""),
+                answer(200, &[], r#"{"error":"no"}"#),
+                answer(200, &[("content-encoding", "gzip")], b"\x1f\x8b\x08".as_slice()),
+                answer(403, &[("content-encoding", "br")], b"\x0b\x02\x80".as_slice()),
                 answer(403, &[], "<html>Forbidden</html>"),
                 answer(400, &[], "[]"),
                 answer(401, &[], r#"{"flows":[],"session":"x"}"#),
@@ -243,7 +256,7 @@ fn get_versions() {
 
 #[test]
 fn get_login() {
-    let unrecognized = [404, 400, 405].map(|status| answer(status, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#));
+    let unrecognized = [404, 400, 405, 200].map(|status| answer(status, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#));
     Row::new(Scenario::at(HOMESERVER).flow, OFFERS).case("4xx", "M_UNRECOGNIZED", unrecognized).check("GET login");
 }
 

@@ -40,13 +40,21 @@ fn rows() -> Vec<Row> {
                 answer(304, &[], ""),
             ],
         ),
-        ("401 `M_UNKNOWN_TOKEN` with `soft_logout`", [Refresh, SoftLogout], vec![soft("M_UNKNOWN_TOKEN", json!(true))]),
+        (
+            "401 `M_UNKNOWN_TOKEN` with `soft_logout`",
+            [Refresh, SoftLogout],
+            // What is neither `true` nor `false` loses nothing if it is read as `true`.
+            ["M_UNKNOWN_TOKEN"; 6]
+                .into_iter()
+                .zip([json!(true), json!("true"), json!("false"), json!(1), json!({}), json!(null)])
+                .map(|(errcode, flag)| soft(errcode, flag))
+                .collect(),
+        ),
         (
             "401 `M_UNKNOWN_TOKEN` without it",
             [Refresh, LoggedOut],
             vec![
                 soft("M_UNKNOWN_TOKEN", json!(false)),
-                soft("M_UNKNOWN_TOKEN", json!("true")),
                 error(401, "M_UNKNOWN_TOKEN"),
                 answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
                 error(403, "M_UNKNOWN_TOKEN"),
@@ -63,7 +71,7 @@ fn rows() -> Vec<Row> {
             vec![soft("M_USER_LOCKED", json!(true)), soft("M_USER_LOCKED", json!(false)), error(401, "M_USER_LOCKED")],
         ),
         (
-            "any other error of a Matrix server: 4xx, 429, 5xx",
+            "any other error of a Matrix server: 4xx, 408, 425, 429, 5xx",
             [Unaffected; 2],
             vec![
                 error(400, "M_BAD_JSON"),
@@ -77,6 +85,8 @@ fn rows() -> Vec<Row> {
                 answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1}"#),
                 error(500, "M_UNKNOWN"),
                 error(502, "M_UNKNOWN_TOKEN"),
+                error(408, "M_UNKNOWN_TOKEN"),
+                error(425, "M_USER_DEACTIVATED"),
                 answer(400, &[], r#"{"error":"no"}"#),
             ],
         ),

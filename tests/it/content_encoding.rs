@@ -1,0 +1,56 @@
+//! A `Content-Encoding` that the transport did not undo: the error names it, and does not blame the server.
+
+use matrix_login::{Error, ResponseError, endpoint::login};
+
+use crate::support::scenario::{GRANTED, HOMESERVER, OFFERS, Scenario, answer};
+
+/// The first bytes of a body that gzip has compressed.
+const COMPRESSED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabV";
+
+fn encoding(error: &Error) -> Option<&str> {
+    if let Error::Response(ResponseError::Encoded { encoding, .. }) = error { Some(encoding) } else { None }
+}
+
+#[test]
+fn a_compressed_body_is_named_as_such() {
+    for (status, name) in [(200, "gzip"), (200, "br"), (403, "gzip"), (404, "zstd")] {
+        let error = Scenario::at(HOMESERVER).fails_with(answer(status, &[("content-encoding", name)], COMPRESSED));
+        assert_eq!(encoding(&error), Some(name), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the answer to GET /_matrix/client/v3/login is still encoded ({name}, status {status}): let the HTTP \
+                 client undo the Content-Encoding, or ask for none"
+            )
+        );
+        assert!(!error.may_retry());
+    }
+}
+
+#[test]
+fn a_client_that_undid_it_may_leave_the_header() {
+    let gzip = [("content-encoding", "gzip")];
+    let mut story = Scenario::at(HOMESERVER);
+    story.answer_with(answer(200, &gzip, OFFERS)).choose(crate::support::scenario::password());
+    story.answer_with(answer(200, &gzip, GRANTED)).session();
+    // Then a page is a page.
+    for body in ["<html>", "\u{feff}<html>\r\n\t</html>", ""] {
+        let error = login::response(&answer(404, &gzip, body)).unwrap_err();
+        assert!(matches!(error, ResponseError::NotMatrix { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn the_status_of_a_failure_says_enough() {
+    for status in [502, 408, 425] {
+        let error = Scenario::logging_in().fails_with(answer(status, &[("content-encoding", "gzip")], COMPRESSED));
+        assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
+        assert!(error.may_retry());
+    }
+}
+
+#[test]
+fn without_the_header_it_is_not_from_a_matrix_server() {
+    let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[], COMPRESSED));
+    assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
+}
