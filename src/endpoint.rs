@@ -15,6 +15,7 @@ pub(crate) mod error;
 pub mod get_token;
 pub(crate) mod http_date;
 pub(crate) mod identity_provider;
+pub(crate) mod location;
 pub mod login;
 pub mod login_fallback;
 pub mod login_types;

@@ -21,7 +21,7 @@ use crate::endpoint::error::ResponseError;
 use crate::endpoint::{login, login_types, versions, well_known};
 use crate::error::Error;
 use crate::flow::choice::Choice;
-use crate::flow::state::{Discovered, Due, Next, Server};
+use crate::flow::state::{Discovered, Due, Next, Redirects, Server};
 use crate::flow::step::{RequestId, Step};
 use crate::flow::suspended::{Position, Suspended};
 use crate::flow::wait::Wait;
@@ -77,7 +77,7 @@ pub struct LoginFlow {
 impl LoginFlow {
     /// Begins with a server name, whose homeserver is discovered (specification, "Server Discovery").
     pub fn discover(server_name: ServerName, settings: LoginSettings) -> Self {
-        let due = Due::GetWellKnown { server_name: server_name.clone(), redirects: Vec::new() };
+        let due = Due::GetWellKnown { server_name: server_name.clone(), redirects: Redirects::default() };
         Self { server_name: Some(server_name), ..Self::new(settings, due) }
     }
 
@@ -159,7 +159,7 @@ impl LoginFlow {
     ///
     /// | due | good | not usable | 3xx | 4xx | rate limit | 5xx | not Matrix | unreachable |
     /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-    /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
+    /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL, or is plain http: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
     /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
     /// | GET login | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
     /// | POST login | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
@@ -181,8 +181,12 @@ impl LoginFlow {
     /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five,
     ///   to https only, and never to an address where it was. A relative `Location` belongs to the address that was
     ///   asked last.
-    /// - **Plain http.** The session moves to the homeserver that the `well_known` of a login response names, if the
-    ///   [settings](LoginSettings::with_follow_well_known) allow it, but never from https to http.
+    /// - **Plain http.** Only the caller can choose plain http, never a server: an address from a server must be https,
+    ///   or have the origin in use, or be on loopback if the address in use is on loopback too
+    ///   ([`Homeserver::may_name`]). Another address in a well-known file is a failure that contains the address, so that
+    ///   a user can insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, it is ignored. The
+    ///   session moves to the homeserver that the `well_known` of a login response names only if the
+    ///   [settings](LoginSettings::with_follow_well_known) allow it.
     /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter.
     ///   The last of duplicate keys counts. An optional field that is not usable counts as absent.
     ///
@@ -217,7 +221,7 @@ impl LoginFlow {
                 discovery::no_well_known(server_name, well_known::ENDPOINT.unreachable())
             }
             Due::GetVersions { server_name, well_known } => {
-                discovery::no_versions(server_name, &well_known.base_url, versions::ENDPOINT.unreachable())
+                discovery::cannot_use(server_name, &well_known.base_url, versions::ENDPOINT.unreachable())
             }
             due @ (Due::GetLogin { .. } | Due::PostLogin { .. }) => return Err(due.out_of_step("handle_unreachable")),
             _ => return Err(Error::StaleResponse),
@@ -416,7 +420,7 @@ impl LoginFlow {
                 Ok(Next::To(Due::Wait { wait, request: Box::new(self.due.clone()) }))
             }
             (Due::GetVersions { server_name, well_known }, Err(cause)) => {
-                Ok(discovery::no_versions(server_name, &well_known.base_url, cause))
+                Ok(discovery::cannot_use(server_name, &well_known.base_url, cause))
             }
             (Due::PostLogin { server, .. }, Err(ResponseError::Server(error))) if error.is_refusal() => {
                 Ok(Next::To(server.question(Some(error))))

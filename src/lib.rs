@@ -389,8 +389,8 @@ pub use self::credentials::secret::{AccessToken, LoginToken, Password, RefreshTo
 #[doc(inline)]
 pub use self::endpoint::{
     Endpoint, MAX_BODY, callback::ForeignCallback, error::ResponseError, identity_provider::IdentityProvider,
-    login_types::LoginType, login_types::LoginTypes, retry_after::RetryAfter, server_error::ServerError,
-    well_known::DiscoveryFailure, well_known::DiscoveryOutcome,
+    location::Location, login_types::LoginType, login_types::LoginTypes, retry_after::RetryAfter,
+    server_error::ServerError, well_known::DiscoveryFailure, well_known::DiscoveryOutcome,
 };
 pub use self::error::Error;
 pub use self::fields::Fields;

@@ -8,7 +8,6 @@ pub(crate) mod verdict;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Request, header};
-use url::Url;
 
 use crate::address::homeserver::Homeserver;
 use crate::address::user_id::UserId;
@@ -72,7 +71,7 @@ impl Session {
         let device_id = named.or(settings.device_id()).map(str::to_owned);
         let Some(device_id) = device_id else { return Err(SessionError::NoDeviceId(Box::new(response))) };
         let homeserver = match response.well_known_base_url() {
-            Some(named) if settings.follow_well_known() && !homeserver.is_downgraded_by(&named) => named,
+            Some(named) if settings.follow_well_known() && homeserver.may_name(&named) => named,
             _ => homeserver,
         };
         let mut other = response.other;
@@ -159,12 +158,14 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::ForeignOrigin`] if the request does not go to the origin (scheme, host and port) of the
-    /// session's homeserver, [`SessionError::UnknownHomeserver`] if that [is not known](Self::homeserver). The request
-    /// stays as it was.
+    /// session's homeserver, or if its URI has user information. [`SessionError::UnknownHomeserver`] if the homeserver
+    /// [is not known](Self::homeserver). The request stays as it was.
+    ///
+    /// The path is not checked. If other applications share the origin with the homeserver, make sure that the request
+    /// goes below the path of the homeserver's URL.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), SessionError> {
         let homeserver = self.known_homeserver()?;
-        let target = Url::parse(&request.uri().to_string());
-        if !target.is_ok_and(|target| homeserver.has_origin_of(&target)) {
+        if !homeserver.is_origin_of(request.uri()) {
             return Err(SessionError::ForeignOrigin);
         }
         request.headers_mut().insert(header::AUTHORIZATION, self.access_token.authorization());

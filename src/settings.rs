@@ -84,8 +84,9 @@ impl LoginSettings {
         Self { require_refresh_token, ..self }
     }
 
-    /// Whether the session moves to the homeserver that the `well_known` of the login response names (`true`). It never
-    /// moves from https to http.
+    /// Whether the session moves to the homeserver that the `well_known` of the login response names (`true`). It
+    /// moves to plain http only within the origin, or from loopback to loopback: see
+    /// [`Homeserver::may_name`](crate::Homeserver::may_name).
     pub fn with_follow_well_known(self, follow_well_known: bool) -> Self {
         Self { follow_well_known, ..self }
     }

@@ -1,7 +1,5 @@
 //! What may be shown of text and addresses that come from elsewhere.
 
-use url::Url;
-
 /// Makes text safe for one line of a terminal: a space replaces each line break, each other control character and each
 /// character that changes the direction of text.
 ///
@@ -23,13 +21,18 @@ pub fn one_line(text: &str) -> String {
     text.replace(moves_the_text, " ")
 }
 
-/// A URL as `Debug` may show it: without user information, query and fragment.
-pub(crate) fn without_secrets(url: &Url) -> Url {
-    let mut url = url.clone();
-    // These fail only for URLs that have no user information.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
+/// An address, or a part of one, as an error or `Debug` may show it: without user information, query and fragment.
+///
+/// It need not be a valid URL. So all that some parser could take for user information is removed.
+pub(crate) fn without_secrets(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    // The scheme and the slashes after it: there may be more than two, and backslashes count as slashes.
+    let scheme = address.find(':').filter(|end| !address.get(..*end).unwrap_or_default().contains(['/', '\\', '@']));
+    let rest = address.get(scheme.map_or(0, |end| end.saturating_add(1))..).unwrap_or_default();
+    let rest = rest.trim_start_matches(['/', '\\']);
+    let (start, authority) = address.split_at_checked(address.len().saturating_sub(rest.len())).unwrap_or_default();
+    let end = authority.find(['/', '\\']).unwrap_or(authority.len());
+    let (authority, path) = authority.split_at_checked(end).unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    [start, host, path].concat()
 }

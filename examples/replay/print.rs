@@ -7,7 +7,8 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Request};
 use matrix_login::{
-    DiscoveryFailure, DiscoveryOutcome, Error, LoginType, LoginTypes, ResponseError, RetryAfter, ServerError, Step,
+    DiscoveryFailure, DiscoveryOutcome, Error, Location, LoginType, LoginTypes, ResponseError, RetryAfter, ServerError,
+    Step,
 };
 use serde_json::{Map, Value, json};
 
@@ -120,7 +121,9 @@ fn response_error_value(error: &ResponseError, received_at: SystemTime) -> Value
         ResponseError::TooLarge { .. } => ("too_large", json!({})),
         ResponseError::NotMatrix { status, .. } => ("not_matrix", json!({ "status": status.as_u16() })),
         ResponseError::Encoded { encoding, .. } => ("encoded", json!({ "encoding": encoding })),
-        ResponseError::Redirected { location, .. } => ("redirected", json!({ "location": location })),
+        ResponseError::Redirected { location, .. } => {
+            ("redirected", json!({ "location": location.as_ref().map(Location::as_str) }))
+        }
         _ => ("unknown", json!({})),
     };
     described(details, kind, error)

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use http::Uri;
 use http::uri::Scheme;
-use url::Url;
+use url::{Host, Url};
 
 use crate::address::text_traits::text_traits;
 use crate::address::uri;
@@ -52,14 +52,49 @@ impl Homeserver {
             && self.url.port_or_known_default() == other.port_or_known_default()
     }
 
-    /// Whether following the server from here to `other` would give up encryption.
-    pub(crate) fn is_downgraded_by(&self, other: &Self) -> bool {
-        self.url.scheme() == "https" && other.url.scheme() != "https"
+    /// Whether a request goes to this origin. The parts of its URI are compared as they are: read again, a text can mean
+    /// another host to another parser. So user information, or a port that is not a number, is not this origin either.
+    pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+        let host = authority.host();
+        let port = match authority.as_str().strip_prefix(host) {
+            Some("") => None,
+            Some(port) if authority.port_u16().is_some_and(|number| port == format!(":{number}")) => {
+                authority.port_u16()
+            }
+            _ => return false,
+        };
+        let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+        scheme.eq_ignore_ascii_case(self.url.scheme())
+            && self.url.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host))
+            && self.url.port_or_known_default() == port.or(Some(default))
+    }
+
+    /// Whether the server here may send a client to another address. Only a caller can choose plain http, never a
+    /// server: the other address must be https, or have the origin (scheme, host and port) of this one. Plain http on
+    /// loopback (`localhost`, 127.0.0.0/8, `::1`) is also allowed if this address is on loopback too.
+    ///
+    /// [`ServerName::may_name`](crate::ServerName::may_name) is the same rule for a well-known file.
+    pub fn may_name(&self, other: &Self) -> bool {
+        other.is_encrypted() || self.has_origin_of(&other.url) || (self.is_loopback() && other.is_loopback())
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
     }
 
     /// An endpoint's URI. The path starts with a slash.
     pub(crate) fn uri(&self, path: &'static str) -> Uri {
-        let scheme = if self.url.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP };
+        let scheme = if self.is_encrypted() { Scheme::HTTPS } else { Scheme::HTTP };
         uri(scheme, self.url.authority(), self.url.path().trim_end_matches('/'), path)
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::address::homeserver::Homeserver;
 use crate::address::text_traits::text_traits;
 use crate::address::uri;
 use crate::invalid_input::InvalidInput;
@@ -49,6 +50,22 @@ impl ServerName {
     /// The port, if the name has one. It is the federation's: a client does not connect to it.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Whether the well-known file of this server may name this address as its homeserver. Only a caller can choose plain
+    /// http, never a server: the address must be https, or on loopback if the server is on loopback too.
+    ///
+    /// ```
+    /// use matrix_login::ServerName;
+    ///
+    /// let server_name: ServerName = "example.org".parse()?;
+    /// assert!(server_name.may_name(&"https://matrix.example.com".parse()?));
+    /// assert!(!server_name.may_name(&"http://matrix.example.org:8008".parse()?));
+    /// # Ok::<(), matrix_login::InvalidInput>(())
+    /// ```
+    pub fn may_name(&self, homeserver: &Homeserver) -> bool {
+        let own = || format!("https://{}", self.host()).parse::<Homeserver>();
+        homeserver.is_encrypted() || own().is_ok_and(|own| own.may_name(homeserver))
     }
 
     /// Where the server's well-known file is, on the default port whatever the name says (specification,

@@ -117,7 +117,7 @@ impl fmt::Debug for Redirect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Redirect")
-            .field("url", &without_secrets(&self.url).as_str())
+            .field("url", &without_secrets(self.url.as_str()))
             .field("identity_provider", &self.identity_provider)
             .field("action", &self.action)
             .finish_non_exhaustive()

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::location::Location;
 use crate::endpoint::retry_after::RetryAfter;
 use crate::endpoint::server_error::{ServerError, is_transient};
 use crate::shown::one_line;
@@ -80,14 +81,14 @@ pub enum ResponseError {
     /// to an address where it was before, and five times at most. Other requests may contain credentials.
     #[error(
         "the answer to {endpoint} is a redirect{} that is not followed: use the right address",
-        to(location.as_deref())
+        to(location.as_ref())
     )]
     #[non_exhaustive]
     Redirected {
         /// The request.
         endpoint: Endpoint,
-        /// The `Location` header, as the server sent it.
-        location: Option<String>,
+        /// The `Location` header.
+        location: Option<Location>,
     },
 
     /// There was no response. The driver said so.
@@ -130,6 +131,6 @@ fn not_matrix_advice(status: StatusCode) -> &'static str {
     if is_transient(status) { "try again later" } else { "check the address" }
 }
 
-fn to(location: Option<&str>) -> String {
-    location.map(|location| format!(" to {}", one_line(location))).unwrap_or_default()
+fn to(location: Option<&Location>) -> String {
+    location.map(|location| format!(" to {location}")).unwrap_or_default()
 }

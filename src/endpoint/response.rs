@@ -7,6 +7,7 @@ use crate::credentials::secret::AccessToken;
 use crate::cursor::{Cursor, NotJson};
 use crate::endpoint::body::Body;
 use crate::endpoint::error::ResponseError;
+use crate::endpoint::location::Location;
 use crate::endpoint::retry_after::RetryAfter;
 use crate::endpoint::server_error::{ServerError, is_transient};
 use crate::endpoint::{Endpoint, MAX_BODY};
@@ -41,7 +42,7 @@ impl Endpoint {
         let status = response.status();
         if status.is_redirection() {
             let location = response.headers().get(header::LOCATION);
-            let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+            let location = location.map(|location| Location(String::from_utf8_lossy(location.as_bytes()).into_owned()));
             return ResponseError::Redirected { endpoint: self.clone(), location };
         }
         match ServerError::read(response) {

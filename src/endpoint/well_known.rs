@@ -38,6 +38,8 @@ pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
 
 /// Reads the response. Its `Content-Type` does not matter: static hosting serves any.
 ///
+/// A flow also checks that the server [may name](ServerName::may_name) the address, which can be plain http.
+///
 /// # Errors
 ///
 /// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL,
@@ -61,6 +63,12 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
         DiscoveryFailure::new(DiscoveryOutcome::FailError, cause)
     })?;
     Ok(Response { base_url, identity_server: identity_server(&file), file })
+}
+
+/// What is wrong with a file that leads a client from https to plain http.
+pub(crate) fn plain_http() -> ResponseError {
+    let expected = "an https URL, since over plain http anybody on the way can read a password";
+    ENDPOINT.invalid("`base_url` of `m.homeserver`", expected)
 }
 
 fn identity_server(file: &Fields) -> Option<Result<Homeserver, ResponseError>> {

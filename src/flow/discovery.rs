@@ -8,14 +8,14 @@ use crate::address::server_name::ServerName;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure, DiscoveryOutcome};
-use crate::flow::state::{Discovered, Due, Next};
+use crate::flow::state::{Discovered, Due, Next, Redirects};
 
 /// How many redirects of the well-known file are followed.
 const MAX_REDIRECTS: usize = 5;
 
 /// GET well-known, at the last of the redirects.
-pub(crate) fn well_known_request(server_name: &ServerName, redirects: &[Uri]) -> Request<Vec<u8>> {
-    match redirects.last() {
+pub(crate) fn well_known_request(server_name: &ServerName, redirects: &Redirects) -> Request<Vec<u8>> {
+    match redirects.0.last() {
         Some(target) => well_known::ENDPOINT.request_to(target.clone()),
         None => well_known::request(server_name),
     }
@@ -24,14 +24,20 @@ pub(crate) fn well_known_request(server_name: &ServerName, redirects: &[Uri]) ->
 /// After GET well-known. Nothing puts that request off: the specification knows an outcome for every response.
 pub(crate) fn after_well_known<B: AsRef<[u8]>>(
     server_name: &ServerName,
-    redirects: &[Uri],
+    redirects: &Redirects,
     response: &Response<B>,
 ) -> Next {
     let server_name = server_name.clone();
     Next::To(match well_known::response(response) {
+        Ok(well_known) if !server_name.may_name(&well_known.base_url) => {
+            return cannot_use(&server_name, &well_known.base_url, well_known::plain_http());
+        }
         Ok(well_known) => Due::GetVersions { server_name, well_known },
-        Err(failure) => match redirect(&server_name, redirects, response.status(), &failure.cause) {
-            Some(target) => Due::GetWellKnown { server_name, redirects: [redirects, &[target]].concat() },
+        Err(failure) => match redirect(&server_name, &redirects.0, response.status(), &failure.cause) {
+            Some(target) => {
+                let redirects = Redirects([redirects.0.as_slice(), &[target]].concat());
+                Due::GetWellKnown { server_name, redirects }
+            }
             None => Due::Locate { server_name, failure },
         },
     })
@@ -53,7 +59,7 @@ pub(crate) fn no_well_known(server_name: &ServerName, cause: ResponseError) -> N
 }
 
 /// The homeserver that the well-known file names cannot be used.
-pub(crate) fn no_versions(server_name: &ServerName, homeserver: &Homeserver, cause: ResponseError) -> Next {
+pub(crate) fn cannot_use(server_name: &ServerName, homeserver: &Homeserver, cause: ResponseError) -> Next {
     let mut failure = DiscoveryFailure::new(DiscoveryOutcome::FailError, cause);
     failure.homeserver = Some(homeserver.clone());
     Next::To(Due::Locate { server_name: server_name.clone(), failure })
@@ -66,7 +72,7 @@ fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cau
         ResponseError::Redirected { location: Some(location), .. }
             if matches!(status.as_u16(), 301..=303 | 307 | 308) =>
         {
-            redirect_target(server_name, redirects, location)
+            redirect_target(server_name, redirects, location.as_str())
         }
         _ => None,
     }

@@ -23,7 +23,7 @@ use crate::shown::without_secrets;
 #[derive(Clone, Debug)]
 pub(crate) enum Due {
     /// At the last of the redirects, if there are any.
-    GetWellKnown { server_name: ServerName, redirects: Vec<Uri> },
+    GetWellKnown { server_name: ServerName, redirects: Redirects },
     /// Of the homeserver that the well-known file names.
     GetVersions { server_name: ServerName, well_known: well_known::Response },
     /// No homeserver was found.
@@ -69,7 +69,17 @@ pub(crate) struct Browse {
 
 impl fmt::Debug for Browse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Browse({})", without_secrets(&self.url))
+        write!(formatter, "Browse({})", without_secrets(self.url.as_str()))
+    }
+}
+
+/// Where the well-known file was redirected to, one address after the other.
+#[derive(Clone, Default)]
+pub(crate) struct Redirects(pub(crate) Vec<Uri>);
+
+impl fmt::Debug for Redirects {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|uri| without_secrets(&uri.to_string()))).finish()
     }
 }
 

@@ -74,14 +74,14 @@ impl fmt::Debug for Step<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send { id, request } => {
-                write!(formatter, "Send({id:?}, {} {})", request.method(), request.uri())
+                write!(formatter, "Send({id:?}, {} {})", request.method(), without_secrets(&request.uri().to_string()))
             }
             Self::Wait(wait) => formatter.debug_tuple("Wait").field(wait).finish(),
             Self::Locate { failure } => formatter.debug_struct("Locate").field("failure", failure).finish(),
             Self::Choose { login_types, refused } => {
                 formatter.debug_struct("Choose").field("login_types", login_types).field("refused", refused).finish()
             }
-            Self::Browse(url) => write!(formatter, "Browse({})", without_secrets(url)),
+            Self::Browse(url) => write!(formatter, "Browse({})", without_secrets(url.as_str())),
             Self::Done(session) => formatter.debug_tuple("Done").field(session).finish(),
         }
     }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use matrix_login::{
     DiscoveryFailure, DiscoveryOutcome,
     DiscoveryOutcome::{FailError, FailPrompt, Ignore},
-    Error, Homeserver, LoginFlow, LoginSettings, MAX_BODY, ResponseError, ServerName, Step,
+    Error, Homeserver, Location, LoginFlow, LoginSettings, MAX_BODY, ResponseError, ServerName, Step,
     endpoint::well_known,
 };
 use serde_json::json;
@@ -248,7 +248,6 @@ fn base_urls_as_servers_write_them() {
         ("https://[2001:db8::1]:8448", "https://[2001:db8::1]:8448/_matrix/client/versions"),
         ("https://bücher.example.org", "https://xn--bcher-kva.example.org/_matrix/client/versions"),
         ("HTTPS://HS.example.org:443", "https://hs.example.org/_matrix/client/versions"),
-        ("http://hs.example.org:8008", "http://hs.example.org:8008/_matrix/client/versions"),
     ] {
         Scenario::discover("example.org").answer(200, well_known_of(base_url)).gets(versions_url);
     }
@@ -405,7 +404,7 @@ fn five_redirects_are_followed_and_the_sixth_is_not() {
     good.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
     story.answer_with(redirect(302, "/6")).locates(FailPrompt);
     assert!(
-        matches!(&failure(&story).cause, ResponseError::Redirected { location: Some(location), .. } if location == "/6")
+        matches!(&failure(&story).cause, ResponseError::Redirected { location: Some(location), .. } if location.as_str() == "/6")
     );
 }
 
@@ -436,7 +435,7 @@ fn redirects_that_are_not_followed() {
             let mut story = Scenario::discover("example.org");
             story.answer_with(redirect(status, location)).locates(FailPrompt);
             let ResponseError::Redirected { location: told, .. } = &failure(&story).cause else { panic!("{location}") };
-            assert_eq!(told.as_deref(), Some(location));
+            assert_eq!(told.as_ref().map(Location::as_str), Some(location));
             assert_eq!(found(&story), None);
         }
     }
@@ -624,7 +623,7 @@ fn without_the_flow_the_outcomes_are_the_same() {
     let Err(failure) = moved else { panic!("{moved:?}") };
     assert_eq!(failure.outcome, FailPrompt);
     let ResponseError::Redirected { location, .. } = failure.cause else { panic!("{failure}") };
-    assert_eq!(location.as_deref(), Some("/client.json"));
+    assert_eq!(location.as_ref().map(Location::as_str), Some("/client.json"));
 }
 
 #[test]

@@ -112,10 +112,11 @@ fn the_session_moves_where_the_response_says_if_it_may() {
     for (asked, named, settings, adopted) in [
         (HOMESERVER, OTHER, LoginSettings::default(), OTHER),
         (HOMESERVER, OTHER, stay(), HOMESERVER),
-        // Never from https to http.
+        // `plain_http.rs` has more of these.
         (HOMESERVER, "http://other.example.org", LoginSettings::default(), HOMESERVER),
-        ("http://hs.example.org", "http://other.example.org", LoginSettings::default(), "http://other.example.org"),
-        ("http://hs.example.org", "http://other.example.org", stay(), "http://hs.example.org"),
+        ("http://hs.example.org", "http://other.example.org", LoginSettings::default(), "http://hs.example.org"),
+        ("http://hs.example.org", "http://hs.example.org/m", LoginSettings::default(), "http://hs.example.org/m"),
+        ("http://hs.example.org", "http://hs.example.org/m", stay(), "http://hs.example.org"),
         (HOMESERVER, "not a URL", LoginSettings::default(), HOMESERVER),
     ] {
         let well_known = json!({"m.homeserver": {"base_url": named}, "x": 1});

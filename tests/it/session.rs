@@ -275,11 +275,51 @@ fn only_requests_to_the_homeservers_origin_get_the_token() {
         "https://hs.example.org@example.com/",
         "https://example.org/",
         "/_matrix/client/v3/sync",
+        "hs.example.org:443",
+        "ftp://hs.example.org/",
+        // User information, and ports that a client may read in another way.
+        "https://alice@hs.example.org/",
+        "https://hs.example.org:hs.example.org@example.com/",
+        "https://hs.example.org:/",
+        "https://hs.example.org:0443/",
+        "https://hs.example.org:99999/",
+        // The same host, written in another way.
+        "https://hs.example.org./",
+        "https://hs%2eexample.org/",
     ] {
-        let mut request = Request::get(foreign).body(()).unwrap();
-        let error = session.authorize(&mut request).unwrap_err();
+        // Some of these `http` refuses itself.
+        let Ok(mut request) = Request::get(foreign).body(()) else { continue };
+        let request = &mut request;
+        let error = session.authorize(request).unwrap_err();
         assert!(matches!(error, SessionError::ForeignOrigin), "{foreign}: {error}");
         assert!(request.headers().is_empty(), "{foreign}");
+    }
+}
+
+#[test]
+fn a_uri_that_other_parsers_read_differently_gets_no_token() {
+    // `url` reads all of these as the homeserver, if it reads the text of the URI.
+    let session = load(&with("base_client_url", json!("https://good.example/_matrix/client/")));
+    for text in ["https:good.example", "https:evil@good.example", "https:/good.example", "https:///good.example"] {
+        let Ok(uri) = text.parse::<http::Uri>() else { continue };
+        assert_eq!(url::Url::parse(&uri.to_string()).unwrap().host_str(), Some("good.example"), "{text}");
+        let mut request = Request::builder().uri(uri).body(()).unwrap();
+        assert!(matches!(session.authorize(&mut request), Err(SessionError::ForeignOrigin)), "{text}");
+        assert!(request.headers().is_empty());
+    }
+}
+
+#[test]
+fn every_spelling_of_an_origin_that_http_keeps_is_taken() {
+    for (homeserver, uri) in [
+        ("http://[::1]:8008", "http://[::1]:8008/"),
+        ("http://127.0.0.1", "http://127.0.0.1:80/"),
+        ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example/"),
+        ("https://hs.example.org", "HTTPS://HS.EXAMPLE.ORG/"),
+    ] {
+        let session = load(&with("base_client_url", json!(homeserver)));
+        let mut request = Request::get(uri).body(()).unwrap();
+        session.authorize(&mut request).unwrap_or_else(|error| panic!("{uri}: {error}"));
     }
 }
 

@@ -239,8 +239,9 @@ fn get_well_known() {
         .and("not usable", [201, 202, 203, 204, 206].map(|status| answer(status, &[], WELL_KNOWN)))
         .case(
             "not usable",
-            "a base_url that is not a URL",
-            [answer(200, &[], r#"{"m.homeserver":{"base_url":"matrix.example:443"}}"#)],
+            "a base_url that is not a URL, or is plain http",
+            ["matrix.example:443", "http://hs.example.org", "http://127.0.0.1:8008"]
+                .map(|base_url| answer(200, &[], format!(r#"{{"m.homeserver":{{"base_url":"{base_url}"}}}}"#))),
         )
         .case("3xx", "", redirects)
         .case("3xx", "if it may not be", not_followed)

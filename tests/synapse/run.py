@@ -209,12 +209,14 @@ class Nginx:
     def __init__(self, folder, port, tls_port, homeserver_url, closed_port):
         self.port, self.tls_port, self.folder = port, tls_port, folder / "nginx"
         self.folder.mkdir()
-        well_known = json.dumps({"m.homeserver": {"base_url": homeserver_url}, "org.example.padding": "x" * 2000})
+        well_known = json.dumps({"m.homeserver": {"base_url": "https://example.test"}, "org.example.padding": "x" * 2000})
         (self.folder / "client").write_text(well_known)
         listen = f"listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl;"
         file = f"location = /.well-known/matrix/client {{ default_type application/octet-stream; alias {self.folder}/client; }}"
         hosts = {
-            "example.test": f"location / {{ proxy_pass {homeserver_url}; }}",
+            "example.test": f"{file} location / {{ proxy_pass {homeserver_url}; }}",
+            # The homeserver's own well-known file names its address without TLS.
+            "plain.test": f"location / {{ proxy_pass {homeserver_url}; }}",
             "moved.test": "return 301 https://www.moved.test$request_uri;",
             "www.moved.test": file,
             "down.test": f"location / {{ proxy_pass http://127.0.0.1:{closed_port}; }}",

@@ -12,9 +12,22 @@ fn alice() -> Value {
 fn from_a_user_id_to_a_session() {
     Story::discover("discovery", "example.test").tell(|login| {
         login.with(alice());
-        assert_eq!(login.session().homeserver().unwrap().as_str(), url("full"));
+        // The response to the login names an address without TLS: the session stays where it is.
+        assert_eq!(login.session().homeserver().unwrap().as_str(), "https://example.test");
         let discovered = login.flow().discovered().unwrap();
         assert!(discovered.versions.versions.iter().any(|version| version == "v1.11"));
+    });
+}
+
+#[test]
+fn a_well_known_that_names_an_address_without_tls() {
+    Story::discover("discovery_plain_http", "plain.test").tell(|login| {
+        assert_eq!(login.run().outcome(), DiscoveryOutcome::FailError);
+        let Step::Locate { failure, .. } = login.flow().step() else { panic!("{:?}", login.flow()) };
+        let named = failure.homeserver.clone().unwrap();
+        assert_eq!(named.as_str(), url("full"));
+        // A user can insist on it.
+        login.use_homeserver(named.as_str()).with(alice()).session();
     });
 }
 

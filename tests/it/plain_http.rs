@@ -1,0 +1,114 @@
+//! Plain http: only the caller can choose it, never a server.
+
+use matrix_login::{DiscoveryOutcome, Homeserver, LoginFlow, LoginSettings, ServerName, Step};
+use serde_json::json;
+
+use crate::support::scenario::{GRANTED, OFFERS, Scenario, VERSIONS, answer, password};
+
+/// Whether a server at one address may name the other.
+const CASES: [(&str, &str, bool); 21] = [
+    ("https://hs.example", "https://other.example", true),
+    ("http://hs.example", "https://other.example", true),
+    ("http://127.0.0.1:8008", "https://hs.example", true),
+    // A public server does not make a client post to the client's own machine.
+    ("https://hs.example", "http://127.0.0.1:8008", false),
+    ("https://hs.example", "http://localhost", false),
+    ("http://hs.example", "http://localhost", false),
+    // The origin in use: scheme, host and port.
+    ("http://hs.example:8008", "http://hs.example:8008/prefix", true),
+    ("http://hs.example:8008", "http://hs.example:8009", false),
+    ("http://hs.example", "http://hs.example:80", true),
+    ("http://hs.example", "http://other.example", false),
+    ("https://hs.example", "http://hs.example", false),
+    ("https://hs.example:80", "http://hs.example:80", false),
+    // From loopback to loopback.
+    ("http://localhost:8008", "http://127.0.0.1:9", true),
+    ("http://127.0.0.1", "http://[::1]:8008", true),
+    ("http://[::1]", "http://localhost", true),
+    ("https://127.8.9.10", "http://LOCALHOST", true),
+    ("http://0x7f.1", "http://2130706433", true),
+    // What looks like loopback and is another host.
+    ("http://localhost", "http://localhost.example", false),
+    ("http://localhost", "http://128.0.0.1", false),
+    ("http://[::2]", "http://[::1]", false),
+    ("http://localhost:8008", "http://public.example", false),
+];
+
+#[test]
+fn who_may_name_which_address() {
+    for (own, other, allowed) in CASES {
+        let (own, other): (Homeserver, Homeserver) = (own.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(own.may_name(&other), allowed, "{own} {other}");
+    }
+}
+
+#[test]
+fn the_session_follows_the_response_only_where_it_may() {
+    for (own, other, allowed) in CASES {
+        let mut story = Scenario::of(LoginFlow::at(own.parse().unwrap(), LoginSettings::default()));
+        let mut granted: serde_json::Value = serde_json::from_str(GRANTED).unwrap();
+        granted["well_known"] = json!({"m.homeserver": {"base_url": other}});
+        story.answer(200, OFFERS).choose(password()).answer(200, granted.to_string());
+        let adopted: Homeserver = (if allowed { other } else { own }).parse().unwrap();
+        assert_eq!(story.session().homeserver(), Some(&adopted), "{own} {other}");
+    }
+}
+
+#[test]
+fn a_well_known_file_may_name_what_its_server_may() {
+    for (server_name, base_url, allowed) in [
+        ("example.org", "https://hs.example", true),
+        ("example.org", "http://hs.example:8008", false),
+        ("example.org", "http://example.org", false),
+        ("example.org:80", "http://example.org:80", false),
+        ("example.org", "http://127.0.0.1:8008", false),
+        ("127.0.0.1:8448", "http://127.0.0.1:8008", true),
+        ("localhost", "http://[::1]:8008", true),
+        ("[::1]:8448", "http://localhost", true),
+        ("localhost", "http://hs.example", false),
+        // A server name that is not a host of any URL.
+        ("1.2.3.4.5", "http://1.2.3.4", false),
+    ] {
+        let name: ServerName = server_name.parse().unwrap();
+        let homeserver: Homeserver = base_url.parse().unwrap();
+        assert_eq!(name.may_name(&homeserver), allowed, "{server_name} {base_url}");
+
+        let mut story = Scenario::discover(server_name);
+        story.answer(200, json!({"m.homeserver": {"base_url": base_url}}).to_string());
+        if allowed {
+            story.gets(&format!("{homeserver}/_matrix/client/versions"));
+        } else {
+            story.locates(DiscoveryOutcome::FailError);
+        }
+    }
+}
+
+#[test]
+fn a_user_can_insist_on_the_address() {
+    let mut story = Scenario::discover("example.org");
+    story.answer(200, json!({"m.homeserver": {"base_url": "http://hs.example:8008"}}).to_string());
+    let Step::Locate { failure, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
+    assert_eq!(
+        failure.to_string(),
+        "the homeserver http://hs.example:8008 cannot be used: invalid answer to GET /.well-known/matrix/client: \
+         expected `base_url` of `m.homeserver` to be an https URL, since over plain http anybody on the way can read a \
+         password; the server is at fault; if you know its URL, give that"
+    );
+    let named = failure.homeserver.clone().unwrap();
+    story.use_homeserver(named.as_str()).gets("http://hs.example:8008/_matrix/client/v3/login");
+    story.answer(200, OFFERS).choose(password()).answer(200, GRANTED);
+    assert_eq!(story.session().homeserver(), Some(&named));
+}
+
+#[test]
+fn a_redirect_does_not_change_who_names_the_address() {
+    let mut story = Scenario::discover("example.org");
+    story.answer_with(answer(302, &[("location", "https://localhost/client.json")], ""));
+    story.answer(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
+    story.locates(DiscoveryOutcome::FailError);
+
+    let mut story = Scenario::discover("localhost");
+    story.answer_with(answer(302, &[("location", "https://example.org/client.json")], ""));
+    story.answer(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
+    story.gets("http://localhost:8008/_matrix/client/versions").answer(200, VERSIONS);
+}
