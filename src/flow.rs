@@ -36,7 +36,7 @@ use crate::settings::LoginSettings;
 /// LoginFlow::discover(server)      LoginFlow::at(homeserver)      LoginFlow::logged_in(session)
 ///       |                                   |                                |
 ///  Send GET well-known --no-> Locate --use_homeserver--+                     |
-///       | yes                   ^                      |                     |
+///       | yes   <-----back----+ ^                      |                     |
 ///  Send GET versions ---no------+                      v                     |
 ///       | yes                                    Send GET login              |
 ///       +--------------------------------------------> |                     |
@@ -273,12 +273,14 @@ impl LoginFlow {
         }
     }
 
-    /// Answers the question how to log in.
+    /// Answers the question how to log in. If the flow refuses the choice, the choice is dropped: keep a clone of it if
+    /// it contains what the user should not type again.
     ///
     /// # Errors
     ///
     /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
-    /// [`Error::NotOffered`] if the homeserver does not offer the login type, or not the identity provider.
+    /// [`Error::NotOffered`] if the homeserver does not list the login type, or not the identity provider, and the choice
+    /// is not [unlisted](Choice::unlisted).
     pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
         match &self.due {
             Due::Choose { homeserver, login_types, .. } => {
@@ -294,12 +296,18 @@ impl LoginFlow {
     /// flow drops the credentials, and refuses a late response to the login request. That response may still grant a
     /// login: the manual says [what to do with it](crate#late-responses).
     ///
+    /// From [`Step::Locate`], it begins discovery again: the server may have failed only for a moment.
+    ///
     /// # Errors
     ///
-    /// [`Error::OutOfStep`] if nothing was chosen.
+    /// [`Error::OutOfStep`] if nothing was chosen, and no address is missing.
     pub fn back(&mut self) -> Result<(), Error> {
         // A wait does not stop anybody from going back.
         match self.due.behind_wait() {
+            Due::Locate { server_name, .. } => {
+                let server_name = server_name.clone();
+                self.enter(Next::To(Due::GetWellKnown { server_name, redirects: Redirects::default() }))
+            }
             Due::PostLogin { server, .. } | Due::Browse { server, .. } => {
                 let question = server.question(None);
                 self.enter(Next::To(question))
@@ -371,7 +379,8 @@ impl LoginFlow {
         self.session().map(Session::user_id)
     }
 
-    /// The device that is logged in; `None` until logged in.
+    /// The device that is logged in; `None` until logged in. The homeserver decides about it: compare it with
+    /// [the device ID that was asked for](LoginSettings::device_id) before you use old encryption keys.
     pub fn device_id(&self) -> Option<&str> {
         self.session().map(Session::device_id)
     }

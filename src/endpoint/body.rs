@@ -14,12 +14,12 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Without a byte order mark, which static hosting sometimes adds, and without space before the text. A body that
-    /// is too long is not read. Bytes that are not UTF-8 are replaced: they spoil the field that they are in.
+    /// Without a byte order mark, which static hosting sometimes adds. A body that is too long is not read. Bytes that
+    /// are not UTF-8 are replaced: they spoil the field that they are in.
     pub(crate) fn of<B: AsRef<[u8]>>(response: &'a Response<B>) -> Self {
         let body = response.body().as_ref();
         let body = if body.len() > MAX_BODY { b"" } else { body };
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         Self { text: std::str::from_utf8(body).map_or_else(|_| Cow::Owned(replaced(body)), Cow::Borrowed) }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Body<'a> {
 
     /// Whether this is at least the beginning of an object.
     pub(crate) fn begins_an_object(&self) -> bool {
-        self.text.starts_with('{')
+        self.text.trim_ascii_start().starts_with('{')
     }
 }
 

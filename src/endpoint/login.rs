@@ -35,6 +35,8 @@ pub struct Response {
     /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
     /// nanoseconds do not fit `u64`, which are 584 years.
     pub expires_in: Option<Duration>,
+    /// Whether the access token expires: there is an `expires_in_ms`, whether or not it can be used.
+    pub expires: bool,
     /// What buys the next access token.
     pub refresh_token: Option<RefreshToken>,
     /// Where the homeserver would like to be found, as in the well-known file.
@@ -114,14 +116,18 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
 /// is the homeserver's refusal. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut access_token, mut device_id, mut refresh_token) = (None, None, None, None);
-    let (mut home_server, mut expires_in, mut well_known) = (None, None, None);
+    let (mut home_server, mut expires, mut expires_in, mut well_known) = (None, false, None, None);
     let other = ENDPOINT.read(response, &mut |cursor, key| {
         match key {
             "user_id" => user_id = cursor.text()?.and_then(|user_id| user_id.parse().ok()),
             "access_token" => access_token = cursor.text()?.and_then(|token| AccessToken::new(token).ok()),
             "device_id" => device_id = cursor.text()?.map(Cow::into_owned),
             "home_server" => home_server = cursor.string()?.map(Cow::into_owned),
-            "expires_in_ms" => expires_in = cursor.lifetime()?,
+            "expires_in_ms" => {
+                let mut ahead = *cursor;
+                expires = ahead.value()? != "null";
+                expires_in = cursor.lifetime()?;
+            }
             "refresh_token" => refresh_token = cursor.text()?.map(RefreshToken::new),
             "well_known" => well_known = Fields::left_of(cursor, &mut |_, _| Ok(()))?,
             _ => {}
@@ -130,5 +136,15 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     })?;
     let (access_token, user_id) =
         (ENDPOINT.granted_token(response, access_token)?, ENDPOINT.granted_user(response, user_id)?);
-    Ok(Response { user_id, access_token, device_id, home_server, expires_in, refresh_token, well_known, other })
+    Ok(Response {
+        user_id,
+        access_token,
+        device_id,
+        home_server,
+        expires_in,
+        expires,
+        refresh_token,
+        well_known,
+        other,
+    })
 }

@@ -189,12 +189,14 @@ impl LoginTypes {
         self.get(login_type).is_some()
     }
 
-    /// What to offer a person: never the application service, and nothing but single sign-on where the server
-    /// prefers it for clients that know of OAuth ([`oauth_aware_preferred`](LoginType::oauth_aware_preferred)).
+    /// What to offer a person. Never `m.login.application_service` and `m.login.token`: a person has no such token. If
+    /// the server prefers single sign-on for clients that know about OAuth
+    /// ([`oauth_aware_preferred`](LoginType::oauth_aware_preferred)), nothing else.
     pub fn for_a_person(&self) -> impl Iterator<Item = &LoginType> {
         let only_preferred = self.iter().any(LoginType::oauth_aware_preferred);
         self.iter().filter(move |offered| {
-            offered.name() != "m.login.application_service" && (!only_preferred || offered.oauth_aware_preferred())
+            !matches!(offered.name(), "m.login.application_service" | "m.login.token")
+                && (!only_preferred || offered.oauth_aware_preferred())
         })
     }
 }

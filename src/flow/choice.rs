@@ -21,6 +21,7 @@ use crate::invalid_input::InvalidInput;
 #[must_use]
 pub struct Choice {
     pub(crate) kind: Kind,
+    is_unlisted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl Choice {
 
     /// `m.login.sso`: the user logs in with a browser.
     pub fn sso(redirect: Redirect) -> Self {
-        Self { kind: Kind::Sso { redirect, fields: Fields::default() } }
+        Kind::Sso { redirect, fields: Fields::default() }.into()
     }
 
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
@@ -68,13 +69,25 @@ impl Choice {
     ///
     /// Those of [`Credentials::with_field`].
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
-        match self.kind {
-            Kind::Credentials(credentials) => credentials.with_field(name, value).map(Into::into),
+        let kind = match self.kind {
+            Kind::Credentials(credentials) => Kind::Credentials(credentials.with_field(name, value)?),
             Kind::Sso { redirect, fields } => {
                 let fields = credentials::with_field(fields, &name.into(), &value.into())?;
-                Ok(Self { kind: Kind::Sso { redirect, fields } })
+                Kind::Sso { redirect, fields }
             }
-        }
+        };
+        Ok(Self { kind, ..self })
+    }
+
+    /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some homeservers
+    /// accept more than they list: Conduit takes token logins, for instance.
+    pub fn unlisted(self) -> Self {
+        Self { is_unlisted: true, ..self }
+    }
+
+    /// Whether the choice need not be listed.
+    pub fn is_unlisted(&self) -> bool {
+        self.is_unlisted
     }
 
     /// The login type that the homeserver must offer for this choice.
@@ -106,6 +119,12 @@ impl Choice {
 
 impl From<Credentials> for Choice {
     fn from(credentials: Credentials) -> Self {
-        Self { kind: Kind::Credentials(credentials) }
+        Kind::Credentials(credentials).into()
+    }
+}
+
+impl From<Kind> for Choice {
+    fn from(kind: Kind) -> Self {
+        Self { kind, is_unlisted: false }
     }
 }

@@ -40,28 +40,26 @@ pub(crate) fn after_login<B: AsRef<[u8]>>(
     received_at: SystemTime,
 ) -> Result<Next, ResponseError> {
     let granted = login::response(response)?;
+    let ends_for_good = granted.expires && granted.refresh_token.is_none();
     let session = Session::granted(server.homeserver.clone(), granted, settings, received_at)
         .map_err(|_| login::ENDPOINT.lacks(response, "`device_id`", "a string that is not empty"))?;
-    Ok(match accept(Box::new(session), settings, expected_user) {
-        Ok(session) => Next::To(Due::Done(session)),
-        Err(error) => Next::Refused(server.question(None), error),
-    })
-}
-
-/// The session, unless it is not what was asked for: then the error owns it.
-fn accept(session: Box<Session>, settings: &LoginSettings, expected: Option<&UserId>) -> Result<Box<Session>, Error> {
-    match expected {
+    let session = Box::new(session);
+    Ok(match expected_user {
         Some(expected) if expected != session.user_id() => {
-            Err(Error::WrongUser { expected: expected.clone(), session })
+            Next::Refused(server.question(None), Error::WrongUser { expected: expected.clone(), session })
         }
-        _ if settings.require_refresh_token() && session.ends_for_good() => Err(Error::MissingRefreshToken(session)),
-        _ => Ok(session),
-    }
+        _ if settings.require_refresh_token() && ends_for_good => {
+            Next::Refused(server.question(None), Error::MissingRefreshToken(session))
+        }
+        _ => Next::To(Due::Done(session)),
+    })
 }
 
 /// After an answer to the question.
 pub(crate) fn after_choice(homeserver: &Homeserver, login_types: &LoginTypes, choice: Choice) -> Result<Next, Error> {
-    check_offered(login_types, &choice)?;
+    if !choice.is_unlisted() {
+        check_offered(login_types, &choice)?;
+    }
     let server = Server { homeserver: homeserver.clone(), login_types: Some(login_types.clone()) };
     Ok(Next::To(match choice.kind {
         Kind::Credentials(credentials) => Due::PostLogin { server, credentials },

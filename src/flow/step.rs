@@ -30,7 +30,7 @@ pub enum Step<'a> {
     /// The homeserver limits the rate. Wait, then call [`handle_timeout`](crate::LoginFlow::handle_timeout).
     Wait(&'a Wait),
     /// No homeserver was found. Find its address in another way, then call
-    /// [`use_homeserver`](crate::LoginFlow::use_homeserver).
+    /// [`use_homeserver`](crate::LoginFlow::use_homeserver). [`back`](crate::LoginFlow::back) begins discovery again.
     #[non_exhaustive]
     Locate {
         /// Why, and what the specification says to do.

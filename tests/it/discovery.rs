@@ -232,6 +232,21 @@ fn a_body_of_64_kib_is_read_and_one_more_byte_is_too_long() {
     assert_eq!((length(&story), found(&story)), (65_537, Some("https://hs.example.org")));
 }
 
+#[test]
+fn back_begins_discovery_again() {
+    // One 502 is not a dead end.
+    let mut story = Scenario::discover("example.org");
+    story.answer(502, "<html>").locates(FailPrompt);
+    story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+    // Nor is a homeserver that restarts.
+    story.answer(503, "<html>").locates(FailError);
+    story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).answer(200, VERSIONS).gets(LOGIN_URL);
+    // The redirects are counted anew.
+    let mut story = Scenario::discover("example.org");
+    story.answer_with(redirect(302, "/a")).answer(502, "").locates(FailPrompt);
+    story.back().gets(WELL_KNOWN_URL).answer_with(redirect(302, "/a")).gets("https://example.org/a");
+}
+
 // What the file says.
 
 #[test]

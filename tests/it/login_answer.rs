@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Response;
-use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, ResponseError, Session, endpoint::login};
+use matrix_login::{
+    Error, LoginFlow, LoginSettings, MAX_BODY, RefreshToken, ResponseError, Session, Step, endpoint::login,
+};
 use serde_json::json;
 
 use crate::support::scenario::{
@@ -246,11 +248,10 @@ fn an_optional_field_that_cannot_be_used_is_absent() {
             assert!(response.home_server.is_none(), "{alone}");
             assert!(response.well_known.is_none() && response.well_known_base_url().is_none(), "{alone}");
             assert!(response.other.is_empty(), "{alone}");
-            // Also where a token that expires would be refused.
-            Scenario::logging_in().answer(200, body).session();
+            logging_in(HOMESERVER, lenient()).answer(200, body).session();
         }
         let all = fields.map(|field| format!(r#""{field}":{value}"#)).join(",");
-        Scenario::logging_in().answer(200, granted_with(&all)).session();
+        logging_in(HOMESERVER, lenient()).answer(200, granted_with(&all)).session();
     }
     assert!(read(granted_with(r#""refresh_token":"""#)).refresh_token.is_none());
     assert!(read(granted_with(r#""refresh_token":7"#)).refresh_token.is_none());
@@ -309,9 +310,6 @@ fn an_end_that_cannot_be_stored_is_none() {
         assert_eq!(session.expires_at(), end, "{lifetime} {received_at:?}");
         assert_eq!(session.access_token().expose(), "t");
     }
-    // Without an end there is nothing to refresh.
-    let mut story = Scenario::logging_in();
-    story.answer(200, granted_with(r#""expires_in_ms":18446744073709"#)).session();
 }
 
 #[test]
@@ -526,15 +524,35 @@ fn tokens_that_need_not_be_refused() {
         (r#""refresh_token":"r","expires_in_ms":null"#, true, false),
         // Refresh is switched off there.
         (r#""x":1"#, false, false),
-        // An expiry that cannot be used is none.
-        (r#""expires_in_ms":-1"#, false, false),
-        (r#""expires_in_ms":0.5"#, false, false),
-        (r#""expires_in_ms":"3600000""#, false, false),
+        (r#""expires_in_ms":null"#, false, false),
     ] {
         let mut story = Scenario::logging_in();
         let session = story.answer(200, granted_with(fields)).session();
         assert_eq!(session.refresh_token().is_some(), has_refresh_token, "{fields}");
         assert_eq!(session.expires_at().is_some(), expires, "{fields}");
+    }
+}
+
+#[test]
+fn an_expiry_that_cannot_be_used_is_an_expiry() {
+    for expires_in in ["\"60000\"", "60000.5", "-1", "0", "[]", "false", "1e400", "18446744073709", r#""\ud800""#] {
+        let body = granted_with(&format!(r#""expires_in_ms":{expires_in}"#));
+        assert!(read(body.clone()).expires, "{expires_in}");
+        let mut flow = Scenario::logging_in().flow;
+        let error = respond(&mut flow, &answer(200, &[], body), noon()).unwrap_err();
+        // The login is not lost.
+        let Error::MissingRefreshToken(session) = error else { panic!("{expires_in}: {error:?}") };
+        assert_eq!(session.access_token().expose(), "t");
+        assert!(matches!(flow.step(), Step::Choose { refused: None, .. }));
+    }
+    // A clock before 1970 does not help either.
+    let mut flow = Scenario::logging_in().flow;
+    let response = answer(200, &[], granted_with(r#""expires_in_ms":60000"#));
+    let error = respond(&mut flow, &response, UNIX_EPOCH - Duration::from_secs(86_400)).unwrap_err();
+    assert!(matches!(error, Error::MissingRefreshToken(_)), "{error:?}");
+
+    for fields in [r#""x":1"#, r#""expires_in_ms":null"#, r#""expires_in_ms":1,"expires_in_ms":null"#] {
+        assert!(!read(granted_with(fields)).expires, "{fields}");
     }
 }
 

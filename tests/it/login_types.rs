@@ -236,12 +236,12 @@ fn single_sign_on_without_a_list_of_providers_is_still_offered() {
 // What to offer a person.
 
 #[test]
-fn a_person_is_never_offered_the_application_service() {
+fn a_person_is_never_offered_what_needs_another_token() {
     let login_types = offered(
         r#"[{"type":"m.login.application_service"},{"type":"org.example.badge"},{"type":"m.login.sso"},
             {"type":"m.login.password"},{"type":"m.login.token"}]"#,
     );
-    assert_eq!(for_a_person(&login_types), ["org.example.badge", SSO, PASSWORD, TOKEN]);
+    assert_eq!(for_a_person(&login_types), ["org.example.badge", SSO, PASSWORD]);
     // A server whose passwords are switched off.
     let login_types = offered(r#"[{"type":"m.login.application_service"}]"#);
     assert_eq!(for_a_person(&login_types), [""; 0]);
@@ -269,7 +269,7 @@ fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
                 {{"type":"org.example.badge"}},{{"type":"m.login.application_service"}}]"#
         ));
         assert_eq!(login_types.get(SSO).unwrap().oauth_aware_preferred(), preferred, "{hint}");
-        let expected: &[&str] = if preferred { &[SSO] } else { &[PASSWORD, SSO, TOKEN, "org.example.badge"] };
+        let expected: &[&str] = if preferred { &[SSO] } else { &[PASSWORD, SSO, "org.example.badge"] };
         assert_eq!(for_a_person(&login_types), expected, "{hint}");
         // A preference for people: all of them are still there.
         assert_eq!(names(&login_types), [PASSWORD, SSO, TOKEN, "org.example.badge", APPLICATION_SERVICE], "{hint}");
@@ -279,10 +279,31 @@ fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
 #[test]
 fn the_hint_on_another_type_is_none() {
     let login_types = offered(r#"[{"type":"m.login.password","oauth_aware_preferred":true},{"type":"m.login.token"}]"#);
-    assert_eq!(for_a_person(&login_types), [PASSWORD, TOKEN]);
+    assert_eq!(for_a_person(&login_types), [PASSWORD]);
 }
 
 // What can be chosen.
+
+#[test]
+fn a_caller_who_knows_better_takes_what_is_not_listed() {
+    let token = || Choice::token(LoginToken::new("jwt"));
+    // Conduit lists the password only, and takes tokens all the same. And a list can be empty.
+    for flows in [r#"[{"type":"m.login.password"}]"#, "[]"] {
+        let mut story = at_the_question(flows);
+        assert!(!token().is_unlisted());
+        assert!(matches!(story.flow.choose(token()), Err(Error::NotOffered { .. })), "{flows}");
+        assert!(token().unlisted().is_unlisted());
+        story.choose(token().unlisted().with_field("org.example.x", 1).unwrap());
+        let body = json!({"type": TOKEN, "token": "jwt", "refresh_token": true, "org.example.x": 1});
+        story.posts(LOGIN_URL, body).answer(200, GRANTED).session();
+    }
+    // So it is with single sign-on, and with an identity provider.
+    assert!(at_the_question("[]").choose(sso().unlisted()).browses().path().ends_with("/login/sso/redirect"));
+    let mut story = at_the_question(r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-y","name":"Y"}]}]"#);
+    let choice = with_provider("oidc-x");
+    assert!(matches!(story.flow.choose(choice.clone()), Err(Error::NotOffered { .. })));
+    assert!(story.choose(choice.unlisted()).browses().path().ends_with("/login/sso/redirect/oidc-x"));
+}
 
 #[test]
 fn what_is_not_listed_is_not_offered() {

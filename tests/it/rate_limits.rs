@@ -7,8 +7,8 @@ use matrix_login::{DiscoveryOutcome, Error, Pause, Refresh, ResponseError, Retry
 
 use crate::refresh::{session, stored};
 use crate::support::scenario::{
-    FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon, password,
-    respond, sso,
+    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, answer, noon,
+    password, respond, sso,
 };
 
 fn limited(headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
@@ -144,6 +144,10 @@ fn the_count_starts_over_after_back_and_use_homeserver() {
     story.answer(429, "").timeout().answer(429, "").waits(2_000, 2).back().choose(password());
     story.answer(429, "").waits(1_000, 1).use_homeserver(HOMESERVER).gets(LOGIN_URL);
     story.answer(429, "").waits(1_000, 1);
+    // After a resume, back leads to a request.
+    let mut story = Scenario::in_the_browser();
+    story.suspend().callback(CALLBACK).answer(429, "").timeout().answer(429, "").waits(2_000, 2);
+    story.back().gets(LOGIN_URL).answer(429, "").waits(1_000, 1);
 }
 
 #[test]

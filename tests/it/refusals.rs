@@ -68,6 +68,19 @@ fn a_locked_user_is_told_so_and_keeps_the_device() {
 }
 
 #[test]
+fn an_object_that_is_cut_off_is_the_servers_fault() {
+    for body in [r#"{"user_id":"@ali"#, " \r\n\t{", "\u{feff} {\"user_id\""] {
+        let error = Scenario::logging_in().fails(200, body);
+        let is_invalid = matches!(
+            error,
+            Error::Response(ResponseError::InvalidResponse { field: "the body", expected: "a JSON object", .. })
+        );
+        assert!(is_invalid, "{body}: {error:?}");
+    }
+    assert_eq!(not_matrix(&Scenario::logging_in().fails(200, " <html>{")), StatusCode::OK);
+}
+
+#[test]
 fn an_odd_secondary_field_never_costs_the_errcode() {
     // A soft logout that is not `false` loses nothing.
     for (body, soft_logout) in [
