@@ -17,7 +17,7 @@
 //! };
 //!
 //! use http::{Request, Response};
-//! use matrix_login::{Choice, LoginFlow, Session, Step};
+//! use matrix_login::{Choice, LoginFlow, Session, Step, one_line};
 //!
 //! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits.
 //! fn log_in(
@@ -59,7 +59,8 @@
 //! let flow = LoginFlow::discover(user_id.server_name(), settings);
 //! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
 //! let session = log_in(flow, password, send, sleep)?;
-//! println!("logged in as {} with device ID {}", session.user_id(), session.device_id());
+//! // The homeserver chooses both: `one_line` makes them safe for a terminal.
+//! println!("logged in as {} with {}", one_line(session.user_id().as_str()), one_line(session.device_id()));
 //! # Ok(())
 //! # }
 //! ```
@@ -265,7 +266,8 @@
 //!
 //! type Failure = Box<dyn Error + Send + Sync>;
 //!
-//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired.
+//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. If a
+//! /// verdict asked for the refresh, first wait as long as [`Verdict::Refresh`](matrix_login::Verdict::Refresh) says.
 //! /// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
@@ -290,7 +292,8 @@
 //!         }
 //!         // 4. The refresh token is of no use now: do not send it again.
 //!         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-//!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
+//!         // 5. The session counts the attempts: wait as long as `Later` says.
+//!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => *session = next,
 //!     }
 //!     Ok(Some(outcome))
 //! }
@@ -327,6 +330,80 @@
 //! token, the logout counts as a success. But a session with a refresh token may still exist then: refresh it, and log
 //! out with the new access token.
 //! [`endpoint::whoami`] asks whose session it is.
+//!
+//! # Addresses from strangers
+//!
+//! A program on a server must not send requests wherever a stranger wants (server-side request forgery). A server name
+//! can be `127.0.0.1`, `[::1]` or a name that leads there. Some systems read `2130706433` and `0x7f.1` as addresses
+//! too. A redirect of the well-known file, its `base_url` and the `well_known` of a login response can lead anywhere.
+//! This crate does not resolve names, so it cannot check that. Check every request before you send it: resolve the
+//! name, refuse addresses of your own network, and connect to the addresses that you have checked. If you resolve the
+//! name again, it can lead somewhere else.
+//!
+//! ```
+//! use std::{
+//!     io,
+//!     net::{IpAddr, SocketAddr, ToSocketAddrs},
+//! };
+//!
+//! use http::Uri;
+//!
+//! /// Where to connect for a request. Give these addresses to the HTTP client, as the only ones for this host.
+//! fn public_addresses(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
+//!     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+//!     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+//!     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+//!     match addresses.iter().all(|address| is_public(address.ip())) {
+//!         true => Ok(addresses),
+//!         false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a public address")),
+//!     }
+//! }
+//!
+//! /// Whether everybody on the internet may connect to an address. IANA's registries of special addresses list the rest.
+//! fn is_public(address: IpAddr) -> bool {
+//!     match address.to_canonical() {
+//!         IpAddr::V4(address) => {
+//!             let [first, second, ..] = address.octets();
+//!             !(address.is_private()
+//!                 || address.is_loopback()
+//!                 || address.is_link_local()
+//!                 || address.is_documentation()
+//!                 || first == 0 // this network
+//!                 || first >= 224 // multicast, reserved, broadcast
+//!                 || (first == 100 && (64..128).contains(&second)) // shared by the customers of a provider
+//!                 || (first == 192 && second == 0) // protocol assignments
+//!                 || (first == 198 && (18..20).contains(&second))) // benchmarks
+//!         }
+//!         // Global unicast, short of 2001::/16 and of addresses that contain one of IPv4 (6to4).
+//!         IpAddr::V6(address) => {
+//!             let [first, second, ..] = address.segments();
+//!             let is_special = (first == 0x2001 && (second < 0x200 || second == 0xdb8)) || first == 0x2002;
+//!             (first & 0xe000) == 0x2000 && !is_special && first != 0x3fff
+//!         }
+//!     }
+//! }
+//!
+//! // A flow begins with the server name that a stranger has typed.
+//! for server_name in ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "10.0.0.1:8448", "169.254.169.254"] {
+//!     let flow = matrix_login::LoginFlow::discover(server_name.parse()?, Default::default());
+//!     let matrix_login::Step::Send { request, .. } = flow.step() else { unreachable!("discovery sends") };
+//!     assert!(public_addresses(request.uri()).is_err(), "{server_name}");
+//! }
+//! # for special in [
+//! #     "0.0.0.0", "100.64.0.1", "172.16.0.1", "192.0.0.8", "192.168.0.1", "198.18.0.1", "224.0.0.1",
+//! #     "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2001::1", "2001:db8::1",
+//! #     "2002:7f00:1::", "fc00::1", "fe80::1", "ff02::1", "3fff::1",
+//! # ] {
+//! #     assert!(!is_public(special.parse()?), "{special}");
+//! # }
+//! for public in ["1.1.1.1", "[2606:4700:4700::1111]:8448"] {
+//!     assert!(public_addresses(&format!("https://{public}/").parse()?).is_ok(), "{public}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Do this for every [`Step::Send`], and for the requests of a [`Session`], whose homeserver a server may have named.
+//! A proxy that refuses private addresses does the same.
 //!
 //! # Without the flow
 //!

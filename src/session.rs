@@ -1,5 +1,6 @@
 //! A session: what a login leaves behind, in memory and in storage.
 
+mod attempts;
 pub(crate) mod error;
 pub(crate) mod refresh;
 mod stored;
@@ -14,6 +15,7 @@ use crate::address::user_id::UserId;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::endpoint::login;
 use crate::fields::Fields;
+use crate::session::attempts::Attempts;
 use crate::session::error::SessionError;
 use crate::settings::LoginSettings;
 
@@ -48,6 +50,7 @@ pub struct Session {
     other: Fields,
     /// Keys of the stored form that the crate does not know.
     stored: Fields,
+    attempts: Attempts,
 }
 
 impl Session {
@@ -88,6 +91,7 @@ impl Session {
             well_known: response.well_known,
             other,
             stored: Fields::default(),
+            attempts: Attempts::default(),
         })
     }
 
@@ -174,11 +178,6 @@ impl Session {
 
     fn known_homeserver(&self) -> Result<&Homeserver, SessionError> {
         self.homeserver.as_ref().ok_or(SessionError::UnknownHomeserver)
-    }
-
-    /// Whether the access token expires and nothing can buy the next one.
-    pub(crate) fn ends_for_good(&self) -> bool {
-        self.valid_until.is_some() && self.refresh_token.is_none()
     }
 }
 

@@ -25,9 +25,6 @@ use crate::{
 };
 
 /// What is left to do if a refresh does not help.
-const GRANTED_AND_REFUSED: &str = "the homeserver does not know the access token that it has just \
-    granted: try again later, or log in again with --again";
-
 /// How long before its end an access token counts as expired: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -159,8 +156,10 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     let verdict = session.judge(&response);
     let answer = match logout::response(&response) {
         // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
-        Ok(answer) if verdict != Verdict::Refresh => answer,
-        Ok(_) => return Err(Failure::Other(GRANTED_AND_REFUSED.to_owned())),
+        Ok(answer) => match verdict {
+            Verdict::Refresh { delay } => return Err(Failure::Other(granted_and_refused(delay))),
+            _ => answer,
+        },
         Err(error) => return Err(refused(&error, verdict)),
     };
     let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
@@ -188,7 +187,7 @@ fn send_refreshed(
     // It is time by our clock, which may be wrong: whatever came of it, the homeserver may take the access token yet.
     let response = send(request, session, transport)?;
     match first {
-        first if session.judge(&response) != Verdict::Refresh => {
+        first if !matches!(session.judge(&response), Verdict::Refresh { .. }) => {
             if let Some(Err(failure)) = first {
                 say!("{failure}");
             }
@@ -206,6 +205,15 @@ fn send_refreshed(
         Some(Ok(())) => Ok(response),
         Some(Err(failure)) => Err(failure),
     }
+}
+
+/// The delay is the library's: it grows if the homeserver does this again.
+fn granted_and_refused(delay: Duration) -> String {
+    let when = in_words(delay);
+    format!(
+        "the homeserver does not know the access token that it has just granted: try again in {when}, or log in again \
+         with --again"
+    )
 }
 
 fn cannot_be_refreshed(error: &ServerError) -> String {
@@ -315,11 +323,11 @@ fn send(
 /// What an error means for the session, and what to do.
 fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
     let advice = match verdict {
-        Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is",
-        Verdict::Refresh => GRANTED_AND_REFUSED,
-        Verdict::SoftLogout => "the session has expired: log in again with --again",
-        Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in",
-        Verdict::Locked => "the session stays: try again when the account is unlocked",
+        Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is".to_owned(),
+        Verdict::Refresh { delay } => granted_and_refused(delay),
+        Verdict::SoftLogout => "the session has expired: log in again with --again".to_owned(),
+        Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in".to_owned(),
+        Verdict::Locked => "the session stays: try again when the account is unlocked".to_owned(),
     };
     let delay = error.retry_after().and_then(|retry_after| retry_after.delay(SystemTime::now()));
     let when = delay.map(|delay| format!(": try again in {}", in_words(delay)));

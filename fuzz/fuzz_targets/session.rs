@@ -122,7 +122,8 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                 "{error}"
             );
             let hint = error.retry_after().and_then(|hint| hint.delay(answer.received_at()));
-            assert_eq!(*delay, hint.unwrap_or(Duration::from_secs(1)));
+            assert_eq!(*delay, hint.unwrap_or(*delay));
+            assert!(hint.is_some() || (Duration::from_secs(1)..=Duration::from_secs(60)).contains(delay));
         }
         Refresh::SoftLogout(error) => assert!(is_final(error) && error.soft_logout),
         Refresh::TokenGone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => assert!(is_final(error)),
@@ -138,18 +139,22 @@ fn judge(session: &Session, answer: &Answer) {
     without.forget_refresh_token();
     assert!(without.has_token_of(session) && without.refresh_in(UNIX_EPOCH, Duration::MAX).is_none());
     match (verdict, without.judge(&response)) {
-        (Verdict::Refresh, Verdict::SoftLogout | Verdict::LoggedOut) => {}
+        (Verdict::Refresh { .. }, Verdict::SoftLogout | Verdict::LoggedOut) => {}
         (verdict, the_same) => assert_eq!(verdict, the_same),
     }
     let error = whoami::response(&response).err();
     match verdict {
         Verdict::Unaffected => {}
-        Verdict::NotMatrix => assert!(matches!(error, Some(ResponseError::NotMatrix { .. }))),
-        Verdict::Refresh | Verdict::SoftLogout | Verdict::LoggedOut | Verdict::Locked => {
+        Verdict::NotMatrix => {
+            assert!(matches!(error, Some(ResponseError::NotMatrix { .. } | ResponseError::Encoded { .. })));
+        }
+        Verdict::Refresh { .. } | Verdict::SoftLogout | Verdict::LoggedOut | Verdict::Locked => {
             let Some(ResponseError::Server(error)) = error else { panic!("{verdict:?} because of {error:?}") };
             assert!(is_final(&error));
             match verdict {
-                Verdict::Refresh => assert!(session.refresh_token().is_some()),
+                Verdict::Refresh { delay } => {
+                    assert!(session.refresh_token().is_some() && delay <= Duration::from_secs(60));
+                }
                 Verdict::SoftLogout => assert!(session.refresh_token().is_none() && error.soft_logout),
                 _ => {}
             }

@@ -6,7 +6,6 @@ use http::{Request, Response};
 
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::refresh;
-use crate::endpoint::retry_after::backoff;
 use crate::endpoint::server_error::ServerError;
 use crate::session::error::SessionError;
 use crate::session::{Session, end};
@@ -44,7 +43,8 @@ pub enum Refresh {
     Later {
         /// Why.
         error: ResponseError,
-        /// How long to wait: as long as the server says, otherwise a second.
+        /// How long to wait: as long as the server says, otherwise one second, and twice as long after each further
+        /// failure in a row, up to a minute.
         delay: Duration,
     },
     /// Log in [again](crate#logging-in-again-and-logging-out), on the same device. Its encryption keys stay valid: keep
@@ -90,31 +90,35 @@ impl Session {
     }
 
     /// Takes the response to [`refresh_request`](Self::refresh_request), and the time when it arrived. Only
-    /// [`Refresh::Refreshed`] changes the session.
+    /// [`Refresh::Refreshed`] changes what is stored. The session also counts the attempts, so that the
+    /// [delays](Refresh::Later) grow: keep the session after every outcome.
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
-        let later = |error: ResponseError| {
-            let hint = error.retry_after().and_then(|retry_after| retry_after.delay(received_at));
-            Refresh::Later { error, delay: hint.unwrap_or_else(|| backoff(1)) }
-        };
         let error = match refresh::response(response) {
             Ok(granted) => {
                 self.access_token = granted.access_token;
                 // The end of the access token before says nothing about this one.
                 self.valid_until = granted.expires_in.and_then(|lifetime| end(received_at, lifetime));
                 self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
+                self.attempts.grant(received_at);
                 return Refresh::Refreshed;
             }
             // Under a 2xx, an errcode does not end a session.
             Err(ResponseError::Server(error)) if !response.status().is_success() => error,
-            Err(error) => return later(error),
+            Err(error) => return self.later(error, received_at),
         };
         match error.refusal() {
             Some("M_UNKNOWN_TOKEN") if error.soft_logout => Refresh::SoftLogout(error),
             Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::TokenGone(error),
             Some("M_USER_LOCKED") => Refresh::Locked(error),
             Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
-            _ => later(ResponseError::Server(error)),
+            _ => self.later(ResponseError::Server(error), received_at),
         }
+    }
+
+    fn later(&mut self, error: ResponseError, received_at: SystemTime) -> Refresh {
+        let backoff = self.attempts.fail();
+        let hint = error.retry_after().and_then(|retry_after| retry_after.delay(received_at));
+        Refresh::Later { error, delay: hint.unwrap_or(backoff) }
     }
 
     /// Removes the refresh token, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]. From then on no refresh is

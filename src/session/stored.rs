@@ -9,6 +9,7 @@ use crate::cursor::whole_number;
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
+use crate::session::attempts::Attempts;
 
 impl Session {
     /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
@@ -48,6 +49,7 @@ impl Session {
                 .and_then(|url| Homeserver::from_base_client_url(&url).ok()),
             other: Fields::default(),
             stored: stored.without(&KEYS),
+            attempts: Attempts::default(),
         }))
     }
 

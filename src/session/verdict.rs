@@ -1,5 +1,7 @@
 //! What any other response means for a session.
 
+use std::time::Duration;
+
 use http::Response;
 
 use crate::endpoint::server_error::ServerError;
@@ -30,9 +32,14 @@ use crate::session::Session;
 pub enum Verdict {
     /// The response says nothing against the access token. The body of a success does not matter.
     Unaffected,
-    /// The access token is no longer valid: [refresh](Session::refresh_request) the session, then send the request
-    /// again. If a token that was just granted is refused too, wait before the next refresh.
-    Refresh,
+    /// The access token is no longer valid: wait, [refresh](Session::refresh_request) the session, then send the request
+    /// again.
+    Refresh {
+        /// How long to wait before the refresh. Zero as a rule. If a refresh has just granted the token, and no request
+        /// with it has succeeded, it is one second, and twice as long each further time in a row, up to a minute. Some
+        /// homeservers refresh the session of a locked user and refuse the new token.
+        delay: Duration,
+    },
     /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out),
     /// and keep its encryption keys.
     SoftLogout,
@@ -46,16 +53,22 @@ pub enum Verdict {
 
 impl Session {
     /// What a response means for the session whose access token the request had. Not for the response to a refresh, a
-    /// login or a logout.
+    /// login or a logout. Ask about successes too: then the session, and every copy of it with the same access token,
+    /// knows that the token works.
     pub fn judge<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Verdict {
         if response.status().is_success() || response.status().is_redirection() {
+            if response.status().is_success() {
+                self.attempts.succeed();
+            }
             return Verdict::Unaffected;
         }
         let Some(error) = ServerError::from_response(response) else {
-            return if uia::challenge(response).is_some() { Verdict::Unaffected } else { Verdict::NotMatrix };
+            return if uia::response(response).is_some() { Verdict::Unaffected } else { Verdict::NotMatrix };
         };
         match error.refusal() {
-            Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => Verdict::Refresh,
+            Some("M_UNKNOWN_TOKEN") if self.refresh_token.is_some() => {
+                Verdict::Refresh { delay: self.attempts.delay() }
+            }
             Some("M_UNKNOWN_TOKEN") if error.soft_logout => Verdict::SoftLogout,
             Some("M_UNKNOWN_TOKEN" | "M_USER_DEACTIVATED") => Verdict::LoggedOut,
             Some("M_USER_LOCKED") => Verdict::Locked,

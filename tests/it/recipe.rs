@@ -11,7 +11,8 @@ use matrix_login::{Refresh, Session};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Refreshes the session that threads share, after the access token of `used` was refused or has expired.
+/// Refreshes the session that threads share, after the access token of `used` was refused or has expired. If a
+/// verdict asked for the refresh, first wait as long as [`Verdict::Refresh`](matrix_login::Verdict::Refresh) says.
 /// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
 pub fn refresh(
     shared: &Mutex<Session>,
@@ -36,7 +37,8 @@ pub fn refresh(
         }
         // 4. The refresh token is of no use now: do not send it again.
         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-        Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {}
+        // 5. The session counts the attempts: wait as long as `Later` says.
+        Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => *session = next,
     }
     Ok(Some(outcome))
 }

@@ -340,6 +340,28 @@ fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
 }
 
 #[test]
+fn a_later_takes_longer_each_time() {
+    let mut session = expiring();
+    let busy = answer(503, &[], "<html>");
+    for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
+        assert_eq!(delay, Duration::from_secs(seconds));
+    }
+    // A hint counts, and the attempts are counted on.
+    let mut session = expiring();
+    let limited = answer(429, &[("retry-after", "7")], "");
+    for (response, seconds) in [(&busy, 1), (&limited, 7), (&busy, 4)] {
+        let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
+        assert_eq!(delay, Duration::from_secs(seconds));
+    }
+    // A success begins the count again.
+    let granted = answer(200, &[], r#"{"access_token":"new"}"#);
+    assert!(matches!(session.handle_refresh(&granted, noon()), Refresh::Refreshed));
+    let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
+    assert_eq!(delay, Duration::from_secs(1));
+}
+
+#[test]
 fn an_unreadable_answer_leaves_the_token_to_ask_again_with() {
     let mut session = expiring();
     let refresh = session.handle_refresh(&answer(200, &[], r#"{"access_token":"new"#), SystemTime::now());

@@ -329,7 +329,7 @@ fn a_token_that_was_granted_and_is_refused_is_not_refreshed_for_ever() {
         let before = homeserver.received().len();
         let run = Run::with(folder_with(&stored(&homeserver.url, valid_until)), &[option], "");
         assert_eq!((run.status, run.file("data.json")["access_token"].as_str()), (Some(1), Some("new")));
-        let advice = "the homeserver does not know the access token that it has just granted: try again later, or log in \
+        let advice = "the homeserver does not know the access token that it has just granted: try again in 1s, or log in \
                       again with --again";
         assert!(run.stderr.lines().last().unwrap().ends_with(advice), "{}", run.stderr);
         assert_eq!(asked(&homeserver)[before..], *requests);

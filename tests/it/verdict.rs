@@ -1,7 +1,9 @@
 //! What the answer to any request means for the session that it was sent for.
 
+use std::time::{Duration, SystemTime};
+
 use http::Response;
-use matrix_login::{MAX_BODY, Session, Verdict};
+use matrix_login::{MAX_BODY, Refresh, Session, Verdict};
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,6 +11,9 @@ use crate::{
     refresh::{session, stored},
     support::scenario::{answer, noon},
 };
+
+/// The verdict on a token that has worked before, or that a login has granted.
+const REFRESH: Verdict = Verdict::Refresh { delay: Duration::ZERO };
 
 fn sessions() -> [Session; 2] {
     let mut without = stored();
@@ -21,7 +26,7 @@ type Row = (&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>);
 
 /// The rows of the table in the documentation of [`Verdict`].
 fn rows() -> Vec<Row> {
-    use Verdict::{Locked, LoggedOut, NotMatrix, Refresh, SoftLogout, Unaffected};
+    use Verdict::{Locked, LoggedOut, NotMatrix, SoftLogout, Unaffected};
 
     let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
     let soft = |errcode: &str, flag: Value| {
@@ -42,7 +47,7 @@ fn rows() -> Vec<Row> {
         ),
         (
             "401 `M_UNKNOWN_TOKEN` with `soft_logout`",
-            [Refresh, SoftLogout],
+            [REFRESH, SoftLogout],
             // What is neither `true` nor `false` loses nothing if it is read as `true`.
             ["M_UNKNOWN_TOKEN"; 6]
                 .into_iter()
@@ -52,7 +57,7 @@ fn rows() -> Vec<Row> {
         ),
         (
             "401 `M_UNKNOWN_TOKEN` without it",
-            [Refresh, LoggedOut],
+            [REFRESH, LoggedOut],
             vec![
                 soft("M_UNKNOWN_TOKEN", json!(false)),
                 error(401, "M_UNKNOWN_TOKEN"),
@@ -131,11 +136,63 @@ fn each_answer_means_what_the_table_says() {
 
 #[test]
 fn the_table_has_these_rows_and_no_others() {
-    let cells = |(row, verdicts, _): &Row| {
-        vec![(*row).to_owned(), format!("`{:?}`", verdicts[0]), format!("`{:?}`", verdicts[1])]
+    let name = |verdict: Verdict| match verdict {
+        Verdict::Refresh { .. } => "`Refresh`".to_owned(),
+        verdict => format!("`{verdict:?}`"),
     };
+    let cells = |(row, verdicts, _): &Row| vec![(*row).to_owned(), name(verdicts[0]), name(verdicts[1])];
     let rows: Vec<_> = rows().iter().map(cells).collect();
     assert_eq!(table(include_str!("../../src/session/verdict.rs"), "| the response | with a refresh token |"), rows);
+}
+
+/// The session is refreshed, and its new access token is refused: how long to wait before the next refresh.
+fn refreshed_and_refused(session: &mut Session, at: SystemTime) -> Duration {
+    let granted = answer(200, &[], r#"{"access_token":"new","refresh_token":"new"}"#);
+    assert!(matches!(session.handle_refresh(&granted, at), Refresh::Refreshed));
+    refused(session)
+}
+
+fn refused(session: &Session) -> Duration {
+    let unknown = answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
+    let Verdict::Refresh { delay } = session.judge(&unknown) else { panic!() };
+    delay
+}
+
+#[test]
+fn a_token_that_is_refused_at_once_does_not_loop() {
+    // MAS refreshes a locked user, and refuses the new token.
+    let [mut session, _] = sessions();
+    assert_eq!(refused(&session), Duration::ZERO, "a restored token may have expired long ago");
+    for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(seconds));
+        assert_eq!(refused(&session), Duration::from_secs(seconds), "to ask is not to try");
+    }
+}
+
+#[test]
+fn a_token_that_has_worked_is_refreshed_at_once() {
+    let [mut session, _] = sessions();
+    assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
+    // Any copy with the same token can tell.
+    let copy = session.clone();
+    assert_eq!(copy.judge(&answer(500, &[], "")), Verdict::NotMatrix);
+    assert_eq!(refused(&session), Duration::from_secs(1), "only a success tells");
+    assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
+    assert_eq!(refused(&session), Duration::ZERO);
+    // The next token is another one, and the count begins again.
+    assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
+    assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
+    assert_eq!(refused(&session), Duration::from_secs(1), "an old token tells nothing about the new one");
+}
+
+#[test]
+fn a_refused_token_that_is_old_is_no_loop() {
+    // Nobody has judged a success. But a token that was refused after five minutes has not just been granted.
+    let [mut session, _] = sessions();
+    let minute = Duration::from_secs(60);
+    for (at, seconds) in [(noon(), 1), (noon() + minute, 2), (noon() + 6 * minute, 1), (noon() + 12 * minute, 1)] {
+        assert_eq!(refreshed_and_refused(&mut session, at), Duration::from_secs(seconds));
+    }
 }
 
 #[test]
@@ -144,12 +201,12 @@ fn once_the_refresh_token_is_forgotten_a_soft_logout_can_be_told_from_the_end() 
     let unknown = |soft_logout: bool| {
         answer(401, &[], json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": soft_logout }).to_string())
     };
-    assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [Verdict::Refresh; 2]);
+    assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [REFRESH; 2]);
     session.forget_refresh_token();
     assert_eq!(
         [session.judge(&unknown(true)), session.judge(&unknown(false))],
         [Verdict::SoftLogout, Verdict::LoggedOut]
     );
-    assert_eq!(session.refresh_in(noon(), std::time::Duration::MAX), None);
+    assert_eq!(session.refresh_in(noon(), Duration::MAX), None);
     assert!(serde_json::to_value(session).unwrap().get("refresh_token").is_none());
 }
