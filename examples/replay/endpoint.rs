@@ -5,7 +5,10 @@ use std::time::UNIX_EPOCH;
 use http::{Request, Response};
 use matrix_login::{
     AccessToken, Error, Homeserver, InvalidInput, RefreshToken, ServerName,
-    endpoint::{get_token, login, login_types, logout, logout_all, refresh, sso, versions, well_known, whoami},
+    endpoint::{
+        get_token, login, login_types, logout, logout_all, refresh, sso, uia::UiaChallenge, versions, well_known,
+        whoami,
+    },
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -234,18 +237,28 @@ fn whoami_value(response: &whoami::Response) -> Value {
     json!({ "user_id": response.user_id, "device_id": response.device_id, "is_guest": response.is_guest })
 }
 
+/// After a stage that has failed, it says why.
+fn challenge_value(challenge: &UiaChallenge) -> Value {
+    let mut value = json!({
+        "kind": "uia_required",
+        "message": "the user must authenticate once more",
+        "session": challenge.session,
+        "flows": challenge.flows(),
+    });
+    if let Some(error) = &challenge.error {
+        value["message"] = format!("the user must authenticate once more: {error}").into();
+        value["errcode"] = json!(error.errcode);
+    }
+    value
+}
+
 /// A challenge is a response of its own; transcripts have it among the errors.
 fn get_token_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {
     Ok(match get_token::response(response)? {
         get_token::Response::Granted { login_token, expires_in, .. } => {
             json!({ "ok": { "login_token": login_token.expose(), "expires_in_ms": expires_in.map(milliseconds) } })
         }
-        get_token::Response::UiaRequired(challenge) => json!({ "error": {
-            "kind": "uia_required",
-            "message": "the user has to authenticate once more",
-            "session": challenge.session,
-            "flows": challenge.flows(),
-        } }),
+        get_token::Response::UiaRequired(challenge) => json!({ "error": challenge_value(&challenge) }),
         _ => json!({ "error": { "kind": "unknown" } }),
     })
 }

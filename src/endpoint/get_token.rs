@@ -32,8 +32,9 @@ pub enum Response {
         /// How long it can be spent, from `expires_in_ms`: two minutes, as a rule.
         expires_in: Option<Duration>,
     },
-    /// The user has to authenticate once more (specification, "User-Interactive Authentication API"): complete one of
-    /// the flows, then ask again with what they say.
+    /// The user must authenticate once more (specification, "User-Interactive Authentication API"): complete one of the
+    /// flows, then ask again with `auth`. This is also the response to a wrong password: the challenge contains the
+    /// error then.
     UiaRequired(UiaChallenge),
 }
 
@@ -58,7 +59,7 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option
 /// homeserver's refusal: `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a
 /// minute). For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    if let Some(challenge) = uia::challenge(response) {
+    if let Some(challenge) = uia::response(response) {
         return Ok(Response::UiaRequired(challenge));
     }
     let (mut login_token, mut expires_in) = (None, None);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::header;
 use matrix_login::{
-    AccessToken, Fields, Homeserver, LoginSettings, ResponseError,
+    AccessToken, Fields, Homeserver, LoginSettings, Password, ResponseError, UserIdentifier,
     endpoint::{
         get_token::{self, Response},
         login_fallback,
-        uia::UiaChallenge,
+        uia::{self, UiaChallenge},
     },
 };
 use serde_json::json;
@@ -70,7 +70,7 @@ fn a_token_is_granted_for_a_while() {
 }
 
 #[test]
-fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
+fn a_401_with_flows_is_a_challenge() {
     let asked = challenge(r#"{"flows":[{"stages":["m.login.password"]}],"session":"s","params":{"x":1}}"#);
     assert_eq!(asked.session.as_deref(), Some("s"));
     assert_eq!(asked.flows(), [json!({"stages": ["m.login.password"]})]);
@@ -82,11 +82,51 @@ fn a_401_with_flows_and_without_an_errcode_is_a_challenge() {
 }
 
 #[test]
+fn after_a_mistyped_password_the_user_is_asked_again() {
+    let alice = UserIdentifier::user("alice");
+    let mut asked = challenge(r#"{"flows":[{"stages":["m.login.password"]}],"session":"s"}"#);
+    assert!(asked.error.is_none());
+    for password in ["mistyped", "right"] {
+        let auth = asked.password_stage(&alice, &Password::new(password));
+        let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth));
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        let identifier = json!({"type": "m.id.user", "user": "alice"});
+        let expected =
+            json!({"type": "m.login.password", "identifier": identifier, "password": password, "session": "s"});
+        assert_eq!(body, json!({ "auth": expected }));
+        assert!(!format!("{auth:?}").contains(password));
+        // What Synapse says of a stage that has failed.
+        asked = challenge(
+            r#"{"errcode":"M_FORBIDDEN","error":"Invalid password","completed":[],"session":"s",
+                "flows":[{"stages":["m.login.password"]}],"params":{}}"#,
+        );
+        let error = asked.error.as_ref().unwrap();
+        assert_eq!(
+            (error.errcode.as_deref(), error.message.as_deref()),
+            (Some("M_FORBIDDEN"), Some("Invalid password"))
+        );
+        assert_eq!(asked.flows(), [json!({"stages": ["m.login.password"]})]);
+        assert_eq!(
+            format!("{asked:?}"),
+            "UiaChallenge([1 flows], the server refused (status 401, M_FORBIDDEN): Invalid password)"
+        );
+    }
+    // A challenge without a session gets none back.
+    let auth = challenge(r#"{"flows":[]}"#).password_stage(&alice, &Password::new("p"));
+    assert!(auth.get("session").is_none());
+}
+
+#[test]
+fn any_request_can_be_challenged() {
+    let response = answer(401, &[], r#"{"flows":[{"stages":["m.login.sso"]}],"session":"s"}"#);
+    assert_eq!(uia::response(&response).unwrap().session.as_deref(), Some("s"));
+    for (status, body) in [(200, r#"{"flows":[]}"#), (403, r#"{"flows":[]}"#), (401, r#"{"flows":{}}"#), (401, "")] {
+        assert!(uia::response(&answer(status, &[], body)).is_none(), "{status} {body}");
+    }
+}
+
+#[test]
 fn other_answers_are_no_challenge() {
-    // A stage that failed says why.
-    let failed = r#"{"errcode":"M_FORBIDDEN","error":"Invalid password","flows":[],"session":"s"}"#;
-    let Err(ResponseError::Server(error)) = read(401, failed) else { panic!() };
-    assert_eq!(error.errcode.as_deref(), Some("M_FORBIDDEN"));
     let unknown = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"x","soft_logout":true}"#;
     assert!(matches!(read(401, unknown), Err(ResponseError::Server(error)) if error.soft_logout));
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":57815}"#;
@@ -100,11 +140,14 @@ fn other_answers_are_no_challenge() {
 fn the_fallback_page_takes_the_device_along() {
     let settings = LoginSettings::default();
     let url = login_fallback::request(&homeserver(), &settings);
+    assert_eq!(url.as_str(), "https://hs.example.org/_matrix/static/client/login/?refresh_token=true");
+    let url = login_fallback::request(&homeserver(), &settings.clone().with_refresh_tokens(false));
     assert_eq!(url.as_str(), "https://hs.example.org/_matrix/static/client/login/");
     let settings = settings.with_device_id("A&B").unwrap().with_initial_device_display_name("the tablet");
     let url = login_fallback::request(&"http://localhost:8008/prefix".parse().unwrap(), &settings);
     assert_eq!(
         url.as_str(),
-        "http://localhost:8008/prefix/_matrix/static/client/login/?device_id=A%26B&initial_device_display_name=the+tablet"
+        "http://localhost:8008/prefix/_matrix/static/client/login/?device_id=A%26B&initial_device_display_name=the+tablet\
+         &refresh_token=true"
     );
 }

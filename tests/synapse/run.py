@@ -324,6 +324,9 @@ def start(python, provider_folder, folder, started):
             "sso", ports[8], public_baseurl=f"http://127.0.0.1:{ports[8]}/",
             oidc_providers=[open_id(ports[9], "op", "Example"), open_id(ports[7], "down", "Nobody")],
             sso={"client_whitelist": ["http://127.0.0.1:", "org.example.app:"]},
+            # A password or the browser, once more, before it grants a login token.
+            login_via_existing_session={"enabled": True, "require_ui_auth": True, "token_timeout": "2m"},
+            rc_login_token={"per_second": 10000, "burst_count": 10000},
         ),
         # Tokens that expire while a test waits.
         synapse("short", ports[10], refreshable_access_token_lifetime="3s", refresh_token_lifetime="8s"),

@@ -10,3 +10,4 @@ mod passwords;
 mod program;
 mod sessions;
 mod sso;
+mod uia;
