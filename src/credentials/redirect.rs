@@ -36,14 +36,15 @@ pub struct Redirect {
     url: Url,
     pub(crate) state: RedirectState,
     identity_provider: Option<String>,
-    action: Option<Action>,
+    action: Action,
 }
 
 /// What the user wants to do in the browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
     /// Log in to an account that the user has.
+    #[default]
     Login,
     /// Make an account.
     Register,
@@ -63,7 +64,7 @@ impl Redirect {
             return Err(InvalidInput::new("redirect URL", "a query without `state` and `loginToken`"));
         }
         let state = RedirectState::new(state.into())?;
-        Ok(Self { url: redirect_url, state, identity_provider: None, action: None })
+        Ok(Self { url: redirect_url, state, identity_provider: None, action: Action::default() })
     }
 
     /// Goes straight to one of the identity providers that the homeserver offers, by its ID.
@@ -79,9 +80,10 @@ impl Redirect {
         Ok(Self { identity_provider: Some(id), ..self })
     }
 
-    /// Tells the homeserver what the user wants to do.
+    /// Tells the homeserver what the user wants to do: to log in, unless you say something else. A homeserver with the
+    /// OAuth 2.0 API opens the right page then.
     pub fn with_action(self, action: Action) -> Self {
-        Self { action: Some(action), ..self }
+        Self { action, ..self }
     }
 
     /// The URL, without the state.
@@ -99,8 +101,8 @@ impl Redirect {
         self.identity_provider.as_deref()
     }
 
-    /// What the user wants to do, if the homeserver is told.
-    pub fn action(&self) -> Option<Action> {
+    /// What the user wants to do.
+    pub fn action(&self) -> Action {
         self.action
     }
 

@@ -17,7 +17,7 @@
 //!
 //! // 1. Open the page in the web view.
 //! let url = login_fallback::request(&homeserver, &settings);
-//! assert_eq!(url.as_str(), "https://matrix.example.org/_matrix/static/client/login/?device_id=KITCHEN");
+//! assert_eq!(url.as_str(), "https://matrix.example.org/_matrix/static/client/login/?device_id=KITCHEN&refresh_token=true");
 //!
 //! // 2. The page calls `onLogin` with this.
 //! let json = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
@@ -39,12 +39,15 @@ use crate::settings::LoginSettings;
 /// The endpoint.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/static/client/login/");
 
-/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID and its display
-/// name go with it.
+/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID, its display
+/// name and whether to ask for a refresh token go with it.
 pub fn request(homeserver: &Homeserver, settings: &LoginSettings) -> Url {
     let mut url = homeserver.join(ENDPOINT.path());
-    let parameters =
-        [("device_id", settings.device_id()), ("initial_device_display_name", settings.initial_device_display_name())];
+    let parameters = [
+        ("device_id", settings.device_id()),
+        ("initial_device_display_name", settings.initial_device_display_name()),
+        ("refresh_token", settings.refresh_tokens().then_some("true")),
+    ];
     for (name, value) in parameters {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);

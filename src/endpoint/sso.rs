@@ -9,20 +9,36 @@
 //! # In a web backend
 //!
 //! Between the request that begins a login and the callback that ends it, the flow waits in a store, under its state.
-//! The state alone does not say who brings it: an attacker can begin a login, and have somebody else's browser follow
-//! the callback, who is then logged in as the attacker. So a cookie binds the login to the browser that began it. It is
-//! looked at before anything is taken from the store, so that the right browser still gets in afterwards; and what is
-//! taken is gone, so that a callback counts once.
+//! The state alone does not say who sends it. An attacker can begin a login, and have somebody else's browser open the
+//! callback: that person is then logged in as the attacker. So a cookie binds the login to the browser that began it.
+//! The order matters:
+//!
+//! 1. Get the login by its state. A login that is older than ten minutes is not there any more.
+//! 2. Compare the cookie. A callback from another browser changes nothing: the right browser still gets in afterwards.
+//! 3. Delete the login. If it was gone already, another request has taken it, and this callback does not count.
 //!
 //! ```
-//! use std::collections::BTreeMap;
+//! use std::{
+//!     collections::BTreeMap,
+//!     time::{Duration, Instant},
+//! };
 //!
 //! use matrix_login::{Choice, Error, LoginFlow, Redirect, Step, Suspended, endpoint::callback};
 //! use url::Url;
 //!
-//! /// Logins that wait for their callback, by state. A database does as well, if taking an entry is atomic there.
+//! /// How long a user may take in the browser.
+//! const TIME_TO_LIVE: Duration = Duration::from_secs(600);
+//!
+//! /// Logins that wait for their callback, by state. A database does as well, if deleting an entry is atomic there. Give
+//! /// each entry a time to live, and limit how many there can be.
 //! #[derive(Default)]
-//! struct Waiting(BTreeMap<String, (String, Suspended)>);
+//! struct Waiting(BTreeMap<String, Entry>);
+//!
+//! struct Entry {
+//!     cookie: String,
+//!     ends_at: Instant,
+//!     suspended: Suspended,
+//! }
 //!
 //! impl Waiting {
 //!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie
@@ -31,18 +47,21 @@
 //!         flow.choose(Choice::sso(Redirect::new(callback, state)?))?;
 //!         let Step::Browse(url) = flow.step() else { unreachable!("single sign-on was chosen") };
 //!         let url = url.clone();
+//!         let now = Instant::now();
+//!         self.0.retain(|_, entry| now < entry.ends_at);
 //!         if let Some(suspended) = flow.suspend() {
-//!             self.0.insert(state.to_owned(), (cookie.to_owned(), suspended));
+//!             let entry = Entry { cookie: cookie.to_owned(), ends_at: now + TIME_TO_LIVE, suspended };
+//!             self.0.insert(state.to_owned(), entry);
 //!         }
 //!         Ok(url)
 //!     }
 //!
 //!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser,
-//!     /// of another login, or one that has been here before.
-//!     fn end(&mut self, callback: &Url, cookie: &str) -> Option<LoginFlow> {
+//!     /// of another login, of one that has taken too long, or one that has been here before.
+//!     fn end(&mut self, callback: &Url, cookie: &str, now: Instant) -> Option<LoginFlow> {
 //!         let state = callback::state(callback)?;
-//!         let (_, suspended) = self.0.get(&state).filter(|(expected, _)| expected == cookie)?;
-//!         let mut flow = LoginFlow::resume(suspended.clone());
+//!         let entry = self.0.get(&state).filter(|entry| now < entry.ends_at && entry.cookie == cookie)?;
+//!         let mut flow = LoginFlow::resume(entry.suspended.clone());
 //!         flow.handle_callback(callback).ok()?;
 //!         self.0.remove(&state).map(|_| flow)
 //!     }
@@ -58,11 +77,13 @@
 //! assert_eq!(url.host_str(), Some("example.org"));
 //!
 //! let callback = "https://app.example.com/callback?state=0011223344556677&loginToken=t".parse()?;
-//! assert!(waiting.end(&callback, "the cookie of another browser").is_none());
+//! let now = Instant::now();
+//! assert!(waiting.end(&callback, cookie, now + TIME_TO_LIVE).is_none());
+//! assert!(waiting.end(&callback, "the cookie of another browser", now).is_none());
 //! let refused = "https://app.example.com/callback?state=0011223344556677".parse()?;
-//! assert!(waiting.end(&refused, cookie).is_none());
-//! assert!(waiting.end(&callback, cookie).is_some());
-//! assert!(waiting.end(&callback, cookie).is_none(), "it counts once");
+//! assert!(waiting.end(&refused, cookie, now).is_none());
+//! assert!(waiting.end(&callback, cookie, now).is_some());
+//! assert!(waiting.end(&callback, cookie, now).is_none(), "it counts once");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -83,6 +104,10 @@ pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/lo
 /// The query parameter that says where the homeserver sends the browser in the end.
 const REDIRECT_URL: &str = "redirectUrl";
 
+/// The query parameters that tell a homeserver with the OAuth 2.0 API which page to open (MSC3824). Servers read the
+/// one or the other.
+const ACTION: [&str; 2] = ["action", "org.matrix.msc3824.action"];
+
 /// The URL to open in a browser.
 pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
     let mut url = match redirect.identity_provider() {
@@ -90,12 +115,12 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
         None => homeserver.join(ENDPOINT.path()),
     };
     url.query_pairs_mut().append_pair(REDIRECT_URL, redirect.url_with_state().as_str());
-    if let Some(action) = redirect.action() {
-        let action = match action {
-            Action::Login => "login",
-            Action::Register => "register",
-        };
-        url.query_pairs_mut().append_pair("action", action);
+    let action = match redirect.action() {
+        Action::Login => "login",
+        Action::Register => "register",
+    };
+    for name in ACTION {
+        url.query_pairs_mut().append_pair(name, action);
     }
     url
 }
@@ -110,6 +135,11 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
 /// not empty (of several the last, which is the homeserver's).
 pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallback> {
     // A state that was lost on the caller's side must not match one that is empty.
+    //
+    // The comparison need not take the same time for every state. To learn the state from the time, an attacker would
+    // have to send many callbacks to one login, from the network or through the user's browser. Each of them costs far
+    // more time than a byte of this comparison, and the state is new for every login. A backend finds the login by its
+    // state anyway, and no store does that in constant time.
     if state.is_empty() || callback::state(callback).as_deref() != Some(state) {
         return Err(ForeignCallback);
     }

@@ -52,12 +52,12 @@ fn a_redirect_is_read_back() {
     let redirect = Redirect::new("http://127.0.0.1:9/cb?a=b#c".parse().unwrap(), STATE).unwrap();
     assert_eq!(redirect.url().as_str(), "http://127.0.0.1:9/cb?a=b#c", "without the state");
     assert_eq!(redirect.state(), STATE);
-    assert_eq!((redirect.identity_provider(), redirect.action()), (None, None));
+    assert_eq!((redirect.identity_provider(), redirect.action()), (None, Action::Login));
     let redirect = redirect.with_identity_provider("oidc-x").unwrap();
-    assert_eq!((redirect.identity_provider(), redirect.action()), (Some("oidc-x"), None));
+    assert_eq!((redirect.identity_provider(), redirect.action()), (Some("oidc-x"), Action::Login));
     for action in [Action::Login, Action::Register] {
         let redirect = redirect.clone().with_action(action);
-        assert_eq!((redirect.identity_provider(), redirect.action()), (Some("oidc-x"), Some(action)));
+        assert_eq!((redirect.identity_provider(), redirect.action()), (Some("oidc-x"), action));
         assert_eq!(redirect.state(), STATE);
     }
 }

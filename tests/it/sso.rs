@@ -31,7 +31,8 @@ fn the_browser_comes_back_and_the_token_is_spent() {
     assert_eq!(
         story.browses().as_str(),
         "https://hs.example.org/_matrix/client/v3/login/sso/redirect\
-         ?redirectUrl=http%3A%2F%2F127.0.0.1%3A9%2Fcb%3Fstate%3D0123456789abcdef"
+         ?redirectUrl=http%3A%2F%2F127.0.0.1%3A9%2Fcb%3Fstate%3D0123456789abcdef\
+         &action=login&org.matrix.msc3824.action=login"
     );
     story.callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
@@ -43,10 +44,11 @@ fn a_provider_and_an_action_are_named_in_the_url() {
     let redirect = redirect("http://127.0.0.1:9/cb").with_identity_provider("oidc-x").unwrap();
     let login = url(HOMESERVER, &redirect.clone().with_action(Action::Login));
     assert_eq!(login.path(), "/_matrix/client/v3/login/sso/redirect/oidc-x");
-    assert!(login.query().unwrap().ends_with("&action=login"));
+    assert!(login.query().unwrap().ends_with("&action=login&org.matrix.msc3824.action=login"));
+    assert_eq!(url(HOMESERVER, &redirect), login, "that is the default");
     let register = url("https://hs.example.org/prefix", &redirect.with_action(Action::Register));
     assert_eq!(register.path(), "/prefix/_matrix/client/v3/login/sso/redirect/oidc-x");
-    assert!(register.query().unwrap().ends_with("&action=register"));
+    assert!(register.query().unwrap().ends_with("&action=register&org.matrix.msc3824.action=register"));
 }
 
 #[test]
