@@ -146,7 +146,7 @@ fn the_server_of_a_user_id_is_discovered_over_tls() {
     let (status, stderr) = discover(&folder, "@alice:example.test");
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stderr.starts_with("GET https://example.test/.well-known/matrix/client: 200 OK"), "{stderr}");
-    assert_eq!(session(&folder).homeserver().unwrap().as_str(), url("full"));
+    assert_eq!(session(&folder).homeserver().unwrap().as_str(), "https://example.test");
 }
 
 #[test]
