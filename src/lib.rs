@@ -368,6 +368,7 @@
 struct Readme;
 
 mod address;
+mod blank;
 mod credentials;
 mod cursor;
 pub mod endpoint;

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::address::third_party;
 use crate::address::user_id::UserId;
+use crate::blank::trim;
 use crate::fields::{Fields, as_they_stand};
 use crate::invalid_input::InvalidInput;
 
@@ -41,13 +43,19 @@ enum IdentifierFields {
 
 impl UserIdentifier {
     /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
+    ///
+    /// Spaces at the ends are removed, and so are characters there that cannot be seen, such as a zero-width space: a
+    /// keyboard or a copied text adds them.
     pub fn user(user: impl Into<String>) -> Self {
-        Self::of_type("m.id.user", IdentifierFields::User { user: user.into() })
+        Self::of_type("m.id.user", IdentifierFields::User { user: trim(&user.into()).to_owned() })
     }
 
-    /// `m.id.thirdparty` with the medium `email`.
+    /// `m.id.thirdparty` with the medium `email`. Spaces at the ends are removed, as [`user`](Self::user) does.
+    ///
+    /// The domain, which is what follows the last `@`, is sent in lower case: homeservers store it so. What stands
+    /// before it is kept.
     pub fn email(address: impl Into<String>) -> Self {
-        Self::third_party_of("email", address.into())
+        Self::third_party_of("email", third_party::email(&address.into()))
     }
 
     /// `m.id.thirdparty` with the medium `msisdn`: an international number. `+`, blanks and dashes are removed, since
@@ -57,13 +65,10 @@ impl UserIdentifier {
     ///
     /// [`InvalidInput`] if anything but digits is left, or nothing.
     pub fn msisdn(number: &str) -> Result<Self, InvalidInput> {
-        let is_filling =
-            |character: char| matches!(character, '+' | '-' | '\u{2010}'..='\u{2015}') || character.is_whitespace();
-        let address = number.replace(is_filling, "");
-        if address.is_empty() || !address.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123"));
+        match third_party::digits(number) {
+            Some(digits) => Ok(Self::third_party_of("msisdn", digits)),
+            None => Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123")),
         }
-        Ok(Self::third_party_of("msisdn", address))
     }
 
     /// `m.id.phone`: a number as it is dialled in a country, which is given by its two letters (ISO 3166-1 alpha-2) in
@@ -95,6 +100,7 @@ impl UserIdentifier {
         let (medium, address) = (medium.into(), address.into());
         match medium.as_str() {
             "" => Err(InvalidInput::new("medium", "the kind of address, such as email")),
+            "email" => Ok(Self::email(address)),
             "msisdn" => Self::msisdn(&address),
             _ => Ok(Self::third_party_of(medium, address)),
         }
