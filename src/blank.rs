@@ -14,3 +14,11 @@ pub(crate) fn is_blank(character: char) -> bool {
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
+
+/// The same of a text that is owned, which is copied only if there are blanks.
+pub(crate) fn trimmed(text: String) -> String {
+    match trim(&text) {
+        rest if rest.len() == text.len() => text,
+        rest => rest.to_owned(),
+    }
+}

@@ -382,6 +382,7 @@ mod shown;
 
 pub use self::address::homeserver::Homeserver;
 pub use self::address::server_name::ServerName;
+pub use self::address::typed::{Meaning, ServerAddress, Typed};
 pub use self::address::user_id::UserId;
 pub use self::credentials::Credentials;
 pub use self::credentials::identifier::UserIdentifier;

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::address::third_party;
+use crate::address::typed::{Meaning, Typed};
 use crate::address::user_id::UserId;
-use crate::blank::trim;
+use crate::blank::trimmed;
 use crate::fields::{Fields, as_they_stand};
 use crate::invalid_input::InvalidInput;
 
@@ -47,7 +48,7 @@ impl UserIdentifier {
     /// Spaces at the ends are removed, and so are characters there that cannot be seen, such as a zero-width space: a
     /// keyboard or a copied text adds them.
     pub fn user(user: impl Into<String>) -> Self {
-        Self::of_type("m.id.user", IdentifierFields::User { user: trim(&user.into()).to_owned() })
+        Self::of_type("m.id.user", IdentifierFields::User { user: trimmed(user.into()) })
     }
 
     /// `m.id.thirdparty` with the medium `email`. Spaces at the ends are removed, as [`user`](Self::user) does.
@@ -67,7 +68,7 @@ impl UserIdentifier {
     pub fn msisdn(number: &str) -> Result<Self, InvalidInput> {
         match third_party::digits(number) {
             Some(digits) => Ok(Self::third_party_of("msisdn", digits)),
-            None => Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123")),
+            None => Err(not_international()),
         }
     }
 
@@ -140,6 +141,57 @@ impl From<&UserId> for UserIdentifier {
     fn from(user_id: &UserId) -> Self {
         Self::user(user_id.as_str())
     }
+}
+
+impl TryFrom<&Meaning> for UserIdentifier {
+    type Error = InvalidInput;
+
+    /// What a person typed, once it is known what it means.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if it is an address of a server, or a phone number without its country code: for the latter,
+    /// ask for the country, and call [`phone`](Self::phone).
+    fn try_from(meaning: &Meaning) -> Result<Self, InvalidInput> {
+        match meaning {
+            Meaning::UserId(user_id) => Ok(user_id.into()),
+            Meaning::Localpart(localpart) => Ok(Self::user(localpart)),
+            Meaning::Email(address) => Ok(Self::email(address)),
+            Meaning::PhoneNumber(digits) => Self::msisdn(digits),
+            Meaning::NationalPhoneNumber(_) => Err(not_international()),
+            Meaning::ServerName(_) | Meaning::Homeserver(_) => {
+                Err(InvalidInput::new("user", "a name, an e-mail address or a user ID such as @alice:example.org"))
+            }
+        }
+    }
+}
+
+impl TryFrom<&Typed> for UserIdentifier {
+    type Error = InvalidInput;
+
+    /// The first of the text's meanings that is a user. If that is not [sure](Typed::is_sure), say what was taken, or
+    /// ask.
+    ///
+    /// ```
+    /// use matrix_login::{Typed, UserIdentifier};
+    ///
+    /// let typed: Typed = "https://matrix.to/#/%40alice%3Aexample.org".parse()?;
+    /// assert_eq!(UserIdentifier::try_from(&typed)?.identifier_type(), "m.id.user");
+    /// assert!(UserIdentifier::try_from(&"https://example.org".parse::<Typed>()?).is_err());
+    /// # Ok::<(), matrix_login::InvalidInput>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if there is none.
+    fn try_from(typed: &Typed) -> Result<Self, InvalidInput> {
+        let user = typed.meanings().find_map(|meaning| Self::try_from(meaning).ok());
+        user.map_or_else(|| Self::try_from(typed.best()), Ok)
+    }
+}
+
+fn not_international() -> InvalidInput {
+    InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123")
 }
 
 /// The type alone: addresses are nobody's business and custom fields may hold a secret.
