@@ -44,8 +44,8 @@ const PHONE_NUMBER_DIGITS: RangeInclusive<usize> = 7..=15;
 /// | `matrix.example.org/` | homeserver `https://matrix.example.org` | server name |
 /// | `https://example.org/.well-known/matrix/client` | homeserver `https://example.org` | server name |
 ///
-/// White space at the ends is removed, and so are characters there that cannot be seen: zero-width ones and marks of the
-/// direction of text. The addresses themselves ([`UserId`], [`ServerName`], [`Homeserver`]) take nothing but what the
+/// White space at the ends is removed. So are characters there that cannot be seen: zero-width ones, and marks of the
+/// direction of text. The addresses themselves ([`UserId`], [`ServerName`], [`Homeserver`]) take only what the
 /// specification allows. A program's configuration should use those.
 ///
 /// ```
@@ -248,6 +248,8 @@ impl Reading {
 /// Takes the signs that leave no doubt first: a scheme, an `@` at the start. Then it goes on to those that do.
 fn read(text: &str) -> Result<Reading, InvalidInput> {
     match text.parse::<Homeserver>() {
+        // A host can be called `http`, and digits behind it are a port. A URL parser takes them for an address.
+        _ if text.parse::<ServerName>().is_ok() => {}
         Ok(homeserver) => return read_url(text, homeserver),
         Err(invalid) if after_scheme(text, "https").or_else(|| after_scheme(text, "http")).is_some() => {
             return Err(invalid);
@@ -412,12 +414,10 @@ fn before<'a>(text: &'a str, ends: &[char]) -> &'a str {
     text.split(ends).next().unwrap_or(text)
 }
 
-/// A user ID that was written in another way. Such a guess is only made where nothing in it is unusual: digits are
-/// rather a port that is not valid than a server.
-fn user_id(localpart: &str, server_name: &str) -> Option<Meaning> {
-    let id: UserId = format!("@{localpart}:{server_name}").parse().ok()?;
-    let is_usual = is_plain_localpart(localpart) && !id.server_name().host().bytes().all(|byte| byte.is_ascii_digit());
-    is_usual.then_some(Meaning::UserId(id))
+/// A user ID that was written in another way. Such a guess is only made where nothing in it is unusual.
+fn user_id(localpart: &str, server: &str) -> Option<Meaning> {
+    let server_name = server_name(server).filter(|_| is_plain_localpart(localpart))?;
+    format!("@{localpart}:{server_name}").parse().ok().map(Meaning::UserId)
 }
 
 /// The characters of the specification's grammar, and capitals, which older user IDs have.
@@ -426,11 +426,15 @@ fn is_plain_localpart(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
-/// A server name, whose host may be written in any script.
+/// A server name, whose host may be written in any script. Digits alone are not a server name, unless they are an
+/// address: no domain ends in digits, but phone numbers and dates look like that.
 fn server_name(text: &str) -> Option<ServerName> {
-    if text.is_ascii() {
-        return text.parse().ok();
-    }
+    let server_name: ServerName = if text.is_ascii() { text.parse().ok()? } else { international(text)? };
+    let has_letter = server_name.host().bytes().any(|byte| byte.is_ascii_alphabetic());
+    (has_letter || is_ip_address(&server_name)).then_some(server_name)
+}
+
+fn international(text: &str) -> Option<ServerName> {
     let (host, port) = text.split_at_checked(text.find(':').unwrap_or(text.len()))?;
     match Host::parse(host) {
         Ok(Host::Domain(domain)) => format!("{domain}{port}").parse().ok(),
@@ -440,12 +444,12 @@ fn server_name(text: &str) -> Option<ServerName> {
 
 /// A server name that is an address. An IPv6 address may come without its brackets.
 fn ip_address(text: &str) -> Option<ServerName> {
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return format!("[{text}]").parse().ok();
-    }
-    let server_name: ServerName = text.parse().ok()?;
-    let host = server_name.host();
-    (host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()).then_some(server_name)
+    let bracketed = text.parse::<Ipv6Addr>().is_ok().then(|| format!("[{text}]"));
+    server_name(bracketed.as_deref().unwrap_or(text)).filter(is_ip_address)
+}
+
+fn is_ip_address(server_name: &ServerName) -> bool {
+    server_name.host().starts_with('[') || server_name.host().parse::<Ipv4Addr>().is_ok()
 }
 
 /// `None` if it is not UTF-8.
