@@ -286,7 +286,7 @@ fn read_url(text: &str, homeserver: Homeserver) -> Result<Reading, InvalidInput>
     if homeserver.url().host_str() == Some("matrix.to") {
         let url = Url::parse(text).ok();
         let fragment = url.as_ref().and_then(Url::fragment).unwrap_or_default();
-        let id = before(fragment, &['?']).trim_start_matches('/').trim_end_matches('/');
+        let id = before(fragment, &['?']).trim_matches('/');
         return linked_user(percent_decoded(id));
     }
     let (base, is_well_known) = homeserver.without_api_path();

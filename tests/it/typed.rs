@@ -191,6 +191,10 @@ fn the_address_of_an_endpoint_leads_to_its_homeserver() {
     are_read(&[
         ("https://example.org/.well-known/matrix/client", "homeserver https://example.org, or server name example.org"),
         ("example.org/.well-known/matrix/client", "homeserver https://example.org, or server name example.org"),
+        (
+            "https://example.org/.well-known/matrix/client/_matrix",
+            "homeserver https://example.org, or server name example.org",
+        ),
         ("https://example.org/.well-known/matrix/server", "homeserver https://example.org/.well-known/matrix/server"),
         ("https://example.org/_matrixes", "homeserver https://example.org/_matrixes"),
         ("https://example.org/a_matrix", "homeserver https://example.org/a_matrix"),
@@ -220,6 +224,7 @@ fn links_to_a_user() {
     }
     are_read(&[
         ("https://matrix.to/#/@a+b%26c%2Fd=e:example.org", "user ID @a+b&c/d=e:example.org"),
+        ("https://matrix.to/#/@a&b/c:example.org", "user ID @a&b/c:example.org"),
         ("https://matrix.to/#/@%C3%A4lice%20b:example.org:8448", "user ID @älice b:example.org:8448"),
         ("matrix:u/a+b%26c%2fd=e:[::1]:8448", "user ID @a+b&c/d=e:[::1]:8448"),
     ]);
