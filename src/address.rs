@@ -3,6 +3,8 @@
 pub(crate) mod homeserver;
 pub(crate) mod server_name;
 pub(crate) mod text_traits;
+pub(crate) mod third_party;
+pub(crate) mod typed;
 pub(crate) mod user_id;
 
 use http::Uri;

@@ -190,6 +190,24 @@
 //! follows other redirects. A transport that always follows redirects (a browser's `fetch`) may do so for the
 //! well-known file only.
 //!
+//! Where a program asks for the homeserver, a person may type a URL or a server name. [`Typed`] reads the text, and a
+//! [`ServerAddress`] says which of the two it is:
+//!
+//! ```
+//! use matrix_login::{InvalidInput, LoginFlow, LoginSettings, ServerAddress, Typed};
+//!
+//! fn begin(homeserver: &str, settings: LoginSettings) -> Result<LoginFlow, InvalidInput> {
+//!     Ok(match ServerAddress::try_from(&homeserver.parse::<Typed>()?)? {
+//!         ServerAddress::Homeserver(homeserver) => LoginFlow::at(homeserver, settings),
+//!         ServerAddress::ServerName(server_name) => LoginFlow::discover(server_name, settings),
+//!     })
+//! }
+//! #
+//! # assert!(begin(" example.org ", LoginSettings::default())?.server_name().is_some());
+//! # assert!(begin("https://example.org/_matrix", LoginSettings::default())?.homeserver().is_some());
+//! # Ok::<(), InvalidInput>(())
+//! ```
+//!
 //! # Who logs in, and how
 //!
 //! [`LoginTypes::for_a_person`] lists the login types that a client should offer a person. A [`Choice`] is a login type
@@ -198,6 +216,24 @@
 //! [`with_field`](Choice::with_field) adds any other field to the login request. A [`UserIdentifier`] is a user name, a
 //! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] are the
 //! same for all of them.
+//!
+//! [`Typed`] finds out which of these a person typed. It takes links to a user and copied text too. It says when it is
+//! not sure: `alice@example.org` can be an e-mail address, or the user ID `@alice:example.org` with a mistake.
+//!
+//! ```
+//! use matrix_login::{Typed, UserIdentifier};
+//!
+//! let typed: Typed = "alice@example.org ".parse()?;
+//! if !typed.is_sure() {
+//!     println!("{typed} is taken for this {}: {}", typed.best().kind(), typed.best());
+//!     for other in typed.others() {
+//!         println!("it can also be this {}: {other}", other.kind());
+//!     }
+//! }
+//! let identifier = UserIdentifier::try_from(typed.best())?;
+//! # assert_eq!(identifier.identifier_type(), "m.id.thirdparty");
+//! # Ok::<(), matrix_login::InvalidInput>(())
+//! ```
 //!
 //! # Single sign-on
 //!
@@ -445,6 +481,7 @@
 struct Readme;
 
 mod address;
+mod blank;
 mod credentials;
 mod cursor;
 pub mod endpoint;
@@ -458,6 +495,7 @@ mod shown;
 
 pub use self::address::homeserver::Homeserver;
 pub use self::address::server_name::ServerName;
+pub use self::address::typed::{Meaning, ServerAddress, Typed};
 pub use self::address::user_id::UserId;
 pub use self::credentials::Credentials;
 pub use self::credentials::identifier::UserIdentifier;

@@ -10,15 +10,16 @@
 /// assert_eq!(matrix_login::one_line("wrong\npassword\u{1b}[2J"), "wrong password [2J");
 /// ```
 pub fn one_line(text: &str) -> String {
-    // Control characters, Unicode's bidirectional controls, and the separators of lines and paragraphs.
-    let moves_the_text = |character: char| {
-        character.is_control()
-            || matches!(
-                character,
-                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            )
-    };
     text.replace(moves_the_text, " ")
+}
+
+/// Control characters, Unicode's bidirectional controls, and the separators of lines and paragraphs.
+pub(crate) fn moves_the_text(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// An address, or a part of one, as an error or `Debug` may show it: without user information, query and fragment.

@@ -16,6 +16,12 @@ pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v3/login/sso/redirect";
 /// What the stored form of a session and the specification's older text call the client API's base.
 const CLIENT_API: &str = "/_matrix/client";
 
+/// What everything that a homeserver serves to Matrix begins with.
+const API: &str = "/_matrix";
+
+/// The file that says where a homeserver is. It is on the host of the server name.
+pub(crate) const WELL_KNOWN: &str = "/.well-known/matrix/client";
+
 /// The base URL of a homeserver: http or https, a host, and perhaps a port and a path prefix.
 ///
 /// User information, query and fragment are dropped, and so are slashes at the end. Joining an endpoint's path to it
@@ -105,6 +111,18 @@ impl Homeserver {
         url
     }
 
+    /// The base, if this is the URL of an endpoint or of a well-known file, and whether it is the latter.
+    pub(crate) fn without_api_path(self) -> (Self, bool) {
+        let path = self.url.path();
+        let first = [API, WELL_KNOWN].iter().filter_map(|api| Some((position_in_path(path, api)?, *api))).min();
+        let base = first.and_then(|(position, api)| {
+            let mut url = self.url.clone();
+            url.set_path(path.get(..position)?);
+            Some((url.as_str().parse().ok()?, api == WELL_KNOWN))
+        });
+        base.unwrap_or((self, false))
+    }
+
     /// The stored form's `base_client_url`.
     pub(crate) fn base_client_url(&self) -> String {
         format!("{}{CLIENT_API}/", self.as_str())
@@ -160,4 +178,13 @@ impl FromStr for Homeserver {
             Err(_) => Err(invalid()),
         }
     }
+}
+
+/// Where whole segments of a path begin.
+fn position_in_path(path: &str, segments: &str) -> Option<usize> {
+    let mut found = path.match_indices(segments).map(|(position, _)| position);
+    found.find(|position| {
+        let rest = path.get(*position..).and_then(|from_here| from_here.strip_prefix(segments));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::address::homeserver::Homeserver;
+use crate::address::homeserver::{Homeserver, WELL_KNOWN};
 use crate::address::text_traits::text_traits;
 use crate::address::uri;
 use crate::invalid_input::InvalidInput;
@@ -71,7 +71,7 @@ impl ServerName {
     /// Where the server's well-known file is, on the default port whatever the name says (specification,
     /// "Well-known URIs": extract the hostname from the server name).
     pub(crate) fn well_known(&self) -> Uri {
-        uri(Scheme::HTTPS, self.host(), "", "/.well-known/matrix/client")
+        uri(Scheme::HTTPS, self.host(), "", WELL_KNOWN)
     }
 }
 

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::address::third_party;
+use crate::address::typed::{Meaning, Typed};
 use crate::address::user_id::UserId;
+use crate::blank::trimmed;
 use crate::fields::{Fields, as_they_stand};
 use crate::invalid_input::InvalidInput;
 
@@ -41,13 +44,19 @@ enum IdentifierFields {
 
 impl UserIdentifier {
     /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
+    ///
+    /// Spaces at the ends are removed, and so are characters there that cannot be seen, such as a zero-width space: a
+    /// keyboard or a copied text adds them.
     pub fn user(user: impl Into<String>) -> Self {
-        Self::of_type("m.id.user", IdentifierFields::User { user: user.into() })
+        Self::of_type("m.id.user", IdentifierFields::User { user: trimmed(user.into()) })
     }
 
-    /// `m.id.thirdparty` with the medium `email`.
+    /// `m.id.thirdparty` with the medium `email`. Spaces at the ends are removed, as [`user`](Self::user) does.
+    ///
+    /// The domain, which is what follows the last `@`, is sent in lower case: homeservers store it so. What stands
+    /// before it is kept.
     pub fn email(address: impl Into<String>) -> Self {
-        Self::third_party_of("email", address.into())
+        Self::third_party_of("email", third_party::email(&address.into()))
     }
 
     /// `m.id.thirdparty` with the medium `msisdn`: an international number. `+`, blanks and dashes are removed, since
@@ -57,13 +66,10 @@ impl UserIdentifier {
     ///
     /// [`InvalidInput`] if anything but digits is left, or nothing.
     pub fn msisdn(number: &str) -> Result<Self, InvalidInput> {
-        let is_filling =
-            |character: char| matches!(character, '+' | '-' | '\u{2010}'..='\u{2015}') || character.is_whitespace();
-        let address = number.replace(is_filling, "");
-        if address.is_empty() || !address.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123"));
+        match third_party::digits(number) {
+            Some(digits) => Ok(Self::third_party_of("msisdn", digits)),
+            None => Err(not_international()),
         }
-        Ok(Self::third_party_of("msisdn", address))
     }
 
     /// `m.id.phone`: a number as it is dialled in a country, which is given by its two letters (ISO 3166-1 alpha-2) in
@@ -95,6 +101,7 @@ impl UserIdentifier {
         let (medium, address) = (medium.into(), address.into());
         match medium.as_str() {
             "" => Err(InvalidInput::new("medium", "the kind of address, such as email")),
+            "email" => Ok(Self::email(address)),
             "msisdn" => Self::msisdn(&address),
             _ => Ok(Self::third_party_of(medium, address)),
         }
@@ -134,6 +141,57 @@ impl From<&UserId> for UserIdentifier {
     fn from(user_id: &UserId) -> Self {
         Self::user(user_id.as_str())
     }
+}
+
+impl TryFrom<&Meaning> for UserIdentifier {
+    type Error = InvalidInput;
+
+    /// What a person typed, once it is known what it means.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if it is an address of a server, or a phone number without its country code: for the latter,
+    /// ask for the country, and call [`phone`](Self::phone).
+    fn try_from(meaning: &Meaning) -> Result<Self, InvalidInput> {
+        match meaning {
+            Meaning::UserId(user_id) => Ok(user_id.into()),
+            Meaning::Localpart(localpart) => Ok(Self::user(localpart)),
+            Meaning::Email(address) => Ok(Self::email(address)),
+            Meaning::PhoneNumber(digits) => Self::msisdn(digits),
+            Meaning::NationalPhoneNumber(_) => Err(not_international()),
+            Meaning::ServerName(_) | Meaning::Homeserver(_) => {
+                Err(InvalidInput::new("user", "a name, an e-mail address or a user ID such as @alice:example.org"))
+            }
+        }
+    }
+}
+
+impl TryFrom<&Typed> for UserIdentifier {
+    type Error = InvalidInput;
+
+    /// The first of the text's meanings that is a user. If that is not [sure](Typed::is_sure), say what was taken, or
+    /// ask.
+    ///
+    /// ```
+    /// use matrix_login::{Typed, UserIdentifier};
+    ///
+    /// let typed: Typed = "https://matrix.to/#/%40alice%3Aexample.org".parse()?;
+    /// assert_eq!(UserIdentifier::try_from(&typed)?.identifier_type(), "m.id.user");
+    /// assert!(UserIdentifier::try_from(&"https://example.org".parse::<Typed>()?).is_err());
+    /// # Ok::<(), matrix_login::InvalidInput>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if there is none.
+    fn try_from(typed: &Typed) -> Result<Self, InvalidInput> {
+        let user = typed.meanings().find_map(|meaning| Self::try_from(meaning).ok());
+        user.map_or_else(|| Self::try_from(typed.best()), Ok)
+    }
+}
+
+fn not_international() -> InvalidInput {
+    InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123")
 }
 
 /// The type alone: addresses are nobody's business and custom fields may hold a secret.

@@ -20,7 +20,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, InvalidInput>) -> String {
 
 #[test]
 fn users_are_sent_as_they_are_given() {
-    for user in ["alice", "@alice:example.org", "Alice", "@ALICE:example.org", " a b ", "alice@example.org", ""] {
+    for user in ["alice", "@alice:example.org", "Alice", "@ALICE:example.org", "a b", "Alice@Example.org", ""] {
         assert_eq!(sent(UserIdentifier::user(user)), json!({"type": "m.id.user", "user": user}));
     }
     let user_id: UserId = "@alice:example.org".parse().unwrap();
@@ -28,10 +28,63 @@ fn users_are_sent_as_they_are_given() {
 }
 
 #[test]
-fn an_e_mail_address_is_a_third_party_identifier() {
-    let expected = json!({"type": "m.id.thirdparty", "medium": "email", "address": "Alice@Example.org"});
-    assert_eq!(sent(UserIdentifier::email("Alice@Example.org")), expected);
-    assert_eq!(sent(UserIdentifier::third_party("email", "Alice@Example.org").unwrap()), expected);
+fn blanks_at_the_ends_of_a_user_or_an_e_mail_are_not_sent() {
+    // What keyboards add, and what copied text contains: spaces, zero-width ones, marks of direction.
+    for blank in [
+        " ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\0",
+        "\u{7f}",
+        "\u{85}",
+        "\u{a0}",
+        "\u{61c}",
+        "\u{2003}",
+        "\u{200b}",
+        "\u{200c}",
+        "\u{200d}",
+        "\u{200e}",
+        "\u{200f}",
+        "\u{2028}",
+        "\u{202a}",
+        "\u{202e}",
+        "\u{202f}",
+        "\u{2060}",
+        "\u{2066}",
+        "\u{2069}",
+        "\u{3000}",
+        "\u{feff}",
+        " \u{200e}\u{a0}",
+    ] {
+        for (before, after) in [(blank, ""), ("", blank), (blank, blank)] {
+            let user = sent(UserIdentifier::user(format!("{before}al{blank}ice{after}")));
+            assert_eq!(user["user"], format!("al{blank}ice"), "{blank:?}");
+            let email = format!("{before}alice@example.org{after}");
+            assert_eq!(sent(UserIdentifier::email(&email))["address"], "alice@example.org", "{blank:?}");
+            let email = UserIdentifier::third_party("email", email).unwrap();
+            assert_eq!(sent(email)["address"], "alice@example.org", "{blank:?}");
+        }
+    }
+    assert_eq!(sent(UserIdentifier::user(" \u{200b}"))["user"], "");
+}
+
+#[test]
+fn an_e_mail_address_is_sent_with_its_domain_in_lower_case() {
+    for (address, expected) in [
+        ("Alice@EXAMPLE.org", "Alice@example.org"),
+        ("Alice@Example.Org", "Alice@example.org"),
+        ("\"A@B\"@EXAMPLE.org", "\"A@B\"@example.org"),
+        ("Alice@BÜCHER.example", "Alice@bücher.example"),
+        ("Alice@", "Alice@"),
+        ("@EXAMPLE", "@example"),
+        ("Alice", "Alice"),
+        ("", ""),
+    ] {
+        let expected = json!({"type": "m.id.thirdparty", "medium": "email", "address": expected});
+        assert_eq!(sent(UserIdentifier::email(address)), expected);
+        assert_eq!(sent(UserIdentifier::third_party("email", address).unwrap()), expected);
+    }
 }
 
 #[test]
@@ -44,6 +97,7 @@ fn a_phone_number_loses_what_is_no_digit() {
         "+44-7700-900-123",
         "44\u{2011}7700\u{2013}900123",
         "\t+44\u{a0}7700\u{202f}900123\n",
+        "\u{202a}+44 7700\u{200b}900123\u{202c}",
     ] {
         assert_eq!(sent(UserIdentifier::msisdn(number).unwrap()), expected, "{number}");
         assert_eq!(sent(UserIdentifier::third_party("msisdn", number).unwrap()), expected, "{number}");

@@ -51,5 +51,6 @@ mod stored_session;
 mod suspend;
 mod table_of_answers;
 mod transcripts;
+mod typed;
 mod verdict;
 mod whoami;

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 
 use matrix_login::{
     AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, InvalidInput, LoginFlow, LoginSettings,
-    MAX_BODY, Redirect, ResponseError, ServerError, ServerName, Session, SessionError, Step, UserId, UserIdentifier,
+    MAX_BODY, Redirect, ResponseError, ServerAddress, ServerError, ServerName, Session, SessionError, Step, Typed,
+    UserId, UserIdentifier,
     endpoint::{login, login_types, versions, well_known},
 };
 use serde_json::{Map, json};
@@ -127,6 +128,44 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
         (
             Session::from_json(r#"{"access_token":"t","user_id":"@alice:example.org"}"#).unwrap_err(),
             "invalid `device_id` of the stored session: expected a string that is not empty",
+        ),
+    ];
+    for (error, message) in cases {
+        says(error, message, false);
+    }
+}
+
+#[test]
+fn what_is_refused_of_a_person_says_what_to_type() {
+    let cases: [(InvalidInput, &str); 7] = [
+        (
+            "".parse::<Typed>().unwrap_err(),
+            "invalid user or server: expected a user ID such as @alice:example.org, or a server such as example.org",
+        ),
+        (
+            "matrix:r/room:example.org".parse::<Typed>().unwrap_err(),
+            "invalid link: expected a link to a user, such as https://matrix.to/#/@alice:example.org",
+        ),
+        (
+            "alice@".parse::<Typed>().unwrap_err(),
+            "invalid e-mail address: expected an address such as alice@example.org, or a user ID such as \
+             @alice:example.org",
+        ),
+        (
+            "https://".parse::<Typed>().unwrap_err(),
+            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org",
+        ),
+        (
+            ServerAddress::try_from(&"@alice:example.org".parse::<Typed>().unwrap()).unwrap_err(),
+            "invalid homeserver: expected a URL such as https://matrix.example.org, or a server name such as example.org",
+        ),
+        (
+            UserIdentifier::try_from(&"https://example.org".parse::<Typed>().unwrap()).unwrap_err(),
+            "invalid user: expected a name, an e-mail address or a user ID such as @alice:example.org",
+        ),
+        (
+            UserIdentifier::try_from(&"07700 900123".parse::<Typed>().unwrap()).unwrap_err(),
+            "invalid phone number: expected country code and digits, such as +44 7700 900123",
         ),
     ];
     for (error, message) in cases {

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::Response;
 use matrix_login::{
-    Error, Homeserver, LoginFlow, LoginSettings, Redirect, Refresh, RequestId, ServerName, Session, Suspended, UserId,
-    Verdict, endpoint,
+    Error, Homeserver, LoginFlow, LoginSettings, Meaning, Redirect, Refresh, RequestId, ServerAddress, ServerName,
+    Session, Suspended, Typed, UserId, UserIdentifier, Verdict, endpoint,
 };
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Map, Value, json};
@@ -43,6 +43,21 @@ fn base_url() -> impl Strategy<Value = String> {
         tail,
     )
         .prop_map(|(scheme, user, host, port, path, tail)| format!("{scheme}://{user}{host}{port}{path}{tail}"))
+}
+
+/// What people type: pieces of addresses in any order, and any text.
+fn typed() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "@", ":", "/", ".", "#", "!", "?", "+", "-", "(0)", "%40", "%3A", "%ff", "alice", "Älice", "example.org",
+            "Bücher.EXAMPLE", "localhost", "[::1]", "::1", "1.2.3.4", ":8448", ":99999", "0", "00", "44", "7700", "900123",
+            "https://", "http:", "ws://", "matrix:", "matrix.to", "matrix.to/#/", "u/", "user/", "r/", "?via=",
+            "/_matrix", "/_matrix/client/v3/login", "/.well-known/matrix/client", " ", "\u{200b}",
+        ]).prop_map(str::to_owned),
+        1 => "\\PC{1,3}",
+        1 => any::<char>().prop_map(String::from),
+    ];
+    prop_oneof![4 => prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat()), 1 => base_url()]
 }
 
 pub fn json_value() -> impl Strategy<Value = Value> {
@@ -222,6 +237,70 @@ proptest! {
         if let Ok(homeserver) = url.parse::<Homeserver>() {
             prop_assert_eq!(homeserver.to_string().parse::<Homeserver>().unwrap(), homeserver);
         }
+    }
+
+    #[test]
+    fn what_was_typed_is_read_back_and_so_is_each_of_its_meanings(text in typed()) {
+        let Ok(typed) = text.parse::<Typed>() else { return Ok(()) };
+        prop_assert_eq!(&typed.to_string().parse::<Typed>().unwrap(), &typed);
+        prop_assert_eq!(typed.meanings().count(), typed.others().len() + 1);
+        // An @ says that what follows is a name, whatever it looks like.
+        let is_name = |meaning: &Meaning| matches!(meaning, Meaning::Localpart(_)) && text.contains('@');
+        for meaning in typed.meanings().filter(|meaning| !is_name(meaning)) {
+            let again: Typed = meaning.to_string().parse().unwrap();
+            prop_assert!(again.meanings().any(|again| again == meaning), "{meaning} is read as {again:?}");
+        }
+        // The host of a URL can be a bare word. Without the URL, that is rather the name of a user.
+        let is_word = matches!(typed.best(), Meaning::ServerName(name) if !name.host().contains(['.', '[']));
+        if !is_word && !is_name(typed.best()) && !matches!(typed.best(), Meaning::NationalPhoneNumber(_)) {
+            let again: Typed = typed.best().to_string().parse().unwrap();
+            prop_assert_eq!(again.best(), typed.best());
+        }
+    }
+
+    #[test]
+    fn blanks_around_what_was_typed_change_nothing(
+        before in "[ \t\n\u{a0}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}\u{2066}-\u{2069}\u{3000}\u{feff}]{0,3}",
+        text in typed(),
+        after in "[ \t\n\u{a0}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}\u{2066}-\u{2069}\u{3000}\u{feff}]{0,3}",
+    ) {
+        prop_assert_eq!(format!("{before}{text}{after}").parse::<Typed>(), text.parse::<Typed>());
+    }
+
+    #[test]
+    fn what_an_address_type_takes_is_taken_for_that(
+        localpart in "[^:\0]{0,10}",
+        server in "[a-z0-9.-]{1,12}(:[0-9]{1,5})?",
+        url in base_url(),
+    ) {
+        let surely = |text: &str| text.parse::<Typed>().ok().filter(Typed::is_sure).map(|typed| typed.best().clone());
+        if let Ok(user_id) = format!("@{localpart}:{server}").parse::<UserId>() {
+            prop_assert_eq!(surely(user_id.as_str()), Some(Meaning::UserId(user_id)));
+        }
+        if let Ok(homeserver) = url.parse::<Homeserver>() {
+            prop_assert_eq!(surely(&url), Some(Meaning::Homeserver(homeserver)));
+        }
+        // Digits are rather a phone number.
+        let is_number = |name: &ServerName| !name.host().contains(|character: char| character.is_ascii_alphabetic());
+        if let Some(server_name) = server.parse().ok().filter(|name| !is_number(name)) {
+            let typed: Typed = server.parse().unwrap();
+            prop_assert!(typed.meanings().any(|meaning| *meaning == Meaning::ServerName(server_name.clone())));
+        }
+    }
+
+    #[test]
+    fn each_meaning_is_a_user_or_a_server_or_lacks_a_country(text in typed()) {
+        let Ok(typed) = text.parse::<Typed>() else { return Ok(()) };
+        for meaning in typed.meanings() {
+            let user = UserIdentifier::try_from(meaning).is_ok();
+            let server = ServerAddress::try_from(meaning).is_ok();
+            let lacks_a_country = matches!(meaning, Meaning::NationalPhoneNumber(_));
+            prop_assert_eq!([user, server, lacks_a_country].into_iter().filter(|is| *is).count(), 1);
+        }
+        prop_assert_eq!(
+            UserIdentifier::try_from(&typed).is_ok(),
+            typed.meanings().any(|meaning| UserIdentifier::try_from(meaning).is_ok())
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, time::SystemTime};
 use http::{Request, Response};
 use matrix_login::{
     AccessToken, BodyCollector, Choice, Credentials, DriveError, Error, LoginFlow, LoginSettings, LoginToken, Password,
-    Pause, Redirect, RefreshToken, Session, SessionError, Step, Suspended, UserIdentifier, blocking,
+    Pause, Redirect, RefreshToken, Session, SessionError, Step, Suspended, Typed, UserIdentifier, blocking,
     endpoint::{login, login_types, logout, refresh, versions, well_known, whoami},
 };
 use serde_json::{Map, Value, json};
@@ -120,6 +120,18 @@ fn choices_and_secrets_hide_themselves() {
     clean_error("country", &UserIdentifier::phone("s3cr3t", "1").unwrap_err());
     clean_error("state", &Redirect::new("http://a/".parse().unwrap(), "s3cr3t").unwrap_err());
     clean_error("device ID", &LoginSettings::default().with_device_id("").unwrap_err());
+}
+
+#[test]
+fn a_password_in_the_field_for_the_user_is_not_quoted() {
+    for text in ["s3cr3t", "s3cr3t@example.org", "s3cr3t:example.org", "https://s3cr3t@example.org/", "s3cr3t word!"] {
+        let typed: Typed = text.parse().unwrap();
+        clean_debug("typed", &typed);
+        typed.meanings().for_each(|meaning| clean_debug("meaning", meaning));
+    }
+    for text in ["@s3cr3t:", "s3cr3t@", "#s3cr3t", "s3cr3t:", "https://s3cr3t:s3cr3t", "matrix:r/s3cr3t"] {
+        clean_error("typed", &text.parse::<Typed>().unwrap_err());
+    }
 }
 
 #[test]
