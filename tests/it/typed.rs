@@ -167,7 +167,7 @@ fn homeservers_without_a_scheme() {
         ("[::1]/a", "homeserver https://[::1]/a"),
         ("bücher.example/a", "homeserver https://xn--bcher-kva.example/a"),
         ("example.org?a", "homeserver https://example.org"),
-        ("example.org/", "server name example.org, or homeserver https://example.org"),
+        ("example.org/", "homeserver https://example.org, or server name example.org"),
         ("example.org:8448//", "homeserver https://example.org:8448, or server name example.org:8448"),
     ]);
 }
@@ -193,7 +193,7 @@ fn the_address_of_an_endpoint_leads_to_its_homeserver() {
         ("example.org/.well-known/matrix/client", "server name example.org, or homeserver https://example.org"),
         (
             "https://example.org/.well-known/matrix/client/_matrix",
-            "homeserver https://example.org, or server name example.org",
+            "server name example.org, or homeserver https://example.org",
         ),
         ("https://example.org/.well-known/matrix/server", "homeserver https://example.org/.well-known/matrix/server"),
         ("https://example.org/_matrixes", "homeserver https://example.org/_matrixes"),
