@@ -103,6 +103,11 @@ impl<'a> Cursor<'a> {
         Ok(text.filter(|text| !self.replaced || !text.contains(char::REPLACEMENT_CHARACTER)))
     }
 
+    /// Whether the value is `null`, without reading it.
+    pub(crate) fn is_null(&self) -> bool {
+        self.text.get(self.at..).is_some_and(|value| value.starts_with("null"))
+    }
+
     /// Whether the value is `true`.
     pub(crate) fn flag(&mut self) -> Result<bool, NotJson> {
         Ok(self.value()? == "true")

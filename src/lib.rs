@@ -129,7 +129,7 @@
 //! | --- | --- | --- |
 //! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response) with the ID of the step. Without a response: sends it again, or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
 //! | `Wait` | waits as long as the server asks, or gives up | [`handle_timeout`](LoginFlow::handle_timeout) |
-//! | `Locate` | asks the user for the homeserver's URL | [`use_homeserver`](LoginFlow::use_homeserver) |
+//! | `Locate` | asks the user for the homeserver's URL, or tries again | [`use_homeserver`](LoginFlow::use_homeserver), or [`back`](LoginFlow::back) |
 //! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
 //! | `Browse` | opens the URL and takes the callback | [`handle_callback`](LoginFlow::handle_callback), or [`back`](LoginFlow::back) |
 //! | `Done` | stores the session | |
@@ -143,7 +143,7 @@
 //!    exception: the homeserver grants a login, and the flow refuses it ([`Error::MissingRefreshToken`],
 //!    [`Error::WrongUser`]). Then the flow is back at `Choose`, and the error owns the session.
 //! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
-//!    session, and `back` works after every choice.
+//!    session. `back` works after every choice, and in `Locate`, where discovery begins again.
 //! 4. There is no clock, no randomness and no I/O inside.
 //!
 //! The driver decides whether and when to try again; [`Error::may_retry`] says whether it can help. A login request is

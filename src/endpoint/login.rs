@@ -124,8 +124,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
             "device_id" => device_id = cursor.text()?.map(Cow::into_owned),
             "home_server" => home_server = cursor.string()?.map(Cow::into_owned),
             "expires_in_ms" => {
-                let mut ahead = *cursor;
-                expires = ahead.value()? != "null";
+                expires = !cursor.is_null();
                 expires_in = cursor.lifetime()?;
             }
             "refresh_token" => refresh_token = cursor.text()?.map(RefreshToken::new),

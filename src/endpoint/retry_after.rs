@@ -31,13 +31,15 @@ impl RetryAfter {
 
     /// What the headers say, if that is a hint and can be understood: seconds or a date.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let date = headers.get(DATE).and_then(|date| http_date::read(date.to_str().ok()?.trim()));
         headers.get_all(RETRY_AFTER).iter().find_map(|value| {
             let text = value.to_str().ok()?.trim();
-            match (number(text), date) {
-                (Some(seconds), _) => Self::after(Duration::from_secs(seconds)),
-                (None, Some(date)) => Self::after(http_date::read(text)?.duration_since(date).ok()?),
-                (None, None) => http_date::read(text).map(Self::At),
+            if let Some(seconds) = number(text) {
+                return Self::after(Duration::from_secs(seconds));
+            }
+            let end = http_date::read(text)?;
+            match headers.get(DATE).and_then(|date| http_date::read(date.to_str().ok()?.trim())) {
+                Some(now) => Self::after(end.duration_since(now).ok()?),
+                None => Some(Self::At(end)),
             }
         })
     }
