@@ -34,6 +34,7 @@ mod logout;
 mod messages;
 mod one_line;
 mod properties;
+mod proxies;
 mod rate_limits;
 mod recipe;
 mod refresh;

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
-    programs::build,
+    programs::{build, command},
     scenario::{FORBIDDEN, VERSIONS},
 };
 
@@ -34,7 +34,11 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(build("sso"))
+        Self::of(command(build("sso")), folder, arguments)
+    }
+
+    fn of(mut program: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = program
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -48,12 +52,18 @@ impl Running {
 
     /// The URL that the user has to open.
     fn url(&mut self) -> Url {
+        let line = self.line_with("log in at ");
+        line.trim_start_matches("log in at ").trim().parse().unwrap()
+    }
+
+    /// The next line on standard error that begins like this.
+    fn line_with(&mut self, beginning: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "{}", self.shown);
             self.shown.push_str(&line);
-            if let Some(url) = line.strip_prefix("log in at ") {
-                return url.trim().parse().unwrap();
+            if line.starts_with(beginning) {
+                return line;
             }
         }
     }
@@ -82,10 +92,13 @@ fn with_token(mut callback: Url) -> Url {
     callback
 }
 
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into()
+}
+
 /// What a browser gets.
 fn browse(url: &Url) -> (u16, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.get(url.as_str()).call().unwrap();
+    let mut response = agent().get(url.as_str()).call().unwrap();
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
@@ -183,7 +196,7 @@ fn without_a_browser_the_address_is_pasted() {
     running.paste(&format!("  {callback}"));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(0), "{stderr}");
-    assert!(stderr.contains("that is no address: copy all of it"), "{stderr}");
+    assert!(stderr.contains("that is not an address: copy all of it"), "{stderr}");
     assert!(stderr.contains("that address does not belong to this login"), "{stderr}");
 }
 
@@ -216,7 +229,7 @@ fn one_process_begins_and_another_finishes() {
     let (status, _, stderr) = resume("callback");
     assert_eq!(
         (status, stderr.as_str()),
-        (Some(1), "Error: ADDRESS is no URL: copy the whole address of the browser\n")
+        (Some(1), "Error: ADDRESS is not a URL: copy the whole address of the browser\n")
     );
 
     let (status, stdout, stderr) = resume(callback.as_str());
@@ -233,7 +246,7 @@ fn a_file_that_is_there_is_not_overwritten() {
     fs::write(folder.path().join("login.json"), "precious").unwrap();
     let (status, _, stderr) = begin(&folder, &homeserver, &["--suspend", "login.json"]).end();
     assert_eq!(status, Some(1));
-    assert!(stderr.lines().last().unwrap().starts_with("Error: login.json: File exists"), "{stderr}");
+    assert_eq!(stderr.lines().last(), Some("Error: login.json exists already: name another file"));
     assert_eq!(fs::read(folder.path().join("login.json")).unwrap(), b"precious");
 }
 
@@ -258,7 +271,7 @@ fn files_that_hold_no_login_are_refused() {
         assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
         stderr
     };
-    assert!(refusal().starts_with("Error: login.json: "), "there is no file");
+    assert!(refusal().starts_with("Error: login.json: cannot be read: "), "there is no file");
     for (stored, problem) in [
         (json!({"version": 1, "homeserver": 1}), "no suspended flow: a field is missing, unknown or cannot be used"),
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
@@ -343,6 +356,70 @@ fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() 
         // Somebody else's is ended.
         assert_eq!(homeserver.targets().contains(&"POST /_matrix/client/v3/logout".to_owned()), status == 1);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_browser_that_does_not_open_is_said() {
+    let homeserver = Loopback::start(good);
+    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut program = command(build("sso"));
+    program.env("PATH", empty.path());
+    let mut running = Running::of(program, folder.path(), &["-H", &homeserver.url]);
+    let url = running.url();
+    running.line_with("no browser opens by itself: open the URL with one");
+    browse(&with_token(redirect_url(&url)));
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn the_command_that_finishes_a_login_can_be_typed() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let program = build("sso");
+    let typed = program.display().to_string();
+    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example sso --"), (None, typed.as_str())] {
+        let mut program = command(&program);
+        program.env_remove("CARGO").envs(cargo.map(|cargo| ("CARGO", cargo)));
+        let file = format!("{}.json", cargo.is_some());
+        let running = Running::of(program, folder.path(), &["-H", &homeserver.url, "--suspend", &file]);
+        let (status, _, stderr) = running.end();
+        assert_eq!(status, Some(0), "{stderr}");
+        assert!(stderr.ends_with(&format!("\n    {command_line} --resume {file} ADDRESS\n")), "{stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    drop(running.child.stdout.take());
+    browse(&with_token(redirect_url(&running.url())));
+    running.line_with("Error: standard output cannot be written: ");
+    assert_eq!(running.child.wait().unwrap().code(), Some(1));
+    assert!(folder.path().join("data.json").exists());
+}
+
+#[test]
+fn its_version_is_that_of_the_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, stdout, _) = Running::start(folder.path(), &["--version"]).end();
+    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("sso ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[cfg(unix)]
+#[test]
+fn told_to_end_it_ends_with_the_status_of_the_signal() {
+    use crate::support::programs::signal;
+
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    running.url();
+    signal("TERM", &running.child.id().to_string());
+    assert_eq!(running.end().0, Some(143));
 }
 
 #[cfg(target_os = "linux")]
