@@ -8,7 +8,7 @@
 //! - `session_file.rs` is where it is stored,
 //! - `failure.rs` is what is said when something goes wrong,
 //! - `started.rs` reads the command line,
-//! - `demo.rs` is a homeserver for people who have none at hand.
+//! - `tour.rs` is what the demo shows, and `demo` is its homeserver.
 //!
 //! What it does goes to standard error, line by line; what came of it goes to standard output, last. The exit status is
 //! 0 if all went well, 1 if not, and 2 if the arguments cannot be understood. If a signal ends the program, it is 128
@@ -34,6 +34,7 @@ mod proxy;
 mod session_file;
 mod started;
 mod stored;
+mod tour;
 mod transport;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -42,7 +43,12 @@ use clap::{ArgGroup, Parser};
 use matrix_login::{LoginFlow, UserId};
 
 use self::{
-    demo::Demo, failure::Failure, password::WithPassword, person::Person, session_file::SessionFile,
+    demo::homeserver::{PASSWORD, USER},
+    failure::Failure,
+    password::WithPassword,
+    person::Person,
+    session_file::SessionFile,
+    tour::Tour,
     transport::Transport,
 };
 
@@ -71,7 +77,7 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// Start a homeserver on this machine and log in to it. Stores the session only if --data is given
+    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file
     #[arg(long, conflicts_with_all = ["user", "homeserver_url"])]
     demo: bool,
 
@@ -116,7 +122,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if arguments.again {
         log_in_again(&data(), homeserver_url, &transport)
     } else if arguments.demo {
-        log_in_to_demo(arguments.data.is_some().then(data).as_ref(), &transport)
+        show_demo(arguments.data, &transport)
     } else {
         log_in(&data(), arguments.user, homeserver_url, &transport)
     }
@@ -153,18 +159,16 @@ fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tr
     stored::show_session(&session)
 }
 
-fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(), Failure> {
-    if let Some(file) = file {
-        stored::look_at(file)?;
-    }
-    let demo = Demo::start()?;
-    let mut person = Person::Script(demo::PASSWORDS.into());
-    let flow = begin(demo::USER, Some(demo.url()), transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(demo::USER, &mut person))?;
-    if let Some(file) = file {
-        stored::store(file, &session, None, transport, &mut person)?;
-    }
-    stored::show_session(&session)
+fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure> {
+    let tour = Tour::begin(data)?;
+    say!(
+        "\n1. Log in with a password. The first one is wrong, to show how a homeserver refuses it. This homeserver then"
+    );
+    say!("limits the rate of logins: the login waits as long as the homeserver asks for.");
+    let mut person = Person::Script(["looking-glass", PASSWORD].into());
+    let flow = begin(USER, Some(tour.url()), transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(USER, &mut person))?;
+    tour.go_on(&session, "@alice:example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.

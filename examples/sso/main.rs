@@ -22,6 +22,8 @@ mod say;
 
 mod browser;
 mod callback;
+#[path = "../login/demo/mod.rs"]
+mod demo;
 #[path = "../login/driver.rs"]
 mod driver;
 #[path = "../login/failure.rs"]
@@ -35,9 +37,10 @@ mod proxy;
 mod session_file;
 #[path = "../login/started.rs"]
 mod started;
-#[allow(dead_code, reason = "the login program asks for, refreshes and ends sessions")]
 #[path = "../login/stored.rs"]
 mod stored;
+#[path = "../login/tour.rs"]
+mod tour;
 #[path = "../login/transport.rs"]
 mod transport;
 
@@ -57,15 +60,16 @@ use url::Url;
 
 use self::{
     browser::Browser, callback::Callbacks, driver::Answers, failure::Failure, person::Person,
-    session_file::SessionFile, transport::Transport,
+    session_file::SessionFile, tour::Tour, transport::Transport,
 };
 
 /// Log in to a homeserver by single sign-on, in a browser
 #[derive(Parser)]
 #[command(name = "sso", version)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// Server name or user ID, such as example.org; it says where its homeserver is
-    #[arg(required_unless_present_any = ["homeserver_url", "resume", "again"])]
+    #[arg(required_unless_present_any = ["homeserver_url", "resume", "again", "demo"])]
     server: Option<String>,
 
     /// Base URL of the homeserver, instead of a server name
@@ -87,6 +91,14 @@ struct Arguments {
     /// Print the URL only, instead of opening a browser too
     #[arg(long)]
     no_browser: bool,
+
+    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file; with
+    /// --no-browser, and if no browser opens, the demo does what a user would do in the browser
+    #[arg(
+        long,
+        conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again", "suspend", "resume"]
+    )]
+    demo: bool,
 
     /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
     #[arg(long, conflicts_with_all = ["server", "register"])]
@@ -137,6 +149,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let transport = Transport::new(arguments.timeout);
+    if arguments.demo {
+        return show_demo(arguments, &transport);
+    }
     let file = SessionFile::new(arguments.data.clone().unwrap_or_else(|| "data.json".into()));
     if !arguments.again {
         stored::look_at(&file)?;
@@ -162,6 +177,18 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     stored::store(&file, &session, replaced.as_ref(), &transport, &mut person)?;
     stored::show_session(&session)
+}
+
+fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
+    let tour = Tour::begin(arguments.data.clone())?;
+    say!(
+        "\n1. Log in by single sign-on: the homeserver shows a page in the browser, and then sends the browser back to"
+    );
+    say!("this program with a login token, which is valid once.");
+    let mut person = Person::Script([].into());
+    let mut answers = WithBrowser::new(arguments, &mut person)?;
+    let session = driver::log_in(driver::at(tour.url(), transport)?, transport, &mut answers)?;
+    tour.go_on(&session, "example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
@@ -200,8 +227,10 @@ impl Answers for WithBrowser<'_> {
     }
 
     fn browse(&mut self, url: &Url) -> Result<Url, Failure> {
-        self.browser.visit(url, &self.callbacks);
-        self.callbacks.next()
+        match self.browser.visit(url, &self.callbacks)? {
+            Some(address) => Ok(address),
+            None => self.callbacks.next(),
+        }
     }
 
     fn came_back(&mut self, accepted: bool) {
@@ -215,7 +244,7 @@ impl<'a> WithBrowser<'a> {
             provider: arguments.provider.as_deref(),
             action: if arguments.register { Action::Register } else { Action::Login },
             person,
-            browser: Browser::new(!arguments.no_browser),
+            browser: Browser::new(!arguments.no_browser, arguments.demo.then(|| Transport::new(arguments.timeout))),
             callbacks: Callbacks::listen(Duration::from_secs(arguments.patience))?,
         })
     }

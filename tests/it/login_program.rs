@@ -32,25 +32,45 @@ fn is_tidy(run: &Run) {
 }
 
 #[test]
-fn the_demo_shows_a_login_and_leaves_no_file() {
-    let run = Run::with(folder(), &["--demo"], "");
-    let last = run.stdout.lines().last().unwrap();
-    assert!(last.starts_with("logged in as @alice:127.0.0.1:") && last.contains(" with device ID "), "{last}");
-    assert_eq!(run.status, Some(0));
-    for shown in [
-        "/_matrix/client/versions: 200 OK",
-        "/_matrix/client/v3/login: 200 OK",
-        "/_matrix/client/v3/login: 403 Forbidden",
-        "/_matrix/client/v3/login: 429 Too Many Requests",
-        "the homeserver limits the rate of logins: waiting 1s",
+fn the_demo_shows_a_login_and_what_follows_and_leaves_no_file() {
+    let (folder, temporary) = (folder(), folder());
+    let mut command = programs::command(program());
+    command.arg("--demo").env("TMPDIR", temporary.path()).env("CARGO", "cargo");
+    let run = Run::of(folder, command, "");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let who = lines[0].strip_prefix("logged in as ").unwrap();
+    assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+    assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+
+    // Every part says first what it shows.
+    let mut rest = run.stderr.as_str();
+    for said in [
+        "This demo logs in as alice to a homeserver that it starts on this machine.",
+        "\n1. Log in with a password.",
+        "/_matrix/client/versions: 200 OK\n",
+        "/_matrix/client/v3/login: 200 OK\n",
+        "/_matrix/client/v3/login: 403 Forbidden\n",
+        "/_matrix/client/v3/login: 429 Too Many Requests\n",
+        "the homeserver limits the rate of logins: waiting 1s\n",
+        "/_matrix/client/v3/login: 200 OK\n",
+        "\n2. Ask the homeserver who is logged in",
+        "/_matrix/client/v3/account/whoami: 200 OK\n",
+        "\n3. Refresh the session",
+        "/_matrix/client/v3/refresh: 200 OK\n",
+        "\n4. Log out",
+        "/_matrix/client/v3/logout: 200 OK\n",
+        "\nNow log in to your own homeserver:\n    cargo run --example login -- @alice:example.org\n",
     ] {
-        assert_eq!(run.stderr.matches(shown).count(), if shown.ends_with("login: 200 OK") { 2 } else { 1 }, "{shown}");
+        rest = rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1;
     }
+    assert_eq!(rest, "");
     is_tidy(&run);
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn the_demo_stores_its_session_if_it_is_told_where() {
+fn the_demo_keeps_its_session_if_it_is_told_where() {
     let run = Run::with(folder(), &["--demo", "--data", "demo.json"], "");
     assert_eq!(
         (run.status, run.files()),
@@ -62,6 +82,10 @@ fn the_demo_stores_its_session_if_it_is_told_where() {
     let url = session["well_known_from_login"]["m.homeserver"]["base_url"].as_str().unwrap();
     assert_eq!(session["base_client_url"], format!("{url}_matrix/client/"));
     assert!(session["refresh_token"].is_string() && session["access_token_valid_until"].is_u64());
+    assert!(!run.stderr.contains("/logout"), "{}", run.stderr);
+    let said = "\nThe session stays in demo.json. Its homeserver ends with this program, and so nobody can use it:\n\
+                delete demo.json and demo.json.lock when you have seen them.\n";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
 
     let again = Run::with(run.folder, &["--demo", "--data", "demo.json"], "");
     let user_id = session["user_id"].as_str().unwrap();

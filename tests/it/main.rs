@@ -17,6 +17,7 @@ mod at_once;
 mod bodies;
 mod chapter;
 mod cursor;
+mod demo_homeserver;
 mod discovery;
 mod documents;
 mod drive;

@@ -358,6 +358,91 @@ fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() 
     }
 }
 
+/// What the demo has printed, when it has logged in.
+fn is_shown_to_the_end(stdout: &str, stderr: &str) {
+    let lines: Vec<&str> = stdout.lines().collect();
+    let who = lines[0].strip_prefix("logged in as ").unwrap();
+    assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+    assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+    assert!(stderr.ends_with("    cargo run --example sso -- example.org\n"), "{stderr}");
+    assert!(!stderr.contains("loginToken"), "{stderr}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_demo_needs_no_browser() {
+    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Without --no-browser there is none either: no program that opens one is found.
+    for arguments in [&["--demo", "--no-browser"][..], &["--demo"]] {
+        let mut program = command(build("sso"));
+        program.env("PATH", empty.path()).env("CARGO", "cargo");
+        let (status, stdout, stderr) = Running::of(program, folder.path(), arguments).end();
+        assert_eq!(status, Some(0), "{stderr}");
+        let mut rest = stderr.as_str();
+        for said in [
+            "\n1. Log in by single sign-on",
+            "\nlog in at http://127.0.0.1:",
+            "no browser is used: the demo opens the page and presses its button, as a user would\n",
+            "/_matrix/client/v3/login/sso/redirect: 200 OK\n",
+            ": 303 See Other\n",
+            "/_matrix/client/v3/login: 200 OK\n",
+            "\n2. Ask the homeserver who is logged in",
+            "\n3. Refresh the session",
+            "\n4. Log out",
+        ] {
+            rest = rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1;
+        }
+        is_shown_to_the_end(&stdout, &stderr);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_demo_waits_for_the_browser_that_it_opens() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let launcher = tools.path().join("xdg-open");
+    let opened = folder.path().join("opened");
+    fs::write(&launcher, format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display())).unwrap();
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut program = command(build("sso"));
+    program.env("PATH", tools.path()).env("CARGO", "cargo");
+    let mut running = Running::of(program, folder.path(), &["--demo", "--data", "demo.json"]);
+    let url = running.url();
+    running.line_with("press the button in the browser");
+    assert_eq!(fs::read_to_string(opened).unwrap().trim_end(), url.as_str());
+
+    let (status, page) = browse(&url);
+    assert_eq!(status, 200, "{page}");
+    let button = page.split_once("action=\"").unwrap().1.split_once('"').unwrap().0;
+    let pressed = agent().post(url.join(button).unwrap().as_str()).send_empty().unwrap();
+    assert_eq!(pressed.status(), 303);
+    let address: Url = pressed.headers()["location"].to_str().unwrap().parse().unwrap();
+    assert!(address.as_str().starts_with(redirect_url(&url).as_str()), "{address}");
+    let (status, page) = browse(&address);
+    assert_eq!(status, 200);
+    assert!(page.contains("You can close this window."), "{page}");
+
+    let (status, _, stderr) = running.end();
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(!stderr.contains("/logout"), "{stderr}");
+    assert!(stderr.contains("\nThe session stays in demo.json. Its homeserver ends with this program"), "{stderr}");
+    let stored: Value = serde_json::from_slice(&fs::read(folder.path().join("demo.json")).unwrap()).unwrap();
+    assert!(stored["access_token"].is_string() && stored["refresh_token"].is_string());
+}
+
+#[test]
+fn the_demo_takes_no_homeserver_and_no_other_login() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&["example.org"][..], &["-H", "http://a"], &["--again"], &["--suspend", "f"], &["--register"]] {
+        let (status, stdout, stderr) = Running::start(folder.path(), &[&["--demo"], more].concat()).end();
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{more:?}");
+        assert!(stderr.starts_with("error: the argument '--demo' cannot be used with"), "{stderr}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_browser_that_does_not_open_is_said() {
