@@ -110,11 +110,11 @@ fn the_program_says_how_it_is_used() {
 #[cfg(unix)]
 #[test]
 fn the_program_exits_with_1_if_nobody_reads() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
+    use crate::support::programs::closed;
+
     for argument in ["password.json", "--help"] {
         let mut program = command(build("replay"));
-        let child = program.arg(argument).current_dir(folder()).stdout(writer.try_clone().unwrap());
+        let child = program.arg(argument).current_dir(folder()).stdout(closed());
         let output = child.stderr(Stdio::piped()).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");

@@ -44,6 +44,14 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// An output that nobody reads.
+#[cfg(unix)]
+pub fn closed() -> Stdio {
+    let (output, reader) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(reader);
+    std::os::fd::OwnedFd::from(output).into()
+}
+
 /// Sends a signal, such as `TERM`, to a process.
 #[cfg(unix)]
 pub fn signal(name: &str, process: &str) {
