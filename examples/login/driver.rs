@@ -3,15 +3,20 @@
 
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings, LoginType,
-    LoginTypes, Pause, ResponseError, ServerError, ServerName, Session, Step,
+    LoginTypes, Pause, RequestId, ResponseError, ServerError, ServerName, Session, Step,
     blocking::{self, Transport as _},
     endpoint::versions,
+    one_line,
 };
 use url::Url;
 
-use crate::{failure::Failure, stored, transport::Transport};
+use crate::{
+    failure::Failure,
+    stored,
+    transport::{self, Transport},
+};
 
-/// Whoever answers for the user.
+/// What answers for the user.
 pub trait Answers {
     /// How to log in, given what is offered, and why the last choice was refused.
     fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure>;
@@ -39,19 +44,31 @@ pub fn settings() -> Result<LoginSettings, Failure> {
 pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Failure> {
     // It may be copied from a session file.
     let homeserver = Homeserver::from_base_client_url(homeserver_url)?;
-    check(&homeserver, transport).map_err(Failure::NoServer)?;
+    check(&homeserver, CHECK_THE_URL, transport)?;
     Ok(LoginFlow::at(homeserver, settings()?))
 }
 
-/// Whether there is a homeserver at an address that nobody has checked yet; if not, why.
-pub fn check(homeserver: &Homeserver, transport: &Transport) -> Result<(), String> {
-    match transport.carry(versions::request(homeserver)) {
-        Err(error) => Err(format!("no answer from {homeserver}: {error}")),
-        Ok(response) => match versions::response(&response) {
-            // Whatever it is that the homeserver does not like, it is one.
-            Ok(_) | Err(ResponseError::Server(_)) => Ok(()),
-            Err(error) => Err(format!("{homeserver} is no homeserver: {error}")),
-        },
+/// What to do about a server name that does not lead to a homeserver.
+const CHECK_THE_NAME: &str = "check the server name and the network, or give the URL of the homeserver with -H";
+
+/// What to do about a URL that does not lead to a homeserver.
+pub const CHECK_THE_URL: &str = "check the URL and the network";
+
+/// Looks whether there is a homeserver at an address that nobody has checked yet.
+///
+/// # Errors
+///
+/// Why there is not, and the advice.
+pub fn check(homeserver: &Homeserver, advice: &str, transport: &Transport) -> Result<(), Failure> {
+    let response = transport.carry(versions::request(homeserver));
+    match response.map(|response| versions::response(&response)) {
+        // A homeserver that refuses this is one.
+        Ok(Ok(_) | Err(ResponseError::Server(_))) => Ok(()),
+        Ok(Err(ResponseError::NotMatrix { status, .. })) => {
+            Err(Failure(format!("there is no homeserver at {homeserver} (status {}); {advice}", status.as_u16())))
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(reason) => Err(Failure(format!("{reason}; {advice}"))),
     }
 }
 
@@ -63,9 +80,26 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
                 let callback = answers.browse(url)?;
                 answers.came_back(flow.handle_callback(&callback).is_ok());
             }
-            Step::Done(session) => return Ok(session.clone()),
+            Step::Done(session) => {
+                tell_another_device(&flow, session);
+                return Ok(session.clone());
+            }
             _ => advance(&mut flow, transport, answers)?,
         }
+    }
+}
+
+/// The homeserver decides about the device. Some grant a new one, whatever was asked for.
+fn tell_another_device(flow: &LoginFlow, session: &Session) {
+    let granted = one_line(session.device_id());
+    match flow.settings().device_id() {
+        Some(wanted) if wanted != session.device_id() => {
+            say!("the homeserver granted the device ID {granted}, not {} as requested", one_line(wanted));
+            if flow.expected_user().is_some() {
+                say!("encryption keys belong to a device: do not use those of {} for {granted}", one_line(wanted));
+            }
+        }
+        _ => {}
     }
 }
 
@@ -90,17 +124,31 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
 fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure> {
     match blocking::drive(flow, &mut transport) {
         Ok(_) => Ok(()),
-        Err(DriveError::Transport(failure)) => match flow.step() {
-            // Only discovery goes on without a response.
-            Step::Send { id, .. } => flow.handle_unreachable(id).map_err(|_| failure),
-            _ => Err(failure),
+        Err(DriveError::Transport(reason)) => match flow.step() {
+            Step::Send { id, .. } => unanswered(flow, id, &reason),
+            _ => Err(Failure(reason)),
         },
         // The session is of no use to anybody here, and its device would stay in that user's list.
         Err(DriveError::Flow(Error::WrongUser { expected, session, .. })) => {
             let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
-            Err(Failure::Other(format!("logged in as {user_id}, not as {expected}; {ended}")))
+            Err(Failure(format!("logged in as {user_id}, not as {expected}; {ended}")))
         }
         Err(DriveError::Flow(error)) => Err(error.into()),
+    }
+}
+
+/// Goes on without a response, if the flow can. Only discovery does.
+fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), Failure> {
+    if flow.handle_unreachable(id).is_err() {
+        return Err(transport::no_response(reason));
+    }
+    // The flow does not know the reason, and the user needs it.
+    match flow.step() {
+        Step::Locate { failure: DiscoveryFailure { homeserver: Some(homeserver), .. }, .. } => Err(Failure(format!(
+            "{reason}; the server says that its homeserver is {homeserver}: if you know another URL, give it with -H"
+        ))),
+        Step::Locate { .. } => Err(Failure(format!("{reason}; {CHECK_THE_NAME}"))),
+        _ => Ok(()),
     }
 }
 
@@ -113,12 +161,12 @@ pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homes
             return Ok(discovered.well_known.base_url.clone());
         }
         match flow.step() {
-            Step::Send { id, request } => match transport.ask(request) {
+            Step::Send { id, request } => match transport.carry(request) {
                 Ok(response) => flow.handle_response(id, &response, transport.now())?,
-                Err(_) => flow.handle_unreachable(id)?,
+                Err(reason) => unanswered(&mut flow, id, &reason)?,
             },
             Step::Wait(wait) => {
-                transport.pause(Pause::RateLimit(wait))?;
+                transport.pause(Pause::RateLimit(wait)).map_err(Failure)?;
                 flow.handle_timeout()?;
             }
             Step::Locate { failure, .. } => return locate(failure, Some(server_name), transport),
@@ -137,11 +185,10 @@ fn locate(
         Some(server_name) if failure.outcome == DiscoveryOutcome::Ignore => {
             let homeserver: Homeserver = format!("https://{server_name}").parse()?;
             say!("{server_name} does not say where its homeserver is: trying {homeserver}");
-            check(&homeserver, transport)
-                .map_err(|problem| Failure::NoServer(format!("{problem}; give the URL of the homeserver with -H")))?;
+            check(&homeserver, CHECK_THE_NAME, transport)?;
             Ok(homeserver)
         }
-        _ => Err(Failure::NoServer(format!("{failure} with -H"))),
+        _ => Err(Failure(format!("{failure} with -H"))),
     }
 }
 
@@ -150,6 +197,6 @@ pub fn offered<'a>(login_types: &'a LoginTypes, name: &str, in_words: &str) -> R
     login_types.get(name).ok_or_else(|| {
         let offered: Vec<&str> = login_types.iter().map(LoginType::name).collect();
         let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-        Failure::Other(format!("server does not support logging in with {in_words}; it offers {offered}"))
+        Failure(format!("server does not support logging in with {in_words}; it offers {offered}"))
     })
 }

@@ -2,15 +2,17 @@
 //!
 //! - `driver.rs` drives the flow,
 //! - `password.rs` answers its question,
-//! - `person.rs` asks whoever logs in,
-//! - `transport.rs` carries the requests,
+//! - `person.rs` asks the person who logs in,
+//! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
 //! - `stored.rs` keeps the session, and ends it,
 //! - `session_file.rs` is where it is stored,
 //! - `failure.rs` is what is said when something goes wrong,
-//! - `demo.rs` is a homeserver for people who have none at hand.
+//! - `started.rs` reads the command line,
+//! - `tour.rs` is what the demo shows, and `demo` is its homeserver.
 //!
 //! What it does goes to standard error, line by line; what came of it goes to standard output, last. The exit status is
-//! 0 if all went well, 1 if not, and 2 if the arguments cannot be understood.
+//! 0 if all went well, 1 if not, and 2 if the arguments cannot be understood. If a signal ends the program, it is 128
+//! and the number of the signal.
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
@@ -28,23 +30,31 @@ mod driver;
 mod failure;
 mod password;
 mod person;
+mod proxy;
 mod session_file;
+mod started;
 mod stored;
+mod tour;
 mod transport;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgGroup, Parser};
 use matrix_login::{LoginFlow, UserId};
 
 use self::{
-    demo::Demo, failure::Failure, password::WithPassword, person::Person, session_file::SessionFile,
+    demo::homeserver::{PASSWORD, USER},
+    failure::Failure,
+    password::WithPassword,
+    person::Person,
+    session_file::SessionFile,
+    tour::Tour,
     transport::Transport,
 };
 
 /// Log in as a user to a homeserver, with a password
 #[derive(Parser)]
-#[command(name = "login", group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
+#[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// User ID to log in as, such as @alice:example.org; with -H also its name alone. Asked for if it is left out
@@ -58,7 +68,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// How long to wait for each answer
+    /// How long to wait for each response
     #[arg(
         long,
         value_name = "SECONDS",
@@ -67,7 +77,7 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// Start a homeserver on this machine and log in to it. Stores the session only if --data is given
+    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file
     #[arg(long, conflicts_with_all = ["user", "homeserver_url"])]
     demo: bool,
 
@@ -83,14 +93,14 @@ struct Arguments {
     #[arg(long, group = "stored")]
     logout: bool,
 
-    /// Log in again as the user and the device of the stored session, whose tokens are good no more
+    /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
     #[arg(long, group = "stored")]
     again: bool,
 }
 
 fn main() -> ExitCode {
-    person::restore_terminal_when_interrupted();
-    match run(Arguments::parse()) {
+    person::restore_terminal_when_ended();
+    match run(started::arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say!("{failure}");
@@ -100,7 +110,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
-    let transport = Transport::new(Duration::from_secs(arguments.timeout));
+    let transport = Transport::new(arguments.timeout);
     let data = || SessionFile::new(arguments.data.clone().unwrap_or_else(|| "data.json".into()));
     let homeserver_url = arguments.homeserver_url.as_deref();
     if arguments.whoami {
@@ -112,7 +122,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if arguments.again {
         log_in_again(&data(), homeserver_url, &transport)
     } else if arguments.demo {
-        log_in_to_demo(arguments.data.is_some().then(data).as_ref(), &transport)
+        show_demo(arguments.data, &transport)
     } else {
         log_in(&data(), arguments.user, homeserver_url, &transport)
     }
@@ -132,13 +142,12 @@ fn log_in(
     };
     let user = user.trim();
     if user.is_empty() {
-        return Err(Failure::Other("there is no user: give a user ID, such as @alice:example.org".to_owned()));
+        return Err(Failure("the user is empty: give a user ID, such as @alice:example.org".to_owned()));
     }
     let flow = begin(user, homeserver_url, transport)?;
     let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, None, transport, &mut person)?;
-    stored::show_session(&session);
-    Ok(())
+    stored::show_session(&session)
 }
 
 fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
@@ -147,23 +156,19 @@ fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tr
     let user = ended.user_id().as_str();
     let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, Some(&ended), transport, &mut person)?;
-    stored::show_session(&session);
-    Ok(())
+    stored::show_session(&session)
 }
 
-fn log_in_to_demo(file: Option<&SessionFile>, transport: &Transport) -> Result<(), Failure> {
-    if let Some(file) = file {
-        stored::look_at(file)?;
-    }
-    let demo = Demo::start()?;
-    let mut person = Person::Script(demo::PASSWORDS.into());
-    let flow = begin(demo::USER, Some(demo.url()), transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(demo::USER, &mut person))?;
-    if let Some(file) = file {
-        stored::store(file, &session, None, transport, &mut person)?;
-    }
-    stored::show_session(&session);
-    Ok(())
+fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure> {
+    let tour = Tour::begin(data)?;
+    say!(
+        "\n1. Log in with a password. The first one is wrong, to show how a homeserver refuses it. This homeserver then"
+    );
+    say!("limits the rate of logins: the login waits as long as the homeserver asks for.");
+    let mut person = Person::Script(["looking-glass", PASSWORD].into());
+    let flow = begin(USER, Some(tour.url()), transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(USER, &mut person))?;
+    tour.go_on(&session, "@alice:example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
@@ -172,8 +177,8 @@ fn begin(user: &str, homeserver_url: Option<&str>, transport: &Transport) -> Res
     match (homeserver_url, user_id) {
         (Some(url), _) => driver::at(url, transport),
         (None, Some(user_id)) => Ok(LoginFlow::discover(user_id.server_name(), driver::settings()?)),
-        (None, None) => Err(Failure::Other(format!(
-            "{user} is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
+        (None, None) => Err(Failure(format!(
+            "{user} is not a full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
         ))),
     }
 }

@@ -1,6 +1,6 @@
 //! Answers the question how to log in with a password, which is asked for, and again if it was wrong.
 
-use matrix_login::{Choice, LoginTypes, ServerError, UserIdentifier};
+use matrix_login::{Choice, LoginTypes, ServerError, UserIdentifier, one_line};
 use url::Url;
 
 use crate::{
@@ -46,10 +46,11 @@ impl<'a> WithPassword<'a> {
     fn try_again(&self, refused: &ServerError) -> Result<(), Failure> {
         let wrong_password = refused.errcode.as_deref() == Some("M_FORBIDDEN");
         if wrong_password && self.tries < MAX_TRIES && self.person.can_be_asked_again() {
-            say!("{}; try again", Failure::Other(refused.to_string()));
+            say!("{}; try again", one_line(&refused.to_string()));
             return Ok(());
         }
-        let advice = if wrong_password { "check the user and the password" } else { "ask whoever runs the homeserver" };
-        Err(Failure::Other(format!("{refused}; {advice}")))
+        let advice =
+            if wrong_password { "check the user and the password" } else { "ask the administrator of the homeserver" };
+        Err(Failure(format!("{refused}; {advice}")))
     }
 }

@@ -1,12 +1,14 @@
-//! Whoever answers the program's questions: somebody at a terminal, a pipe, or the script of the demo.
+//! What answers the program's questions: somebody at a terminal, a pipe, or the script of the demo.
 
 use std::{
     collections::VecDeque,
-    io::{self, BufRead, IsTerminal, Write},
-    process,
+    io::{self, BufRead, IsTerminal},
+    process, thread,
 };
 
 use matrix_login::Password;
+
+use crate::say;
 
 /// The exit status that a shell gives a program which Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
@@ -60,13 +62,13 @@ impl Person {
                 say!("{question}{line}");
                 return Ok(line);
             }
-            Self::Terminal => {
-                eprint!("{question}");
-                io::stderr().flush()?;
-            }
+            Self::Terminal => say::part(question),
             Self::Pipe => {}
         }
         if io::stdin().lock().read_line(&mut line)? == 0 {
+            if matches!(self, Self::Terminal) {
+                say!("");
+            }
             return Err(io::Error::other(format!("standard input is at its end: expected {expected} on a line")));
         }
         // The line's end is no part of a password; blanks are.
@@ -75,18 +77,29 @@ impl Person {
     }
 }
 
-/// Ends the program at Ctrl-C with the terminal as it was found, since asking for a password switches its echo off.
-pub fn restore_terminal_when_interrupted() {
-    #[cfg(unix)]
+/// Ends the program at Ctrl-C, and when it is told to end, with the terminal as it was found: asking for a password
+/// switches its echo off. The exit status is the one that a shell gives a program which the signal has ended.
+#[cfg(unix)]
+pub fn restore_terminal_when_ended() {
+    use signal_hook::{
+        consts::{SIGHUP, SIGINT, SIGTERM},
+        iterator::Signals,
+    };
+
     let found = rustix::termios::tcgetattr(io::stdin()).ok();
-    let set = ctrlc::set_handler(move || {
-        #[cfg(unix)]
-        if let Some(found) = &found {
-            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+    // Without a handler a signal still ends the program.
+    let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            if let Some(found) = &found {
+                let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+                say!("");
+            }
+            process::exit(128 + signal);
         }
-        say!("");
-        process::exit(INTERRUPTED);
     });
-    // Without a handler Ctrl-C still ends the program.
-    drop(set);
 }
+
+/// Elsewhere the system ends the program.
+#[cfg(not(unix))]
+pub fn restore_terminal_when_ended() {}

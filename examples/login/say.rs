@@ -1,6 +1,10 @@
-//! What the programs say on standard error. A reader that has gone away must not cost a session that was granted.
+//! What the programs say on standard error, while they work. A reader that has gone away must not cost a session that
+//! was granted.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Like `eprintln!`, which panics where nobody reads.
 macro_rules! say {
@@ -8,6 +12,12 @@ macro_rules! say {
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($text)*);
     }};
+}
+
+/// Says the beginning of a line.
+pub fn part(text: &str) {
+    let mut stderr = io::stderr();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 /// In whole seconds, rounded up: nobody wants to read more.

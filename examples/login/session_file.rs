@@ -1,7 +1,7 @@
 //! The session in a JSON file, in the library's stored form. Keys that the library does not know stay as they are.
 //!
-//! Several processes may share the file. Whoever changes it [locks](SessionFile::lock) it first, so that no session is
-//! overwritten and no refresh token is used twice.
+//! Several processes may share the file. A process that changes it [locks](SessionFile::lock) it first, so that
+//! no session is overwritten and no refresh token is used twice.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 pub struct SessionFile {
     /// As the user named it.
     path: PathBuf,
-    /// Where that leads: a link stays one, and whoever takes another way to the file takes the same lock.
+    /// Where that leads: a link stays one, and all ways to the file lead to the same lock.
     target: PathBuf,
 }
 
@@ -89,14 +89,14 @@ impl SessionFile {
 
     fn read(&self) -> Result<Map<String, Value>, FileError> {
         match fs::read(&self.target) {
-            Ok(json) => serde_json::from_slice(&json).map_err(|_| self.broken(&"it is no JSON object")),
+            Ok(json) => serde_json::from_slice(&json).map_err(|_| self.broken(&"it is not a JSON object")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
             Err(error) => Err(self.error(&format!("cannot be read: {error}"))),
         }
     }
 
     fn broken(&self, problem: &dyn fmt::Display) -> FileError {
-        self.error(&format!("{problem}; mend it, or name another file with --data"))
+        self.error(&format!("{problem}; repair it, or name another file with --data"))
     }
 
     fn error(&self, problem: &str) -> FileError {
@@ -195,7 +195,7 @@ fn temporary(path: &Path, json: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// Where the file is, and its successor has to be made, for it to be renamed in one go.
+/// Where the file is, and its successor must be made, so that one step renames it.
 fn folder(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),

@@ -28,15 +28,15 @@ use crate::{
 /// How long before its end an access token counts as expired: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Says the last line on standard output.
-pub fn show(line: &str) {
-    // What was done is done, whether or not somebody reads this.
-    let _ = writeln!(io::stdout(), "{}", one_line(line));
+/// Says the result on standard output. What was done is done: this comes last.
+pub fn show(line: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{}", one_line(line))
+        .map_err(|error| Failure(format!("standard output cannot be written: {error}")))
 }
 
 /// Says who is logged in.
-pub fn show_session(session: &Session) {
-    show(&format!("logged in as {} with device ID {}", session.user_id(), session.device_id()));
+pub fn show_session(session: &Session) -> Result<(), Failure> {
+    show(&format!("logged in as {} with device ID {}", session.user_id(), session.device_id()))
 }
 
 // A new one.
@@ -46,7 +46,7 @@ pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
     if let Some(session) = file.session()? {
         let path = file.path().display();
         let user_id = session.user_id();
-        return Err(Failure::Other(format!(
+        return Err(Failure(format!(
             "already logged in as {user_id} in {path}; name another file with --data to log in once more"
         )));
     }
@@ -87,7 +87,7 @@ pub fn store(
             }
             Err(error) => {
                 let (user_id, ended) = (session.user_id(), end(session, transport));
-                return Err(Failure::Other(format!("logged in as {user_id}, but {error}; {ended}")));
+                return Err(Failure(format!("logged in as {user_id}, but {error}; {ended}")));
             }
         }
     }
@@ -117,21 +117,19 @@ pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tran
         Some(device_id) => format!("with device ID {device_id}"),
         None => "without a device".to_owned(),
     };
-    show(&format!("logged in as {who}{} {device}", answer.user_id));
-    Ok(())
+    show(&format!("logged in as {who}{} {device}", answer.user_id))
 }
 
 /// Refreshes the session now, whether or not it is time.
 pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
     if let Some(error) = refresh(&file.lock()?, &mut session, transport)? {
-        return Err(Failure::Other(cannot_be_refreshed(&error)));
+        return Err(Failure(cannot_be_refreshed(&error)));
     }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
-        say!("its access token is good for {}", in_words(left));
+        say!("its access token is valid for {}", in_words(left));
     }
-    show_session(&session);
-    Ok(())
+    show_session(&session)
 }
 
 /// Ends the session, and leaves the file as if there had been none.
@@ -140,15 +138,13 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     // Once: another process may log out at any time.
     let stored = file.session()?;
     if stored.is_none() && file.path().exists() {
-        show(&nobody);
-        return Ok(());
+        return show(&nobody);
     }
     let mut session = located(stored, file, homeserver_url, transport)?;
     // Until the end, so that nobody refreshes what is ended here.
     let locked = file.lock()?;
     if locked.session()?.is_none() {
-        show(&nobody);
-        return Ok(());
+        return show(&nobody);
     }
     session = reload(&locked, &session)?;
     let response =
@@ -157,16 +153,15 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     let answer = match logout::response(&response) {
         // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
         Ok(answer) => match verdict {
-            Verdict::Refresh { delay } => return Err(Failure::Other(granted_and_refused(delay))),
+            Verdict::Refresh { delay } => return Err(Failure(granted_and_refused(delay))),
             _ => answer,
         },
         Err(error) => return Err(refused(&error, verdict)),
     };
     let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
     let line = format!("{} with device ID {} {when}", session.user_id(), session.device_id());
-    locked.clear().map_err(|error| Failure::Other(format!("{line}, but {error}")))?;
-    show(&line);
-    Ok(())
+    locked.clear().map_err(|error| Failure(format!("{line}, but {error}")))?;
+    show(&line)
 }
 
 /// Sends a request of the session's, which is refreshed if it is time, or if the homeserver says that it is.
@@ -235,10 +230,10 @@ fn refresh(
     }
     if session.refresh_token().is_none() {
         let problem = "the homeserver gave no refresh token: there is nothing to refresh this session with";
-        return Err(Failure::Other(problem.to_owned()));
+        return Err(Failure(problem.to_owned()));
     }
     let request = session.refresh_request()?;
-    // Not every homeserver takes a refresh token again if its answer comes to nothing.
+    // Not every homeserver takes a refresh token again if the response is lost.
     file.check_writable()?;
     let response = transport.ask(request)?;
     let mut next = session.clone();
@@ -246,7 +241,7 @@ fn refresh(
         Refresh::Refreshed => {
             // Stored before it is used: its first use spends the refresh token that is in the file.
             file.store(&next, Some(session)).map_err(|error| {
-                Failure::Other(format!("{error}; the session stays as it was, if its refresh token is taken again"))
+                Failure(format!("{error}; the session stays as it was, if its refresh token is taken again"))
             })?;
             *session = next;
             Ok(None)
@@ -276,17 +271,17 @@ fn located(
     let path = file.path().display();
     let Some(mut session) = stored else {
         let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
-        return Err(Failure::Other(format!("{problem} {path}: log in first")));
+        return Err(Failure(format!("{problem} {path}: log in first")));
     };
     let given = homeserver_url.map(Homeserver::from_base_client_url).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if *known != given => {
-            // Whoever mistypes an address must not send a token there.
-            return Err(Failure::Other(format!("the session in {path} is of {known}: leave -H out")));
+            // A mistyped address must not get a token.
+            return Err(Failure(format!("the session in {path} is of {known}: leave -H out")));
         }
         (Some(_), _) => {}
         (None, Some(given)) => {
-            driver::check(&given, transport).map_err(Failure::NoServer)?;
+            driver::check(&given, driver::CHECK_THE_URL, transport)?;
             session.set_homeserver(given);
         }
         (None, None) => {
@@ -299,10 +294,10 @@ fn located(
 
 /// The session as the file has it now, with the homeserver that was found for it.
 fn reload(file: &Locked<'_>, seen: &Session) -> Result<Session, Failure> {
-    let mut session = file.session()?.ok_or_else(|| Failure::Other("another process has logged out".to_owned()))?;
+    let mut session = file.session()?.ok_or_else(|| Failure("another process has logged out".to_owned()))?;
     if session.user_id() != seen.user_id() || session.device_id() != seen.device_id() {
         let user_id = session.user_id();
-        return Err(Failure::Other(format!("another process has logged in as {user_id} meanwhile")));
+        return Err(Failure(format!("another process has logged in as {user_id} meanwhile")));
     }
     if let (None, Some(homeserver)) = (session.homeserver(), seen.homeserver()) {
         session.set_homeserver(homeserver.clone());
@@ -316,7 +311,7 @@ fn send(
     session: &Session,
     transport: &Transport,
 ) -> Result<Response<Vec<u8>>, Failure> {
-    let homeserver = session.homeserver().ok_or_else(|| Failure::Other("no homeserver is known".to_owned()))?;
+    let homeserver = session.homeserver().ok_or_else(|| Failure("no homeserver is known".to_owned()))?;
     transport.ask(request(homeserver, session.access_token()))
 }
 
@@ -331,5 +326,5 @@ fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
     };
     let delay = error.retry_after().and_then(|retry_after| retry_after.delay(SystemTime::now()));
     let when = delay.map(|delay| format!(": try again in {}", in_words(delay)));
-    Failure::Other(format!("{error}; {advice}{}", when.unwrap_or_default()))
+    Failure(format!("{error}; {advice}{}", when.unwrap_or_default()))
 }

@@ -1,20 +1,31 @@
-//! Carries requests with ureq, as the library wants it: no redirect followed, a 4xx for an answer, limits on time and
-//! size. Waits out a rate limit, unless that takes too long.
+//! Carries requests with ureq, as the library wants it: no redirect followed, a 4xx as a response, limits on time and
+//! size. Waits out a rate limit, unless that takes too long. Says in our own words why there is no response.
 
 use std::{
+    error::Error,
+    fmt,
     io::{self, Read},
     thread,
     time::{Duration, SystemTime},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use matrix_login::{MAX_BODY, Pause, blocking};
 use ureq::{
     Agent,
+    config::Config,
     tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
 };
 
-use crate::{failure::Failure, say::in_words};
+use crate::{
+    failure::Failure,
+    proxy::Proxy,
+    say::{self, in_words},
+};
 
 /// How long a rate limit is waited out.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -24,58 +35,142 @@ const MAX_WAITS: u32 = 3;
 
 pub struct Transport {
     agent: Agent,
+    /// In seconds.
+    timeout: u64,
 }
 
 impl Transport {
-    /// Gives up on a request after the timeout, and trusts whom the platform trusts.
-    pub fn new(timeout: Duration) -> Self {
+    /// Gives up on a request after so many seconds, and trusts whom the platform trusts.
+    pub fn new(timeout: u64) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(timeout))
+            // Each request has its own.
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(timeout)))
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build();
-        Self { agent: config.into() }
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Names::default());
+        Self { agent, timeout }
     }
 
-    /// Carries a request, and says on standard error what went over the wire.
+    /// Carries a request. Says on standard error what is asked, and then what the response is.
     ///
     /// # Errors
     ///
-    /// Why there was no answer.
-    pub fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
-        let line = format!("{} {}", request.method(), request.uri());
-        let answer = self.agent.run(request).and_then(|response| Ok(read(response)?));
-        match &answer {
-            Ok(response) => say!("{line}: {}", response.status()),
-            Err(error) => say!("{line}: no answer: {error}"),
+    /// Why there was no response.
+    pub fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+        // A query may contain a login token.
+        let uri = request.uri().to_string();
+        say::part(&format!("{} {}", request.method(), uri.split('?').next().unwrap_or_default()));
+        let outcome = self.run(request);
+        match &outcome {
+            Ok(response) => say!(": {}", response.status()),
+            Err(reason) => say!(": {reason}"),
         }
-        answer
+        outcome
     }
 
-    /// The same where nothing can be done without an answer.
+    /// The same where nothing can be done without a response.
     pub fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure> {
+        self.carry(request).map_err(|reason| no_response(&reason))
+    }
+
+    fn run(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
         let uri = request.uri().clone();
-        self.carry(request)
-            .map_err(|error| Failure::Other(format!("no answer from {uri}: {error}; check the network and try again")))
+        let proxy = Proxy::of(&uri)?;
+        let request =
+            self.agent.configure_request(request).proxy(proxy.as_ref().map(|proxy| proxy.proxy.clone())).build();
+        let response = self.agent.run(request).and_then(|response| Ok(read(response)?));
+        response.map_err(|error| self.reason(&error, &uri, proxy.as_ref()))
+    }
+
+    /// Why there was no response. A proxy is named, because it may be what is wrong.
+    fn reason(&self, error: &ureq::Error, uri: &Uri, proxy: Option<&Proxy>) -> String {
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let server = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port));
+        // What is connected to, and what the server is asked through.
+        let (peer, through) = match proxy {
+            None => (server.clone(), String::new()),
+            Some(proxy) => (proxy.to_string(), format!(" through {proxy}")),
+        };
+        match error {
+            ureq::Error::Timeout(_) => format!("no response from {server}{through} within {} s", self.timeout),
+            ureq::Error::ConnectProxyFailed(reason) => format!("{peer} does not connect to {server}: {reason}"),
+            ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
+                format!("what {server} sends{through} is not a response in HTTP")
+            }
+            // It may be the name of the server or of the proxy.
+            ureq::Error::Other(unknown) => match proxy {
+                None => unknown.to_string(),
+                Some(proxy) => format!("{unknown} ({proxy} is used)"),
+            },
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => format!("connection refused by {peer}"),
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => {
+                    format!("{server} closed the connection{through} before it responded")
+                }
+                io::ErrorKind::InvalidData => match error.to_string().strip_prefix("invalid peer certificate: ") {
+                    Some(problem) => format!("the certificate of {server} is not trusted{through}: {problem}"),
+                    None => format!("no secure connection to {server}{through}: {error}"),
+                },
+                _ => format!("{server} cannot be reached{through}: {error}"),
+            },
+            error => format!("{server} cannot be reached{through}: {error}"),
+        }
+    }
+}
+
+/// Why there was no response, and what to do.
+pub fn no_response(reason: &str) -> Failure {
+    Failure(format!("{reason}; check the network and try again"))
+}
+
+/// Looks up names, and tells a name that is not known apart from all else that can go wrong.
+#[derive(Debug, Default)]
+struct Names(DefaultResolver);
+
+impl Resolver for Names {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        self.0.resolve(uri, config, timeout).map_err(|error| match error {
+            ureq::Error::Io(_) | ureq::Error::HostNotFound => {
+                ureq::Error::Other(Box::new(UnknownName(uri.host().unwrap_or_default().to_owned())))
+            }
+            error => error,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct UnknownName(String);
+
+impl Error for UnknownName {}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the name {} does not resolve", self.0)
     }
 }
 
 /// Of a reference, because the program also sends requests without the crate's loop.
 impl blocking::Transport for &Transport {
     type Body = Vec<u8>;
-    type Error = Failure;
+    /// The reason, without advice.
+    type Error = String;
 
-    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure> {
-        self.ask(request)
+    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+        self.carry(request)
     }
 
-    fn pause(&mut self, pause: Pause<'_>) -> Result<(), Failure> {
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), String> {
         let left = pause.remaining(self.now());
         if let Pause::RateLimit(wait) = pause {
             let shown = in_words(left);
             if left > LONGEST_WAIT || wait.attempt() > MAX_WAITS {
-                return Err(Failure::Other(format!("the homeserver limits the rate of logins: try again in {shown}")));
+                return Err(format!("the homeserver limits the rate of logins: try again in {shown}"));
             }
             say!("the homeserver limits the rate of logins: waiting {shown}");
         }

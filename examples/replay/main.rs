@@ -4,8 +4,8 @@
 //! is due first, and for every input the error, if there was one, and the step that is due after it. So a bug report
 //! can be tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
 //!
-//! Fields that are not known are left alone in the transcript and its responses, as notes of whoever recorded them; in
-//! settings, inputs and choices they are mistakes.
+//! Fields that are not known are left alone in the transcript and its responses, as notes; in settings, inputs and choices
+//! they are mistakes.
 //!
 //! - `transcript.rs` is what a transcript contains,
 //! - `print.rs` is the lines that come out,
@@ -13,7 +13,8 @@
 //! - `endpoint.rs` replays one endpoint,
 //! - `lines.rs` finds out which of the two a transcript is of.
 //!
-//! The exit status is 0 whatever the login came to, and 2 if a file is no transcript.
+//! The exit status is 0 whatever the login came to, 2 if a file is not a transcript, and 1 if the lines cannot be
+//! written.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
@@ -30,33 +31,57 @@ mod transcript;
 use std::{
     fs,
     io::{self, Read, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use clap::Parser;
 use serde_json::Value;
 
 use self::lines::replay;
 
+/// Replay transcripts of logins: one line of JSON for each step and each error
+#[derive(Parser)]
+#[command(name = "replay", bin_name = "cargo run -q --example replay --", version)]
+struct Arguments {
+    /// A transcript; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
 fn main() -> ExitCode {
-    let files: Vec<String> = std::env::args().skip(1).collect();
-    if files.is_empty() {
-        eprintln!("usage: replay FILE... (- is standard input)");
-        return ExitCode::from(2);
-    }
+    let files = match Arguments::try_parse() {
+        Ok(arguments) => arguments.files,
+        Err(text) => {
+            let printed = text.print().and_then(|()| io::stdout().flush());
+            // A text that was asked for is the result.
+            return ExitCode::from(if text.use_stderr() { 2 } else { u8::from(printed.is_err()) });
+        }
+    };
     for file in files {
-        let lines = read(&file).map_err(Into::into).and_then(|text| replay(&text));
-        let printed = lines.and_then(|lines| print(&lines).map_err(Into::into));
-        if let Err(problem) = printed {
-            // In one line: what serde quotes may have several.
-            eprintln!("{file}: {}", problem.to_string().replace(char::is_control, " "));
-            return ExitCode::from(2);
+        let lines = match read(&file).map_err(Into::into).and_then(|text| replay(&text)) {
+            Ok(lines) => lines,
+            Err(problem) => {
+                // In one line: what serde quotes may have several.
+                say(&format!("{}: {}", file.display(), problem.to_string().replace(char::is_control, " ")));
+                return ExitCode::from(2);
+            }
+        };
+        if let Err(error) = print(&lines) {
+            say(&format!("standard output cannot be written: {error}"));
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-fn read(file: &str) -> io::Result<String> {
-    if file == "-" {
+/// Like `eprintln!`, which panics where nobody reads.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    if file == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text)?;
         Ok(text)

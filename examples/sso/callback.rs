@@ -32,9 +32,6 @@ pub struct Callbacks {
     /// Where the threads that read say what they read.
     sender: Sender<Event>,
     deadline: Instant,
-    open_browser: bool,
-    /// Whether the user has been sent to the browser.
-    browsing: bool,
     /// The request that waits for a page.
     waiting: Option<Request>,
     /// Whether the callback was there: what comes after it changes nothing.
@@ -43,7 +40,7 @@ pub struct Callbacks {
 
 impl Callbacks {
     /// Listens on a port that is free, and gives up after a while.
-    pub fn listen(patience: Duration, open_browser: bool) -> Result<Self, Failure> {
+    pub fn listen(patience: Duration) -> Result<Self, Failure> {
         let server = Server::http("127.0.0.1:0").map_err(io::Error::other)?;
         let url = Url::parse(&format!("http://{}/callback", server.server_addr()))?;
         let (sender, events) = mpsc::channel();
@@ -59,7 +56,7 @@ impl Callbacks {
             }
         });
         let deadline = Instant::now() + patience;
-        Ok(Self { url, events, sender, deadline, open_browser, browsing: false, waiting: None, accepted })
+        Ok(Self { url, events, sender, deadline, waiting: None, accepted })
     }
 
     /// Where the homeserver shall send the browser.
@@ -67,12 +64,8 @@ impl Callbacks {
         &self.url
     }
 
-    /// Sends the user to the browser, the first time, and waits for an address that may be the end of the login.
-    pub fn next(&mut self, url: &Url) -> Result<Url, Failure> {
-        if !self.browsing {
-            self.browsing = true;
-            self.show(url);
-        }
+    /// Waits for an address that may be the end of the login.
+    pub fn next(&mut self) -> Result<Url, Failure> {
         loop {
             match self.events.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Request(request)) => match self.url.join(request.url()) {
@@ -87,16 +80,16 @@ impl Callbacks {
                     if let Ok(address) = Url::parse(line.trim()) {
                         return Ok(address);
                     }
-                    say!("that is no address: copy all of it");
+                    say!("that is not an address: copy all of it");
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::Other("nobody came back from the browser: begin again".to_owned()));
+                    return Err(Failure("nobody came back from the browser: begin again".to_owned()));
                 }
             }
         }
     }
 
-    /// Tells the browser what became of the address, if it was the browser that brought it.
+    /// Tells the browser what became of the address, if it came from the browser.
     pub fn answer(&mut self, accepted: bool) {
         self.accepted.store(accepted, Ordering::SeqCst);
         match self.waiting.take() {
@@ -107,14 +100,8 @@ impl Callbacks {
         }
     }
 
-    fn show(&self, url: &Url) {
-        say!("log in at {url}");
-        if self.open_browser {
-            if let Err(error) = open::that_detached(url.as_str()) {
-                say!("no browser opens by itself ({error}): open the URL with one");
-            }
-        }
-        say!("if that is on another machine, paste the address here that it ends on");
+    /// Also takes addresses that somebody pastes, from now on.
+    pub fn read_pasted(&self) {
         let pasted = self.sender.clone();
         thread::spawn(move || {
             for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -129,7 +116,7 @@ impl Callbacks {
 fn respond(request: Request, status: u16, text: &str) {
     let page = format!("<!DOCTYPE html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
     let html = Header::from_bytes("Content-Type", "text/html; charset=utf-8").expect("the header is valid");
-    // The address has the login token: it shall not go to whoever is asked next.
+    // The address has the login token: it must not go to the server that the browser asks next.
     let referrer = Header::from_bytes("Referrer-Policy", "no-referrer").expect("the header is valid");
     let response = Response::from_string(page).with_status_code(status).with_header(html).with_header(referrer);
     // A browser that is gone needs no page.

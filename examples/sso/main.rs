@@ -1,10 +1,12 @@
 //! Logs in to a homeserver by single sign-on, in a browser: `cargo run --example sso -- example.org`.
 //!
 //! - `main.rs` begins, and finishes what another process has begun,
+//! - `browser.rs` sends the user to the browser,
 //! - `callback.rs` waits for the browser to come back,
 //! - the rest is the login program's.
 //!
-//! What it does goes to standard error, line by line; who is logged in goes to standard output, last.
+//! What it does goes to standard error, line by line; who is logged in goes to standard output, last. The exit statuses
+//! are those of the login program.
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
@@ -18,7 +20,10 @@
 #[path = "../login/say.rs"]
 mod say;
 
+mod browser;
 mod callback;
+#[path = "../login/demo/mod.rs"]
+mod demo;
 #[path = "../login/driver.rs"]
 mod driver;
 #[path = "../login/failure.rs"]
@@ -26,16 +31,21 @@ mod failure;
 #[allow(dead_code, reason = "nobody types a password here")]
 #[path = "../login/person.rs"]
 mod person;
+#[path = "../login/proxy.rs"]
+mod proxy;
 #[path = "../login/session_file.rs"]
 mod session_file;
-#[allow(dead_code, reason = "the login program asks for, refreshes and ends sessions")]
+#[path = "../login/started.rs"]
+mod started;
 #[path = "../login/stored.rs"]
 mod stored;
+#[path = "../login/tour.rs"]
+mod tour;
 #[path = "../login/transport.rs"]
 mod transport;
 
 use std::{
-    fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -49,16 +59,17 @@ use matrix_login::{
 use url::Url;
 
 use self::{
-    callback::Callbacks, driver::Answers, failure::Failure, person::Person, session_file::SessionFile,
-    transport::Transport,
+    browser::Browser, callback::Callbacks, driver::Answers, failure::Failure, person::Person,
+    session_file::SessionFile, tour::Tour, transport::Transport,
 };
 
 /// Log in to a homeserver by single sign-on, in a browser
 #[derive(Parser)]
-#[command(name = "sso")]
+#[command(name = "sso", version)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// Server name or user ID, such as example.org; it says where its homeserver is
-    #[arg(required_unless_present_any = ["homeserver_url", "resume", "again"])]
+    #[arg(required_unless_present_any = ["homeserver_url", "resume", "again", "demo"])]
     server: Option<String>,
 
     /// Base URL of the homeserver, instead of a server name
@@ -73,15 +84,23 @@ struct Arguments {
     #[arg(long)]
     register: bool,
 
-    /// File that the session is stored in
-    #[arg(long, value_name = "FILE", default_value = "data.json")]
-    data: PathBuf,
+    /// File that the session is stored in [default: data.json]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 
     /// Print the URL only, instead of opening a browser too
     #[arg(long)]
     no_browser: bool,
 
-    /// Log in again as the user and the device of the stored session, whose tokens are good no more
+    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file; with
+    /// --no-browser, and if no browser opens, the demo does what a user would do in the browser
+    #[arg(
+        long,
+        conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again", "suspend", "resume"]
+    )]
+    demo: bool,
+
+    /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
     #[arg(long, conflicts_with_all = ["server", "register"])]
     again: bool,
 
@@ -98,7 +117,7 @@ struct Arguments {
     )]
     resume: Option<Vec<String>>,
 
-    /// How long to wait for each answer
+    /// How long to wait for each response
     #[arg(
         long,
         value_name = "SECONDS",
@@ -107,7 +126,7 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// How long to wait for the browser: who gives up there never comes back
+    /// How long to wait for the browser: a user who gives up there never comes back
     #[arg(
         long,
         value_name = "SECONDS",
@@ -118,13 +137,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    person::restore_terminal_when_interrupted();
-    match run(&Arguments::parse()) {
-        Ok(Some(session)) => {
-            stored::show_session(&session);
-            ExitCode::SUCCESS
-        }
-        Ok(None) => ExitCode::SUCCESS,
+    person::restore_terminal_when_ended();
+    match run(&started::arguments()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say!("{failure}");
             ExitCode::FAILURE
@@ -132,13 +147,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// The session; `None` if the login waits in a file.
-fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
-    let file = SessionFile::new(arguments.data.clone());
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let transport = Transport::new(arguments.timeout);
+    if arguments.demo {
+        return show_demo(arguments, &transport);
+    }
+    let file = SessionFile::new(arguments.data.clone().unwrap_or_else(|| "data.json".into()));
     if !arguments.again {
         stored::look_at(&file)?;
     }
-    let transport = Transport::new(Duration::from_secs(arguments.timeout));
     let mut person = Person::at_standard_input();
 
     let mut replaced = None;
@@ -152,19 +169,26 @@ fn run(arguments: &Arguments) -> Result<Option<Session>, Failure> {
         } else {
             begin(arguments, &transport)?
         };
-        let mut browser = WithBrowser {
-            provider: arguments.provider.as_deref(),
-            action: if arguments.register { Action::Register } else { Action::Login },
-            person: &mut person,
-            callbacks: Callbacks::listen(Duration::from_secs(arguments.patience), !arguments.no_browser)?,
-        };
+        let mut answers = WithBrowser::new(arguments, &mut person)?;
         if let Some(path) = &arguments.suspend {
-            return suspend(path, flow, &transport, &mut browser).map(|()| None);
+            return suspend(path, flow, &transport, &mut answers);
         }
-        driver::log_in(flow, &transport, &mut browser)?
+        driver::log_in(flow, &transport, &mut answers)?
     };
     stored::store(&file, &session, replaced.as_ref(), &transport, &mut person)?;
-    Ok(Some(session))
+    stored::show_session(&session)
+}
+
+fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
+    let tour = Tour::begin(arguments.data.clone())?;
+    say!(
+        "\n1. Log in by single sign-on: the homeserver shows a page in the browser, and then sends the browser back to"
+    );
+    say!("this program with a login token, which is valid once.");
+    let mut person = Person::Script([].into());
+    let mut answers = WithBrowser::new(arguments, &mut person)?;
+    let session = driver::log_in(driver::at(tour.url(), transport)?, transport, &mut answers)?;
+    tour.go_on(&session, "example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
@@ -185,6 +209,7 @@ struct WithBrowser<'a> {
     provider: Option<&'a str>,
     action: Action,
     person: &'a mut Person,
+    browser: Browser,
     callbacks: Callbacks,
 }
 
@@ -192,7 +217,7 @@ impl Answers for WithBrowser<'_> {
     fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
         let single_sign_on = driver::offered(login_types, "m.login.sso", "single sign-on")?;
         if let Some(refused) = refused {
-            return Err(Failure::Other(format!("{refused}; begin again")));
+            return Err(Failure(format!("{refused}; begin again")));
         }
         let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?.with_action(self.action);
         if let Some(id) = self.provider(single_sign_on.identity_providers())? {
@@ -202,7 +227,10 @@ impl Answers for WithBrowser<'_> {
     }
 
     fn browse(&mut self, url: &Url) -> Result<Url, Failure> {
-        self.callbacks.next(url)
+        match self.browser.visit(url, &self.callbacks)? {
+            Some(address) => Ok(address),
+            None => self.callbacks.next(),
+        }
     }
 
     fn came_back(&mut self, accepted: bool) {
@@ -210,7 +238,17 @@ impl Answers for WithBrowser<'_> {
     }
 }
 
-impl WithBrowser<'_> {
+impl<'a> WithBrowser<'a> {
+    fn new(arguments: &'a Arguments, person: &'a mut Person) -> Result<Self, Failure> {
+        Ok(Self {
+            provider: arguments.provider.as_deref(),
+            action: if arguments.register { Action::Register } else { Action::Login },
+            person,
+            browser: Browser::new(!arguments.no_browser, arguments.demo.then(|| Transport::new(arguments.timeout))),
+            callbacks: Callbacks::listen(Duration::from_secs(arguments.patience))?,
+        })
+    }
+
     /// The identity provider to go to; `None` leaves it to the homeserver.
     fn provider(&mut self, offered: &[IdentityProvider]) -> Result<Option<String>, Failure> {
         if let Some(id) = self.provider {
@@ -226,7 +264,7 @@ impl WithBrowser<'_> {
                 }
                 let number = self.person.ask("Log in with (a number): ", "a number")?;
                 let chosen = number.trim().parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
-                let chosen = chosen.ok_or_else(|| Failure::Other("there is no such number; begin again".to_owned()))?;
+                let chosen = chosen.ok_or_else(|| Failure("there is no such number; begin again".to_owned()))?;
                 Ok(Some(chosen.id().to_owned()))
             }
         }
@@ -240,8 +278,8 @@ fn random_state() -> Result<String, Failure> {
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// Begins a login and stores it where the user is sent to a browser. Whoever can change the file can decide who the
-/// user will be: it is its owner's alone.
+/// Begins a login and stores it where the user is sent to a browser. A program that can change the file can decide who
+/// the user will be: only its owner can.
 fn suspend(
     path: &Path,
     mut flow: LoginFlow,
@@ -255,11 +293,14 @@ fn suspend(
         }
     };
     let json = serde_json::to_vec_pretty(&flow.suspend())?;
-    session_file::write_new(path, &json).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
+    session_file::write_new(path, &json).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure(format!("{} exists already: name another file", path.display())),
+        _ => Failure(format!("{} cannot be written: {error}", path.display())),
+    })?;
     say!("the login waits in {}", path.display());
     say!("log in at {url}");
     say!("the browser ends on a page that it cannot open: copy its address, and finish with");
-    say!("    sso --resume {} ADDRESS", path.display());
+    say!("    {}", started::command(&format!("--resume {} ADDRESS", path.display())));
     Ok(())
 }
 
@@ -267,11 +308,11 @@ fn suspend(
 fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> {
     let [path, callback] = stored else { unreachable!("clap takes two values") };
     let path = Path::new(path);
-    let broken = |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", path.display()));
-    let json = fs::read(path).map_err(|error| broken(&error))?;
+    let broken = |error: &dyn fmt::Display| Failure(format!("{}: {error}", path.display()));
+    let json = fs::read(path).map_err(|error| broken(&format!("cannot be read: {error}")))?;
     let suspended: Suspended = serde_json::from_slice(&json).map_err(|error| broken(&error))?;
     let callback = Url::parse(callback)
-        .map_err(|_| Failure::Other("ADDRESS is no URL: copy the whole address of the browser".to_owned()))?;
+        .map_err(|_| Failure("ADDRESS is not a URL: copy the whole address of the browser".to_owned()))?;
 
     let mut flow = LoginFlow::resume(suspended);
     if !matches!(flow.step(), Step::Browse(_)) {
@@ -292,7 +333,7 @@ struct Finished;
 impl Answers for Finished {
     fn choose(&mut self, _: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
         let refused = refused.map(|refused| format!("{refused}; ")).unwrap_or_default();
-        Err(Failure::Other(format!("{refused}begin again")))
+        Err(Failure(format!("{refused}begin again")))
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
-    process::{Command, Stdio},
+    process::Stdio,
+    sync::mpsc,
     thread,
 };
 
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
+    programs,
     run::{PASSWORD, Run, folder, program},
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
 };
@@ -30,25 +32,45 @@ fn is_tidy(run: &Run) {
 }
 
 #[test]
-fn the_demo_shows_a_login_and_leaves_no_file() {
-    let run = Run::with(folder(), &["--demo"], "");
-    let last = run.stdout.lines().last().unwrap();
-    assert!(last.starts_with("logged in as @alice:127.0.0.1:") && last.contains(" with device ID "), "{last}");
-    assert_eq!(run.status, Some(0));
-    for shown in [
-        "/_matrix/client/versions: 200 OK",
-        "/_matrix/client/v3/login: 200 OK",
-        "/_matrix/client/v3/login: 403 Forbidden",
-        "/_matrix/client/v3/login: 429 Too Many Requests",
-        "the homeserver limits the rate of logins: waiting 1s",
+fn the_demo_shows_a_login_and_what_follows_and_leaves_no_file() {
+    let (folder, temporary) = (folder(), folder());
+    let mut command = programs::command(program());
+    command.arg("--demo").env("TMPDIR", temporary.path()).env("CARGO", "cargo");
+    let run = Run::of(folder, command, "");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let who = lines[0].strip_prefix("logged in as ").unwrap();
+    assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+    assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+
+    // Every part says first what it shows.
+    let mut rest = run.stderr.as_str();
+    for said in [
+        "This demo logs in as alice to a homeserver that it starts on this machine.",
+        "\n1. Log in with a password.",
+        "/_matrix/client/versions: 200 OK\n",
+        "/_matrix/client/v3/login: 200 OK\n",
+        "/_matrix/client/v3/login: 403 Forbidden\n",
+        "/_matrix/client/v3/login: 429 Too Many Requests\n",
+        "the homeserver limits the rate of logins: waiting 1s\n",
+        "/_matrix/client/v3/login: 200 OK\n",
+        "\n2. Ask the homeserver who is logged in",
+        "/_matrix/client/v3/account/whoami: 200 OK\n",
+        "\n3. Refresh the session",
+        "/_matrix/client/v3/refresh: 200 OK\n",
+        "\n4. Log out",
+        "/_matrix/client/v3/logout: 200 OK\n",
+        "\nNow log in to your own homeserver:\n    cargo run --example login -- @alice:example.org\n",
     ] {
-        assert_eq!(run.stderr.matches(shown).count(), if shown.ends_with("login: 200 OK") { 2 } else { 1 }, "{shown}");
+        rest = rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1;
     }
+    assert_eq!(rest, "");
     is_tidy(&run);
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn the_demo_stores_its_session_if_it_is_told_where() {
+fn the_demo_keeps_its_session_if_it_is_told_where() {
     let run = Run::with(folder(), &["--demo", "--data", "demo.json"], "");
     assert_eq!(
         (run.status, run.files()),
@@ -60,6 +82,10 @@ fn the_demo_stores_its_session_if_it_is_told_where() {
     let url = session["well_known_from_login"]["m.homeserver"]["base_url"].as_str().unwrap();
     assert_eq!(session["base_client_url"], format!("{url}_matrix/client/"));
     assert!(session["refresh_token"].is_string() && session["access_token_valid_until"].is_u64());
+    assert!(!run.stderr.contains("/logout"), "{}", run.stderr);
+    let said = "\nThe session stays in demo.json. Its homeserver ends with this program, and so nobody can use it:\n\
+                delete demo.json and demo.json.lock when you have seen them.\n";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
 
     let again = Run::with(run.folder, &["--demo", "--data", "demo.json"], "");
     let user_id = session["user_id"].as_str().unwrap();
@@ -185,9 +211,9 @@ fn a_file_without_an_access_token_is_nobodys_and_keeps_what_it_holds() {
 fn a_file_that_cannot_be_used_is_an_error_and_stays_untouched() {
     let homeserver = Loopback::start(good);
     for (stored, problem) in [
-        ("{\"access_token\":", "it is no JSON object"),
-        ("", "it is no JSON object"),
-        ("[]", "it is no JSON object"),
+        ("{\"access_token\":", "it is not a JSON object"),
+        ("", "it is not a JSON object"),
+        ("[]", "it is not a JSON object"),
         (
             r#"{"access_token":7}"#,
             "invalid `access_token` of the stored session: expected a string of visible ASCII characters",
@@ -200,7 +226,7 @@ fn a_file_that_cannot_be_used_is_an_error_and_stays_untouched() {
         let folder = folder();
         fs::write(folder.path().join("data.json"), stored).unwrap();
         let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
-        run.fails(&format!("Error: data.json: {problem}; mend it, or name another file with --data"));
+        run.fails(&format!("Error: data.json: {problem}; repair it, or name another file with --data"));
         assert_eq!(fs::read_to_string(run.folder.path().join("data.json")).unwrap(), stored);
         assert_eq!(run.files(), ["data.json"]);
     }
@@ -266,7 +292,7 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut command = Command::new(program());
+                let mut command = programs::command(program());
                 command.args(["-H", &url, "alice"]).current_dir(path).stdin(Stdio::piped()).stdout(Stdio::null());
                 let mut child = command.stderr(Stdio::null()).spawn().unwrap();
                 // Who looks later is told that somebody is logged in already, and reads no password.
@@ -296,14 +322,34 @@ fn the_homeserver_chooses_no_path_and_moves_no_text() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_reader_that_has_gone_costs_no_session() {
-    let homeserver = Loopback::start(good);
-    let folder = folder();
-    let mut deaf = Command::new("sh");
-    deaf.args(["-c", "exec \"$0\" \"$@\" >/dev/full 2>/dev/full"]).arg(program());
-    deaf.args(["-H", &homeserver.url, "alice"]);
-    let run = Run::of(folder, deaf, "wonderland\n");
-    assert_eq!((run.status, run.files()), (Some(0), vec!["data.json".to_owned(), "data.json.lock".to_owned()]));
+fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
+    for (outputs, status) in [(">/dev/full 2>/dev/full", 1), (">/dev/full", 1), ("2>/dev/full", 0)] {
+        let homeserver = Loopback::start(good);
+        let mut deaf = programs::command("sh");
+        deaf.args(["-c", &format!("exec \"$0\" \"$@\" {outputs}")]).arg(program());
+        deaf.args(["-H", &homeserver.url, "alice"]);
+        let run = Run::of(folder(), deaf, "wonderland\n");
+        assert_eq!(
+            (run.status, run.files()),
+            (Some(status), vec!["data.json".to_owned(), "data.json.lock".to_owned()])
+        );
+        if outputs == ">/dev/full" {
+            run.fails("Error: standard output cannot be written: No space left on device (os error 28)");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_is_closed_is_an_error() {
+    for option in ["--logout", "--help", "--version"] {
+        let folder = folder();
+        fs::write(folder.path().join("data.json"), "{}").unwrap();
+        let mut command = programs::command(program());
+        let child = command.arg(option).current_dir(folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
+        let output = child.stdout(programs::closed()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{option}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -336,7 +382,8 @@ fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
 fn a_localpart_without_a_url_names_the_option() {
     let run = Run::with(folder(), &["alice"], "");
     run.fails(
-        "Error: alice is no full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H",
+        "Error: alice is not a full user ID: give one, such as @alice:example.org, or the URL of the homeserver with \
+         -H",
     );
     is_tidy(&run);
 }
@@ -383,15 +430,12 @@ fn an_address_without_a_homeserver_says_how_to_give_another() {
     let web_site = Loopback::start(|_| answer(200, "<!DOCTYPE html>"));
     let run = Run::with(folder(), &["-H", &web_site.url, "alice"], "");
     run.fails(&format!(
-        "No Matrix server found: {} is no homeserver: the answer to GET /_matrix/client/versions is not from a Matrix \
-         server (status 200): check the address",
+        "Error: there is no homeserver at {} (status 200); check the URL and the network",
         web_site.url
     ));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let run = Run::with(folder(), &["-H", &format!("http://{closed}"), "alice"], "");
-    assert_eq!(run.status, Some(1));
-    let last = run.stderr.lines().last().unwrap();
-    assert!(last.starts_with(&format!("No Matrix server found: no answer from http://{closed}: ")), "{last}");
+    run.fails(&format!("Error: connection refused by {closed}; check the URL and the network"));
 }
 
 #[test]
@@ -403,13 +447,127 @@ fn a_redirect_of_the_api_is_not_followed() {
 }
 
 #[test]
-fn a_server_that_cannot_be_discovered_is_not_found() {
-    // Nobody discovers anything on the default port of loopback.
+fn a_server_that_cannot_be_discovered_is_said() {
+    // Nothing listens on the default port of loopback.
     let run = Run::with(folder(), &["@alice:127.0.0.1:9"], "");
-    assert_eq!(run.status, Some(1));
-    assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
-    assert!(run.stderr.lines().last().unwrap().starts_with("No Matrix server found: "), "{}", run.stderr);
+    run.fails(
+        "Error: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
+         homeserver with -H",
+    );
+    let request = "GET https://127.0.0.1/.well-known/matrix/client: connection refused by 127.0.0.1:443\n";
+    assert!(run.stderr.starts_with(request), "{}", run.stderr);
     is_tidy(&run);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_said_first() {
+    // No name server knows a name with an empty label, nor is one asked.
+    let run = Run::with(folder(), &["-H", "http://a..b", "alice"], "");
+    run.fails("Error: the name a..b does not resolve; check the URL and the network");
+}
+
+#[test]
+fn a_server_that_does_not_speak_the_protocol_is_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        for mut connection in listener.incoming().take(2).map(Result::unwrap) {
+            let _ = connection.write_all(b"220 mail.example.org\r\n\r\n");
+        }
+    });
+    for (scheme, reason) in [
+        ("http", format!("what {address} sends is not a response in HTTP")),
+        ("https", format!("no secure connection to {address}: ")),
+    ] {
+        let run = Run::with(folder(), &["-H", &format!("{scheme}://{address}"), "alice"], "");
+        let last = run.stderr.lines().last().unwrap();
+        assert!(last.starts_with(&format!("Error: {reason}")), "{last}");
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn the_request_is_shown_before_the_response_comes() {
+    let (shown, was_shown) = mpsc::channel();
+    let homeserver = Loopback::start(move |received| {
+        // It responds only when the request has been read on standard error.
+        let _ = was_shown.recv();
+        good(received)
+    });
+    // It is dropped before the homeserver, which would wait for ever.
+    let shown = shown;
+    let folder = folder();
+    let mut command = programs::command(program());
+    command.args(["-H", &homeserver.url, "alice"]).current_dir(folder.path()).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let mut read = |text: &str| {
+        let mut seen = vec![0; text.len()];
+        stderr.read_exact(&mut seen).unwrap();
+        assert_eq!(String::from_utf8(seen).unwrap(), text);
+    };
+    for path in ["versions", "v3/login"] {
+        read(&format!("GET {}/_matrix/client/{path}", homeserver.url));
+        shown.send(()).unwrap();
+        read(": 200 OK\n");
+    }
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_device_that_was_not_asked_for_is_said() {
+    for (device, said) in [(None, 0), (Some("OTHER"), 1)] {
+        let homeserver = Loopback::start(move |received| {
+            if !received.target.starts_with("POST") {
+                return good(received);
+            }
+            let device_id = device.map_or(received.body["device_id"].clone(), |device| json!(device));
+            let granted = json!({ "user_id": "@alice:example.org", "access_token": "t", "device_id": device_id });
+            answer(200, granted.to_string())
+        });
+        let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        let wanted = homeserver.received().pop().unwrap().body["device_id"].clone();
+        let line =
+            format!("the homeserver granted the device ID OTHER, not {} as requested\n", wanted.as_str().unwrap());
+        assert_eq!((run.stderr.matches(&line).count(), run.stderr.matches("device ID").count()), (said, said));
+    }
+}
+
+#[test]
+fn its_version_is_that_of_the_package() {
+    for option in ["--version", "-V"] {
+        Run::with(folder(), &[option], "").says(concat!("login ", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn the_usage_names_a_command_that_can_be_typed() {
+    let usage = |cargo: Option<&str>| {
+        let mut command = programs::command(program());
+        command.arg("--help").env_remove("CARGO").envs(cargo.map(|cargo| ("CARGO", cargo)));
+        let run = Run::of(folder(), command, "");
+        assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
+        run.stdout.lines().find_map(|line| line.strip_prefix("Usage: ").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(usage(Some("/bin/cargo")), "cargo run --example login -- [OPTIONS] [USER]");
+    assert_eq!(usage(None), format!("{} [OPTIONS] [USER]", program().display()));
+}
+
+#[cfg(unix)]
+#[test]
+fn told_to_end_it_ends_with_the_status_of_the_signal() {
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let mut command = programs::command(program());
+        let mut child =
+            command.args(["-H", &url, "alice"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It waits for a response when it has connected.
+        let _connection = silent.accept().unwrap();
+        programs::signal(signal, &child.id().to_string());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+    }
 }
 
 #[test]
@@ -431,7 +589,7 @@ fn other_refusals_are_shown_as_the_server_says_them_in_one_line() {
     });
     Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n").fails(
         "Error: the server refused (status 403, M_USER_DEACTIVATED): This account has been  [31mdeactivated; \
-         ask whoever runs the homeserver",
+         ask the administrator of the homeserver",
     );
 }
 
@@ -472,10 +630,8 @@ fn a_server_that_goes_away_midway_is_named() {
     });
     let run = Run::with(folder(), &["-H", &url, "alice"], "wonderland\n");
     server.join().unwrap();
-    assert_eq!(run.status, Some(1));
-    let last = run.stderr.lines().last().unwrap();
-    assert!(last.starts_with(&format!("Error: no answer from {url}/_matrix/client/v3/login: ")), "{last}");
-    assert!(last.ends_with("; check the network and try again"), "{last}");
+    let address = url.trim_start_matches("http://");
+    run.fails(&format!("Error: {address} closed the connection before it responded; check the network and try again"));
     is_tidy(&run);
 }
 
@@ -484,8 +640,8 @@ fn a_server_that_never_answers_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let run = Run::with(folder(), &["-H", &url, "--timeout", "1", "alice"], "");
-    assert_eq!(run.status, Some(1));
-    assert!(run.stderr.lines().last().unwrap().contains("timeout"), "{}", run.stderr);
+    let address = url.trim_start_matches("http://");
+    run.fails(&format!("Error: no response from {address} within 1 s; check the URL and the network"));
 }
 
 #[test]
@@ -518,8 +674,10 @@ fn standard_input_that_is_empty_is_said() {
 
 #[cfg(target_os = "linux")]
 mod terminal {
+    use std::path::Path;
+
     use super::*;
-    use crate::support::terminal::at_a_terminal;
+    use crate::support::terminal::{at_a_terminal, watch};
 
     #[test]
     fn a_password_is_not_shown_and_may_be_tried_again() {
@@ -555,6 +713,22 @@ mod terminal {
         assert!(shown.contains("check the user and the password"), "{shown}");
         assert!(shown.contains("status 1"), "{shown}");
         assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 3);
+    }
+
+    #[test]
+    fn told_to_end_at_the_prompt_it_restores_the_terminal() {
+        let homeserver = Loopback::start(good);
+        let folder = folder();
+        let arguments = format!("-c 'echo process $$; exec {} -H {} alice'", program().display(), homeserver.url);
+        let shown = watch(Path::new("sh"), &folder, &arguments, &["Password for alice: "], |_, shown| {
+            let process = shown.split_once("process ").unwrap().1.split_whitespace().next().unwrap();
+            programs::signal("TERM", process);
+            String::new()
+        });
+        assert!(shown.contains("status 143"), "{shown}");
+        for setting in ["echo", "icanon", "isig"] {
+            assert!(shown.contains(setting) && !shown.contains(&format!("-{setting} ")), "{setting}: {shown}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::support::{
     loopback::{self, Answer, Loopback, Received, answer},
-    programs::build,
+    programs::{build, command},
     scenario::{FORBIDDEN, VERSIONS},
 };
 
@@ -34,7 +34,11 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(build("sso"))
+        Self::of(command(build("sso")), folder, arguments)
+    }
+
+    fn of(mut program: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = program
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -48,12 +52,18 @@ impl Running {
 
     /// The URL that the user has to open.
     fn url(&mut self) -> Url {
+        let line = self.line_with("log in at ");
+        line.trim_start_matches("log in at ").trim().parse().unwrap()
+    }
+
+    /// The next line on standard error that begins like this.
+    fn line_with(&mut self, beginning: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "{}", self.shown);
             self.shown.push_str(&line);
-            if let Some(url) = line.strip_prefix("log in at ") {
-                return url.trim().parse().unwrap();
+            if line.starts_with(beginning) {
+                return line;
             }
         }
     }
@@ -82,10 +92,13 @@ fn with_token(mut callback: Url) -> Url {
     callback
 }
 
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into()
+}
+
 /// What a browser gets.
 fn browse(url: &Url) -> (u16, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.get(url.as_str()).call().unwrap();
+    let mut response = agent().get(url.as_str()).call().unwrap();
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
@@ -183,7 +196,7 @@ fn without_a_browser_the_address_is_pasted() {
     running.paste(&format!("  {callback}"));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(0), "{stderr}");
-    assert!(stderr.contains("that is no address: copy all of it"), "{stderr}");
+    assert!(stderr.contains("that is not an address: copy all of it"), "{stderr}");
     assert!(stderr.contains("that address does not belong to this login"), "{stderr}");
 }
 
@@ -216,7 +229,7 @@ fn one_process_begins_and_another_finishes() {
     let (status, _, stderr) = resume("callback");
     assert_eq!(
         (status, stderr.as_str()),
-        (Some(1), "Error: ADDRESS is no URL: copy the whole address of the browser\n")
+        (Some(1), "Error: ADDRESS is not a URL: copy the whole address of the browser\n")
     );
 
     let (status, stdout, stderr) = resume(callback.as_str());
@@ -233,7 +246,7 @@ fn a_file_that_is_there_is_not_overwritten() {
     fs::write(folder.path().join("login.json"), "precious").unwrap();
     let (status, _, stderr) = begin(&folder, &homeserver, &["--suspend", "login.json"]).end();
     assert_eq!(status, Some(1));
-    assert!(stderr.lines().last().unwrap().starts_with("Error: login.json: File exists"), "{stderr}");
+    assert_eq!(stderr.lines().last(), Some("Error: login.json exists already: name another file"));
     assert_eq!(fs::read(folder.path().join("login.json")).unwrap(), b"precious");
 }
 
@@ -258,7 +271,7 @@ fn files_that_hold_no_login_are_refused() {
         assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
         stderr
     };
-    assert!(refusal().starts_with("Error: login.json: "), "there is no file");
+    assert!(refusal().starts_with("Error: login.json: cannot be read: "), "there is no file");
     for (stored, problem) in [
         (json!({"version": 1, "homeserver": 1}), "no suspended flow: a field is missing, unknown or cannot be used"),
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
@@ -343,6 +356,155 @@ fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() 
         // Somebody else's is ended.
         assert_eq!(homeserver.targets().contains(&"POST /_matrix/client/v3/logout".to_owned()), status == 1);
     }
+}
+
+/// What the demo has printed, when it has logged in.
+fn is_shown_to_the_end(stdout: &str, stderr: &str) {
+    let lines: Vec<&str> = stdout.lines().collect();
+    let who = lines[0].strip_prefix("logged in as ").unwrap();
+    assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+    assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+    assert!(stderr.ends_with("    cargo run --example sso -- example.org\n"), "{stderr}");
+    assert!(!stderr.contains("loginToken"), "{stderr}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_demo_needs_no_browser() {
+    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Without --no-browser there is none either: no program that opens one is found.
+    for arguments in [&["--demo", "--no-browser"][..], &["--demo"]] {
+        let mut program = command(build("sso"));
+        program.env("PATH", empty.path()).env("CARGO", "cargo");
+        let (status, stdout, stderr) = Running::of(program, folder.path(), arguments).end();
+        assert_eq!(status, Some(0), "{stderr}");
+        let mut rest = stderr.as_str();
+        for said in [
+            "\n1. Log in by single sign-on",
+            "\nlog in at http://127.0.0.1:",
+            "no browser is used: the demo opens the page and presses its button, as a user would\n",
+            "/_matrix/client/v3/login/sso/redirect: 200 OK\n",
+            ": 303 See Other\n",
+            "/_matrix/client/v3/login: 200 OK\n",
+            "\n2. Ask the homeserver who is logged in",
+            "\n3. Refresh the session",
+            "\n4. Log out",
+        ] {
+            rest = rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1;
+        }
+        is_shown_to_the_end(&stdout, &stderr);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_demo_waits_for_the_browser_that_it_opens() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let launcher = tools.path().join("xdg-open");
+    let opened = folder.path().join("opened");
+    fs::write(&launcher, format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display())).unwrap();
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut program = command(build("sso"));
+    program.env("PATH", tools.path()).env("CARGO", "cargo");
+    let mut running = Running::of(program, folder.path(), &["--demo", "--data", "demo.json"]);
+    let url = running.url();
+    running.line_with("press the button in the browser");
+    assert_eq!(fs::read_to_string(opened).unwrap().trim_end(), url.as_str());
+
+    let (status, page) = browse(&url);
+    assert_eq!(status, 200, "{page}");
+    let button = page.split_once("action=\"").unwrap().1.split_once('"').unwrap().0;
+    let pressed = agent().post(url.join(button).unwrap().as_str()).send_empty().unwrap();
+    assert_eq!(pressed.status(), 303);
+    let address: Url = pressed.headers()["location"].to_str().unwrap().parse().unwrap();
+    assert!(address.as_str().starts_with(redirect_url(&url).as_str()), "{address}");
+    let (status, page) = browse(&address);
+    assert_eq!(status, 200);
+    assert!(page.contains("You can close this window."), "{page}");
+
+    let (status, _, stderr) = running.end();
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(!stderr.contains("/logout"), "{stderr}");
+    assert!(stderr.contains("\nThe session stays in demo.json. Its homeserver ends with this program"), "{stderr}");
+    let stored: Value = serde_json::from_slice(&fs::read(folder.path().join("demo.json")).unwrap()).unwrap();
+    assert!(stored["access_token"].is_string() && stored["refresh_token"].is_string());
+}
+
+#[test]
+fn the_demo_takes_no_homeserver_and_no_other_login() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&["example.org"][..], &["-H", "http://a"], &["--again"], &["--suspend", "f"], &["--register"]] {
+        let (status, stdout, stderr) = Running::start(folder.path(), &[&["--demo"], more].concat()).end();
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{more:?}");
+        assert!(stderr.starts_with("error: the argument '--demo' cannot be used with"), "{stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_browser_that_does_not_open_is_said() {
+    let homeserver = Loopback::start(good);
+    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut program = command(build("sso"));
+    program.env("PATH", empty.path());
+    let mut running = Running::of(program, folder.path(), &["-H", &homeserver.url]);
+    let url = running.url();
+    running.line_with("no browser opens by itself: open the URL with one");
+    browse(&with_token(redirect_url(&url)));
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn the_command_that_finishes_a_login_can_be_typed() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let program = build("sso");
+    let typed = program.display().to_string();
+    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example sso --"), (None, typed.as_str())] {
+        let mut program = command(&program);
+        program.env_remove("CARGO").envs(cargo.map(|cargo| ("CARGO", cargo)));
+        let file = format!("{}.json", cargo.is_some());
+        let running = Running::of(program, folder.path(), &["-H", &homeserver.url, "--suspend", &file]);
+        let (status, _, stderr) = running.end();
+        assert_eq!(status, Some(0), "{stderr}");
+        assert!(stderr.ends_with(&format!("\n    {command_line} --resume {file} ADDRESS\n")), "{stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    drop(running.child.stdout.take());
+    browse(&with_token(redirect_url(&running.url())));
+    running.line_with("Error: standard output cannot be written: ");
+    assert_eq!(running.child.wait().unwrap().code(), Some(1));
+    assert!(folder.path().join("data.json").exists());
+}
+
+#[test]
+fn its_version_is_that_of_the_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, stdout, _) = Running::start(folder.path(), &["--version"]).end();
+    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("sso ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[cfg(unix)]
+#[test]
+fn told_to_end_it_ends_with_the_status_of_the_signal() {
+    use crate::support::programs::signal;
+
+    let homeserver = Loopback::start(good);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(&folder, &homeserver, &[]);
+    running.url();
+    signal("TERM", &running.child.id().to_string());
+    assert_eq!(running.end().0, Some(143));
 }
 
 #[cfg(target_os = "linux")]

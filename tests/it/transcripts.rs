@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Output, Stdio},
     sync::OnceLock,
 };
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     golden,
-    programs::{build, run},
+    programs::{build, command, run},
     replay::replay,
 };
 
@@ -31,7 +31,7 @@ fn no_transcript(transcript: &str) -> String {
 fn program(arguments: &[&str], input: &str) -> Output {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| build("replay"));
-    run(Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")), input)
+    run(command(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")), input)
 }
 
 fn transcripts() -> Vec<PathBuf> {
@@ -83,12 +83,42 @@ fn the_program_replays_files_and_standard_input_one_after_the_other() {
 #[test]
 fn the_program_exits_with_2_and_one_line_for_what_is_no_transcript() {
     let missing = "no such file.json";
-    for (arguments, input) in [(&["-"][..], "{"), (&["-"], "{\"start\":\n[\"x\n"), (&[missing], ""), (&[], "")] {
+    for (arguments, input) in [(&["-"][..], "{"), (&["-"], "{\"start\":\n[\"x\n"), (&[missing], "")] {
         let output = program(arguments, input);
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn the_program_says_how_it_is_used() {
+    let usage = "Usage: cargo run -q --example replay -- <FILE>...\n";
+    for option in ["--help", "-h"] {
+        let output = program(&[option], "");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(usage));
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    }
+    for arguments in [&[][..], &["--halp"]] {
+        let output = program(arguments, "");
+        assert!(String::from_utf8(output.stderr).unwrap().contains(usage));
+        assert_eq!((output.status.code(), output.stdout), (Some(2), Vec::new()));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_exits_with_1_if_nobody_reads() {
+    use crate::support::programs::closed;
+
+    for argument in ["password.json", "--help"] {
+        let mut program = command(build("replay"));
+        let child = program.arg(argument).current_dir(folder()).stdout(closed());
+        let output = child.stderr(Stdio::piped()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(argument == "--help" || message.starts_with("standard output cannot be written: "), "{message}");
     }
 }
 

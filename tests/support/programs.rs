@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::Write,
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -29,6 +30,34 @@ pub fn build(example: &str) -> PathBuf {
         (message["target"]["name"] == example).then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     });
     executables.next().expect("cargo builds the example")
+}
+
+/// What names proxies in the environment, in lower case; upper case counts too.
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+
+/// A program, without the proxies that the environment of the tests may name.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in PROXIES {
+        command.env_remove(name).env_remove(name.to_ascii_uppercase());
+    }
+    command
+}
+
+/// An output that nobody reads.
+#[cfg(unix)]
+pub fn closed() -> Stdio {
+    let (output, reader) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(reader);
+    std::os::fd::OwnedFd::from(output).into()
+}
+
+/// Sends a signal, such as `TERM`, to a process.
+#[cfg(unix)]
+pub fn signal(name: &str, process: &str) {
+    // Not every machine has a program `kill`; every shell has the command.
+    let sent = command("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, process]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// Runs a program to its end, with something on its standard input.

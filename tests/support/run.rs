@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::programs::{build, run};
+use super::programs::{self, build, run};
 
 pub const PASSWORD: &str = "wonderland";
 
@@ -39,7 +39,7 @@ impl Run {
 
     /// The program in a folder, with something on its standard input.
     pub fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
-        let mut command = Command::new(program());
+        let mut command = programs::command(program());
         command.args(arguments);
         Self::of(folder, command, input)
     }
@@ -77,7 +77,7 @@ impl Run {
 /// disk.
 #[cfg(target_os = "linux")]
 pub fn on_a_full_disk(arguments: &[&str]) -> Command {
-    let mut command = Command::new("sh");
+    let mut command = programs::command("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(program()).args(arguments);
     command
 }

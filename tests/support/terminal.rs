@@ -8,12 +8,26 @@ use std::{
 
 use tempfile::TempDir;
 
+use super::programs;
+
 /// Runs a program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
 /// terminal showed.
 pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
+    let questions: Vec<&str> = type_at.iter().map(|(question, _)| *question).collect();
+    watch(program, folder, arguments, &questions, |number, _| type_at[number].1.to_owned())
+}
+
+/// The same with what to type made of the number of the question and of all that the terminal has shown by then.
+pub fn watch(
+    program: &Path,
+    folder: &TempDir,
+    arguments: &str,
+    questions: &[&str],
+    mut answer: impl FnMut(usize, &str) -> String,
+) -> String {
     // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
     let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
-    let mut child = Command::new("script")
+    let mut child = programs::command("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .current_dir(folder.path())
         .stdin(Stdio::piped())
@@ -23,7 +37,7 @@ pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at:
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut shown = Vec::new();
     let mut seen = 0;
-    for (question, answer) in type_at {
+    for (number, question) in questions.iter().enumerate() {
         loop {
             let text = String::from_utf8_lossy(&shown[seen..]).into_owned();
             if text.contains(question) {
@@ -38,6 +52,7 @@ pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at:
             assert_ne!(length, 0, "no {question} in {}", String::from_utf8_lossy(&shown));
             shown.extend_from_slice(&buffer[..length]);
         }
+        let answer = answer(number, &String::from_utf8_lossy(&shown));
         input.write_all(answer.as_bytes()).unwrap();
         input.flush().unwrap();
     }

@@ -1,0 +1,283 @@
+//! What the homeserver of the demo knows, and what it responds. It checks requests as the specification says. One wrong
+//! password is refused, and the login after it is limited once, as on a homeserver that many use.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use url::{Url, form_urlencoded};
+
+/// The only user, and the password.
+pub const USER: &str = "alice";
+pub const PASSWORD: &str = "wonderland";
+
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
+const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
+
+const VERSIONS: &str = "/_matrix/client/versions";
+const LOGIN: &str = "/_matrix/client/v3/login";
+const SSO: &str = "/_matrix/client/v3/login/sso/redirect";
+const REFRESH: &str = "/_matrix/client/v3/refresh";
+const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
+const LOGOUT: &str = "/_matrix/client/v3/logout";
+
+/// Where the button of the page leads. It is not of the Matrix API.
+const BUTTON: &str = "/demo/";
+
+pub struct Request<'a> {
+    pub method: &'a str,
+    /// The path and the query.
+    pub target: &'a str,
+    pub authorization: Option<&'a str>,
+    pub content_type: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+pub struct Homeserver {
+    url: String,
+    /// Whether the last login was refused: the next one is limited.
+    refused: bool,
+    devices: Vec<Device>,
+    /// Single sign-ons that wait for the button: its secret path, and where the browser goes then.
+    visits: Vec<(String, Url)>,
+    /// Login tokens, and when they expire.
+    login_tokens: Vec<(String, Instant)>,
+}
+
+struct Device {
+    id: String,
+    access_token: String,
+    /// `None` if it does not expire.
+    expires_at: Option<Instant>,
+    refresh_token: Option<String>,
+    /// The refresh token before. It is valid until one of the new tokens is used, because the response may be lost.
+    old_refresh_token: Option<String>,
+}
+
+/// A reply, or the reply that says what is wrong.
+type Outcome = Result<Reply, Reply>;
+
+impl Homeserver {
+    pub fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), refused: false, devices: Vec::new(), visits: Vec::new(), login_tokens: Vec::new() }
+    }
+
+    pub fn respond(&mut self, request: &Request<'_>, now: Instant) -> Reply {
+        self.outcome(request, now).unwrap_or_else(|error| error)
+    }
+
+    fn outcome(&mut self, request: &Request<'_>, now: Instant) -> Outcome {
+        let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
+        match (request.method, path) {
+            ("GET", VERSIONS) => Ok(reply(200, &json!({ "versions": ["v1.1", "v1.11"], "unstable_features": {} }))),
+            ("GET", LOGIN) => {
+                let types = ["m.login.password", "m.login.sso", "m.login.token"];
+                Ok(reply(200, &json!({ "flows": types.map(|login_type| json!({ "type": login_type })) })))
+            }
+            ("POST", LOGIN) => self.log_in(request, now),
+            ("GET", SSO) => self.show_button(query),
+            ("POST", path) if path.starts_with(BUTTON) => self.press_button(path, now),
+            ("POST", REFRESH) => self.refresh(request, now),
+            ("GET", WHOAMI) => {
+                let user_id = self.user_id();
+                let device_id = &self.authorized(request, now)?.id;
+                Ok(reply(200, &json!({ "user_id": user_id, "device_id": device_id, "is_guest": false })))
+            }
+            ("POST", LOGOUT) => {
+                let device_id = self.authorized(request, now)?.id.clone();
+                self.devices.retain(|device| device.id != device_id);
+                Ok(reply(200, &json!({})))
+            }
+            (_, VERSIONS | LOGIN | SSO | REFRESH | WHOAMI | LOGOUT) => {
+                Err(error(405, "M_UNRECOGNIZED", "Unrecognized request"))
+            }
+            _ => Err(error(404, "M_UNRECOGNIZED", "Unrecognized request")),
+        }
+    }
+
+    fn log_in(&mut self, request: &Request<'_>, now: Instant) -> Outcome {
+        let mut body = object(request)?;
+        let wants_refresh_token = match body.remove("refresh_token") {
+            None => false,
+            Some(Value::Bool(wanted)) => wanted,
+            Some(_) => return Err(error(400, "M_BAD_JSON", "refresh_token: expected a boolean")),
+        };
+        let device_id = match body.remove("device_id") {
+            None => random_text(),
+            Some(Value::String(device_id)) if !device_id.is_empty() => device_id,
+            Some(_) => return Err(error(400, "M_INVALID_PARAM", "Invalid device_id")),
+        };
+        match text(&mut body, "type")?.as_str() {
+            "m.login.password" => self.check_password(&mut body)?,
+            "m.login.token" => self.check_login_token(&text(&mut body, "token")?, now)?,
+            other => return Err(error(400, "M_UNKNOWN", &format!("Unknown login type {other}"))),
+        }
+
+        // The tokens that the device had before are no longer valid.
+        self.devices.retain(|device| device.id != device_id);
+        let device = Device {
+            id: device_id,
+            access_token: random_text(),
+            expires_at: wants_refresh_token.then(|| now + ACCESS_TOKEN_LIFETIME),
+            refresh_token: wants_refresh_token.then(random_text),
+            old_refresh_token: None,
+        };
+        let mut granted = device.granted();
+        granted["user_id"] = json!(self.user_id());
+        granted["device_id"] = json!(device.id);
+        granted["well_known"] = json!({ "m.homeserver": { "base_url": format!("{}/", self.url) } });
+        self.devices.push(device);
+        Ok(reply(200, &granted))
+    }
+
+    fn check_password(&mut self, body: &mut Map<String, Value>) -> Result<(), Reply> {
+        let Some(Value::Object(mut identifier)) = body.remove("identifier") else {
+            return Err(error(400, "M_MISSING_PARAM", "Missing param: identifier"));
+        };
+        if text(&mut identifier, "type")? != "m.id.user" {
+            return Err(error(400, "M_UNKNOWN", "Unknown login identifier type"));
+        }
+        let (user, password) = (text(&mut identifier, "user")?, text(body, "password")?);
+        if self.refused {
+            self.refused = false;
+            let limited = json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 987 });
+            let mut reply = reply(429, &limited);
+            reply.headers.push(("Retry-After", "1".to_owned()));
+            return Err(reply);
+        }
+        self.refused = password != PASSWORD || (user != USER && user != self.user_id());
+        if self.refused { Err(error(403, "M_FORBIDDEN", "Invalid username or password")) } else { Ok(()) }
+    }
+
+    /// A login token is valid once.
+    fn check_login_token(&mut self, token: &str, now: Instant) -> Result<(), Reply> {
+        self.login_tokens.retain(|(_, expires_at)| *expires_at > now);
+        match self.login_tokens.iter().position(|(valid, _)| valid == token) {
+            Some(place) => {
+                self.login_tokens.remove(place);
+                Ok(())
+            }
+            None => Err(error(403, "M_FORBIDDEN", "Invalid login token")),
+        }
+    }
+
+    fn show_button(&mut self, query: &str) -> Outcome {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let Some((_, redirect_url)) = pairs.find(|(name, _)| name == "redirectUrl") else {
+            return Err(error(400, "M_MISSING_PARAM", "Missing param: redirectUrl"));
+        };
+        let redirect_url =
+            Url::parse(&redirect_url).map_err(|_| error(400, "M_INVALID_PARAM", "Invalid redirectUrl"))?;
+        let path = format!("{BUTTON}{}", random_text());
+        let page = format!(
+            "<!DOCTYPE html><meta charset=\"utf-8\"><title>Demo homeserver</title><h1>Demo homeserver</h1>\
+             <p>A program on this machine asks you to log in.</p>\
+             <form method=\"post\" action=\"{path}\"><button>Log in as {USER}</button></form>"
+        );
+        self.visits.push((path, redirect_url));
+        let headers = vec![
+            ("Content-Type", "text/html; charset=utf-8".to_owned()),
+            ("Referrer-Policy", "no-referrer".to_owned()),
+        ];
+        Ok(Reply { status: 200, headers, body: page })
+    }
+
+    /// Sends the browser back, with a login token. A button can be pressed once.
+    fn press_button(&mut self, path: &str, now: Instant) -> Outcome {
+        let Some(place) = self.visits.iter().position(|(waiting, _)| waiting == path) else {
+            return Err(error(404, "M_NOT_FOUND", "This login has ended. Begin again."));
+        };
+        let (_, mut address) = self.visits.remove(place);
+        let token = random_text();
+        address.query_pairs_mut().append_pair("loginToken", &token);
+        self.login_tokens.push((token, now + LOGIN_TOKEN_LIFETIME));
+        Ok(Reply { status: 303, headers: vec![("Location", address.into())], body: String::new() })
+    }
+
+    fn refresh(&mut self, request: &Request<'_>, now: Instant) -> Outcome {
+        let token = Some(text(&mut object(request)?, "refresh_token")?);
+        let of_token = |device: &&mut Device| token == device.refresh_token || token == device.old_refresh_token;
+        let Some(device) = self.devices.iter_mut().find(of_token) else {
+            return Err(error(401, "M_UNKNOWN_TOKEN", "Unknown refresh token"));
+        };
+        device.access_token = random_text();
+        device.expires_at = Some(now + ACCESS_TOKEN_LIFETIME);
+        device.refresh_token = Some(random_text());
+        device.old_refresh_token = token;
+        Ok(reply(200, &device.granted()))
+    }
+
+    /// The device of an access token.
+    fn authorized(&mut self, request: &Request<'_>, now: Instant) -> Result<&Device, Reply> {
+        let Some(token) = request.authorization.and_then(|value| value.strip_prefix("Bearer ")) else {
+            return Err(error(401, "M_MISSING_TOKEN", "Missing access token"));
+        };
+        let unknown = |soft_logout: bool| {
+            let error = if soft_logout { "Access token has expired" } else { "Unrecognised access token" };
+            reply(401, &json!({ "errcode": "M_UNKNOWN_TOKEN", "error": error, "soft_logout": soft_logout }))
+        };
+        let device = self.devices.iter_mut().find(|device| device.access_token == token);
+        let device = device.ok_or_else(|| unknown(false))?;
+        if device.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(unknown(true));
+        }
+        device.old_refresh_token = None;
+        Ok(device)
+    }
+
+    fn user_id(&self) -> String {
+        format!("@{USER}:{}", self.url.trim_start_matches("http://"))
+    }
+}
+
+impl Device {
+    fn granted(&self) -> Value {
+        let mut granted = json!({ "access_token": self.access_token });
+        if let Some(refresh_token) = &self.refresh_token {
+            granted["refresh_token"] = json!(refresh_token);
+            granted["expires_in_ms"] = json!(ACCESS_TOKEN_LIFETIME.as_secs() * 1000);
+        }
+        granted
+    }
+}
+
+/// The body of a request, which is a JSON object.
+fn object(request: &Request<'_>) -> Result<Map<String, Value>, Reply> {
+    let media_type = request.content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case("application/json") {
+        return Err(error(400, "M_NOT_JSON", "Content-Type is not application/json"));
+    }
+    match serde_json::from_slice(request.body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(error(400, "M_BAD_JSON", "Content is not a JSON object")),
+        Err(_) => Err(error(400, "M_NOT_JSON", "Content is not JSON")),
+    }
+}
+
+fn text(object: &mut Map<String, Value>, key: &str) -> Result<String, Reply> {
+    match object.remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(error(400, "M_BAD_JSON", &format!("{key}: expected a string"))),
+        None => Err(error(400, "M_MISSING_PARAM", &format!("Missing param: {key}"))),
+    }
+}
+
+fn error(status: u16, errcode: &str, message: &str) -> Reply {
+    reply(status, &json!({ "errcode": errcode, "error": message }))
+}
+
+fn reply(status: u16, body: &Value) -> Reply {
+    Reply { status, headers: vec![("Content-Type", "application/json".to_owned())], body: body.to_string() }
+}
+
+/// What nobody can guess.
+fn random_text() -> String {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the system has random numbers");
+    format!("{:032X}", u128::from_ne_bytes(random))
+}

@@ -1,0 +1,267 @@
+//! The homeserver of the demos: it checks requests as the specification says, and its tokens rotate and end.
+
+#[path = "../../examples/login/demo/homeserver.rs"]
+mod homeserver;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use self::homeserver::{Homeserver, PASSWORD, Reply, Request};
+
+const URL: &str = "http://127.0.0.1:8008";
+const LOGIN: &str = "/_matrix/client/v3/login";
+const REFRESH: &str = "/_matrix/client/v3/refresh";
+const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
+const LOGOUT: &str = "/_matrix/client/v3/logout";
+const SSO: &str = "/_matrix/client/v3/login/sso/redirect";
+
+/// The homeserver, and the time there.
+struct Story {
+    homeserver: Homeserver,
+    now: Instant,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self { homeserver: Homeserver::new(URL), now: Instant::now() }
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> Reply {
+        self.homeserver.respond(request, self.now)
+    }
+
+    /// Status and body.
+    fn post(&mut self, target: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let content_type = Some("application/json");
+        read(&self.send(&Request { method: "POST", target, authorization: None, content_type, body: body.as_bytes() }))
+    }
+
+    fn with_token(&mut self, method: &str, target: &str, token: &str) -> (u16, Value) {
+        let authorization = format!("Bearer {token}");
+        let authorization = Some(authorization.as_str());
+        read(&self.send(&Request { method, target, authorization, content_type: None, body: b"" }))
+    }
+
+    fn get(&mut self, target: &str) -> Reply {
+        self.send(&Request { method: "GET", target, authorization: None, content_type: None, body: b"" })
+    }
+
+    fn log_in(&mut self, more: &Value) -> Session {
+        let mut body = password("alice", PASSWORD);
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (status, granted) = self.post(LOGIN, &body);
+        assert_eq!(status, 200, "{granted}");
+        Session::of(&granted)
+    }
+
+    fn refresh(&mut self, token: &str) -> Session {
+        let (status, granted) = self.post(REFRESH, &json!({ "refresh_token": token }));
+        assert_eq!((status, &granted["expires_in_ms"]), (200, &json!(300_000)), "{granted}");
+        Session::of(&granted)
+    }
+
+    fn is_refused(&mut self, refresh_token: &str) {
+        let (status, error) = self.post(REFRESH, &json!({ "refresh_token": refresh_token }));
+        assert_eq!((status, &error["errcode"]), (401, &json!("M_UNKNOWN_TOKEN")));
+    }
+
+    fn is_valid(&mut self, access_token: &str) {
+        let (status, who) = self.with_token("GET", WHOAMI, access_token);
+        assert_eq!((status, &who["user_id"]), (200, &json!("@alice:127.0.0.1:8008")));
+    }
+
+    fn has_ended(&mut self, access_token: &str, soft_logout: bool) {
+        let (status, error) = self.with_token("GET", WHOAMI, access_token);
+        assert_eq!(
+            (status, &error["errcode"], &error["soft_logout"]),
+            (401, &json!("M_UNKNOWN_TOKEN"), &json!(soft_logout))
+        );
+    }
+
+    /// Presses the button of a single sign-on, and returns where that leads.
+    fn sign_on(&mut self) -> Url {
+        let page = self.get(&format!("{SSO}?redirectUrl=http%3A%2F%2F127.0.0.1%3A9%2Fcallback%3Fstate%3D1"));
+        assert_eq!(page.status, 200);
+        let button = page.body.split_once("action=\"").unwrap().1.split_once('"').unwrap().0;
+        let press = Request { method: "POST", target: button, authorization: None, content_type: None, body: b"" };
+        let pressed = self.send(&press);
+        assert_eq!((pressed.status, pressed.headers[0].0), (303, "Location"));
+        assert_eq!(self.send(&press).status, 404, "a button can be pressed once");
+        pressed.headers[0].1.parse().unwrap()
+    }
+}
+
+struct Session {
+    access: String,
+    refresh: String,
+}
+
+impl Session {
+    fn of(granted: &Value) -> Self {
+        let token = |name: &str| granted[name].as_str().unwrap_or_default().to_owned();
+        Self { access: token("access_token"), refresh: token("refresh_token") }
+    }
+}
+
+fn read(reply: &Reply) -> (u16, Value) {
+    (reply.status, serde_json::from_str(&reply.body).unwrap())
+}
+
+fn password(user: &str, password: &str) -> Value {
+    json!({ "type": "m.login.password", "identifier": { "type": "m.id.user", "user": user }, "password": password })
+}
+
+fn token(token: &str) -> Value {
+    json!({ "type": "m.login.token", "token": token })
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_the_next_login_is_limited() {
+    for user in ["alice", "@alice:127.0.0.1:8008"] {
+        for (wrong_user, wrong) in [(user, "guess"), ("bob", PASSWORD), ("@alice:example.org", PASSWORD)] {
+            let mut story = Story::new();
+            let statuses = [
+                story.post(LOGIN, &password(wrong_user, wrong)).0,
+                story.post(LOGIN, &password(user, PASSWORD)).0,
+                story.post(LOGIN, &password(user, PASSWORD)).0,
+            ];
+            assert_eq!(statuses, [403, 429, 200], "{wrong_user}");
+        }
+    }
+}
+
+#[test]
+fn requests_that_are_not_as_specified_are_refused() {
+    let mut story = Story::new();
+    let right = password("alice", PASSWORD);
+    let without = |name: &str| {
+        let mut body = right.clone();
+        body.as_object_mut().unwrap().remove(name);
+        body
+    };
+    let with = |name: &str, value: Value| {
+        let mut body = right.clone();
+        body[name] = value;
+        body
+    };
+    for (target, body, errcode) in [
+        (LOGIN, json!([]), "M_BAD_JSON"),
+        (LOGIN, without("type"), "M_MISSING_PARAM"),
+        (LOGIN, with("type", json!("m.login.dummy")), "M_UNKNOWN"),
+        (LOGIN, without("identifier"), "M_MISSING_PARAM"),
+        (LOGIN, with("identifier", json!({ "type": "m.id.phone" })), "M_UNKNOWN"),
+        (LOGIN, with("identifier", json!({ "type": "m.id.user" })), "M_MISSING_PARAM"),
+        (LOGIN, without("password"), "M_MISSING_PARAM"),
+        (LOGIN, with("password", json!(1)), "M_BAD_JSON"),
+        (LOGIN, with("device_id", json!("")), "M_INVALID_PARAM"),
+        (LOGIN, with("refresh_token", json!("yes")), "M_BAD_JSON"),
+        (LOGIN, json!({ "type": "m.login.token" }), "M_MISSING_PARAM"),
+        (REFRESH, json!({}), "M_MISSING_PARAM"),
+    ] {
+        let (status, error) = story.post(target, &body);
+        assert_eq!((status, &error["errcode"]), (400, &json!(errcode)), "{body}");
+    }
+    for (content_type, body) in [(None, right.to_string()), (Some("application/json; charset=utf-8"), "{".to_owned())] {
+        let body = body.as_bytes();
+        let reply = story.send(&Request { method: "POST", target: LOGIN, authorization: None, content_type, body });
+        assert_eq!((reply.status, &read(&reply).1["errcode"]), (400, &json!("M_NOT_JSON")));
+    }
+    for (target, status, errcode) in [
+        (REFRESH, 405, "M_UNRECOGNIZED"),
+        (LOGOUT, 405, "M_UNRECOGNIZED"),
+        ("/_matrix/client/v3/sync", 404, "M_UNRECOGNIZED"),
+        (SSO, 400, "M_MISSING_PARAM"),
+        (&format!("{SSO}?redirectUrl=callback"), 400, "M_INVALID_PARAM"),
+        (WHOAMI, 401, "M_MISSING_TOKEN"),
+    ] {
+        let reply = story.get(target);
+        assert_eq!((reply.status, &read(&reply).1["errcode"]), (status, &json!(errcode)), "{target}");
+    }
+}
+
+#[test]
+fn a_refresh_replaces_the_tokens() {
+    let mut story = Story::new();
+    let first = story.log_in(&json!({ "refresh_token": true }));
+    story.is_valid(&first.access);
+    let second = story.refresh(&first.refresh);
+    story.has_ended(&first.access, false);
+    story.is_valid(&second.access);
+    story.is_refused(&first.refresh);
+    let third = story.refresh(&second.refresh);
+    assert!(third.access != second.access && third.refresh != second.refresh);
+}
+
+#[test]
+fn a_refresh_whose_response_is_lost_can_be_repeated() {
+    let mut story = Story::new();
+    let first = story.log_in(&json!({ "refresh_token": true }));
+    let lost = story.refresh(&first.refresh);
+    let second = story.refresh(&first.refresh);
+    story.has_ended(&lost.access, false);
+    story.is_refused(&lost.refresh);
+    // The new refresh token is as good as the new access token to show that the response has arrived.
+    story.refresh(&second.refresh);
+    story.is_refused(&first.refresh);
+}
+
+#[test]
+fn an_access_token_expires_and_its_refresh_token_does_not() {
+    let mut story = Story::new();
+    let session = story.log_in(&json!({ "refresh_token": true }));
+    story.now += Duration::from_millis(299_999);
+    story.is_valid(&session.access);
+    story.now += Duration::from_millis(1);
+    story.has_ended(&session.access, true);
+    let refreshed = story.refresh(&session.refresh);
+    story.is_valid(&refreshed.access);
+}
+
+#[test]
+fn a_session_without_a_refresh_token_does_not_expire() {
+    let mut story = Story::new();
+    let session = story.log_in(&json!({}));
+    assert_eq!(session.refresh, "");
+    story.now += Duration::from_secs(1_000_000);
+    story.is_valid(&session.access);
+}
+
+#[test]
+fn after_a_logout_no_token_of_the_device_is_valid() {
+    let mut story = Story::new();
+    let kept = story.log_in(&json!({ "device_id": "KEPT" }));
+    let ended = story.log_in(&json!({ "device_id": "ENDED", "refresh_token": true }));
+    assert_eq!(story.with_token("POST", LOGOUT, &ended.access), (200, json!({})));
+    story.has_ended(&ended.access, false);
+    story.is_refused(&ended.refresh);
+    story.is_valid(&kept.access);
+}
+
+#[test]
+fn a_login_again_ends_the_tokens_that_its_device_had() {
+    let mut story = Story::new();
+    let before = story.log_in(&json!({ "device_id": "DEVICE", "refresh_token": true }));
+    let after = story.log_in(&json!({ "device_id": "DEVICE" }));
+    story.has_ended(&before.access, false);
+    story.is_refused(&before.refresh);
+    assert_eq!(story.with_token("GET", WHOAMI, &after.access).1["device_id"], "DEVICE");
+}
+
+#[test]
+fn a_login_token_is_valid_once_and_for_two_minutes() {
+    let mut story = Story::new();
+    let address = story.sign_on();
+    let pairs: Vec<(String, String)> = address.query_pairs().into_owned().collect();
+    assert_eq!((&pairs[0], pairs[1].0.as_str()), (&("state".to_owned(), "1".to_owned()), "loginToken"));
+    let login_token = &pairs[1].1;
+    assert_eq!(story.post(LOGIN, &token("guess")).0, 403);
+    assert_eq!(story.post(LOGIN, &token(login_token)).0, 200);
+    assert_eq!(story.post(LOGIN, &token(login_token)).0, 403);
+
+    let address = story.sign_on();
+    story.now += Duration::from_secs(120);
+    assert_eq!(story.post(LOGIN, &token(&address.query_pairs().nth(1).unwrap().1)).0, 403);
+}
