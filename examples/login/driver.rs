@@ -3,7 +3,7 @@
 
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings, LoginType,
-    LoginTypes, Pause, RequestId, ResponseError, ServerError, ServerName, Session, Step,
+    LoginTypes, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName, Session, Step,
     blocking::{self, Transport as _},
     endpoint::versions,
     one_line,
@@ -41,11 +41,14 @@ pub fn settings() -> Result<LoginSettings, Failure> {
 }
 
 /// Begins at an address that nobody has checked yet.
-pub fn at(homeserver_url: &str, transport: &Transport) -> Result<LoginFlow, Failure> {
-    // It may be copied from a session file.
-    let homeserver = Homeserver::from_base_client_url(homeserver_url)?;
-    check(&homeserver, CHECK_THE_URL, transport)?;
-    Ok(LoginFlow::at(homeserver, settings()?))
+pub fn at(address: ServerAddress, transport: &Transport) -> Result<LoginFlow, Failure> {
+    match address {
+        ServerAddress::Homeserver(homeserver) => {
+            check(&homeserver, CHECK_THE_URL, transport)?;
+            Ok(LoginFlow::at(homeserver, settings()?))
+        }
+        ServerAddress::ServerName(server_name) => Ok(LoginFlow::discover(server_name, settings()?)),
+    }
 }
 
 /// What to do about a server name that does not lead to a homeserver.
@@ -65,11 +68,16 @@ pub fn check(homeserver: &Homeserver, advice: &str, transport: &Transport) -> Re
         // A homeserver that refuses this is one.
         Ok(Ok(_) | Err(ResponseError::Server(_))) => Ok(()),
         Ok(Err(ResponseError::NotMatrix { status, .. })) => {
-            Err(Failure(format!("there is no homeserver at {homeserver} (status {}); {advice}", status.as_u16())))
+            Err(not_found(&format!("there is no homeserver at {homeserver} (status {}); {advice}", status.as_u16())))
         }
-        Ok(Err(error)) => Err(error.into()),
-        Err(reason) => Err(Failure(format!("{reason}; {advice}"))),
+        Ok(Err(error)) => Err(not_found(&error.to_string())),
+        Err(reason) => Err(not_found(&format!("{reason}; {advice}"))),
     }
+}
+
+/// In the words of the chapter that this program implements.
+fn not_found(reason: &str) -> Failure {
+    Failure(format!("No Matrix server found: {reason}"))
 }
 
 /// Drives the flow to its end.
@@ -144,10 +152,12 @@ fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), F
     }
     // The flow does not know the reason, and the user needs it.
     match flow.step() {
-        Step::Locate { failure: DiscoveryFailure { homeserver: Some(homeserver), .. }, .. } => Err(Failure(format!(
-            "{reason}; the server says that its homeserver is {homeserver}: if you know another URL, give it with -H"
-        ))),
-        Step::Locate { .. } => Err(Failure(format!("{reason}; {CHECK_THE_NAME}"))),
+        Step::Locate { failure: DiscoveryFailure { homeserver: Some(homeserver), .. }, .. } => {
+            Err(not_found(&format!(
+                "{reason}; the server says that its homeserver is {homeserver}: if you know another URL, give it with -H"
+            )))
+        }
+        Step::Locate { .. } => Err(not_found(&format!("{reason}; {CHECK_THE_NAME}"))),
         _ => Ok(()),
     }
 }
@@ -188,7 +198,7 @@ fn locate(
             check(&homeserver, CHECK_THE_NAME, transport)?;
             Ok(homeserver)
         }
-        _ => Err(Failure(format!("{failure} with -H"))),
+        _ => Err(not_found(&format!("{failure} with -H"))),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - `driver.rs` drives the flow,
 //! - `password.rs` answers its question,
+//! - `who.rs` reads who logs in, and where,
 //! - `person.rs` asks the person who logs in,
 //! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
 //! - `stored.rs` keeps the session, and ends it,
@@ -36,11 +37,12 @@ mod started;
 mod stored;
 mod tour;
 mod transport;
+mod who;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgGroup, Parser};
-use matrix_login::{LoginFlow, UserId};
+use matrix_login::LoginFlow;
 
 use self::{
     demo::homeserver::{PASSWORD, USER},
@@ -50,6 +52,7 @@ use self::{
     session_file::SessionFile,
     tour::Tour,
     transport::Transport,
+    who::User,
 };
 
 /// Log in as a user to a homeserver, with a password
@@ -57,12 +60,21 @@ use self::{
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
-    /// User ID to log in as, such as @alice:example.org; with -H also its name alone. Asked for if it is left out
+    /// User ID to log in as, such as @alice:example.org, or a link to it. With -H also the name alone, an e-mail address
+    /// or an international phone number. Asked for if it is left out
     user: Option<String>,
 
-    /// Base URL of the homeserver; without it the server of the user ID says where its homeserver is
+    /// URL of the homeserver, or a server name. Without it the server of the user ID says where its homeserver is
     #[arg(short = 'H', long, value_name = "URL")]
     homeserver_url: Option<String>,
+
+    /// USER is an e-mail address
+    #[arg(long, requires = "homeserver_url", conflicts_with_all = ["stored", "demo", "phone"])]
+    email: bool,
+
+    /// USER is a phone number as it is dialled in this country, which is given by its two letters
+    #[arg(long, value_name = "COUNTRY", requires = "homeserver_url", conflicts_with_all = ["stored", "demo"])]
+    phone: Option<String>,
 
     /// File that the session is stored in [default: data.json]
     #[arg(long, value_name = "FILE")]
@@ -124,27 +136,23 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if arguments.demo {
         show_demo(arguments.data, &transport)
     } else {
-        log_in(&data(), arguments.user, homeserver_url, &transport)
+        log_in(&data(), &arguments, &transport)
     }
 }
 
-fn log_in(
-    file: &SessionFile,
-    user: Option<String>,
-    homeserver_url: Option<&str>,
-    transport: &Transport,
-) -> Result<(), Failure> {
+fn log_in(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
     stored::look_at(file)?;
     let mut person = Person::at_standard_input();
-    let user = match user {
-        Some(user) => user,
+    let text = match &arguments.user {
+        Some(user) => user.clone(),
         None => person.ask("User ID: ", "a user ID")?,
     };
-    let user = user.trim();
-    if user.is_empty() {
-        return Err(Failure("the user is empty: give a user ID, such as @alice:example.org".to_owned()));
-    }
-    let flow = begin(user, homeserver_url, transport)?;
+    let user = match &arguments.phone {
+        Some(country) => User::phone(country, &text)?,
+        None if arguments.email => User::email(&text)?,
+        None => User::typed(&text, &mut person)?,
+    };
+    let flow = begin(&user, arguments.homeserver_url.as_deref(), transport)?;
     let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, None, transport, &mut person)?;
     stored::show_session(&session)
@@ -153,7 +161,7 @@ fn log_in(
 fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let (flow, ended) = stored::again(file, homeserver_url, transport)?;
     let mut person = Person::at_standard_input();
-    let user = ended.user_id().as_str();
+    let user = User::typed(ended.user_id().as_str(), &mut person)?;
     let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     stored::store(file, &session, Some(&ended), transport, &mut person)?;
     stored::show_session(&session)
@@ -166,19 +174,20 @@ fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure
     );
     say!("limits the rate of logins: the login waits as long as the homeserver asks for.");
     let mut person = Person::Script(["looking-glass", PASSWORD].into());
-    let flow = begin(USER, Some(tour.url()), transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(USER, &mut person))?;
+    let user = User::typed(USER, &mut person)?;
+    let flow = begin(&user, Some(tour.url()), transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
     tour.go_on(&session, "@alice:example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
-fn begin(user: &str, homeserver_url: Option<&str>, transport: &Transport) -> Result<LoginFlow, Failure> {
-    let user_id = if user.starts_with('@') { Some(user.parse::<UserId>()?) } else { None };
-    match (homeserver_url, user_id) {
-        (Some(url), _) => driver::at(url, transport),
-        (None, Some(user_id)) => Ok(LoginFlow::discover(user_id.server_name(), driver::settings()?)),
+fn begin(user: &User, homeserver_url: Option<&str>, transport: &Transport) -> Result<LoginFlow, Failure> {
+    match (homeserver_url, &user.server_name) {
+        (Some(url), _) => driver::at(who::address(url)?, transport),
+        (None, Some(server_name)) => Ok(LoginFlow::discover(server_name.clone(), driver::settings()?)),
         (None, None) => Err(Failure(format!(
-            "{user} is not a full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H"
+            "{} is not a full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H",
+            user.shown
         ))),
     }
 }

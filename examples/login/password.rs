@@ -1,12 +1,13 @@
 //! Answers the question how to log in with a password, which is asked for, and again if it was wrong.
 
-use matrix_login::{Choice, LoginTypes, ServerError, UserIdentifier, one_line};
+use matrix_login::{Choice, LoginTypes, ServerError, one_line};
 use url::Url;
 
 use crate::{
     driver::{self, Answers},
     failure::Failure,
     person::Person,
+    who::User,
 };
 
 /// How often a password may be typed.
@@ -14,7 +15,7 @@ const MAX_TRIES: u32 = 3;
 
 /// Answers with the password of a user.
 pub struct WithPassword<'a> {
-    user: &'a str,
+    user: User,
     person: &'a mut Person,
     tries: u32,
 }
@@ -26,8 +27,8 @@ impl Answers for WithPassword<'_> {
             self.try_again(refused)?;
         }
         self.tries += 1;
-        let password = self.person.password(self.user)?;
-        Ok(Choice::password(UserIdentifier::user(self.user), password))
+        let password = self.person.password(&self.user.shown)?;
+        Ok(Choice::password(self.user.identifier.clone(), password))
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
@@ -38,7 +39,7 @@ impl Answers for WithPassword<'_> {
 }
 
 impl<'a> WithPassword<'a> {
-    pub fn new(user: &'a str, person: &'a mut Person) -> Self {
+    pub fn new(user: User, person: &'a mut Person) -> Self {
         Self { user, person, tries: 0 }
     }
 

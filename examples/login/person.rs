@@ -48,6 +48,22 @@ impl Person {
         }
     }
 
+    /// Whether this is somebody who can be asked a question that was not expected.
+    pub fn can_answer_yes_or_no(&self) -> bool {
+        matches!(self, Self::Terminal)
+    }
+
+    /// Asks until the answer is yes or no. Enter alone is yes.
+    pub fn confirms(&mut self, question: &str) -> io::Result<bool> {
+        loop {
+            match self.ask(&format!("{question} [Y/n] "), "yes or no")?.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => say!("answer y or n"),
+            }
+        }
+    }
+
     /// Waits until somebody has read what stands above.
     pub fn confirm(&mut self, what: &str) -> io::Result<()> {
         self.ask(what, "Enter").map(drop)

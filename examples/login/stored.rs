@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Homeserver, LoginFlow, Refresh, ResponseError, ServerError, Session, Verdict,
+    AccessToken, Homeserver, LoginFlow, Refresh, ResponseError, ServerAddress, ServerError, Session, Verdict,
     endpoint::{logout, whoami},
     one_line,
 };
@@ -22,6 +22,7 @@ use crate::{
     say::in_words,
     session_file::{Locked, SessionFile},
     transport::Transport,
+    who,
 };
 
 /// What is left to do if a refresh does not help.
@@ -273,16 +274,19 @@ fn located(
         let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
         return Err(Failure(format!("{problem} {path}: log in first")));
     };
-    let given = homeserver_url.map(Homeserver::from_base_client_url).transpose()?;
+    let given = homeserver_url.map(who::address).transpose()?;
     match (session.homeserver(), given) {
-        (Some(known), Some(given)) if *known != given => {
+        (Some(known), Some(given)) if given != ServerAddress::Homeserver(known.clone()) => {
             // A mistyped address must not get a token.
             return Err(Failure(format!("the session in {path} is of {known}: leave -H out")));
         }
         (Some(_), _) => {}
-        (None, Some(given)) => {
+        (None, Some(ServerAddress::Homeserver(given))) => {
             driver::check(&given, driver::CHECK_THE_URL, transport)?;
             session.set_homeserver(given);
+        }
+        (None, Some(ServerAddress::ServerName(given))) => {
+            session.set_homeserver(driver::find(&given, transport)?);
         }
         (None, None) => {
             let homeserver = driver::find(&session.user_id().server_name(), transport)?;

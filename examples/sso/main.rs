@@ -43,6 +43,9 @@ mod stored;
 mod tour;
 #[path = "../login/transport.rs"]
 mod transport;
+#[allow(dead_code, reason = "the homeserver's page asks for the user")]
+#[path = "../login/who.rs"]
+mod who;
 
 use std::{
     fmt, fs, io,
@@ -53,8 +56,8 @@ use std::{
 
 use clap::Parser;
 use matrix_login::{
-    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Redirect, ServerError, Session, Step, Suspended, UserId,
-    one_line,
+    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Meaning, Redirect, ServerAddress, ServerError, Session,
+    Step, Suspended, Typed, one_line,
 };
 use url::Url;
 
@@ -187,21 +190,30 @@ fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure
     say!("this program with a login token, which is valid once.");
     let mut person = Person::Script([].into());
     let mut answers = WithBrowser::new(arguments, &mut person)?;
-    let session = driver::log_in(driver::at(tour.url(), transport)?, transport, &mut answers)?;
+    let session = driver::log_in(driver::at(who::address(tour.url())?, transport)?, transport, &mut answers)?;
     tour.go_on(&session, "example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
 fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Failure> {
-    if let Some(url) = &arguments.homeserver_url {
-        return driver::at(url, transport);
-    }
-    let server = arguments.server.as_deref().unwrap_or_default();
-    let server_name = match server.parse::<UserId>() {
-        Ok(user_id) => user_id.server_name(),
-        Err(_) => server.parse()?,
+    let address = match &arguments.homeserver_url {
+        Some(url) => who::address(url)?,
+        None => server(arguments.server.as_deref().unwrap_or_default())?,
     };
-    Ok(LoginFlow::discover(server_name, driver::settings()?))
+    driver::at(address, transport)
+}
+
+/// The server that a text names. A user ID stands for its server.
+fn server(text: &str) -> Result<ServerAddress, Failure> {
+    let typed: Typed = text.parse()?;
+    let server_name = typed.meanings().find_map(|meaning| match meaning {
+        Meaning::UserId(user_id) => Some(user_id.server_name()),
+        _ => None,
+    });
+    match server_name {
+        Some(server_name) => Ok(ServerAddress::ServerName(server_name)),
+        None => Ok(ServerAddress::try_from(&typed)?),
+    }
 }
 
 /// Answers with what the user does in a browser.

@@ -392,11 +392,15 @@ fn a_localpart_without_a_url_names_the_option() {
 fn mistyped_addresses_are_named() {
     let homeserver = Loopback::start(good);
     let expected = "an @, a name, a colon and a server name, such as @alice:example.org";
-    Run::with(folder(), &["@alice"], "").fails(&format!("Error: invalid user ID: expected {expected}"));
-    Run::with(folder(), &["-H", &homeserver.url, "@alice"], "")
+    Run::with(folder(), &["@alice:"], "").fails(&format!("Error: invalid user ID: expected {expected}"));
+    Run::with(folder(), &["-H", &homeserver.url, "@:alice:"], "")
         .fails(&format!("Error: invalid user ID: expected {expected}"));
+    Run::with(folder(), &["https://example.org"], "").fails("Error: https://example.org is a homeserver, not a user");
     let expected = "an http or https URL with a host, such as https://matrix.example.org";
-    Run::with(folder(), &["-H", "example.org", "alice"], "")
+    Run::with(folder(), &["-H", "https://", "alice"], "")
+        .fails(&format!("Error: invalid homeserver: expected {expected}"));
+    let expected = "a URL such as https://matrix.example.org, or a server name such as example.org";
+    Run::with(folder(), &["-H", "@alice:example.org", "alice"], "")
         .fails(&format!("Error: invalid homeserver: expected {expected}"));
     assert_eq!(homeserver.received(), []);
 }
@@ -430,12 +434,12 @@ fn an_address_without_a_homeserver_says_how_to_give_another() {
     let web_site = Loopback::start(|_| answer(200, "<!DOCTYPE html>"));
     let run = Run::with(folder(), &["-H", &web_site.url, "alice"], "");
     run.fails(&format!(
-        "Error: there is no homeserver at {} (status 200); check the URL and the network",
+        "Error: No Matrix server found: there is no homeserver at {} (status 200); check the URL and the network",
         web_site.url
     ));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let run = Run::with(folder(), &["-H", &format!("http://{closed}"), "alice"], "");
-    run.fails(&format!("Error: connection refused by {closed}; check the URL and the network"));
+    run.fails(&format!("Error: No Matrix server found: connection refused by {closed}; check the URL and the network"));
 }
 
 #[test]
@@ -451,7 +455,7 @@ fn a_server_that_cannot_be_discovered_is_said() {
     // Nothing listens on the default port of loopback.
     let run = Run::with(folder(), &["@alice:127.0.0.1:9"], "");
     run.fails(
-        "Error: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
+        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
          homeserver with -H",
     );
     let request = "GET https://127.0.0.1/.well-known/matrix/client: connection refused by 127.0.0.1:443\n";
@@ -463,7 +467,7 @@ fn a_server_that_cannot_be_discovered_is_said() {
 fn a_name_that_does_not_resolve_is_said_first() {
     // No name server knows a name with an empty label, nor is one asked.
     let run = Run::with(folder(), &["-H", "http://a..b", "alice"], "");
-    run.fails("Error: the name a..b does not resolve; check the URL and the network");
+    run.fails("Error: No Matrix server found: the name a..b does not resolve; check the URL and the network");
 }
 
 #[test]
@@ -481,7 +485,7 @@ fn a_server_that_does_not_speak_the_protocol_is_said() {
     ] {
         let run = Run::with(folder(), &["-H", &format!("{scheme}://{address}"), "alice"], "");
         let last = run.stderr.lines().last().unwrap();
-        assert!(last.starts_with(&format!("Error: {reason}")), "{last}");
+        assert!(last.starts_with(&format!("Error: No Matrix server found: {reason}")), "{last}");
     }
     server.join().unwrap();
 }
@@ -641,7 +645,9 @@ fn a_server_that_never_answers_is_given_up() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     let run = Run::with(folder(), &["-H", &url, "--timeout", "1", "alice"], "");
     let address = url.trim_start_matches("http://");
-    run.fails(&format!("Error: no response from {address} within 1 s; check the URL and the network"));
+    run.fails(&format!(
+        "Error: No Matrix server found: no response from {address} within 1 s; check the URL and the network"
+    ));
 }
 
 #[test]

@@ -55,4 +55,5 @@ mod table_of_answers;
 mod transcripts;
 mod typed;
 mod verdict;
+mod who_logs_in;
 mod whoami;

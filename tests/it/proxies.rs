@@ -130,7 +130,7 @@ fn an_error_names_the_proxy_without_its_secrets() {
         ("https_proxy", "user:s3cr3t@", "the variable https_proxy is not the URL of a proxy"),
     ] {
         let run = run(&[(variable, proxy)], &["-H", "https://hs.invalid", "alice"]);
-        run.fails(&format!("Error: {reason}; check the URL and the network"));
+        run.fails(&format!("Error: No Matrix server found: {reason}; check the URL and the network"));
         assert!(!run.stderr.contains("user") && !run.stderr.contains("s3cr3t"), "{}", run.stderr);
     }
 }
@@ -150,11 +150,11 @@ fn a_proxy_that_refuses_or_is_silent_is_named() {
     let arguments = ["-H", "http://hs.invalid", "--timeout", "1", "alice"];
     let proxy_url = format!("http://{address}");
     run(&[("http_proxy", &proxy_url)], &arguments).fails(&format!(
-        "Error: the proxy {proxy_url} of http_proxy does not connect to hs.invalid:80: proxy server responded 403/403; \
+        "Error: No Matrix server found: the proxy {proxy_url} of http_proxy does not connect to hs.invalid:80: proxy server responded 403/403; \
          check the URL and the network"
     ));
     run(&[("http_proxy", &proxy_url)], &arguments).fails(&format!(
-        "Error: no response from hs.invalid:80 through the proxy {proxy_url} of http_proxy within 1 s; check the URL \
+        "Error: No Matrix server found: no response from hs.invalid:80 through the proxy {proxy_url} of http_proxy within 1 s; check the URL \
          and the network"
     ));
     proxy.join().unwrap();

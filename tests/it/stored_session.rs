@@ -787,7 +787,7 @@ fn a_session_that_does_not_say_where_it_is_is_discovered() {
     let run = Run::with(folder_with(&before), &["--whoami"], "");
     assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
     run.fails(
-        "Error: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
+        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
          homeserver with -H",
     );
 }

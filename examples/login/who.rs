@@ -1,0 +1,104 @@
+//! Reads what a person typed: who logs in, and where.
+
+use matrix_login::{Meaning, ServerAddress, ServerName, Typed, UserIdentifier, one_line};
+
+use crate::{failure::Failure, person::Person};
+
+/// Who logs in.
+pub struct User {
+    pub identifier: UserIdentifier,
+    /// As a question for the password shows it.
+    pub shown: String,
+    /// The server of a user ID. Nothing else says where the user is.
+    pub server_name: Option<ServerName>,
+}
+
+impl User {
+    /// Reads the text for the user. Asks the person if it can mean more than one thing. If nobody can be asked, it
+    /// takes the most likely meaning, and says so.
+    ///
+    /// # Errors
+    ///
+    /// What to type instead.
+    pub fn typed(text: &str, person: &mut Person) -> Result<Self, Failure> {
+        let typed: Typed = text.parse()?;
+        let meanings: Vec<&Meaning> = typed.meanings().filter(|meaning| is_user(meaning)).collect();
+        let meaning = match meanings.as_slice() {
+            [] => return Err(Failure(format!("{} is a {}, not a user", typed.best(), typed.best().kind()))),
+            [only] => {
+                if !typed.is_sure() && typed.others().is_empty() {
+                    say!("taking {} for {}", one_line(typed.as_str()), one_line(&only.to_string()));
+                }
+                only
+            }
+            [first, others @ ..] => ask(&typed, first, others, person)?,
+        };
+        match meaning {
+            Meaning::NationalPhoneNumber(number) => {
+                let country = person.ask("Country of the phone number, such as GB: ", "a country for --phone")?;
+                Self::phone(country.trim(), number)
+            }
+            _ => Self::meant(meaning),
+        }
+    }
+
+    /// The user who has this e-mail address.
+    pub fn email(address: &str) -> Result<Self, Failure> {
+        match address.parse::<Typed>()?.meanings().find(|meaning| matches!(meaning, Meaning::Email(_))) {
+            Some(meaning) => Self::meant(meaning),
+            None => Err(Failure("--email: expected an address such as alice@example.org".to_owned())),
+        }
+    }
+
+    /// The user who has this phone number, as it is dialled in a country.
+    pub fn phone(country: &str, number: &str) -> Result<Self, Failure> {
+        let number = number.trim();
+        Ok(Self { identifier: UserIdentifier::phone(country, number)?, shown: number.to_owned(), server_name: None })
+    }
+
+    fn meant(meaning: &Meaning) -> Result<Self, Failure> {
+        let server_name = if let Meaning::UserId(user_id) = meaning { Some(user_id.server_name()) } else { None };
+        Ok(Self { identifier: UserIdentifier::try_from(meaning)?, shown: one_line(&meaning.to_string()), server_name })
+    }
+}
+
+/// Asks which of several meanings it is.
+fn ask<'a>(
+    typed: &Typed,
+    mut meaning: &'a Meaning,
+    others: &[&'a Meaning],
+    person: &mut Person,
+) -> Result<&'a Meaning, Failure> {
+    let text = one_line(typed.as_str());
+    if !person.can_answer_yes_or_no() {
+        let others: Vec<String> =
+            others.iter().map(|other| format!("{} {other}", with_article(other.kind()))).collect();
+        let others = one_line(&others.join(", or "));
+        say!("taking {text} for {}; it can also be {others}", with_article(meaning.kind()));
+        return Ok(meaning);
+    }
+    for other in others {
+        if person.confirms(&format!("Is {text} {}?", with_article(meaning.kind())))? {
+            break;
+        }
+        meaning = other;
+    }
+    Ok(meaning)
+}
+
+fn is_user(meaning: &Meaning) -> bool {
+    matches!(meaning, Meaning::NationalPhoneNumber(_)) || UserIdentifier::try_from(meaning).is_ok()
+}
+
+fn with_article(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with('e') { "an" } else { "a" })
+}
+
+/// The address in the text for a homeserver.
+///
+/// # Errors
+///
+/// What to type instead.
+pub fn address(text: &str) -> Result<ServerAddress, Failure> {
+    Ok(ServerAddress::try_from(&text.parse::<Typed>()?)?)
+}
