@@ -1,6 +1,7 @@
 //! Addresses, which are checked once, when they enter.
 
 pub(crate) mod homeserver;
+pub(crate) mod https_url;
 pub(crate) mod server_name;
 pub(crate) mod text_traits;
 pub(crate) mod third_party;
@@ -9,6 +10,7 @@ pub(crate) mod user_id;
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use url::Host;
 
 /// The URI of an endpoint, from parts that are known to be valid: an address type is accepted only if this succeeds
 /// with it. So the default is never taken. If it were, nothing could be sent, since the default names no server.
@@ -24,4 +26,13 @@ pub(crate) fn uri(scheme: Scheme, authority: &str, prefix: &str, path: &'static 
     parts.authority = Authority::try_from(authority).ok();
     parts.path_and_query = path;
     Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// Whether a host is this machine: `localhost`, 127.0.0.0/8 or `::1`.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => *name == "localhost",
+    }
 }

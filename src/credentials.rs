@@ -7,6 +7,8 @@ use crate::credentials::secret::{AccessToken, LoginToken, Password};
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 
+pub(crate) mod code_verifier;
+pub(crate) mod device_id;
 pub(crate) mod identifier;
 pub(crate) mod redirect;
 pub(crate) mod secret;

@@ -121,8 +121,12 @@ impl<'a> Cursor<'a> {
     /// A lifetime in milliseconds. One whose nanoseconds do not fit `u64`, which are 584 years, counts as absent: the
     /// stored form of a session has no room for its end.
     pub(crate) fn lifetime(&mut self) -> Result<Option<Duration>, NotJson> {
-        let fits = |lifetime: &Duration| u64::try_from(lifetime.as_nanos()).is_ok();
         Ok(self.whole_number()?.map(Duration::from_millis).filter(fits))
+    }
+
+    /// The same in seconds.
+    pub(crate) fn lifetime_in_seconds(&mut self) -> Result<Option<Duration>, NotJson> {
+        Ok(self.whole_number()?.map(Duration::from_secs).filter(fits))
     }
 
     /// A number that may be fractional, rounded up; a negative one is zero, and one that is too large is the largest.
@@ -233,4 +237,9 @@ pub(crate) fn whole_number(number: &Number) -> Option<u64> {
 fn to_u64(whole: f64) -> Option<u64> {
     // 2^64, the first that does not fit.
     (0.0..18_446_744_073_709_551_616.0).contains(&whole).then_some(whole as u64)
+}
+
+/// Whether the nanoseconds fit the stored form.
+fn fits(lifetime: &Duration) -> bool {
+    u64::try_from(lifetime.as_nanos()).is_ok()
 }

@@ -21,6 +21,7 @@ pub mod login_fallback;
 pub mod login_types;
 pub mod logout;
 pub mod logout_all;
+pub mod oauth;
 pub mod refresh;
 pub(crate) mod response;
 pub(crate) mod retry_after;
@@ -51,12 +52,23 @@ const USUAL_BODY: usize = 256;
 pub struct Endpoint {
     method: Method,
     path: &'static str,
+    /// Whether its errors are those of RFC 6749 and not those of Matrix.
+    is_oauth: bool,
 }
 
 impl Endpoint {
     pub(crate) const fn new(method: Method, path: &'static str) -> Self {
         assert!(path.len() <= LONGEST_PATH.len(), "LONGEST_PATH is not the longest path");
-        Self { method, path }
+        Self { method, path, is_oauth: false }
+    }
+
+    /// An endpoint of an OAuth 2.0 server. Its address is in this member of the metadata.
+    pub(crate) const fn of_oauth(method: Method, member: &'static str) -> Self {
+        Self { method, path: member, is_oauth: true }
+    }
+
+    pub(crate) const fn is_oauth(&self) -> bool {
+        self.is_oauth
     }
 
     /// The method, such as POST.
@@ -65,7 +77,8 @@ impl Endpoint {
     }
 
     /// The path, such as `/_matrix/client/v3/login`. It is below the homeserver's base URL, except that of the
-    /// well-known file.
+    /// well-known file. For an endpoint of an OAuth 2.0 server, this is the member of the metadata that has the address,
+    /// such as `token_endpoint`.
     pub const fn path(&self) -> &'static str {
         self.path
     }
@@ -85,7 +98,12 @@ impl Endpoint {
 
     /// A request with a JSON body, to this endpoint of a homeserver.
     pub(crate) fn json_request(&self, homeserver: &Homeserver, body: &impl Serialize) -> Request<Vec<u8>> {
-        let mut request = self.request(homeserver);
+        self.json_request_to(homeserver.uri(self.path), body)
+    }
+
+    /// A request with a JSON body, to wherever this endpoint is.
+    pub(crate) fn json_request_to(&self, uri: Uri, body: &impl Serialize) -> Request<Vec<u8>> {
+        let mut request = self.request_to(uri);
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // The default is never taken: the bodies of this crate are objects of strings, flags and JSON values, for all
         // of which there is JSON.

@@ -4,6 +4,7 @@ pub(crate) mod choice;
 mod discovery;
 pub(crate) mod drive;
 mod log_in;
+mod oauth;
 pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod suspended;
@@ -21,7 +22,7 @@ use crate::endpoint::error::ResponseError;
 use crate::endpoint::{login, login_types, versions, well_known};
 use crate::error::Error;
 use crate::flow::choice::Choice;
-use crate::flow::state::{Discovered, Due, Next, Redirects, Server};
+use crate::flow::state::{Browse, Discovered, Due, Next, Offers, Purpose, Redirects, Server};
 use crate::flow::step::{RequestId, Step};
 use crate::flow::suspended::{Position, Suspended};
 use crate::flow::wait::Wait;
@@ -116,9 +117,8 @@ impl LoginFlow {
         let flow = match position {
             Position::Discovery(server_name) => Self::discover(server_name, settings),
             Position::LogIn { homeserver, browse: None } => Self::at(homeserver, settings),
-            Position::LogIn { homeserver, browse: Some((browse, fields)) } => {
-                let server = Server { homeserver, login_types: None };
-                Self::new(settings, Due::Browse { server, browse, fields })
+            Position::LogIn { homeserver, browse: Some(browse) } => {
+                Self::new(settings, Due::Browse { server: Server { homeserver, offers: None }, browse })
             }
         };
         Self { expected_user, request_id: request_id.next(), ..flow }
@@ -141,8 +141,8 @@ impl LoginFlow {
         let request = match &self.due {
             Due::Wait { wait, .. } => return Step::Wait(wait),
             Due::Locate { failure, .. } => return Step::Locate { failure },
-            Due::Choose { login_types, refused, .. } => {
-                return Step::Choose { login_types, refused: refused.as_deref() };
+            Due::Choose { offers: Offers { login_types, oauth }, refused, .. } => {
+                return Step::Choose { login_types, oauth: oauth.as_deref(), refused: refused.as_deref() };
             }
             Due::Browse { browse, .. } => return Step::Browse(&browse.url),
             Due::Done(session) => return Step::Done(session),
@@ -150,6 +150,7 @@ impl LoginFlow {
             Due::GetVersions { well_known, .. } => versions::request(&well_known.base_url),
             Due::GetLogin { homeserver, .. } => login_types::request(homeserver),
             Due::PostLogin { server, credentials } => login::request(&server.homeserver, credentials, &self.settings),
+            due => oauth::request(due, &self.settings),
         };
         Step::Send { id: self.request_id, request }
     }
@@ -207,13 +208,14 @@ impl LoginFlow {
         self.enter(next)
     }
 
-    /// The driver gives up on a request of discovery that got no response: [`Step::Locate`] is due.
+    /// The driver gives up on a request that got no response, if the flow can go on without it. In discovery,
+    /// [`Step::Locate`] is due. After GET auth_metadata next to login types, the question is due, without OAuth 2.0. After
+    /// the revocation of tokens that nobody wants, the question is due too.
     ///
     /// # Errors
     ///
     /// [`Error::StaleResponse`] if the ID is not that of the request that is due, or if no request is due.
-    /// [`Error::OutOfStep`] if the request is GET login or POST login: only discovery can go on without a response.
-    /// Send the request again, or drop the flow.
+    /// [`Error::OutOfStep`] for every other request: send it again, go [back](Self::back), or drop the flow.
     pub fn handle_unreachable(&mut self, id: RequestId) -> Result<(), Error> {
         self.check(id)?;
         let next = match &self.due {
@@ -223,7 +225,11 @@ impl LoginFlow {
             Due::GetVersions { server_name, well_known } => {
                 discovery::cannot_use(server_name, &well_known.base_url, versions::ENDPOINT.unreachable())
             }
-            due @ (Due::GetLogin { .. } | Due::PostLogin { .. }) => return Err(due.out_of_step("handle_unreachable")),
+            Due::GetAuthMetadata { homeserver, login_types: Some(login_types), refused } => {
+                oauth::question(homeserver, Some(login_types), None, refused.as_deref())
+            }
+            Due::PostRevoke { server, .. } => Next::To(server.question(None)),
+            due if due.step() == "Send" => return Err(due.out_of_step("handle_unreachable")),
             _ => return Err(Error::StaleResponse),
         };
         self.enter(next)
@@ -253,8 +259,13 @@ impl LoginFlow {
     /// [`Error::OutOfStep`] if no callback is due.
     pub fn handle_callback(&mut self, url: &Url) -> Result<(), Error> {
         match &self.due {
-            Due::Browse { server, browse, fields } => {
-                let next = log_in::after_callback(server, browse, fields, url)?;
+            Due::Browse { server, browse: Browse { state, purpose, .. } } => {
+                let next = match purpose {
+                    Purpose::Sso { fields } => log_in::after_callback(server, state, fields, url)?,
+                    Purpose::Code { grant, metadata } => {
+                        oauth::after_callback(server, state.expose(), (grant, metadata.as_deref()), url)?
+                    }
+                };
                 self.enter(next)
             }
             due => Err(due.out_of_step("handle_callback")),
@@ -265,10 +276,12 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyLoggedIn`] if there is a session.
+    /// [`Error::AlreadyLoggedIn`] if there is a session. [`Error::OutOfStep`] if an OAuth 2.0 server has granted tokens and
+    /// whoami is due: go [back](Self::back) first, which revokes them.
     pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
         match &self.due {
             Due::Done(_) => Err(Error::AlreadyLoggedIn),
+            due if matches!(due.behind_wait(), Due::GetWhoami { .. }) => Err(due.out_of_step("use_homeserver")),
             _ => self.enter(Next::At { homeserver, discovered: None }),
         }
     }
@@ -280,11 +293,13 @@ impl LoginFlow {
     ///
     /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
     /// [`Error::NotOffered`] if the homeserver does not list the login type, or not the identity provider, and the choice
-    /// is not [unlisted](Choice::unlisted).
+    /// is not [unlisted](Choice::unlisted); if it does not offer the grant of an OAuth 2.0 choice, or the settings do not
+    /// [ask for that API](LoginSettings::with_oauth). For an OAuth 2.0 choice, [`Error::InvalidInput`] if the device ID is
+    /// missing or unfit, or if the client has no ID and the server registers none.
     pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
         match &self.due {
-            Due::Choose { homeserver, login_types, .. } => {
-                let next = log_in::after_choice(homeserver, login_types, choice)?;
+            Due::Choose { homeserver, offers, .. } => {
+                let next = log_in::after_choice(homeserver, offers, &self.settings, choice)?;
                 self.enter(next)
             }
             Due::Done(_) => Err(Error::AlreadyLoggedIn),
@@ -298,6 +313,9 @@ impl LoginFlow {
     ///
     /// From [`Step::Locate`], it begins discovery again: the server may have failed only for a moment.
     ///
+    /// After an OAuth 2.0 server has granted tokens and before whoami has said whose they are, their revocation is due
+    /// first, if the server has an endpoint for that. Another `back` leaves it out: the tokens stay valid then.
+    ///
     /// # Errors
     ///
     /// [`Error::OutOfStep`] if nothing was chosen, and no address is missing.
@@ -308,7 +326,16 @@ impl LoginFlow {
                 let server_name = server_name.clone();
                 self.enter(Next::To(Due::GetWellKnown { server_name, redirects: Redirects::default() }))
             }
-            Due::PostLogin { server, .. } | Due::Browse { server, .. } => {
+            Due::GetWhoami { server, granted } => {
+                let next = oauth::back(server, granted);
+                self.enter(next)
+            }
+            Due::PostLogin { server, .. }
+            | Due::Browse { server, .. }
+            | Due::PostRegister { server, .. }
+            | Due::GetAuthMetadataAgain { server, .. }
+            | Due::PostToken { server, .. }
+            | Due::PostRevoke { server, .. } => {
                 let question = server.question(None);
                 self.enter(Next::To(question))
             }
@@ -318,15 +345,16 @@ impl LoginFlow {
 
     /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
     /// [`Session`] then.
+    ///
+    /// A code, and tokens that whoami has not confirmed yet, are not stored: after a resume, the question is put again.
     pub fn suspend(&self) -> Option<Suspended> {
         let position = match self.due.behind_wait() {
             Due::GetWellKnown { server_name, .. }
             | Due::GetVersions { server_name, .. }
             | Due::Locate { server_name, .. } => Position::Discovery(server_name.clone()),
-            Due::Browse { server, browse, fields } => Position::LogIn {
-                homeserver: server.homeserver.clone(),
-                browse: Some((browse.clone(), fields.clone())),
-            },
+            Due::Browse { server, browse } => {
+                Position::LogIn { homeserver: server.homeserver.clone(), browse: Some(browse.clone()) }
+            }
             Due::Done(_) => return None,
             _ => Position::LogIn { homeserver: self.homeserver()?.clone(), browse: None },
         };
@@ -350,8 +378,16 @@ impl LoginFlow {
     pub fn homeserver(&self) -> Option<&Homeserver> {
         match self.due.behind_wait() {
             Due::GetVersions { well_known, .. } => Some(&well_known.base_url),
-            Due::GetLogin { homeserver, .. } | Due::Choose { homeserver, .. } => Some(homeserver),
-            Due::PostLogin { server, .. } | Due::Browse { server, .. } => Some(&server.homeserver),
+            Due::GetLogin { homeserver, .. }
+            | Due::GetAuthMetadata { homeserver, .. }
+            | Due::Choose { homeserver, .. } => Some(homeserver),
+            Due::PostLogin { server, .. }
+            | Due::PostRegister { server, .. }
+            | Due::Browse { server, .. }
+            | Due::GetAuthMetadataAgain { server, .. }
+            | Due::PostToken { server, .. }
+            | Due::GetWhoami { server, .. }
+            | Due::PostRevoke { server, .. } => Some(&server.homeserver),
             Due::Done(session) => session.homeserver(),
             Due::GetWellKnown { .. } | Due::Locate { .. } | Due::Wait { .. } => None,
         }
@@ -412,10 +448,10 @@ impl LoginFlow {
             }
             Due::GetVersions { well_known, .. } => discovery::after_versions(well_known, response),
             Due::GetLogin { homeserver, refused } => {
-                log_in::after_login_types(homeserver, refused.as_deref(), response)
+                log_in::after_login_types(homeserver, &self.settings, refused.as_deref(), response)
             }
             Due::PostLogin { server, .. } => log_in::after_login(server, wanted, response, received_at),
-            _ => return Err(Error::StaleResponse),
+            due => oauth::answered(due, wanted, response, received_at)?,
         };
         self.judged(next, received_at)
     }
@@ -431,9 +467,10 @@ impl LoginFlow {
             (Due::GetVersions { server_name, well_known }, Err(cause)) => {
                 Ok(discovery::cannot_use(server_name, &well_known.base_url, cause))
             }
-            (Due::PostLogin { server, .. }, Err(ResponseError::Server(error))) if error.is_refusal() => {
-                Ok(Next::To(server.question(Some(error))))
-            }
+            (
+                Due::PostLogin { server, .. } | Due::PostRegister { server, .. } | Due::PostToken { server, .. },
+                Err(ResponseError::Server(error)),
+            ) if error.is_refusal() => Ok(Next::To(server.question(Some(error)))),
             (_, Err(error)) => Err(error.into()),
         }
     }

@@ -2,6 +2,9 @@
 
 mod attempts;
 pub(crate) mod error;
+pub(crate) mod logout;
+pub(crate) mod oauth;
+mod origin;
 pub(crate) mod refresh;
 mod stored;
 pub(crate) mod verdict;
@@ -17,6 +20,7 @@ use crate::endpoint::login;
 use crate::fields::Fields;
 use crate::session::attempts::Attempts;
 use crate::session::error::SessionError;
+use crate::session::origin::Origin;
 use crate::settings::LoginSettings;
 
 /// A device that is logged in, with the tokens that prove it.
@@ -35,7 +39,7 @@ use crate::settings::LoginSettings;
 /// | `device_id` | the device's ID |
 /// | `well_known_from_login` | the login response's `well_known`, whole |
 /// | `base_client_url` | the homeserver's base URL, with `_matrix/client/` |
-/// | `oauth` | never written: a session with it belongs to the OAuth 2.0 API, which this version does not know |
+/// | `oauth` | of a session of the OAuth 2.0 API: an object with `client_id`, `issuer`, `token_endpoint` and `revocation_endpoint` |
 #[derive(Clone, Debug)]
 pub struct Session {
     homeserver: Option<Homeserver>,
@@ -51,6 +55,8 @@ pub struct Session {
     /// Keys of the stored form that the crate does not know.
     stored: Fields,
     attempts: Attempts,
+    /// `None` for a session of the legacy API.
+    oauth: Option<Box<Origin>>,
 }
 
 impl Session {
@@ -92,6 +98,7 @@ impl Session {
             other,
             stored: Fields::default(),
             attempts: Attempts::default(),
+            oauth: None,
         })
     }
 

@@ -1,8 +1,11 @@
 //! What a client wants of every login, whatever the login type.
 
+pub(crate) mod oauth_client;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::invalid_input::InvalidInput;
+use crate::settings::oauth_client::OAuthClient;
 
 /// Settings of a login, with defaults for a client that keeps its sessions alive.
 ///
@@ -32,6 +35,8 @@ pub struct LoginSettings {
     require_refresh_token: bool,
     #[serde(skip_serializing_if = "is_default")]
     follow_well_known: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth: Option<OAuthClient>,
 }
 
 impl Default for LoginSettings {
@@ -42,6 +47,7 @@ impl Default for LoginSettings {
             refresh_tokens: true,
             require_refresh_token: true,
             follow_well_known: true,
+            oauth: None,
         }
     }
 }
@@ -91,6 +97,14 @@ impl LoginSettings {
         Self { follow_well_known, ..self }
     }
 
+    /// Uses the OAuth 2.0 API if the homeserver has it, as this client. Without this, a flow does not ask for it.
+    ///
+    /// An OAuth login needs a [device ID](Self::with_device_id) of at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`,
+    /// `.`, `_` and `~`.
+    pub fn with_oauth(self, client: OAuthClient) -> Self {
+        Self { oauth: Some(client), ..self }
+    }
+
     /// The [device](Self::with_device_id) to log in as.
     pub fn device_id(&self) -> Option<&str> {
         self.device_id.as_deref()
@@ -114,6 +128,11 @@ impl LoginSettings {
     /// Whether the session [moves](Self::with_follow_well_known) to the homeserver that the response names.
     pub fn follow_well_known(&self) -> bool {
         self.follow_well_known
+    }
+
+    /// The client of the [OAuth 2.0 API](Self::with_oauth). `None` if a flow does not ask for that API.
+    pub fn oauth(&self) -> Option<&OAuthClient> {
+        self.oauth.as_ref()
     }
 }
 

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use http::Uri;
 use http::uri::Scheme;
-use url::{Host, Url};
+use url::Url;
 
 use crate::address::text_traits::text_traits;
-use crate::address::uri;
+use crate::address::{is_loopback, uri};
 use crate::invalid_input::InvalidInput;
 
 /// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
@@ -90,12 +90,7 @@ impl Homeserver {
     }
 
     fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        }
+        self.url.host().is_some_and(|host| is_loopback(&host))
     }
 
     /// An endpoint's URI. The path starts with a slash.

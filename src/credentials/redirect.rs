@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::Url;
 
+use crate::address::is_loopback;
 use crate::credentials::secret::secret;
 use crate::invalid_input::InvalidInput;
 use crate::shown::without_secrets;
@@ -11,8 +12,11 @@ use crate::shown::without_secrets;
 /// The query parameter of the redirect URL that contains the caller's state.
 pub(crate) const STATE: &str = "state";
 
-/// The query parameter that the homeserver adds to the redirect URL.
+/// The query parameter that the homeserver adds to the redirect URL after a single sign-on.
 pub(crate) const LOGIN_TOKEN: &str = "loginToken";
+
+/// What a server adds to the redirect URL. It must not be there before.
+const ADDED: [&str; 5] = [STATE, LOGIN_TOKEN, "code", "error", "iss"];
 
 secret! {
     /// The state of a login in a browser. Anybody who knows it can forge a callback.
@@ -34,6 +38,9 @@ impl RedirectState {
 pub struct Redirect {
     /// Without the state.
     url: Url,
+    /// As the caller wrote it. A server compares it with what was registered.
+    text: Box<str>,
+    is_in_query: bool,
     pub(crate) state: RedirectState,
     identity_provider: Option<String>,
     action: Action,
@@ -51,20 +58,33 @@ pub enum Action {
 }
 
 impl Redirect {
-    /// Takes the callback URL and a state. The homeserver sends the browser to the callback URL after the login; its
-    /// scheme can be any. The crate adds the state to the query of the URL. Take a new random state for every login, so
-    /// that nobody can guess it.
+    /// Takes the callback URL, as text or as a `Url`, and a state. The server sends the browser to the callback URL after
+    /// the login; its scheme can be any. For single sign-on, the crate adds the state to the query of the URL. For OAuth
+    /// 2.0, the URL goes out exactly as it is written. Take a new random state for every login, so that nobody can guess
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the state has fewer than 16 characters, or if the URL's query contains `state` or
-    /// `loginToken` already.
-    pub fn new(redirect_url: Url, state: impl Into<String>) -> Result<Self, InvalidInput> {
-        if redirect_url.query_pairs().any(|(name, _)| name == STATE || name == LOGIN_TOKEN) {
-            return Err(InvalidInput::new("redirect URL", "a query without `state` and `loginToken`"));
+    /// [`InvalidInput`] if the text is not a URL, if the state has fewer than 16 characters, or if the URL's query
+    /// already contains `state`, `loginToken`, `code`, `error` or `iss`.
+    pub fn new(redirect_url: impl AsRef<str>, state: impl Into<String>) -> Result<Self, InvalidInput> {
+        let text = redirect_url.as_ref();
+        let url = Url::parse(text)
+            .map_err(|_| InvalidInput::new("redirect URL", "a URL, such as http://127.0.0.1:8765/callback"))?;
+        if url.query_pairs().any(|(name, _)| ADDED.contains(&&*name)) {
+            let expected = "a query without `state`, `loginToken`, `code`, `error` and `iss`";
+            return Err(InvalidInput::new("redirect URL", expected));
         }
         let state = RedirectState::new(state.into())?;
-        Ok(Self { url: redirect_url, state, identity_provider: None, action: Action::default() })
+        let (text, identity_provider, action) = (text.into(), None, Action::default());
+        Ok(Self { url, text, is_in_query: false, state, identity_provider, action })
+    }
+
+    /// Asks an OAuth 2.0 server for a callback with its parameters in the query, for a backend. By default they are in
+    /// the fragment if the redirect URL is https, as the specification says: only the script of a page sees them there.
+    /// For other redirect URLs they are always in the query.
+    pub fn in_query(self) -> Self {
+        Self { is_in_query: true, ..self }
     }
 
     /// Goes straight to one of the identity providers that the homeserver offers, by its ID.
@@ -89,6 +109,16 @@ impl Redirect {
     /// The URL, without the state.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Whether an OAuth 2.0 server is [asked](Self::in_query) for a callback with its parameters in the query.
+    pub fn is_in_query(&self) -> bool {
+        self.is_in_query || self.url.scheme() != "https" || matches!(self.url.host(), Some(host) if is_loopback(&host))
+    }
+
+    /// The URL as the caller wrote it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The state, which is a secret until the browser comes back.

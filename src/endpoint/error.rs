@@ -44,9 +44,10 @@ pub enum ResponseError {
         length: usize,
     },
 
-    /// The response comes from something that is not a Matrix server: a proxy, a captive portal, a web site.
+    /// The response comes from something that is not a Matrix server, or not an OAuth 2.0 server: a proxy, a captive portal, a web site.
     #[error(
-        "the answer to {endpoint} is not from a Matrix server (status {}): {}",
+        "the answer to {endpoint} is not from {} (status {}): {}",
+        if endpoint.is_oauth() { "an OAuth 2.0 server" } else { "a Matrix server" },
         status.as_u16(),
         not_matrix_advice(*status)
     )]

@@ -170,7 +170,7 @@ impl LoginType {
 }
 
 /// The login types that a homeserver offers, each once, in its order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LoginTypes(Box<[LoginType]>);
 
 impl LoginTypes {

@@ -41,17 +41,10 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
 
 impl Endpoint {
     pub(super) fn logged_out<B: AsRef<[u8]>>(&self, response: &http::Response<B>) -> Result<Response, ResponseError> {
-        let logged_out = |already_logged_out| Ok(Response { already_logged_out });
-        match self.read(response, &mut |_, _| Ok(())) {
-            // The status says it: JSON of another kind will do, and so does none.
-            Ok(_) | Err(ResponseError::InvalidResponse { .. }) => logged_out(false),
-            Err(ResponseError::NotMatrix { status, .. })
-                if status.is_success() && response.body().as_ref().trim_ascii().is_empty() =>
-            {
-                logged_out(false)
-            }
+        match self.acknowledged(response) {
+            Ok(()) => Ok(Response { already_logged_out: false }),
             Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNKNOWN_TOKEN") && !error.soft_logout => {
-                logged_out(true)
+                Ok(Response { already_logged_out: true })
             }
             Err(error) => Err(error),
         }

@@ -37,6 +37,20 @@ impl Endpoint {
         }
     }
 
+    /// Reads a response that only says whether something was done. The status says it: JSON of any kind will do, and so
+    /// does an empty body.
+    pub(crate) fn acknowledged<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<(), ResponseError> {
+        match self.read(response, &mut |_, _| Ok(())) {
+            Ok(_) | Err(ResponseError::InvalidResponse { .. }) => Ok(()),
+            Err(ResponseError::NotMatrix { status, .. })
+                if status.is_success() && response.body().as_ref().trim_ascii().is_empty() =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What a response says that is not a success.
     fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let status = response.status();
@@ -45,7 +59,7 @@ impl Endpoint {
             let location = location.map(|location| Location(String::from_utf8_lossy(location.as_bytes()).into_owned()));
             return ResponseError::Redirected { endpoint: self.clone(), location };
         }
-        match ServerError::read(response) {
+        match ServerError::read(response, self.is_oauth()) {
             Some(error) => ResponseError::Server(Box::new(error)),
             None => self.not_matrix(response),
         }
@@ -76,7 +90,7 @@ impl Endpoint {
         field: &'static str,
         expected: &'static str,
     ) -> ResponseError {
-        match ServerError::read(response) {
+        match ServerError::read(response, self.is_oauth()) {
             Some(error) if error.errcode.is_some() => ResponseError::Server(Box::new(error)),
             _ => self.invalid(field, expected),
         }

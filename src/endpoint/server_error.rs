@@ -1,4 +1,4 @@
-//! An error of the Matrix API
+//! An error of the Matrix API, or of the OAuth 2.0 API (RFC 6749, section 5.2)
 //! <https://spec.matrix.org/latest/client-server-api/#standard-error-response>
 
 use std::borrow::Cow;
@@ -12,16 +12,16 @@ use crate::endpoint::retry_after::RetryAfter;
 use crate::fields::Fields;
 use crate::shown::one_line;
 
-/// An error of the Matrix API (specification, "Standard error response").
+/// An error of the Matrix API (specification, "Standard error response") or of the OAuth 2.0 API (RFC 6749, section 5.2).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ServerError {
     /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if a browser brought the
     /// error, not a response.
     pub status: Option<StatusCode>,
-    /// What kind of error it is, such as `M_FORBIDDEN`.
+    /// What kind of error it is, such as `M_FORBIDDEN`. Of the OAuth 2.0 API this is `error`, such as `access_denied`.
     pub errcode: Option<String>,
-    /// The server's words, for a person to read (the field `error`). They are not this crate's: they may have line
+    /// The server's words, for a person to read (`error`, or `error_description` of the OAuth 2.0 API). They are not this crate's: they may have line
     /// breaks and more. `Display` shows them in one line.
     pub message: Option<String>,
     /// Whether the device and its keys are still valid, if an access token was refused. It is `false` only if the server
@@ -38,17 +38,22 @@ impl ServerError {
     /// and a status of 4xx or 5xx. A 429 is always an error. `None` for all other responses.
     pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
-        if status.is_success() || status.is_redirection() { None } else { Self::read(response) }
+        if status.is_success() || status.is_redirection() { None } else { Self::read(response, false) }
     }
 
-    /// The Matrix error (specification, "Standard error response") that a response contains: an object with a string
-    /// `errcode` or `error`. A 429 is one whatever its body, since proxies limit rates too.
-    pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
+    /// The error that a response contains: an object with a string `errcode` or `error`. A 429 is one whatever its body,
+    /// since proxies limit rates too.
+    ///
+    /// In the Matrix API, `error` is the message. In the OAuth 2.0 API, `error` is the code, and `error_description` the
+    /// message (RFC 6749, section 5.2). A server with both can use Matrix errors there too: an `errcode` says so.
+    pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>, is_oauth: bool) -> Option<Self> {
         let (mut errcode, mut message, mut soft_logout, mut delay) = (None, None, false, None);
+        let mut description = None;
         let other = Body::of(response).object(&mut |cursor, key| {
             match key {
                 "errcode" => errcode = cursor.string()?.map(Cow::into_owned),
                 "error" => message = cursor.string()?.map(Cow::into_owned),
+                "error_description" if is_oauth => description = cursor.string()?.map(Cow::into_owned),
                 // The reading that loses nothing: with `true`, the device and its keys are kept.
                 "soft_logout" => soft_logout = cursor.value()? != "false",
                 "retry_after_ms" => delay = cursor.number_rounded_up()?.map(Duration::from_millis),
@@ -57,6 +62,9 @@ impl ServerError {
             Ok(())
         });
         let (status, hint) = (Some(response.status()), RetryAfter::from_headers(response.headers()));
+        if is_oauth && errcode.is_none() {
+            (errcode, message) = (message, description);
+        }
         let error = match other.ok().flatten() {
             Some(other) => {
                 let retry_after = hint.or(delay.and_then(RetryAfter::after));
@@ -72,9 +80,22 @@ impl ServerError {
                 other: Fields::default(),
             },
         };
-        let is_matrix =
-            error.errcode.is_some() || error.message.is_some() || status == Some(StatusCode::TOO_MANY_REQUESTS);
-        is_matrix.then_some(error)
+        let is_error = error.errcode.is_some()
+            || (error.message.is_some() && !is_oauth)
+            || status == Some(StatusCode::TOO_MANY_REQUESTS);
+        is_error.then_some(error)
+    }
+
+    /// The error of a callback, which has no status.
+    pub(crate) fn of_browser(error: String, message: Option<String>) -> Self {
+        Self {
+            status: None,
+            errcode: Some(error),
+            message,
+            soft_logout: false,
+            retry_after: None,
+            other: Fields::default(),
+        }
     }
 
     /// Whether to wait and ask again: any 429, and `M_LIMIT_EXCEEDED` under another status if it names a wait

@@ -140,11 +140,15 @@ pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallba
     // have to send many callbacks to one login, from the network or through the user's browser. Each of them costs far
     // more time than a byte of this comparison, and the state is new for every login. A backend finds the login by its
     // state anyway, and no store does that in constant time.
-    if state.is_empty() || callback::state(callback).as_deref() != Some(state) {
-        return Err(ForeignCallback);
+    if state.is_empty() || callback::state_in_query(callback).as_deref() != Some(state) {
+        return Err(foreign());
     }
-    let (_, token) = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last().ok_or(ForeignCallback)?;
-    if token.is_empty() { Err(ForeignCallback) } else { Ok(LoginToken::new(token)) }
+    let (_, token) = callback.query_pairs().filter(|(name, _)| name == LOGIN_TOKEN).last().ok_or_else(foreign)?;
+    if token.is_empty() { Err(foreign()) } else { Ok(LoginToken::new(token)) }
+}
+
+fn foreign() -> ForeignCallback {
+    ForeignCallback::new("expected its `state`, once, and a `loginToken`")
 }
 
 /// The state of a login that has begun with this URL, if the URL is one that [`request`] makes for this homeserver.
@@ -156,7 +160,7 @@ pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<RedirectState>
         && url.username().is_empty()
         && url.password().is_none();
     let (_, callback) = url.query_pairs().find(|(name, _)| is_ours && name == REDIRECT_URL)?;
-    RedirectState::new(callback::state(&Url::parse(&callback).ok()?)?).ok()
+    RedirectState::new(callback::state_in_query(&Url::parse(&callback).ok()?)?).ok()
 }
 
 /// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.

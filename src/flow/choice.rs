@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::credentials::code_verifier::CodeVerifier;
 use crate::credentials::identifier::UserIdentifier;
 use crate::credentials::redirect::Redirect;
 use crate::credentials::secret::{AccessToken, LoginToken, Password};
 use crate::credentials::{self, Credentials};
+use crate::endpoint::oauth::authorization;
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 
@@ -28,6 +30,17 @@ pub struct Choice {
 pub(crate) enum Kind {
     Credentials(Credentials),
     Sso { redirect: Redirect, fields: Fields },
+    Code(Box<CodeChoice>),
+}
+
+/// The authorization code grant of the OAuth 2.0 API.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeChoice {
+    pub(crate) redirect: Redirect,
+    pub(crate) verifier: CodeVerifier,
+    /// Instead of the one in the settings.
+    pub(crate) device_id: Option<String>,
+    pub(crate) fields: Fields,
 }
 
 impl Choice {
@@ -47,6 +60,16 @@ impl Choice {
         Kind::Sso { redirect, fields: Fields::default() }.into()
     }
 
+    /// The authorization code grant of the OAuth 2.0 API: the user logs in with a browser, which comes back. The settings
+    /// must [ask for that API](crate::LoginSettings::with_oauth).
+    ///
+    /// Take a new random verifier and a new random state in the redirect for every login. An identity provider in the
+    /// redirect does not count: the server's page asks.
+    pub fn authorization_code(redirect: Redirect, verifier: CodeVerifier) -> Self {
+        let fields = Fields::default();
+        Kind::Code(Box::new(CodeChoice { redirect, verifier, device_id: None, fields })).into()
+    }
+
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
     pub fn application_service(identifier: UserIdentifier, as_token: AccessToken) -> Self {
         Credentials::application_service(identifier, as_token).into()
@@ -63,11 +86,12 @@ impl Choice {
 
     /// Adds a field to the login request, for extensions that this crate does not know. It is dropped with the
     /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is
-    /// stored with the flow.
+    /// stored with the flow. With OAuth 2.0 it is a parameter of the authorization URL, such as `login_hint`.
     ///
     /// # Errors
     ///
-    /// Those of [`Credentials::with_field`].
+    /// Those of [`Credentials::with_field`]. With OAuth 2.0: [`InvalidInput`] if the crate writes that parameter itself,
+    /// or if the value is neither a string nor a number nor a flag.
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let kind = match self.kind {
             Kind::Credentials(credentials) => Kind::Credentials(credentials.with_field(name, value)?),
@@ -75,12 +99,35 @@ impl Choice {
                 let fields = credentials::with_field(fields, &name.into(), &value.into())?;
                 Kind::Sso { redirect, fields }
             }
+            Kind::Code(mut choice) => {
+                choice.fields = with_parameter(choice.fields, &name.into(), &value.into())?;
+                Kind::Code(choice)
+            }
         };
         Ok(Self { kind, ..self })
     }
 
+    /// Takes another device ID than the one in the [settings](crate::LoginSettings::with_device_id), for an OAuth 2.0
+    /// login: that of a legacy session can be unfit for it, and a server can refuse a device that it knows.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if the choice is not one of the OAuth 2.0 API.
+    pub fn with_device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
+        let Kind::Code(mut choice) = self.kind else {
+            return Err(InvalidInput::new("device ID", "an OAuth 2.0 choice: others take it from the settings"));
+        };
+        choice.device_id = Some(device_id.into());
+        Ok(Self { kind: Kind::Code(choice), ..self })
+    }
+
+    /// The device ID that replaces the one in the settings.
+    pub fn device_id(&self) -> Option<&str> {
+        if let Kind::Code(choice) = &self.kind { choice.device_id.as_deref() } else { None }
+    }
+
     /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some homeservers
-    /// accept more than they list: Conduit takes token logins, for instance.
+    /// accept more than they list: Conduit takes token logins, for instance. It does not count for OAuth 2.0.
     pub fn unlisted(self) -> Self {
         Self { is_unlisted: true, ..self }
     }
@@ -90,22 +137,27 @@ impl Choice {
         self.is_unlisted
     }
 
-    /// The login type that the homeserver must offer for this choice.
+    /// The login type that the homeserver must offer for this choice. Of the OAuth 2.0 API, it is the grant type.
     pub fn login_type(&self) -> &str {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.login_type(),
             Kind::Sso { .. } => "m.login.sso",
+            Kind::Code(_) => "authorization_code",
         }
     }
 
-    /// The credentials. `None` for single sign-on.
+    /// The credentials. `None` if a browser brings them.
     pub fn credentials(&self) -> Option<&Credentials> {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
 
-    /// Where the browser goes. `None` for all but single sign-on.
+    /// Where the browser goes, and how it comes back. `None` if no browser is needed.
     pub fn redirect(&self) -> Option<&Redirect> {
-        if let Kind::Sso { redirect, .. } = &self.kind { Some(redirect) } else { None }
+        match &self.kind {
+            Kind::Credentials(_) => None,
+            Kind::Sso { redirect, .. } => Some(redirect),
+            Kind::Code(choice) => Some(&choice.redirect),
+        }
     }
 
     /// The fields that were [added](Self::with_field).
@@ -113,8 +165,22 @@ impl Choice {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.fields(),
             Kind::Sso { fields, .. } => fields,
+            Kind::Code(choice) => &choice.fields,
         }
     }
+}
+
+/// Adds a parameter of the caller's to those of the authorization URL.
+fn with_parameter(mut fields: Fields, name: &str, value: &Value) -> Result<Fields, InvalidInput> {
+    if authorization::PARAMETERS.contains(&name) {
+        let expected = "a name that the authorization URL does not have already";
+        return Err(InvalidInput::new(format!("parameter `{name}`"), expected));
+    }
+    if !(value.is_string() || value.is_number() || value.is_boolean()) {
+        return Err(InvalidInput::new(format!("parameter `{name}`"), "a string, a number or a flag"));
+    }
+    fields.insert(name, value);
+    Ok(fields)
 }
 
 impl From<Credentials> for Choice {

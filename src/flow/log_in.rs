@@ -8,7 +8,7 @@ use url::Url;
 use crate::address::homeserver::Homeserver;
 use crate::address::user_id::UserId;
 use crate::credentials::Credentials;
-use crate::credentials::redirect::Redirect;
+use crate::credentials::redirect::{Redirect, RedirectState};
 use crate::endpoint::callback::ForeignCallback;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::login_types::{self, LoginTypes};
@@ -17,19 +17,29 @@ use crate::endpoint::{login, sso};
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::flow::choice::{Choice, Kind};
-use crate::flow::state::{Browse, Due, Next, Server};
+use crate::flow::oauth;
+use crate::flow::state::{Browse, Due, Next, Offers, Purpose, Server};
 use crate::session::Session;
 use crate::settings::LoginSettings;
 
-/// After GET login: the question can be put.
+/// After GET login: the question can be put, unless the settings ask for the OAuth 2.0 API too.
 pub(crate) fn after_login_types<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
+    settings: &LoginSettings,
     refused: Option<&ServerError>,
     response: &Response<B>,
 ) -> Result<Next, ResponseError> {
-    let login_types = login_types::response(response)?;
+    let login_types = match login_types::response(response) {
+        Err(ResponseError::LoginUnsupported) if settings.oauth().is_some() => None,
+        login_types => Some(login_types?),
+    };
     let (homeserver, refused) = (homeserver.clone(), refused.cloned().map(Box::new));
-    Ok(Next::To(Due::Choose { homeserver, login_types, refused }))
+    Ok(Next::To(match login_types {
+        Some(login_types) if settings.oauth().is_none() => {
+            Due::Choose { homeserver, offers: Offers { login_types, oauth: None }, refused }
+        }
+        login_types => Due::GetAuthMetadata { homeserver, login_types, refused },
+    }))
 }
 
 /// After POST login, if the homeserver has granted it.
@@ -43,41 +53,40 @@ pub(crate) fn after_login<B: AsRef<[u8]>>(
     let ends_for_good = granted.expires && granted.refresh_token.is_none();
     let session = Session::granted(server.homeserver.clone(), granted, settings, received_at)
         .map_err(|_| login::ENDPOINT.lacks(response, "`device_id`", "a string that is not empty"))?;
-    let session = Box::new(session);
-    Ok(match expected_user {
-        Some(expected) if expected != session.user_id() => {
-            Next::Refused(server.question(None), Error::WrongUser { expected: expected.clone(), session })
-        }
-        _ if settings.require_refresh_token() && ends_for_good => {
-            Next::Refused(server.question(None), Error::MissingRefreshToken(session))
-        }
-        _ => Next::To(Due::Done(session)),
-    })
+    let must_be_refused = settings.require_refresh_token() && ends_for_good;
+    Ok(server.accept(Box::new(session), expected_user, must_be_refused))
 }
 
 /// After an answer to the question.
-pub(crate) fn after_choice(homeserver: &Homeserver, login_types: &LoginTypes, choice: Choice) -> Result<Next, Error> {
-    if !choice.is_unlisted() {
-        check_offered(login_types, &choice)?;
+pub(crate) fn after_choice(
+    homeserver: &Homeserver,
+    offers: &Offers,
+    settings: &LoginSettings,
+    choice: Choice,
+) -> Result<Next, Error> {
+    let is_listed = !choice.is_unlisted();
+    if is_listed && !matches!(choice.kind, Kind::Code(_)) {
+        check_offered(&offers.login_types, &choice)?;
     }
-    let server = Server { homeserver: homeserver.clone(), login_types: Some(login_types.clone()) };
+    let server = Server { homeserver: homeserver.clone(), offers: Some(offers.clone()) };
     Ok(Next::To(match choice.kind {
         Kind::Credentials(credentials) => Due::PostLogin { server, credentials },
         Kind::Sso { redirect, fields } => {
             let (url, state) = (sso::request(homeserver, &redirect), redirect.state.clone());
-            Due::Browse { server, browse: Browse { url, state }, fields }
+            Due::Browse { server, browse: Browse { url, state, purpose: Purpose::Sso { fields } } }
         }
+        Kind::Code(choice) => return oauth::after_choice(server, settings, *choice),
     }))
 }
 
 /// After the browser has come back: the token in the URL is the credentials.
 pub(crate) fn after_callback(
     server: &Server,
-    browse: &Browse,
+    state: &RedirectState,
     fields: &Fields,
     callback: &Url,
 ) -> Result<Next, ForeignCallback> {
-    let token = sso::response(callback, browse.state.expose())?;
+    let token = sso::response(callback, state.expose())?;
     let credentials = Credentials::token(token).with_accepted_fields(fields.clone());
     Ok(Next::To(Due::PostLogin { server: server.clone(), credentials }))
 }

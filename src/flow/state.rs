@@ -1,20 +1,29 @@
 //! Where a flow stands: plain data. Only `flow.rs` changes it.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use http::Uri;
 use url::Url;
 
 use crate::address::homeserver::Homeserver;
+use crate::address::https_url::HttpsUrl;
 use crate::address::server_name::ServerName;
+use crate::address::user_id::UserId;
 use crate::credentials::Credentials;
+use crate::credentials::code_verifier::CodeVerifier;
+use crate::credentials::device_id::DeviceId;
 use crate::credentials::redirect::RedirectState;
 use crate::endpoint::login_types::LoginTypes;
+use crate::endpoint::oauth::auth_metadata::AuthMetadata;
+use crate::endpoint::oauth::authorization::AuthorizationCode;
+use crate::endpoint::oauth::token;
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure};
 use crate::error::Error;
 use crate::fields::Fields;
+use crate::flow::choice::CodeChoice;
 use crate::flow::wait::Wait;
 use crate::session::Session;
 use crate::shown::without_secrets;
@@ -30,32 +39,63 @@ pub(crate) enum Due {
     Locate { server_name: ServerName, failure: Box<DiscoveryFailure> },
     /// The question needs the login types. It also says what was refused before, if anything was.
     GetLogin { homeserver: Homeserver, refused: Option<Box<ServerError>> },
+    /// The question also needs the OAuth 2.0 server, since the settings ask for it. There are no login types if the
+    /// homeserver has no legacy API.
+    GetAuthMetadata { homeserver: Homeserver, login_types: Option<LoginTypes>, refused: Option<Box<ServerError>> },
     /// A person or a program must choose.
-    Choose { homeserver: Homeserver, login_types: LoginTypes, refused: Option<Box<ServerError>> },
+    Choose { homeserver: Homeserver, offers: Offers, refused: Option<Box<ServerError>> },
     /// The homeserver must say whether the credentials are right.
     PostLogin { server: Server, credentials: Credentials },
-    /// The user is in the browser. The fields go into the login that ends this.
-    Browse { server: Server, browse: Browse, fields: Fields },
+    /// The client is not registered yet.
+    PostRegister { server: Server, login: Box<CodeLogin> },
+    /// The user is in the browser.
+    Browse { server: Server, browse: Browse },
+    /// After a resume: the token endpoint is not known, and the metadata must fit those that the login began with.
+    GetAuthMetadataAgain { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode },
+    /// The code becomes tokens.
+    PostToken { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode, metadata: Box<AuthMetadata> },
+    /// There are tokens, and nobody has said whose they are.
+    GetWhoami { server: Server, granted: Box<Granted> },
+    /// Nobody wants the tokens any more.
+    PostRevoke { server: Server, granted: Box<Granted> },
     /// The homeserver does not take this request yet.
     Wait { wait: Wait, request: Box<Due> },
     /// Logged in.
     Done(Box<Session>),
 }
 
-/// A homeserver whose address is known, with its login types unless a resume has forgotten them.
+/// What a homeserver offers.
+#[derive(Clone, Debug)]
+pub(crate) struct Offers {
+    pub(crate) login_types: LoginTypes,
+    pub(crate) oauth: Option<Box<AuthMetadata>>,
+}
+
+/// A homeserver whose address is known, with its offers unless a resume has forgotten them.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) homeserver: Homeserver,
-    pub(crate) login_types: Option<LoginTypes>,
+    pub(crate) offers: Option<Offers>,
 }
 
 impl Server {
-    /// The question. It cannot be put without the login types.
+    /// The question. It cannot be put without the offers.
     pub(crate) fn question(&self, refused: Option<Box<ServerError>>) -> Due {
         let homeserver = self.homeserver.clone();
-        match self.login_types.clone() {
-            Some(login_types) => Due::Choose { homeserver, login_types, refused },
+        match self.offers.clone() {
+            Some(offers) => Due::Choose { homeserver, offers, refused },
             None => Due::GetLogin { homeserver, refused },
+        }
+    }
+
+    /// Takes a session, unless it is not what was asked for: then the error owns it, and the question is due.
+    pub(crate) fn accept(&self, session: Box<Session>, expected: Option<&UserId>, must_be_refused: bool) -> Next {
+        match expected {
+            Some(expected) if expected != session.user_id() => {
+                Next::Refused(self.question(None), Error::WrongUser { expected: expected.clone(), session })
+            }
+            _ if must_be_refused => Next::Refused(self.question(None), Error::MissingRefreshToken(session)),
+            _ => Next::To(Due::Done(session)),
         }
     }
 }
@@ -65,6 +105,52 @@ impl Server {
 pub(crate) struct Browse {
     pub(crate) url: Url,
     pub(crate) state: RedirectState,
+    pub(crate) purpose: Purpose,
+}
+
+/// What the browser was sent out for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// The fields go into the login that ends this.
+    Sso { fields: Fields },
+    /// The metadata are those that the login began with. A resume has forgotten them.
+    Code { grant: Box<CodeGrant>, metadata: Option<Box<AuthMetadata>> },
+}
+
+/// A login by the authorization code grant that a person has chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeLogin {
+    pub(crate) metadata: Box<AuthMetadata>,
+    pub(crate) registration_endpoint: HttpsUrl,
+    pub(crate) choice: CodeChoice,
+    pub(crate) device_id: DeviceId,
+}
+
+/// What a code needs to become tokens.
+#[derive(Clone)]
+pub(crate) struct CodeGrant {
+    /// The URL that the browser was sent out with.
+    pub(crate) url: Url,
+    pub(crate) client_id: Box<str>,
+    pub(crate) redirect_uri: Box<str>,
+    pub(crate) verifier: CodeVerifier,
+    pub(crate) issuer: Box<str>,
+    pub(crate) iss_in_callback: bool,
+}
+
+impl fmt::Debug for CodeGrant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CodeGrant({})", without_secrets(self.url.as_str()))
+    }
+}
+
+/// Tokens that an OAuth 2.0 server has granted.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) client_id: Box<str>,
+    pub(crate) metadata: Box<AuthMetadata>,
+    pub(crate) tokens: token::Response,
+    pub(crate) received_at: SystemTime,
 }
 
 impl fmt::Debug for Browse {
@@ -94,11 +180,18 @@ impl Due {
     }
 
     /// The variant of [`Step`](crate::Step) that this box is shown as.
-    fn step(&self) -> &'static str {
+    pub(crate) fn step(&self) -> &'static str {
         match self {
-            Self::GetWellKnown { .. } | Self::GetVersions { .. } | Self::GetLogin { .. } | Self::PostLogin { .. } => {
-                "Send"
-            }
+            Self::GetWellKnown { .. }
+            | Self::GetVersions { .. }
+            | Self::GetLogin { .. }
+            | Self::GetAuthMetadata { .. }
+            | Self::PostLogin { .. }
+            | Self::PostRegister { .. }
+            | Self::GetAuthMetadataAgain { .. }
+            | Self::PostToken { .. }
+            | Self::GetWhoami { .. }
+            | Self::PostRevoke { .. } => "Send",
             Self::Locate { .. } => "Locate",
             Self::Choose { .. } => "Choose",
             Self::Browse { .. } => "Browse",

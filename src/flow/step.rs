@@ -6,6 +6,7 @@ use http::Request;
 use url::Url;
 
 use crate::endpoint::login_types::LoginTypes;
+use crate::endpoint::oauth::auth_metadata::AuthMetadata;
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::well_known::DiscoveryFailure;
 use crate::flow::wait::Wait;
@@ -39,9 +40,13 @@ pub enum Step<'a> {
     /// Ask the user how to log in, then call [`choose`](crate::LoginFlow::choose).
     #[non_exhaustive]
     Choose {
-        /// What the homeserver offers.
+        /// What the homeserver offers. There can be none if it has the OAuth 2.0 API only.
         login_types: &'a LoginTypes,
-        /// Why it refused the last choice: a wrong password, for instance.
+        /// The OAuth 2.0 server, if the homeserver has one and the settings
+        /// [ask for it](crate::LoginSettings::with_oauth). Offer that first. Show the user the host of the server next to
+        /// the homeserver before you choose it: see the manual.
+        oauth: Option<&'a AuthMetadata>,
+        /// Why the last choice was refused: a wrong password, for instance, or a user who said no in the browser.
         refused: Option<&'a ServerError>,
     },
     /// Open this URL in a browser. When it comes back, call
@@ -78,9 +83,12 @@ impl fmt::Debug for Step<'_> {
             }
             Self::Wait(wait) => formatter.debug_tuple("Wait").field(wait).finish(),
             Self::Locate { failure } => formatter.debug_struct("Locate").field("failure", failure).finish(),
-            Self::Choose { login_types, refused } => {
-                formatter.debug_struct("Choose").field("login_types", login_types).field("refused", refused).finish()
-            }
+            Self::Choose { login_types, oauth, refused } => formatter
+                .debug_struct("Choose")
+                .field("login_types", login_types)
+                .field("oauth", oauth)
+                .field("refused", refused)
+                .finish(),
             Self::Browse(url) => write!(formatter, "Browse({})", without_secrets(url.as_str())),
             Self::Done(session) => formatter.debug_tuple("Done").field(session).finish(),
         }

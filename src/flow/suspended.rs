@@ -5,12 +5,15 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::address::homeserver::Homeserver;
+use crate::address::https_url::HttpsUrl;
 use crate::address::server_name::ServerName;
 use crate::address::user_id::UserId;
 use crate::credentials;
+use crate::credentials::code_verifier::CodeVerifier;
+use crate::endpoint::oauth::authorization;
 use crate::endpoint::sso;
 use crate::fields::Fields;
-use crate::flow::state::Browse;
+use crate::flow::state::{Browse, CodeGrant, Purpose};
 use crate::flow::step::RequestId;
 use crate::invalid_input::InvalidInput;
 use crate::settings::LoginSettings;
@@ -46,8 +49,8 @@ pub struct Suspended {
 pub(crate) enum Position {
     /// Discovery starts over.
     Discovery(ServerName),
-    /// With the browser's URL and the fields of the choice, if a browser was sent out.
-    LogIn { homeserver: Homeserver, browse: Option<(Browse, Fields)> },
+    /// With what a browser was sent out for, if one was.
+    LogIn { homeserver: Homeserver, browse: Option<Browse> },
 }
 
 /// The serialised form: one of server name and homeserver, and what the browser opened if it did.
@@ -63,6 +66,9 @@ struct Stored {
     sso_url: Option<Url>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     fields: Map<String, Value>,
+    /// Everything but this is in the URL: two copies could differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_grant: Option<StoredGrant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
     #[serde(default)]
@@ -70,6 +76,49 @@ struct Stored {
     /// The ID of the last request, so that its response does not count after a resume.
     #[serde(default)]
     request_id: u64,
+}
+
+/// A login by the authorization code grant.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredGrant {
+    authorization_url: Url,
+    code_verifier: String,
+    issuer: Box<str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    iss_in_callback: bool,
+}
+
+impl StoredGrant {
+    fn of(grant: &CodeGrant) -> Self {
+        Self {
+            authorization_url: grant.url.clone(),
+            code_verifier: grant.verifier.expose().to_owned(),
+            issuer: grant.issuer.clone(),
+            iss_in_callback: grant.iss_in_callback,
+        }
+    }
+
+    /// What the browser was sent out for, if the parts fit each other.
+    fn restore(self, homeserver: &Homeserver, settings: &LoginSettings) -> Result<Browse, InvalidInput> {
+        let Self { authorization_url: url, code_verifier, issuer, iss_in_callback } = self;
+        let is_allowed = HttpsUrl::named_by(homeserver, url.as_str()).is_some();
+        let invalid = || InvalidInput::new("suspended flow", "an authorization URL of its OAuth 2.0 client");
+        let begun = authorization::begun(&url).filter(|_| is_allowed).ok_or_else(invalid)?;
+        let client = settings.oauth().ok_or_else(invalid)?;
+        if client.client_id().is_some_and(|client_id| client_id != begun.client_id) {
+            return Err(invalid());
+        }
+        let grant = Box::new(CodeGrant {
+            url: url.clone(),
+            client_id: begun.client_id.into(),
+            redirect_uri: begun.redirect_uri.into(),
+            verifier: CodeVerifier::kept(code_verifier, &begun.challenge)?,
+            issuer,
+            iss_in_callback,
+        });
+        Ok(Browse { url, state: begun.state, purpose: Purpose::Code { grant, metadata: None } })
+    }
 }
 
 impl Suspended {
@@ -94,19 +143,23 @@ impl Suspended {
     }
 
     fn restore(stored: Stored) -> Result<Self, InvalidInput> {
-        let Stored { server_name, homeserver, sso_url, fields, user_id, settings, request_id, .. } = stored;
+        let Stored { server_name, homeserver, sso_url, fields, code_grant, user_id, settings, request_id, .. } = stored;
         let invalid = |expected| InvalidInput::new("suspended flow", expected);
-        let position = match (server_name, homeserver, sso_url) {
-            (Some(server_name), None, None) if fields.is_empty() => Position::Discovery(server_name),
-            (None, Some(homeserver), None) if fields.is_empty() => Position::LogIn { homeserver, browse: None },
-            (None, Some(homeserver), Some(url)) => {
+        let position = match (server_name, homeserver, sso_url, code_grant) {
+            (Some(server_name), None, None, None) if fields.is_empty() => Position::Discovery(server_name),
+            (None, Some(homeserver), None, None) if fields.is_empty() => Position::LogIn { homeserver, browse: None },
+            (None, Some(homeserver), Some(url), None) => {
                 // The state is in the URL, and nowhere else: two copies could differ.
                 let state = sso::begun(&homeserver, &url).ok_or_else(|| invalid("an SSO URL of its homeserver"))?;
                 let add = |added, (name, value): (&String, &Value)| credentials::with_field(added, name, value);
                 let fields = fields.iter().try_fold(Fields::default(), add)?;
-                Position::LogIn { homeserver, browse: Some((Browse { url, state }, fields)) }
+                Position::LogIn { homeserver, browse: Some(Browse { url, state, purpose: Purpose::Sso { fields } }) }
             }
-            _ => return Err(invalid("a server name or a homeserver, and fields only with an SSO URL")),
+            (None, Some(homeserver), None, Some(grant)) if fields.is_empty() => {
+                let browse = grant.restore(&homeserver, &settings)?;
+                Position::LogIn { homeserver, browse: Some(browse) }
+            }
+            _ => return Err(invalid("a server name or a homeserver, and one login in a browser at most")),
         };
         Ok(Self { position, settings, expected_user: user_id, request_id: RequestId(request_id) })
     }
@@ -115,16 +168,21 @@ impl Suspended {
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let browse = match &self.position {
-            Position::LogIn { browse: Some((browse, fields)), .. } => Some((browse.url.clone(), Map::from(fields))),
-            _ => None,
+            Position::LogIn { browse, .. } => browse.as_ref(),
+            Position::Discovery(_) => None,
         };
-        let (sso_url, fields) = browse.unzip();
+        let (sso_url, fields, code_grant) = match browse.map(|browse| (&browse.url, &browse.purpose)) {
+            Some((url, Purpose::Sso { fields })) => (Some(url.clone()), Map::from(fields), None),
+            Some((_, Purpose::Code { grant, .. })) => (None, Map::new(), Some(StoredGrant::of(grant))),
+            None => (None, Map::new(), None),
+        };
         Stored {
             version: VERSION,
             server_name: self.server_name().cloned(),
             homeserver: self.homeserver().cloned(),
             sso_url,
-            fields: fields.unwrap_or_default(),
+            fields,
+            code_grant,
             user_id: self.expected_user.clone(),
             settings: self.settings.clone(),
             request_id: self.request_id.0,

@@ -1,6 +1,7 @@
 //! What a session cannot do.
 
 use crate::endpoint::login;
+use crate::endpoint::oauth::token;
 
 /// Why a session cannot do what was asked of it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -22,4 +23,21 @@ pub enum SessionError {
     /// tokens in it are not lost: ask for the device ID with `GET whoami`, then set it in the settings.
     #[error("the homeserver did not say which device is logged in: set its ID in the settings")]
     NoDeviceId(Box<login::Response>),
+
+    /// The access token of the OAuth 2.0 API belongs to no device: whoami names none, so that the server did not grant
+    /// the scope of a device. The error owns the tokens: revoke them.
+    #[error("the access token belongs to no device: revoke it, and log in with a scope that names the device")]
+    NoDevice(Box<token::Response>),
+
+    /// The metadata have no token endpoint that can be used.
+    #[error("the OAuth 2.0 server has no usable token endpoint: ask for its metadata again later")]
+    NoTokenEndpoint,
+
+    /// The metadata are of another OAuth 2.0 server than the one that has granted the session.
+    #[error("the metadata are of another OAuth 2.0 server: the session stays with the one that has granted it")]
+    OtherIssuer,
+
+    /// The OAuth 2.0 server has no revocation endpoint, so that a program cannot end the session.
+    #[error("the OAuth 2.0 server cannot revoke tokens: end the session on the account page of the homeserver")]
+    NoRevocationEndpoint,
 }

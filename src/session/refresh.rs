@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{Request, Response};
 
 use crate::endpoint::error::ResponseError;
+use crate::endpoint::oauth::token::{self, Grant};
 use crate::endpoint::refresh;
 use crate::endpoint::server_error::ServerError;
 use crate::session::error::SessionError;
@@ -28,6 +29,8 @@ use crate::session::{Session, end};
 /// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
 /// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
 /// | any other 4xx | `Later` | stays: the server does not say that it is over |
+/// | OAuth 2.0: `invalid_grant`, `invalid_client`, `unauthorized_client` | `TokenGone` | cannot be refreshed: the refresh token or the client is no longer known |
+/// | OAuth 2.0: any other error, also one of the Matrix API | `Later` | stays |
 /// | no response | do not call `handle_refresh` | stays: send the same request again |
 ///
 /// The table has the usual statuses. Only the errcode counts: it means the same under any 4xx. Another thread or
@@ -82,35 +85,56 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::NoRefreshToken`], or [`SessionError::UnknownHomeserver`] if the homeserver
-    /// [is not known](Self::homeserver).
+    /// [is not known](Self::homeserver). A session of the OAuth 2.0 API is refreshed at its token endpoint, and does not
+    /// need the homeserver.
     pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
-        let homeserver = self.known_homeserver()?;
-        let refresh_token = self.refresh_token.as_ref().ok_or(SessionError::NoRefreshToken)?;
-        Ok(refresh::request(homeserver, refresh_token))
+        let refresh_token = || self.refresh_token.as_ref().ok_or(SessionError::NoRefreshToken);
+        match &self.oauth {
+            None => Ok(refresh::request(self.known_homeserver()?, refresh_token()?)),
+            Some(origin) => {
+                let grant = Grant::RefreshToken(refresh_token()?);
+                Ok(token::request(&origin.token_endpoint, &origin.client_id, grant))
+            }
+        }
     }
 
     /// Takes the response to [`refresh_request`](Self::refresh_request), and the time when it arrived. Only
     /// [`Refresh::Refreshed`] changes what is stored. The session also counts the attempts, so that the
     /// [delays](Refresh::Later) grow: keep the session after every outcome.
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
-        let error = match refresh::response(response) {
+        match self.new_tokens(response) {
             Ok(granted) => {
                 self.access_token = granted.access_token;
                 // The end of the access token before says nothing about this one.
                 self.valid_until = granted.expires_in.and_then(|lifetime| end(received_at, lifetime));
                 self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
                 self.attempts.grant(received_at);
-                return Refresh::Refreshed;
+                Refresh::Refreshed
             }
-            // Under a 2xx, an errcode does not end a session.
-            Err(ResponseError::Server(error)) if !response.status().is_success() => error,
-            Err(error) => return self.later(error, received_at),
-        };
-        match error.refusal() {
-            Some("M_UNKNOWN_TOKEN") if error.soft_logout => Refresh::SoftLogout(error),
-            Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED") => Refresh::TokenGone(error),
-            Some("M_USER_LOCKED") => Refresh::Locked(error),
-            Some("M_UNRECOGNIZED") => Refresh::Unsupported(error),
+            // Under a 2xx, an error does not end a session.
+            Err(ResponseError::Server(error)) if !response.status().is_success() => self.refused(error, received_at),
+            Err(error) => self.later(error, received_at),
+        }
+    }
+
+    /// What a refresh grants, by either API.
+    fn new_tokens<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<refresh::Response, ResponseError> {
+        if self.oauth.is_none() {
+            return refresh::response(response);
+        }
+        let token::Response { access_token, expires_in, refresh_token, .. } = token::response(response)?;
+        Ok(refresh::Response { access_token, expires_in, refresh_token })
+    }
+
+    /// What an error of the server means.
+    fn refused(&mut self, error: Box<ServerError>, received_at: SystemTime) -> Refresh {
+        match (error.refusal(), &self.oauth) {
+            (Some("invalid_grant" | "invalid_client" | "unauthorized_client"), Some(_)) => Refresh::TokenGone(error),
+            (_, Some(_)) => self.later(ResponseError::Server(error), received_at),
+            (Some("M_UNKNOWN_TOKEN"), None) if error.soft_logout => Refresh::SoftLogout(error),
+            (Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED"), None) => Refresh::TokenGone(error),
+            (Some("M_USER_LOCKED"), None) => Refresh::Locked(error),
+            (Some("M_UNRECOGNIZED"), None) => Refresh::Unsupported(error),
             _ => self.later(ResponseError::Server(error), received_at),
         }
     }

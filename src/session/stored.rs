@@ -10,6 +10,7 @@ use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 use crate::session::attempts::Attempts;
+use crate::session::origin::Origin;
 
 impl Session {
     /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
@@ -19,8 +20,8 @@ impl Session {
     /// # Errors
     ///
     /// [`InvalidInput`] if it is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be used. It
-    /// is one too if there is an access token and an `oauth` key that is not null: the OAuth 2.0 API has granted such a
-    /// session, and this version does not know that API.
+    /// is one too if there is an access token and an `oauth` that is not null and cannot be used: such a session is
+    /// never taken for one of the legacy API.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         let json = std::str::from_utf8(json.as_ref()).map_err(|_| not_an_object())?;
         let stored: Fields = json.parse().map_err(|_| not_an_object())?;
@@ -28,10 +29,11 @@ impl Session {
         let usable = |text| serde_json::from_str(text).unwrap_or_default();
         let take = |key| stored.text_of(key).filter(|text| *text != "null").map(usable);
         let Some(access_token) = take("access_token") else { return Ok(None) };
-        if take("oauth").is_some() {
-            // Its tokens belong to other endpoints: read as a legacy session, it would never end.
-            return Err(invalid("oauth", "no such key: this version knows no OAuth 2.0 sessions, use a newer one"));
-        }
+        // Its tokens belong to other endpoints: read as a legacy session, it would never end.
+        let oauth = take("oauth").map(|value| {
+            let expected = "an object with `client_id` and `token_endpoint`";
+            Origin::from_value(&value).map(Box::new).ok_or_else(|| invalid("oauth", expected))
+        });
         let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
         let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
         Ok(Some(Self {
@@ -50,6 +52,7 @@ impl Session {
             other: Fields::default(),
             stored: stored.without(&KEYS),
             attempts: Attempts::default(),
+            oauth: oauth.transpose()?,
         }))
     }
 
@@ -68,7 +71,7 @@ impl Session {
     }
 
     /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
-    /// listed above, those without a value are removed, and so is `oauth`, which would belong to another session.
+    /// listed above, those without a value are removed: they would belong to another session.
     pub fn store_in(&self, object: &mut Map<String, Value>) {
         let text = |text: &str| Some(Value::from(text));
         let values = [
@@ -79,7 +82,7 @@ impl Session {
             text(&self.device_id),
             self.well_known.as_ref().map(|fields| Value::Object(fields.into())),
             self.homeserver.as_ref().map(|homeserver| homeserver.base_client_url().into()),
-            None,
+            self.oauth.as_ref().map(|origin| origin.to_value()),
         ];
         for (key, value) in KEYS.into_iter().zip(values) {
             match value {

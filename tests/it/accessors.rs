@@ -49,7 +49,7 @@ fn each_setting_is_read_back_and_changes_no_other() {
 
 #[test]
 fn a_redirect_is_read_back() {
-    let redirect = Redirect::new("http://127.0.0.1:9/cb?a=b#c".parse().unwrap(), STATE).unwrap();
+    let redirect = Redirect::new("http://127.0.0.1:9/cb?a=b#c", STATE).unwrap();
     assert_eq!(redirect.url().as_str(), "http://127.0.0.1:9/cb?a=b#c", "without the state");
     assert_eq!(redirect.state(), STATE);
     assert_eq!((redirect.identity_provider(), redirect.action()), (None, Action::Login));
@@ -294,7 +294,7 @@ fn a_request_goes_where_its_endpoint_says() {
         assert_eq!(request.method(), endpoint.method());
         assert_eq!(request.uri().path(), format!("/prefix{}", endpoint.path()));
     }
-    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
     let well_known = well_known::request(&"example.org".parse().unwrap());
     for (endpoint, path) in [
         (sso::ENDPOINT, sso::request(&homeserver, &redirect).path().to_owned()),

@@ -45,7 +45,7 @@ fn at_the_question(flows: &str) -> Scenario {
 }
 
 fn with_provider(id: &str) -> Choice {
-    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
     Choice::sso(redirect.with_identity_provider(id).unwrap())
 }
 

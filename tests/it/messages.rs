@@ -50,7 +50,7 @@ fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may
 #[test]
 fn invalid_input_names_the_value_and_what_it_should_be() {
     let custom = |fields: serde_json::Value| Choice::custom("org.example", fields.as_object().unwrap().clone());
-    let redirect = |url: &str, state: &str| Redirect::new(url.parse().unwrap(), state);
+    let redirect = |url: &str, state: &str| Redirect::new(url, state);
     let cases: [(InvalidInput, &str); 20] = [
         (
             "https://example.org".parse::<ServerName>().unwrap_err(),
@@ -252,7 +252,7 @@ fn not_offered(flows: &str, choice: Choice) -> Error {
 }
 
 fn with_provider(id: &str) -> Choice {
-    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap();
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
     Choice::sso(redirect.with_identity_provider(id).unwrap())
 }
 

@@ -320,7 +320,7 @@ proptest! {
         check(&versions, "/_matrix/client/versions")?;
         check(&endpoint::login_types::request(&homeserver).uri().to_string(), "/_matrix/client/v3/login")?;
 
-        let redirect = Redirect::new("app:/cb".parse().unwrap(), scenario::STATE).unwrap();
+        let redirect = Redirect::new("app:/cb", scenario::STATE).unwrap();
         check(endpoint::sso::request(&homeserver, &redirect).as_str(), "/_matrix/client/v3/login/sso/redirect")?;
         if let Ok(redirect) = redirect.with_identity_provider(id.clone()) {
             let url = endpoint::sso::request(&homeserver, &redirect);

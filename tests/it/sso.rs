@@ -10,7 +10,7 @@ use url::Url;
 use crate::support::scenario::{CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, whole};
 
 fn redirect(redirect_url: &str) -> Redirect {
-    Redirect::new(redirect_url.parse().unwrap(), STATE).unwrap()
+    Redirect::new(redirect_url, STATE).unwrap()
 }
 
 fn url(homeserver: &str, redirect: &Redirect) -> Url {
@@ -94,7 +94,7 @@ fn a_redirect_url_that_holds_state_or_token_already_is_refused() {
         "http://127.0.0.1:9/cb?login%54oken",
         "org.example.app:cb?state",
     ] {
-        let error = Redirect::new(given.parse().unwrap(), STATE).unwrap_err();
+        let error = Redirect::new(given, STATE).unwrap_err();
         assert_eq!(error.to_string(), "invalid redirect URL: expected a query without `state` and `loginToken`");
     }
 }
@@ -110,7 +110,7 @@ fn a_state_that_could_be_guessed_is_refused() {
 #[test]
 fn a_state_of_any_characters_comes_back_as_it_was() {
     let state = "a+b c%20&=#?/ö\u{1f511}0123456789";
-    let redirect = Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), state).unwrap();
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", state).unwrap();
     let mut callback: Url = redirect_url(&redirect).parse().unwrap();
     callback.query_pairs_mut().append_pair("loginToken", "t");
     assert_eq!(callback::state(&callback).as_deref(), Some(state));

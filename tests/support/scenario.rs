@@ -48,7 +48,7 @@ pub fn password() -> Choice {
 }
 
 pub fn sso() -> Choice {
-    Choice::sso(Redirect::new("http://127.0.0.1:9/cb".parse().unwrap(), STATE).unwrap())
+    Choice::sso(Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap())
 }
 
 /// The ID of the request that is due.

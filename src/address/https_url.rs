@@ -1,0 +1,76 @@
+//! The address of a page or of an endpoint outside of the Matrix API.
+
+use std::str::FromStr;
+
+use http::Uri;
+use url::Url;
+
+use crate::address::homeserver::Homeserver;
+use crate::address::text_traits::text_traits;
+use crate::invalid_input::InvalidInput;
+
+/// An https URL with a host, and without user information and fragment. It can have a path and a query. A request can
+/// go there: it is a valid `http::Uri`.
+///
+/// An endpoint that a homeserver names can also be plain http, within the rule of
+/// [`Homeserver::may_name`](crate::Homeserver::may_name).
+///
+/// ```
+/// let client_uri: matrix_login::HttpsUrl = "https://app.example.com/".parse()?;
+/// assert_eq!(client_uri.url().host_str(), Some("app.example.com"));
+/// # Ok::<(), matrix_login::InvalidInput>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HttpsUrl {
+    url: Url,
+}
+
+text_traits!(HttpsUrl);
+
+impl HttpsUrl {
+    /// The URL as text, in the form that `url` gives it.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// An address that a homeserver names. `None` if the homeserver must not name it, or if it is not usable.
+    pub(crate) fn named_by(homeserver: &Homeserver, text: &str) -> Option<Self> {
+        let origin: Homeserver = Url::parse(text).ok()?.join("/").ok()?.as_str().parse().ok()?;
+        let url = Self::kept(text)?;
+        homeserver.may_name(&origin).then_some(url)
+    }
+
+    /// An address that was checked when it entered, and kept by the caller since then.
+    pub(crate) fn kept(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let is_clean = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        (is_clean && is_web && Uri::try_from(url.as_str()).is_ok()).then_some(Self { url })
+    }
+
+    /// The URL for a request. The default is never taken, since this was tried when the URL entered.
+    pub(crate) fn uri(&self) -> Uri {
+        Uri::try_from(self.url.as_str()).unwrap_or_default()
+    }
+
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        self.url.origin() == other.url.origin()
+    }
+}
+
+impl FromStr for HttpsUrl {
+    type Err = InvalidInput;
+
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if the text is not an https URL with a host, or if it has user information or a fragment.
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
+        let url = Self::kept(text).filter(|url| url.url.scheme() == "https");
+        url.ok_or_else(|| InvalidInput::new("URL", "https, a host, and no user information and no fragment"))
+    }
+}

@@ -1,0 +1,202 @@
+//! `authorization_endpoint`, the authorization code grant (RFC 6749, section 4.1; RFC 7636; RFC 9207)
+//! <https://spec.matrix.org/latest/client-server-api/#authorization-code-flow>
+//!
+//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI with
+//! a code, or with an error. `response` reads that callback.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+use crate::address::https_url::HttpsUrl;
+use crate::credentials::code_verifier::CodeVerifier;
+use crate::credentials::device_id::DeviceId;
+use crate::credentials::redirect::{Action, Redirect, RedirectState, STATE};
+use crate::credentials::secret::secret;
+use crate::endpoint::callback::{ForeignCallback, fragment_pairs};
+use crate::endpoint::server_error::ServerError;
+use crate::fields::Fields;
+
+secret! {
+    /// An authorization code: the browser brings it, and the token endpoint takes it, once and within minutes.
+    pub struct AuthorizationCode
+}
+
+impl AuthorizationCode {
+    /// Takes a code from a callback.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self(code.into())
+    }
+}
+
+/// The parameters of the URL that the crate writes. No field of the caller's may replace one.
+pub(crate) const PARAMETERS: [&str; 9] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    STATE,
+    "response_mode",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+];
+
+/// The scope of every client, without the device.
+const API_SCOPE: &str = "urn:matrix:client:api:*";
+
+/// What comes before the ID of the device in a scope.
+const DEVICE_SCOPE: &str = "urn:matrix:client:device:";
+
+/// What the browser came back with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Response {
+    /// The user has agreed.
+    Granted(AuthorizationCode),
+    /// The server has refused, or the user has (`access_denied`).
+    Refused(Box<ServerError>),
+}
+
+/// The URL to open in a browser. `fields` are further parameters, such as `login_hint`: strings go out as they are, and
+/// all other values as JSON.
+pub fn request(
+    authorization_endpoint: &HttpsUrl,
+    client_id: &str,
+    device_id: &DeviceId,
+    redirect: &Redirect,
+    verifier: &CodeVerifier,
+    fields: &Fields,
+) -> Url {
+    let mut url = authorization_endpoint.url().clone();
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", client_id)
+        .append_pair("redirect_uri", redirect.text())
+        .append_pair("scope", &scope(device_id))
+        .append_pair(STATE, redirect.state())
+        .append_pair("response_mode", if redirect.is_in_query() { "query" } else { "fragment" })
+        .append_pair("code_challenge", verifier.challenge())
+        .append_pair("code_challenge_method", "S256");
+    if redirect.action() == Action::Register {
+        query.append_pair("prompt", "create");
+    }
+    for (name, value) in serde_json::Map::from(fields) {
+        query.append_pair(&name, value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed).as_ref());
+    }
+    drop(query);
+    url
+}
+
+/// All of the API, for one device (specification, "Scope").
+pub(crate) fn scope(device_id: &DeviceId) -> String {
+    format!("{API_SCOPE} {DEVICE_SCOPE}{}", device_id.as_str())
+}
+
+/// Reads the callback of a login that began with this state. `issuer` is that of the metadata, and `iss_in_callback`
+/// says whether the metadata promise an `iss`.
+///
+/// The parameters are in the query or in the fragment, wherever the server puts them, each of them once. A parameter
+/// without a value counts as absent. An empty fragment counts as none.
+///
+/// # Errors
+///
+/// [`ForeignCallback`] if there is not exactly one `state`, which is the given one; if a parameter is there twice, or
+/// they are in both places; if `iss` is another one, or is promised and missing; if there are both a `code` and an
+/// `error`, or neither.
+pub fn response(
+    callback: &Url,
+    state: &str,
+    issuer: Option<&str>,
+    iss_in_callback: bool,
+) -> Result<Response, ForeignCallback> {
+    let [found, code, error, description, iss] = parameters(callback, state)?;
+    // Not in constant time, for the reasons that `sso::response` gives.
+    if found.as_deref() != Some(state) {
+        return Err(ForeignCallback::new("expected its `state`, once"));
+    }
+    let is_expected = match (&iss, issuer) {
+        (Some(iss), Some(issuer)) => iss == issuer,
+        (Some(_), None) => true,
+        (None, _) => !iss_in_callback,
+    };
+    if !is_expected {
+        return Err(ForeignCallback::new("expected `iss` to be the issuer of the metadata"));
+    }
+    match (code, error) {
+        (Some(code), None) => Ok(Response::Granted(AuthorizationCode::new(code))),
+        (None, Some(error)) => {
+            let message = description.map(Cow::into_owned);
+            Ok(Response::Refused(Box::new(ServerError::of_browser(error.into_owned(), message))))
+        }
+        (Some(_), Some(_)) => Err(ForeignCallback::new("expected `code` or `error`, not both")),
+        (None, None) => Err(ForeignCallback::new("expected a `code` or an `error`")),
+    }
+}
+
+/// The parameters that count, in the order of [`NAMES`].
+fn parameters<'a>(callback: &'a Url, state: &str) -> Result<[Option<Cow<'a, str>>; 5], ForeignCallback> {
+    if state.is_empty() {
+        return Err(ForeignCallback::new("expected its `state`, once"));
+    }
+    let is_known = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| NAMES.contains(&&**name) && !value.is_empty();
+    let in_query: Vec<_> = callback.query_pairs().filter(is_known).collect();
+    let in_fragment: Vec<_> = fragment_pairs(callback).filter(is_known).collect();
+    if !in_query.is_empty() && !in_fragment.is_empty() {
+        return Err(ForeignCallback::new("expected all parameters in the query, or all of them in the fragment"));
+    }
+    let mut parameters = [const { None }; 5];
+    for (name, value) in in_query.into_iter().chain(in_fragment) {
+        for (known, parameter) in NAMES.iter().zip(&mut parameters) {
+            if *known == name && parameter.replace(value.clone()).is_some() {
+                return Err(ForeignCallback::new(match *known {
+                    STATE => "expected its `state`, once",
+                    _ => "expected each parameter once",
+                }));
+            }
+        }
+    }
+    Ok(parameters)
+}
+
+const NAMES: [&str; 5] = [STATE, "code", "error", "error_description", "iss"];
+
+/// What a login began with, read back from its URL.
+pub(crate) struct Begun {
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) state: RedirectState,
+    pub(crate) challenge: String,
+}
+
+/// Reads the URL of a login that has begun, if it is one that [`request`] makes.
+pub(crate) fn begun(url: &Url) -> Option<Begun> {
+    let only = |name: &str| {
+        let mut values = url.query_pairs().filter(|(found, _)| found == name);
+        let (_, value) = values.next()?;
+        values.next().is_none().then(|| value.into_owned())
+    };
+    let is_ours = only("response_type")? == "code" && only("code_challenge_method")? == "S256";
+    let scope = only("scope")?;
+    let device_id = scope.strip_prefix(API_SCOPE)?.strip_prefix(' ')?.strip_prefix(DEVICE_SCOPE)?;
+    DeviceId::new(device_id).ok().filter(|_| is_ours)?;
+    let begun = Begun {
+        client_id: only("client_id")?,
+        redirect_uri: only("redirect_uri")?,
+        state: RedirectState::new(only(STATE)?).ok()?,
+        challenge: only("code_challenge")?,
+    };
+    Redirect::new(&begun.redirect_uri, begun.state.expose()).ok().map(|_| begun)
+}
+
+/// Whether the URL of a login that has begun is below this endpoint: with the endpoint's own query at the start of its
+/// query.
+pub(crate) fn is_of(url: &Url, authorization_endpoint: &HttpsUrl) -> bool {
+    let endpoint = authorization_endpoint.url();
+    let mut query = url.query_pairs();
+    url.origin() == endpoint.origin()
+        && url.path() == endpoint.path()
+        && endpoint.query_pairs().all(|own| query.next() == Some(own))
+        && query.next().is_some_and(|(name, _)| name == "response_type")
+}

@@ -1,0 +1,58 @@
+//! `POST revocation_endpoint` (RFC 7009)
+//! <https://spec.matrix.org/latest/client-server-api/#token-revocation>
+
+use http::{Method, Request};
+
+use crate::address::https_url::HttpsUrl;
+use crate::credentials::secret::{AccessToken, RefreshToken};
+use crate::endpoint::Endpoint;
+use crate::endpoint::error::ResponseError;
+
+/// The endpoint, as errors name it.
+pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "revocation_endpoint");
+
+/// The token to revoke. The other token of the session ends with it. Take the refresh token if there is one: some
+/// servers do nothing for an access token that has expired, and respond with a success all the same.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Token<'a> {
+    /// An access token.
+    Access(&'a AccessToken),
+    /// A refresh token.
+    Refresh(&'a RefreshToken),
+}
+
+/// The token is no longer valid. A server does not say whether it was valid before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// Whether the server has said that there was nothing to revoke. Most servers do not say so.
+    pub already_revoked: bool,
+}
+
+/// Asks to revoke a token. Most servers need the ID of the client, although the specification does not.
+pub fn request(revocation_endpoint: &HttpsUrl, client_id: &str, token: Token<'_>) -> Request<Vec<u8>> {
+    let (token, hint) = match token {
+        Token::Access(token) => (token.expose(), "access_token"),
+        Token::Refresh(token) => (token.expose(), "refresh_token"),
+    };
+    let form = [("token", token), ("token_type_hint", hint), ("client_id", client_id)];
+    ENDPOINT.form_request(revocation_endpoint, &form)
+}
+
+/// Reads the response. A 2xx is a success, without a body or with JSON of any kind. A refusal with `invalid_grant` means
+/// that there was nothing to revoke.
+///
+/// # Errors
+///
+/// [`ResponseError::Server`] is the server's refusal. A 401 is one: the session is still there. For the other errors see
+/// [`ResponseError`].
+pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
+    match ENDPOINT.acknowledged(response) {
+        Ok(()) => Ok(Response { already_revoked: false }),
+        Err(ResponseError::Server(error)) if error.refusal() == Some("invalid_grant") => {
+            Ok(Response { already_revoked: true })
+        }
+        Err(error) => Err(error),
+    }
+}

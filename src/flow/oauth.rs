@@ -1,0 +1,295 @@
+//! Where the responses of the OAuth 2.0 API lead.
+
+use std::time::SystemTime;
+
+use http::{Request, Response};
+use url::Url;
+
+use crate::address::homeserver::Homeserver;
+use crate::address::https_url::HttpsUrl;
+use crate::address::user_id::UserId;
+use crate::credentials::device_id::DeviceId;
+use crate::credentials::redirect::Action;
+use crate::endpoint::callback::ForeignCallback;
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::login_types::LoginTypes;
+use crate::endpoint::oauth::auth_metadata::{self, AuthMetadata};
+use crate::endpoint::oauth::authorization::{self, AuthorizationCode};
+use crate::endpoint::oauth::registration;
+use crate::endpoint::oauth::revocation::{self, Token};
+use crate::endpoint::oauth::token::{self, Grant};
+use crate::endpoint::server_error::ServerError;
+use crate::endpoint::whoami;
+use crate::error::Error;
+use crate::flow::choice::CodeChoice;
+use crate::flow::state::{Browse, CodeGrant, CodeLogin, Due, Granted, Next, Offers, Purpose, Server};
+use crate::invalid_input::InvalidInput;
+use crate::session::Session;
+use crate::settings::LoginSettings;
+
+/// The request of a box that is one of the OAuth 2.0 API.
+pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
+    match due {
+        Due::GetAuthMetadata { homeserver, .. } => auth_metadata::request(homeserver),
+        Due::GetAuthMetadataAgain { server, .. } => auth_metadata::request(&server.homeserver),
+        Due::PostRegister { login, .. } => register_request(settings, login),
+        Due::PostToken { grant, code, metadata, .. } => token_request(grant, code, metadata),
+        Due::GetWhoami { server, granted } => whoami::request(&server.homeserver, &granted.tokens.access_token),
+        Due::PostRevoke { granted, .. } => revoke_request(granted),
+        // No other box has a request of this API.
+        _ => Request::default(),
+    }
+}
+
+/// Where the response to such a request leads.
+pub(crate) fn answered<B: AsRef<[u8]>>(
+    due: &Due,
+    wanted: (&LoginSettings, Option<&UserId>),
+    response: &Response<B>,
+    received_at: SystemTime,
+) -> Result<Result<Next, ResponseError>, Error> {
+    Ok(match due {
+        Due::GetAuthMetadata { homeserver, login_types, refused } => {
+            after_auth_metadata(homeserver, login_types.as_ref(), refused.as_deref(), response)
+        }
+        Due::PostRegister { server, login } => after_register(server, login, response),
+        Due::GetAuthMetadataAgain { server, grant, code } => after_auth_metadata_again(server, grant, code, response),
+        Due::PostToken { server, grant, metadata, .. } => after_token(server, grant, metadata, response, received_at),
+        Due::GetWhoami { server, granted } => after_whoami(server, granted, wanted, response),
+        Due::PostRevoke { server, .. } => after_revoke(server, response),
+        _ => return Err(Error::StaleResponse),
+    })
+}
+
+/// After GET auth_metadata, before the question. Next to a legacy API, a 4xx of any kind means that there is no OAuth: a
+/// page must not cost a login with a password.
+fn after_auth_metadata<B: AsRef<[u8]>>(
+    homeserver: &Homeserver,
+    login_types: Option<&LoginTypes>,
+    refused: Option<&ServerError>,
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let oauth = match auth_metadata::response(homeserver, response) {
+        Ok(None) if login_types.is_none() => return Err(ResponseError::LoginUnsupported),
+        Err(error) if login_types.is_some() && is_refusal(&error) => None,
+        oauth => oauth?.map(Box::new),
+    };
+    Ok(question(homeserver, login_types, oauth, refused))
+}
+
+/// The question, without OAuth 2.0: the homeserver does not say whether it has that.
+pub(crate) fn question(
+    homeserver: &Homeserver,
+    login_types: Option<&LoginTypes>,
+    oauth: Option<Box<AuthMetadata>>,
+    refused: Option<&ServerError>,
+) -> Next {
+    let offers = Offers { login_types: login_types.cloned().unwrap_or_default(), oauth };
+    let (homeserver, refused) = (homeserver.clone(), refused.cloned().map(Box::new));
+    Next::To(Due::Choose { homeserver, offers, refused })
+}
+
+/// Whether a response is a 4xx that is not a rate limit and does not mean: later.
+fn is_refusal(error: &ResponseError) -> bool {
+    match error {
+        ResponseError::Server(error) => error.is_refusal(),
+        ResponseError::NotMatrix { status, .. } | ResponseError::Encoded { status, .. } => {
+            status.is_client_error() && !error.may_retry()
+        }
+        _ => false,
+    }
+}
+
+/// After the choice of the authorization code grant.
+pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
+    let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
+    let (Some(metadata), Some(client)) = (metadata, settings.oauth()) else { return Err(not_offered(&server)) };
+    if !metadata.offers_authorization_code() {
+        return Err(not_offered(&server));
+    }
+    let is_in_query = choice.redirect.is_in_query();
+    if !metadata.supports_mode(is_in_query) {
+        let mode = |is_in_query| if is_in_query { "query" } else { "fragment" };
+        let choice = format!("callbacks with parameters in the {}", mode(is_in_query));
+        return Err(Error::NotOffered { choice, offered: vec![format!("those in the {}", mode(!is_in_query))] });
+    }
+    let device_id = device_id(settings, &choice)?;
+    if let Some(client_id) = client.client_id() {
+        return Ok(browse(server, &metadata, client_id, &choice, &device_id)?);
+    }
+    let Some(registration_endpoint) = metadata.registration_endpoint.clone() else {
+        let expected = "the ID of a client that is registered already: this server registers none";
+        return Err(InvalidInput::new("OAuth client", expected).into());
+    };
+    let login = Box::new(CodeLogin { metadata, registration_endpoint, choice, device_id });
+    Ok(Next::To(Due::PostRegister { server, login }))
+}
+
+fn not_offered(server: &Server) -> Error {
+    let offers = server.offers.iter();
+    let offered =
+        offers.flat_map(|offers| offers.login_types.iter()).map(|offered| offered.name().to_owned()).collect();
+    Error::NotOffered { choice: "authorization_code".to_owned(), offered }
+}
+
+/// The device in the scope. On a server's page, nobody sees that its ID was refused.
+fn device_id(settings: &LoginSettings, choice: &CodeChoice) -> Result<DeviceId, InvalidInput> {
+    let device_id = choice.device_id.as_deref().or(settings.device_id()).and_then(|id| DeviceId::new(id).ok());
+    device_id.filter(DeviceId::is_recommended).ok_or_else(|| {
+        InvalidInput::new("device ID", "at least 10 characters of A-Z, a-z, 0-9, -, ., _ and ~ for an OAuth 2.0 login")
+    })
+}
+
+/// Sends the browser out. An offered grant has an authorization endpoint.
+fn browse(
+    server: Server,
+    metadata: &AuthMetadata,
+    client_id: &str,
+    choice: &CodeChoice,
+    device_id: &DeviceId,
+) -> Result<Next, ResponseError> {
+    let endpoint = metadata.authorization_endpoint.as_ref();
+    let endpoint =
+        endpoint.ok_or_else(|| auth_metadata::ENDPOINT.invalid("`authorization_endpoint`", "an https URL"))?;
+    let mut redirect = choice.redirect.clone();
+    if !metadata.offers_registration_of_users() {
+        // Such a server refuses the parameter that asks for that page.
+        redirect = redirect.with_action(Action::Login);
+    }
+    let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, &choice.fields);
+    let grant = CodeGrant {
+        url: url.clone(),
+        client_id: client_id.into(),
+        redirect_uri: redirect.text().into(),
+        verifier: choice.verifier.clone(),
+        issuer: metadata.issuer.clone(),
+        iss_in_callback: metadata.iss_in_callback,
+    };
+    let purpose = Purpose::Code { grant: Box::new(grant), metadata: Some(Box::new(metadata.clone())) };
+    Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state.clone(), purpose } }))
+}
+
+/// POST register.
+fn register_request(settings: &LoginSettings, login: &CodeLogin) -> Request<Vec<u8>> {
+    let redirect_uri = login.choice.redirect.text();
+    let request = settings
+        .oauth()
+        .and_then(|client| registration::request(&login.registration_endpoint, client, &[redirect_uri]));
+    // The default is never taken: only a client that registers itself comes here.
+    request.unwrap_or_default()
+}
+
+/// After POST register: the browser can go.
+fn after_register<B: AsRef<[u8]>>(
+    server: &Server,
+    login: &CodeLogin,
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let registered = registration::response(response)?;
+    browse(server.clone(), &login.metadata, &registered.client_id, &login.choice, &login.device_id)
+}
+
+/// After the browser has come back, with a code or with a refusal.
+pub(crate) fn after_callback(
+    server: &Server,
+    state: &str,
+    (grant, metadata): (&CodeGrant, Option<&AuthMetadata>),
+    callback: &Url,
+) -> Result<Next, ForeignCallback> {
+    let response = authorization::response(callback, state, Some(&grant.issuer), grant.iss_in_callback)?;
+    let code = match response {
+        authorization::Response::Granted(code) => code,
+        authorization::Response::Refused(error) => return Ok(Next::To(server.question(Some(error)))),
+    };
+    let (server, grant) = (server.clone(), Box::new(grant.clone()));
+    Ok(Next::To(match metadata {
+        Some(metadata) => Due::PostToken { server, grant, code, metadata: Box::new(metadata.clone()) },
+        None => Due::GetAuthMetadataAgain { server, grant, code },
+    }))
+}
+
+/// After GET auth_metadata, after a resume: the code may only go to the server that the browser was sent to.
+fn after_auth_metadata_again<B: AsRef<[u8]>>(
+    server: &Server,
+    grant: &CodeGrant,
+    code: &AuthorizationCode,
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let metadata = auth_metadata::response(&server.homeserver, response)?.ok_or(ResponseError::LoginUnsupported)?;
+    let invalid = |field, expected| Err(auth_metadata::ENDPOINT.invalid(field, expected));
+    if metadata.issuer != grant.issuer {
+        return invalid("`issuer`", "the one that the login began with; go back, and log in again");
+    }
+    let is_same = |endpoint: &HttpsUrl| authorization::is_of(&grant.url, endpoint);
+    if !metadata.authorization_endpoint.as_ref().is_some_and(is_same) {
+        return invalid("`authorization_endpoint`", "the one that the login began with; go back, and log in again");
+    }
+    if !metadata.offers_authorization_code() {
+        return invalid("`token_endpoint`", "on the origin of the authorization endpoint; go back, and log in again");
+    }
+    let (server, grant, code) = (server.clone(), Box::new(grant.clone()), code.clone());
+    Ok(Next::To(Due::PostToken { server, grant, code, metadata: Box::new(metadata) }))
+}
+
+/// POST token.
+fn token_request(grant: &CodeGrant, code: &AuthorizationCode, metadata: &AuthMetadata) -> Request<Vec<u8>> {
+    let code_grant = Grant::authorization_code(code, &grant.redirect_uri, &grant.verifier);
+    let endpoint = metadata.token_endpoint.as_ref();
+    // The default is never taken: a grant is offered only if there is a token endpoint.
+    endpoint.map(|endpoint| token::request(endpoint, &grant.client_id, code_grant)).unwrap_or_default()
+}
+
+/// After POST token: nobody knows yet whose tokens these are.
+fn after_token<B: AsRef<[u8]>>(
+    server: &Server,
+    grant: &CodeGrant,
+    metadata: &AuthMetadata,
+    response: &Response<B>,
+    received_at: SystemTime,
+) -> Result<Next, ResponseError> {
+    let (server, tokens) = (server.clone(), token::response(response)?);
+    let (client_id, metadata) = (grant.client_id.clone(), Box::new(metadata.clone()));
+    Ok(Next::To(Due::GetWhoami { server, granted: Box::new(Granted { client_id, metadata, tokens, received_at }) }))
+}
+
+/// After GET whoami. Whatever it says, the tokens are kept.
+fn after_whoami<B: AsRef<[u8]>>(
+    server: &Server,
+    granted: &Granted,
+    (settings, expected_user): (&LoginSettings, Option<&UserId>),
+    response: &Response<B>,
+) -> Result<Next, ResponseError> {
+    let whoami = whoami::response(response)?;
+    let Granted { client_id, metadata, tokens, received_at } = granted.clone();
+    let must_be_refused = settings.require_refresh_token() && tokens.expires && tokens.refresh_token.is_none();
+    let homeserver = server.homeserver.clone();
+    let session = Session::granted_by_oauth(homeserver, client_id, &metadata, tokens, whoami, received_at)
+        .map_err(|_| whoami::ENDPOINT.lacks(response, "`device_id`", "a string that is not empty"))?;
+    Ok(server.accept(Box::new(session), expected_user, must_be_refused))
+}
+
+/// POST revoke.
+fn revoke_request(granted: &Granted) -> Request<Vec<u8>> {
+    let tokens = &granted.tokens;
+    let token = tokens.refresh_token.as_ref().map_or(Token::Access(&tokens.access_token), Token::Refresh);
+    let endpoint = granted.metadata.revocation_endpoint.as_ref();
+    // The default is never taken: without the endpoint, this box is left out.
+    endpoint.map(|endpoint| revocation::request(endpoint, &granted.client_id, token)).unwrap_or_default()
+}
+
+/// After POST revoke: the question, whatever the server says, unless it fails or limits the rate.
+fn after_revoke<B: AsRef<[u8]>>(server: &Server, response: &Response<B>) -> Result<Next, ResponseError> {
+    match revocation::response(response) {
+        Err(error @ (ResponseError::NotMatrix { .. } | ResponseError::Encoded { .. })) => Err(error),
+        Err(error) if error.may_retry() => Err(error),
+        _ => Ok(Next::To(server.question(None))),
+    }
+}
+
+/// Back from whoami: the tokens are revoked first, if the server can do that.
+pub(crate) fn back(server: &Server, granted: &Granted) -> Next {
+    Next::To(match granted.metadata.revocation_endpoint {
+        Some(_) => Due::PostRevoke { server: server.clone(), granted: Box::new(granted.clone()) },
+        None => server.question(None),
+    })
+}

@@ -1,0 +1,42 @@
+//! How a session ends: at the endpoint of the API that has granted it.
+
+use http::{Request, Response};
+
+use crate::endpoint::error::ResponseError;
+use crate::endpoint::logout;
+use crate::endpoint::oauth::revocation::{self, Token};
+use crate::session::Session;
+use crate::session::error::SessionError;
+
+impl Session {
+    /// The request that ends the session: a [logout](logout::request), or the [revocation](revocation::request) of the
+    /// refresh token for a session of the OAuth 2.0 API. The access token is revoked if there is no refresh token.
+    ///
+    /// Finish a refresh first: revoking a refresh token that has just been replaced does nothing on some servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::UnknownHomeserver`] if the homeserver [is not known](Self::homeserver).
+    /// [`SessionError::NoRevocationEndpoint`] if the OAuth 2.0 server has no such endpoint.
+    pub fn logout_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
+        let Some(origin) = &self.oauth else {
+            return Ok(logout::request(self.known_homeserver()?, &self.access_token));
+        };
+        let endpoint = origin.revocation_endpoint.as_ref().ok_or(SessionError::NoRevocationEndpoint)?;
+        let token = self.refresh_token.as_ref().map_or(Token::Access(&self.access_token), Token::Refresh);
+        Ok(revocation::request(endpoint, &origin.client_id, token))
+    }
+
+    /// Reads the response to [`logout_request`](Self::logout_request).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`logout::response`] or [`revocation::response`]. The session is still there then.
+    pub fn handle_logout<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<logout::Response, ResponseError> {
+        match self.oauth {
+            None => logout::response(response),
+            Some(_) => revocation::response(response)
+                .map(|revoked| logout::Response { already_logged_out: revoked.already_revoked }),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a session needs of the OAuth 2.0 server that has granted it.
+
+use std::time::SystemTime;
+
+use crate::address::homeserver::Homeserver;
+use crate::endpoint::oauth::auth_metadata::AuthMetadata;
+use crate::endpoint::oauth::token;
+use crate::endpoint::whoami;
+use crate::fields::Fields;
+use crate::session::attempts::Attempts;
+use crate::session::error::SessionError;
+use crate::session::origin::Origin;
+use crate::session::{Session, end};
+
+impl Session {
+    /// The session that an OAuth 2.0 server grants, for a login that went another way than through a flow. The response
+    /// of `whoami` is the one to the new access token. `received_at` is when the token response arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NoDevice`] if whoami names no device: the token belongs to none. The error owns the tokens.
+    /// [`SessionError::NoTokenEndpoint`] if the metadata have no usable token endpoint.
+    pub fn granted_by_oauth(
+        homeserver: Homeserver,
+        client_id: impl Into<String>,
+        metadata: &AuthMetadata,
+        granted: token::Response,
+        whoami: whoami::Response,
+        received_at: SystemTime,
+    ) -> Result<Self, SessionError> {
+        let Some(device_id) = whoami.device_id.filter(|device_id| !device_id.is_empty()) else {
+            return Err(SessionError::NoDevice(Box::new(granted)));
+        };
+        let Some(token_endpoint) = metadata.token_endpoint.clone() else {
+            return Err(SessionError::NoTokenEndpoint);
+        };
+        let mut other = granted.other;
+        if let Some(scope) = granted.scope {
+            other.insert("scope", &scope);
+        }
+        Ok(Self {
+            homeserver: Some(homeserver),
+            user_id: whoami.user_id,
+            device_id,
+            access_token: granted.access_token,
+            valid_until: granted.expires_in.and_then(|lifetime| end(received_at, lifetime)),
+            refresh_token: granted.refresh_token,
+            well_known: None,
+            other,
+            stored: Fields::default(),
+            attempts: Attempts::default(),
+            oauth: Some(Box::new(Origin {
+                client_id: client_id.into().into(),
+                issuer: Some(metadata.issuer.clone()),
+                token_endpoint,
+                revocation_endpoint: metadata.revocation_endpoint.clone(),
+            })),
+        })
+    }
+
+    /// Whether the OAuth 2.0 API has granted this session. The legacy API does not know its tokens.
+    pub fn is_oauth(&self) -> bool {
+        self.oauth.is_some()
+    }
+
+    /// The ID of the OAuth 2.0 client that has logged in.
+    pub fn client_id(&self) -> Option<&str> {
+        self.oauth.as_ref().map(|origin| &*origin.client_id)
+    }
+
+    /// Takes the endpoints from the metadata of the homeserver, after they have moved. Ask for the metadata again if a
+    /// refresh or a logout fails for no clear reason.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::OtherIssuer`] if the metadata are of another server, or the session is one of the legacy API.
+    /// [`SessionError::NoTokenEndpoint`] if they have no usable token endpoint. The session stays as it was.
+    pub fn set_auth_metadata(&mut self, metadata: &AuthMetadata) -> Result<(), SessionError> {
+        let origin = self.oauth.as_mut().ok_or(SessionError::OtherIssuer)?;
+        if origin.issuer.as_ref().is_some_and(|issuer| *issuer != metadata.issuer) {
+            return Err(SessionError::OtherIssuer);
+        }
+        let token_endpoint = metadata.token_endpoint.clone().ok_or(SessionError::NoTokenEndpoint)?;
+        origin.issuer = Some(metadata.issuer.clone());
+        origin.token_endpoint = token_endpoint;
+        origin.revocation_endpoint.clone_from(&metadata.revocation_endpoint);
+        Ok(())
+    }
+}
