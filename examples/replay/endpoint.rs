@@ -6,20 +6,21 @@ use http::{Request, Response};
 use matrix_login::{
     AccessToken, Error, Homeserver, InvalidInput, RefreshToken, ServerName,
     endpoint::{
-        get_token, login, login_types, logout, logout_all, refresh, sso, uia::UiaChallenge, versions, well_known,
-        whoami,
+        get_token, login, login_types, logout, logout_all, oauth::auth_metadata, refresh, sso, uia::UiaChallenge,
+        versions, well_known, whoami,
     },
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
+    oauth,
     print::{error_line, login_types_value, milliseconds, request_value},
     transcript::{Chosen, NoTranscript, RecordedResponse, RedirectRequest, Settings, Taken},
 };
 
 /// The line of a request, unless its fields are not those of the endpoint.
-type RequestLine = Result<Taken<Value>, NoTranscript>;
+pub type RequestLine = Result<Taken<Value>, NoTranscript>;
 
 /// An endpoint: its name, the line of a request with these fields, and the line of a response.
 type Row = (&'static str, fn(&Value) -> RequestLine, Option<fn(&Response<Vec<u8>>) -> Result<Value, Error>>);
@@ -65,6 +66,16 @@ const ENDPOINTS: &[Row] = &[
         |fields| with_token(fields, |homeserver, token| get_token::request(homeserver, token, None)),
         Some(get_token_response),
     ),
+    (
+        "auth_metadata",
+        |fields| to_homeserver(fields, auth_metadata::request),
+        // Which addresses count depends on the homeserver: see below.
+        None,
+    ),
+    ("registration", oauth::registration_request, Some(oauth::registration_response)),
+    ("authorization", oauth::authorization_request, None),
+    ("token", oauth::token_request, Some(oauth::token_response)),
+    ("revocation", oauth::revocation_request, Some(oauth::revocation_response)),
 ];
 
 /// The line that a transcript of one endpoint leads to.
@@ -78,11 +89,23 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
         endpoint: String,
         response: Option<RecordedResponse>,
         request: Option<Value>,
+        callback: Option<Value>,
+        homeserver: Option<String>,
     }
 
-    let EndpointTranscript { endpoint, response, request } = EndpointTranscript::deserialize(transcript)?;
+    let EndpointTranscript { endpoint, response, request, callback, homeserver } =
+        EndpointTranscript::deserialize(transcript)?;
     let row = ENDPOINTS.iter().find(|(name, ..)| *name == endpoint);
     let (line, received_at) = match (response, request) {
+        (None, None) if endpoint == "authorization_callback" => {
+            (oauth::authorization_callback(&callback.unwrap_or_default())?, UNIX_EPOCH)
+        }
+        (Some(response), None) if endpoint == "auth_metadata" => {
+            let (response, received_at) = response.read()?;
+            let homeserver = homeserver.unwrap_or_else(|| oauth::HOMESERVER.to_owned());
+            let line = homeserver.parse().map_err(Error::from);
+            (line.and_then(|homeserver| oauth::auth_metadata_response(&homeserver, &response)), received_at)
+        }
         (Some(response), None) => {
             let (response, received_at) = response.read()?;
             let Some((_, _, Some(read))) = row else {
@@ -103,7 +126,7 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
 
 // Requests.
 
-fn read<T: DeserializeOwned>(fields: &Value) -> Result<T, NoTranscript> {
+pub fn read<T: DeserializeOwned>(fields: &Value) -> Result<T, NoTranscript> {
     Ok(T::deserialize(fields)?)
 }
 
@@ -186,7 +209,7 @@ fn refresh_request(fields: &Value) -> RequestLine {
 
 // Responses.
 
-fn ok<T, E: Into<Error>>(response: Result<T, E>, value: impl FnOnce(&T) -> Value) -> Result<Value, Error> {
+pub fn ok<T, E: Into<Error>>(response: Result<T, E>, value: impl FnOnce(&T) -> Value) -> Result<Value, Error> {
     response.map(|response| json!({ "ok": value(&response) })).map_err(Into::into)
 }
 

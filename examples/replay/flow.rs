@@ -1,11 +1,14 @@
 //! Replays a flow: how it starts, and what goes in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use http::Response;
 use matrix_login::{Error, InvalidInput, LoginFlow, LoginSettings, RequestId, Session, Step, Suspended, UserId};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     print::{error_line, step_line},
@@ -43,7 +46,15 @@ enum Input {
     Back(bool),
     Lost(bool),
     Unreachable(bool),
-    Suspend(bool),
+    Suspend(Suspension),
+}
+
+/// `true`, or what to replace in the suspended form before it is read.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Suspension {
+    Plain(bool),
+    Replacing { replace: BTreeMap<String, String> },
 }
 
 /// The lines that a transcript of a flow leads to.
@@ -91,7 +102,9 @@ impl TryFrom<Map<String, Value>> for Prepared {
             | Input::Back(false)
             | Input::Lost(false)
             | Input::Unreachable(false)
-            | Input::Suspend(false) => return Err("an input without a value is written as true".into()),
+            | Input::Suspend(Suspension::Plain(false)) => {
+                return Err("an input without a value is written as true".into());
+            }
             Input::Unreachable(true) => Self::Unreachable { answers: answers.map(serde_json::from_value).transpose()? },
             input => Self::Other(input),
         })
@@ -113,7 +126,11 @@ impl Replay {
         if let Step::Send { id, .. } = &step {
             self.ids.push((self.lines.len(), *id));
         }
-        self.lines.push(step_line(&step, self.now));
+        let mut line = step_line(&step, self.now);
+        if matches!(step, Step::Choose { oauth: None, .. }) && self.flow.settings().oauth().is_some() {
+            line["oauth"] = Value::Null;
+        }
+        self.lines.push(line);
     }
 
     /// Prints what comes of an input: the error, if there is one, and the step that is due then.
@@ -131,6 +148,7 @@ impl Replay {
                 Some(id) => self.flow.handle_unreachable(id),
                 None => Err(Error::StaleResponse),
             },
+            Prepared::Other(Input::Suspend(suspension)) => self.suspend(&suspension),
             Prepared::Other(input) => feed(&mut self.flow, input),
         };
         match fed {
@@ -138,6 +156,23 @@ impl Replay {
             Err(error) => self.lines.push(error_line(&error, received_at)),
         }
         self.print_step();
+        Ok(())
+    }
+
+    /// Replaces the flow by one that was resumed from its own suspended form.
+    fn suspend(&mut self, suspension: &Suspension) -> Result<(), Error> {
+        let suspended = self.flow.suspend().ok_or(Error::AlreadyLoggedIn)?;
+        let mut text = serde_json::to_string(&suspended).expect("a suspended flow serialises");
+        if let Suspension::Replacing { replace } = suspension {
+            self.lines.push(json!({ "suspended": suspended }));
+            for (old, new) in replace {
+                text = text.replace(old, new);
+            }
+        }
+        let suspended: Result<Suspended, _> = serde_json::from_str(&text);
+        let suspended = suspended
+            .map_err(|_| InvalidInput::new("suspended flow", "a form that `LoginFlow::suspend` has written"))?;
+        self.flow = LoginFlow::resume(suspended);
         Ok(())
     }
 
@@ -156,23 +191,13 @@ impl Replay {
 
 fn feed(flow: &mut LoginFlow, input: Input) -> Result<(), Error> {
     match input {
-        Input::Response(_) | Input::Unreachable(_) | Input::Lost(_) => Ok(()),
+        Input::Response(_) | Input::Unreachable(_) | Input::Lost(_) | Input::Suspend(_) => Ok(()),
         Input::Timeout(_) => flow.handle_timeout(),
         Input::UseHomeserver(homeserver) => flow.use_homeserver(homeserver.parse()?),
         Input::Choose(chosen) => flow.choose(chosen.take()?),
         Input::Callback(url) => flow.handle_callback(&parse_url("callback", &url)?),
         Input::Back(_) => flow.back(),
-        Input::Suspend(_) => {
-            let suspended = flow.suspend().ok_or(Error::AlreadyLoggedIn)?;
-            *flow = LoginFlow::resume(through_json(&suspended));
-            Ok(())
-        }
     }
-}
-
-fn through_json(suspended: &Suspended) -> Suspended {
-    let text = serde_json::to_string(suspended).expect("a suspended flow serialises");
-    serde_json::from_str(&text).expect("a suspended flow is read back")
 }
 
 impl Start {
@@ -187,7 +212,7 @@ impl Start {
     }
 }
 
-fn take_session(stored: &Value) -> Taken<Session> {
+pub fn take_session(stored: &Value) -> Taken<Session> {
     let session = Session::from_json(stored.to_string())?;
     session.ok_or_else(|| InvalidInput::new("stored session", "an `access_token`: nobody is logged in"))
 }

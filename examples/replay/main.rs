@@ -10,8 +10,9 @@
 //! - `transcript.rs` is what a transcript contains,
 //! - `print.rs` is the lines that come out,
 //! - `flow.rs` replays a flow,
-//! - `endpoint.rs` replays one endpoint,
-//! - `lines.rs` finds out which of the two a transcript is of.
+//! - `endpoint.rs` replays one endpoint, and `oauth.rs` one of the OAuth 2.0 API,
+//! - `session.rs` replays what a session makes of a response,
+//! - `lines.rs` finds out which of these a transcript is of.
 //!
 //! The exit status is 0 whatever the login came to, 2 if a file is not a transcript, and 1 if the lines cannot be
 //! written.
@@ -25,7 +26,9 @@
 mod endpoint;
 mod flow;
 mod lines;
+mod oauth;
 mod print;
+mod session;
 mod transcript;
 
 use std::{

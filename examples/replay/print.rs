@@ -5,12 +5,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, header};
 use matrix_login::{
     DiscoveryFailure, DiscoveryOutcome, Error, Location, LoginType, LoginTypes, ResponseError, RetryAfter, ServerError,
     Step,
 };
 use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::oauth::metadata_value;
 
 /// The line of a step, as of the time when the last response arrived.
 pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
@@ -26,11 +29,17 @@ pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
         Step::Locate { failure, .. } => {
             json!({ "step": "locate", "outcome": outcome(failure), "reason": failure.to_string() })
         }
-        Step::Choose { login_types, refused, .. } => json!({
-            "step": "choose",
-            "login_types": login_types_value(login_types),
-            "refused": refused.map(|error| server_error_value(error, now)),
-        }),
+        Step::Choose { login_types, oauth, refused, .. } => {
+            let mut line = json!({
+                "step": "choose",
+                "login_types": login_types_value(login_types),
+                "refused": refused.map(|error| server_error_value(error, now)),
+            });
+            if let Some(metadata) = oauth {
+                line["oauth"] = metadata_value(metadata);
+            }
+            line
+        }
         Step::Browse(url) => json!({ "step": "browse", "url": url }),
         Step::Done(session) => json!({ "step": "done", "session": session }),
     }
@@ -40,17 +49,45 @@ pub fn request_value(request: &Request<Vec<u8>>) -> Value {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes())))
     };
-    let body = match serde_json::from_slice(request.body()) {
-        Ok(body) => body,
-        Err(_) if request.body().is_empty() => Value::Null,
-        Err(_) => String::from_utf8_lossy(request.body()).into(),
-    };
+    let (name, body) =
+        if is_form(request) { ("form", form_value(request.body())) } else { ("body", body_value(request.body())) };
     json!({
         "method": request.method().as_str(),
         "url": request.uri().to_string(),
         "headers": request.headers().iter().map(header).collect::<Map<_, _>>(),
-        "body": body,
+        name: body,
     })
+}
+
+fn body_value(body: &[u8]) -> Value {
+    match serde_json::from_slice(body) {
+        Ok(body) => body,
+        Err(_) if body.is_empty() => Value::Null,
+        Err(_) => String::from_utf8_lossy(body).into(),
+    }
+}
+
+fn is_form(request: &Request<Vec<u8>>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|content_type| content_type == "application/x-www-form-urlencoded")
+}
+
+/// The parameters of a form. One that is there twice is a list.
+fn form_value(body: &[u8]) -> Value {
+    let mut form: Map<String, Value> = Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = Value::from(value);
+        let values = match form.remove(&*name) {
+            None => value,
+            Some(Value::Array(mut values)) => {
+                values.push(value);
+                values.into()
+            }
+            Some(first) => json!([first, value]),
+        };
+        form.insert(name.into_owned(), values);
+    }
+    form.into()
 }
 
 pub fn login_types_value(login_types: &LoginTypes) -> Value {

@@ -8,7 +8,8 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Response};
 use matrix_login::{
-    AccessToken, Action, Choice, InvalidInput, LoginSettings, LoginToken, Password, Redirect, UserIdentifier,
+    AccessToken, Action, Choice, CodeVerifier, InvalidInput, LoginSettings, LoginToken, OAuthClient, Password,
+    Redirect, UserIdentifier,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -29,6 +30,29 @@ pub struct Settings {
     refresh_tokens: Option<bool>,
     require_refresh_token: Option<bool>,
     follow_well_known: Option<bool>,
+    oauth: Option<Client>,
+}
+
+/// An OAuth 2.0 client of a transcript.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    client_uri: Option<String>,
+    client_name: Option<String>,
+    #[serde(default)]
+    fields: Map<String, Value>,
+    client_id: Option<String>,
+}
+
+impl Client {
+    pub fn take(self) -> Taken<OAuthClient> {
+        let client = match (self.client_uri, self.client_id) {
+            (Some(client_uri), None) => OAuthClient::new(client_uri.parse()?, self.client_name.unwrap_or_default()),
+            (None, Some(client_id)) => OAuthClient::registered(client_id)?,
+            _ => return Err(InvalidInput::new("OAuth client", "`client_uri` or `client_id`")),
+        };
+        self.fields.into_iter().try_fold(client, |client, (name, value)| client.with_field(name, value))
+    }
 }
 
 impl Settings {
@@ -44,6 +68,9 @@ impl Settings {
         }
         if let Some(name) = self.initial_device_display_name {
             settings = settings.with_initial_device_display_name(name);
+        }
+        if let Some(client) = self.oauth {
+            settings = settings.with_oauth(client.take()?);
         }
         Ok(settings
             .with_refresh_tokens(self.refresh_tokens.unwrap_or(true))
@@ -66,6 +93,7 @@ enum ChosenMethod {
     Sso(RedirectRequest),
     ApplicationService(ApplicationServiceLogin),
     Custom(String, CustomLogin),
+    Code(CodeChoice),
 }
 
 #[derive(Deserialize)]
@@ -99,6 +127,10 @@ impl TryFrom<Map<String, Value>> for Chosen {
     type Error = serde_json::Error;
 
     fn try_from(mut chosen: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        if chosen.contains_key("oauth") {
+            let method = ChosenMethod::Code(serde_json::from_value(Value::Object(chosen))?);
+            return Ok(Self { method, extra: Map::new() });
+        }
         let extra = chosen.remove("extra").map(serde_json::from_value).transpose()?.unwrap_or_default();
         let login_type: String = serde_json::from_value(chosen.remove("type").unwrap_or_default())?;
         let chosen = Value::Object(chosen);
@@ -138,6 +170,7 @@ impl Chosen {
                 Choice::application_service(take_identifier(identifier)?, AccessToken::new(as_token)?)
             }
             ChosenMethod::Custom(login_type, CustomLogin { fields }) => Choice::custom(login_type, fields)?,
+            ChosenMethod::Code(choice) => choice.take()?,
         };
         for (name, value) in self.extra {
             choice = choice.with_field(name, value)?;
@@ -148,16 +181,59 @@ impl Chosen {
 
 impl RedirectRequest {
     pub fn take(self) -> Taken<Redirect> {
-        let mut redirect = Redirect::new(parse_url("redirect URL", &self.redirect_url)?, self.state)?;
+        let mut redirect = Redirect::new(self.redirect_url, self.state)?;
         if let Some(id) = self.identity_provider {
             redirect = redirect.with_identity_provider(id)?;
         }
-        Ok(match self.action.as_deref() {
-            None => redirect,
-            Some("login") => redirect.with_action(Action::Login),
-            Some("register") => redirect.with_action(Action::Register),
-            Some(_) => return Err(InvalidInput::new("action", "login or register")),
-        })
+        with_action(redirect, self.action.as_deref())
+    }
+}
+
+fn with_action(redirect: Redirect, action: Option<&str>) -> Taken<Redirect> {
+    match action {
+        None => Ok(redirect),
+        Some("login") => Ok(redirect.with_action(Action::Login)),
+        Some("register") => Ok(redirect.with_action(Action::Register)),
+        Some(_) => Err(InvalidInput::new("action", "login or register")),
+    }
+}
+
+/// The choice of the authorization code grant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeChoice {
+    #[serde(rename = "oauth")]
+    _grant: CodeGrant,
+    redirect_url: String,
+    state: String,
+    code_verifier: String,
+    action: Option<String>,
+    #[serde(default)]
+    in_query: bool,
+    #[serde(default)]
+    extra: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CodeGrant {
+    AuthorizationCode,
+}
+
+impl CodeChoice {
+    pub fn redirect(&self) -> Taken<Redirect> {
+        let redirect = Redirect::new(&self.redirect_url, &self.state)?;
+        let redirect = if self.in_query { redirect.in_query() } else { redirect };
+        with_action(redirect, self.action.as_deref())
+    }
+
+    pub fn verifier(&self) -> Taken<CodeVerifier> {
+        CodeVerifier::new(&self.code_verifier)
+    }
+
+    pub fn take(self) -> Taken<Choice> {
+        let choice = Choice::authorization_code(self.redirect()?, self.verifier()?);
+        self.extra.into_iter().try_fold(choice, |choice, (name, value)| choice.with_field(name, value))
     }
 }
 

@@ -38,11 +38,19 @@ impl HttpsUrl {
         &self.url
     }
 
-    /// An address that a homeserver names. `None` if the homeserver must not name it, or if it is not usable.
-    pub(crate) fn named_by(homeserver: &Homeserver, text: &str) -> Option<Self> {
-        let origin: Homeserver = Url::parse(text).ok()?.join("/").ok()?.as_str().parse().ok()?;
-        let url = Self::kept(text)?;
-        homeserver.may_name(&origin).then_some(url)
+    /// An endpoint that a homeserver names. It can be plain http if the homeserver
+    /// [may name](crate::Homeserver::may_name) that origin.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] if the homeserver must not name it, or if it is not an absolute URL without user information and
+    /// fragment.
+    pub fn named_by(homeserver: &Homeserver, text: &str) -> Result<Self, InvalidInput> {
+        let named = Self::kept(text).filter(|url| {
+            let origin = url.url.join("/").ok().and_then(|origin| origin.as_str().parse().ok());
+            origin.is_some_and(|origin: Homeserver| homeserver.may_name(&origin))
+        });
+        named.ok_or_else(invalid)
     }
 
     /// An address that was checked when it entered, and kept by the caller since then.
@@ -71,6 +79,10 @@ impl FromStr for HttpsUrl {
     /// [`InvalidInput`] if the text is not an https URL with a host, or if it has user information or a fragment.
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let url = Self::kept(text).filter(|url| url.url.scheme() == "https");
-        url.ok_or_else(|| InvalidInput::new("URL", "https, a host, and no user information and no fragment"))
+        url.ok_or_else(invalid)
     }
+}
+
+fn invalid() -> InvalidInput {
+    InvalidInput::new("URL", "https, a host, and no user information and no fragment")
 }

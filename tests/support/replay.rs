@@ -6,8 +6,12 @@ mod endpoint;
 mod flow;
 #[path = "../../examples/replay/lines.rs"]
 mod lines;
+#[path = "../../examples/replay/oauth.rs"]
+mod oauth;
 #[path = "../../examples/replay/print.rs"]
 mod print;
+#[path = "../../examples/replay/session.rs"]
+mod session;
 #[path = "../../examples/replay/transcript.rs"]
 mod transcript;
 

@@ -136,7 +136,7 @@ pub fn response<B: AsRef<[u8]>>(
         if let Some(endpoint) =
             MEMBERS.iter().zip(&mut endpoints).find_map(|(member, url)| (*member == key).then_some(url))
         {
-            *endpoint = cursor.string()?.and_then(|text| HttpsUrl::named_by(homeserver, &text));
+            *endpoint = cursor.string()?.and_then(|text| HttpsUrl::named_by(homeserver, &text).ok());
             return Ok(());
         }
         match key {
