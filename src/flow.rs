@@ -41,13 +41,20 @@ use crate::settings::LoginSettings;
 ///  Send GET versions ---no------+                      v                     |
 ///       | yes                                    Send GET login              |
 ///       +--------------------------------------------> |                     |
+///                                            Send GET auth_metadata          |   if the settings ask for OAuth 2.0
 ///                    +---------refused------------- Choose <--back--+        |
-///                    |                        password,|   | sso    |        |
-///                    |                     token, ...  |   +-> Browse        |
-///            Send POST login <-------------------------+        |            |
-///               |  |  ^  +--------------callback----------------+            |
-///               |  |  +--timeout-- Wait <-- rate limit                       |
-///               |  +----------------ok----------------------------> Done <---+
+///                    |       password, token, ... |  | sso |  code  |        |
+///            Send POST login <--------------------+  |     v        |        |
+///               |  |  ^                              |  Send POST register   |   unless the client is registered
+///               |  |  +--callback--- Browse <--------+     |        |        |
+///               |  |                                    Browse      |        |
+///               |  |                           callback |           |        |
+///               |  |     (after a resume: Send GET auth_metadata)   |        |
+///               |  |                                    v           |        |
+///               |  +--timeout-- Wait <-- rate    Send POST token    |        |
+///               |                        limit          v           |        |
+///               +-----ok------> Done <------ok--- Send GET whoami --+        |
+///                                ^-------------------------------------------+
 /// ```
 ///
 /// [`again`](Self::again) begins like `at`, for the user and the device of a session that has ended.
@@ -162,18 +169,28 @@ impl LoginFlow {
     /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
     /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL, or is plain http: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
     /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
-    /// | GET login | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | GET login | `Choose`; if OAuth 2.0 is wanted: GET auth_metadata | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported`; `M_UNRECOGNIZED`, if OAuth 2.0 is wanted: GET auth_metadata | `Wait` | error | error | `OutOfStep` |
     /// | POST login | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | GET auth_metadata, with login types | `Choose` | error | error | `Choose` | `Wait` | error | error; 4xx: `Choose` | `Choose` |
+    /// | GET auth_metadata, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | GET auth_metadata, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | POST register | `Browse` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | POST token | GET whoami | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | GET whoami | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser`; without a device ID: error | error | error | error | `Wait` | error | error | `OutOfStep` |
+    /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` | `Wait` | error | error | `Choose` |
     ///
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
     ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
-    ///   the Matrix API. A 2xx that lacks what the step needs and has an errcode is that error too: a refusal, or a rate
+    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error too: a refusal, or a rate
     ///   limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a page for instance, or one
     ///   that is still compressed. *Unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
     /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
     ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
-    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first.
+    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a 4xx
+    ///   of any kind for GET auth_metadata means that there is no OAuth 2.0: a page must not cost a login with a password.
+    /// - After POST token, the tokens are kept until whoami says whose they are. POST revoke is due after
+    ///   [`back`](Self::back) from GET whoami.
     /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
     ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
     ///   seconds, or a date in any of HTTP's three formats. A date is compared with the `Date` of the response, or

@@ -148,25 +148,17 @@ fn browse(
     choice: &CodeChoice,
     device_id: &DeviceId,
 ) -> Result<Next, ResponseError> {
-    let endpoint = metadata.authorization_endpoint.as_ref();
-    let endpoint =
-        endpoint.ok_or_else(|| auth_metadata::ENDPOINT.invalid("`authorization_endpoint`", "an https URL"))?;
+    let invalid = || auth_metadata::ENDPOINT.invalid("`authorization_endpoint`", "an https URL");
+    let endpoint = metadata.authorization_endpoint.as_ref().ok_or_else(invalid)?;
     let mut redirect = choice.redirect.clone();
     if !metadata.offers_registration_of_users() {
         // Such a server refuses the parameter that asks for that page.
         redirect = redirect.with_action(Action::Login);
     }
     let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, &choice.fields);
-    let grant = CodeGrant {
-        url: url.clone(),
-        client_id: client_id.into(),
-        redirect_uri: redirect.text().into(),
-        verifier: choice.verifier.clone(),
-        issuer: metadata.issuer.clone(),
-        iss_in_callback: metadata.iss_in_callback,
-    };
-    let purpose = Purpose::Code { grant: Box::new(grant), metadata: Some(Box::new(metadata.clone())) };
-    Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state.clone(), purpose } }))
+    let grant = Box::new(CodeGrant::new(url.clone(), client_id, choice, metadata));
+    let purpose = Purpose::Code { grant, metadata: Some(Box::new(metadata.clone())) };
+    Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state, purpose } }))
 }
 
 /// POST register.

@@ -138,6 +138,19 @@ pub(crate) struct CodeGrant {
     pub(crate) iss_in_callback: bool,
 }
 
+impl CodeGrant {
+    pub(crate) fn new(url: Url, client_id: &str, choice: &CodeChoice, metadata: &AuthMetadata) -> Self {
+        Self {
+            url,
+            client_id: client_id.into(),
+            redirect_uri: choice.redirect.text().into(),
+            verifier: choice.verifier.clone(),
+            issuer: metadata.issuer.clone(),
+            iss_in_callback: metadata.iss_in_callback,
+        }
+    }
+}
+
 impl fmt::Debug for CodeGrant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "CodeGrant({})", without_secrets(self.url.as_str()))

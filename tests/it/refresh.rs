@@ -287,7 +287,47 @@ fn rows() -> Vec<Row> {
                 answer(401, &[], r#"{"errcode":["M_UNKNOWN_TOKEN"],"error":"no"}"#),
             ],
         ),
+        (
+            "OAuth 2.0: `invalid_grant`, `invalid_client`, `unauthorized_client`",
+            "TokenGone",
+            vec![
+                answer(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
+                answer(400, &[], r#"{"error":"invalid_client"}"#),
+                answer(401, &[], r#"{"error":"invalid_client"}"#),
+                answer(401, &[], r#"{"error":"unauthorized_client"}"#),
+                answer(403, &[], r#"{"error":"invalid_grant"}"#),
+            ],
+        ),
+        (
+            "OAuth 2.0: any other error, also one of the Matrix API",
+            "Later",
+            vec![
+                answer(400, &[], r#"{"error":"invalid_request"}"#),
+                answer(400, &[], r#"{"error":"invalid_scope"}"#),
+                answer(429, &[], r#"{"error":"slow_down"}"#),
+                answer(408, &[], r#"{"error":"invalid_grant"}"#),
+                answer(500, &[], r#"{"error":"invalid_grant"}"#),
+                answer(200, &[], r#"{"error":"invalid_grant"}"#),
+                error(401, "M_UNKNOWN_TOKEN"),
+                error(403, "M_FORBIDDEN"),
+                error(404, "M_UNRECOGNIZED"),
+                answer(404, &[], "<html>"),
+                answer(422, &[], "Failed to deserialize form body"),
+                answer(200, &[], r#"{"access_token":"new","token_type":"DPoP"}"#),
+            ],
+        ),
     ]
+}
+
+/// A session of the OAuth 2.0 API, with tokens that expire at noon.
+pub fn oauth_session() -> Session {
+    let mut stored = stored();
+    stored["oauth"] = json!({
+        "client_id": "client", "issuer": "https://auth.example.org/",
+        "token_endpoint": "https://auth.example.org/token",
+        "revocation_endpoint": "https://auth.example.org/revoke",
+    });
+    session(stored)
 }
 
 fn name(refresh: &Refresh) -> &'static str {
@@ -305,7 +345,7 @@ fn name(refresh: &Refresh) -> &'static str {
 fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_refreshed() {
     for (row, outcome, responses) in rows() {
         for response in responses {
-            let mut session = expiring();
+            let mut session = if row.starts_with("OAuth") { oauth_session() } else { expiring() };
             let before = as_stored(&session);
             let refresh = session.handle_refresh(&response, noon());
             let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();

@@ -95,7 +95,10 @@ fn a_redirect_url_that_holds_state_or_token_already_is_refused() {
         "org.example.app:cb?state",
     ] {
         let error = Redirect::new(given, STATE).unwrap_err();
-        assert_eq!(error.to_string(), "invalid redirect URL: expected a query without `state` and `loginToken`");
+        assert_eq!(
+            error.to_string(),
+            "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error` and `iss`"
+        );
     }
 }
 

@@ -203,7 +203,7 @@ fn data_that_somebody_changed_is_refused() {
     }
 
     let settings = json!({});
-    let neither = "invalid suspended flow: expected a server name or a homeserver, and fields only with an SSO URL";
+    let neither = "invalid suspended flow: expected a server name or a homeserver, and one login in a browser at most";
     assert_eq!(refusal(json!({"version": 1, "settings": settings})), neither);
     let both = json!({"version": 1, "settings": settings, "server_name": "a", "homeserver": HOMESERVER});
     assert_eq!(refusal(both), neither);
