@@ -14,7 +14,8 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true },
     introspection: { enabled: true },
-    // A scope with a device ID is on no list. So the homeserver is a resource, and offers the scopes that are asked for.
+    // The provider's own list of scopes cannot contain those with device IDs. So the homeserver is a resource, which
+    // offers the scopes that are asked for.
     resourceIndicators: {
       defaultResource: (_, client) => (client.clientId === 'synapse' ? undefined : homeserver),
       getResourceServerInfo({ oidc: { entities, params } }) {
