@@ -1,11 +1,76 @@
-// An OpenID provider with pages that take any user name: node provider.mjs PORT REDIRECT_URI
+// For one homeserver the OpenID provider of its single sign-on, for another its authorization server. The pages take
+// any user name: node provider.mjs PORT SECRET REDIRECT_URI HOMESERVER
 import Provider from 'oidc-provider';
-const [, , port, callback] = process.argv;
+const [, , port, secret, callback, homeserver] = process.argv;
 const issuer = `http://127.0.0.1:${port}`;
+// The path that Synapse asks at.
+const introspection = '/oauth2/introspect';
+const device = 'urn:matrix:client:device:';
 const provider = new Provider(issuer, {
-  clients: [{ client_id: 'synapse', client_secret: 'made-up client secret', redirect_uris: [callback] }],
+  clients: [{ client_id: 'synapse', client_secret: secret, redirect_uris: [callback] }],
   claims: { openid: ['sub'], profile: ['name'] },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: id }) }),
-  features: { devInteractions: { enabled: true } },
+  features: {
+    devInteractions: { enabled: true },
+    deviceFlow: { enabled: true },
+    introspection: { enabled: true },
+    // The provider's own list of scopes cannot contain those with device IDs. So the homeserver is a resource, which
+    // offers the scopes that are asked for.
+    resourceIndicators: {
+      defaultResource: (_, client) => (client.clientId === 'synapse' ? undefined : homeserver),
+      getResourceServerInfo({ oidc: { entities, params } }) {
+        const granted = entities.AuthorizationCode ?? entities.DeviceCode ?? entities.RefreshToken;
+        return { scope: granted?.scope ?? params.scope };
+      },
+      useGrantedResource: () => true,
+    },
+    registration: { enabled: true, issueRegistrationAccessToken: false },
+    revocation: { enabled: true },
+  },
+  routes: { introspection },
+  discovery: {
+    // Synapse requires the first.
+    account_management_uri: `${issuer}/account`,
+    account_management_actions_supported: ['org.matrix.devices_list', 'org.matrix.device_delete'],
+    prompt_values_supported: ['none', 'login', 'consent'],
+  },
+  issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
+  expiresWithSession: () => false,
+  rotateRefreshToken: true,
+  // In seconds. A test waits until an access token expires.
+  ttl: { AccessToken: 6, RefreshToken: 600 },
+});
+
+// Only the authorization server makes and deletes devices.
+async function tell(path, token) {
+  const scope = [...token.scopes].find((scope) => scope.startsWith(device));
+  if (!scope) return;
+  const response = await fetch(`${homeserver}/_synapse/mas/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}` },
+    body: JSON.stringify({ localpart: token.accountId, device_id: scope.slice(device.length) }),
+  });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+}
+
+provider.use(async (ctx, next) => {
+  // Synapse sends a bearer token where the provider expects the name and the secret of a client.
+  if (ctx.path === introspection && ctx.get('authorization') === `Bearer ${secret}`) {
+    const basic = Buffer.from(`synapse:${secret}`).toString('base64');
+    ctx.req.headers.authorization = `Basic ${basic}`;
+  }
+  await next();
+  if (ctx.status !== 200) return;
+  const token = ctx.oidc?.entities.AccessToken ?? ctx.oidc?.entities.RefreshToken;
+  switch (token && ctx.oidc.route) {
+    case 'introspection':
+      Object.assign(ctx.body, { username: ctx.body.sub, expires_in: ctx.body.exp - Math.floor(Date.now() / 1000) });
+      break;
+    case 'token':
+      await tell('upsert_device', token);
+      break;
+    case 'revocation':
+      await tell('delete_device', token);
+  }
 });
 provider.listen(Number(port), '127.0.0.1');

@@ -32,6 +32,7 @@ TOP = HERE.parent.parent
 INSTALLED = TOP / "target" / "synapse"
 SHARED_SECRET = "made-up shared secret"
 APPLICATION_SERVICE_TOKEN = "made-up-as-token"
+PROVIDER_SECRET = "made-up-provider-secret"
 PASSWORD = "wonderland"
 # The users of each homeserver, and what changes after their registration.
 USERS = {
@@ -162,15 +163,30 @@ class Synapse:
         self.log.close()
 
 
-class Provider:
-    """An OpenID provider, which takes any user name and password."""
+class OAuthSynapse(Synapse):
+    """A homeserver without logins of its own: the provider is its authorization server."""
 
-    def __init__(self, installed, folder, port, homeserver_url):
-        self.port, self.log = port, folder / "provider.log"
-        callback = f"{homeserver_url}/_synapse/client/oidc/callback"
+    def __init__(self, name, python, folder, port, provider_port):
+        service = {"enabled": True, "endpoint": f"http://127.0.0.1:{provider_port}/", "secret": PROVIDER_SECRET}
+        super().__init__(
+            name, python, folder, port, matrix_authentication_service=service, password_config={"enabled": False},
+        )
+
+    def make_users(self):
+        for user in ["alice", "bob"]:
+            request("POST", f"{self.url}/_synapse/mas/provision_user", {"localpart": user}, PROVIDER_SECRET)
+
+
+class Provider:
+    """An OpenID provider and authorization server, which takes any user name and password."""
+
+    def __init__(self, installed, folder, port, sso_url, oauth_url):
+        self.port, self.url, self.log = port, f"http://127.0.0.1:{port}", folder / "provider.log"
+        callback = f"{sso_url}/_synapse/client/oidc/callback"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["node", installed / "provider.mjs", str(port), callback], stdout=log, stderr=subprocess.STDOUT,
+                ["node", installed / "provider.mjs", str(port), PROVIDER_SECRET, callback, oauth_url],
+                stdout=log, stderr=subprocess.STDOUT,
             )
 
     def wait(self):
@@ -185,7 +201,7 @@ def open_id(port, idp_id, idp_name):
     return {
         "idp_id": idp_id, "idp_name": idp_name, "idp_brand": "example", "idp_icon": "mxc://example.test/icon",
         "issuer": f"http://127.0.0.1:{port}", "skip_verification": True, "client_id": "synapse",
-        "client_secret": "made-up client secret", "client_auth_method": "client_secret_basic",
+        "client_secret": PROVIDER_SECRET, "client_auth_method": "client_secret_basic",
         "scopes": ["openid", "profile"], "allow_existing_users": True,
         "user_mapping_provider": {"config": {"subject_claim": "sub", "localpart_template": "{{ user.sub }}"}},
     }
@@ -297,10 +313,10 @@ def application_service(folder):
 
 def start(python, provider_folder, folder, started):
     """Starts everything, and describes it. What was started is in the list even if the next one fails."""
-    ports = free_ports(11)
+    ports = free_ports(12)
 
-    def synapse(name, port, **differences):
-        server = Synapse(name, python, folder, port, **differences)
+    def synapse(name, port, kind=Synapse, **differences):
+        server = kind(name, python, folder, port, **differences)
         started.append(server)
         return server
 
@@ -330,8 +346,10 @@ def start(python, provider_folder, folder, started):
         ),
         # Tokens that expire while a test waits.
         synapse("short", ports[10], refreshable_access_token_lifetime="3s", refresh_token_lifetime="8s"),
+        # The OAuth 2.0 API.
+        synapse("oauth", ports[11], kind=OAuthSynapse, provider_port=ports[9]),
     ]
-    provider = Provider(provider_folder, folder, ports[9], servers[5].url)
+    provider = Provider(provider_folder, folder, ports[9], servers[5].url, servers[7].url)
     started.append(provider)
     nginx = Nginx(folder, ports[5], ports[6], servers[0].url, ports[7])
     started.append(nginx)
@@ -343,6 +361,7 @@ def start(python, provider_folder, folder, started):
     return {
         "version": VERSION,
         "servers": {server.name: server.url for server in servers},
+        "provider": provider.url,
         "passwords": dict.fromkeys(USERS, PASSWORD),
         "application_service_token": APPLICATION_SERVICE_TOKEN,
         "admin_tokens": {server.name: server.admin_token for server in servers},

@@ -11,6 +11,25 @@ use tempfile::TempDir;
 use ureq::{Agent, http::header};
 use url::Url;
 
+/// Logs in and agrees, from an authorization URL on. Returns the callback.
+pub fn authorize(url: &Url, user: &str) -> Url {
+    Browser::new(&redirect_uri(url)).log_in(url, user).callback()
+}
+
+/// Refuses at an authorization URL. Returns the callback.
+pub fn refuse(url: &Url) -> Url {
+    Browser::new(&redirect_uri(url)).refuse(url).callback()
+}
+
+/// How every callback of this authorization begins. The query and the fragment are written anew.
+fn redirect_uri(authorization: &Url) -> String {
+    let (_, uri) = authorization.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap();
+    let mut uri = Url::parse(&uri).unwrap();
+    uri.set_query(None);
+    uri.set_fragment(None);
+    uri.into()
+}
+
 /// Where a browser ends.
 #[derive(Debug)]
 pub enum End {
@@ -48,11 +67,14 @@ impl Browser {
         self.submit(&consent, "prompt=consent")
     }
 
+    /// Opens the URL that the flow gave, and refuses. Returns where that leads.
+    pub fn refuse(&mut self, url: &Url) -> End {
+        let login = self.open(url);
+        self.follow(login.target("href"), None)
+    }
+
     fn submit(&mut self, page: &End, form: &str) -> End {
-        let End::Page { url, body, .. } = page else { panic!("{page:?}") };
-        let (_, action) = body.split_once("action=\"").unwrap_or_else(|| panic!("there is no form: {page:?}"));
-        let action = url.join(&action[..action.find('"').unwrap()]).unwrap();
-        self.follow(action, Some(form))
+        self.follow(page.target("action"), Some(form))
     }
 
     fn follow(&mut self, mut url: Url, mut form: Option<&str>) -> End {
@@ -91,6 +113,14 @@ impl End {
             Self::Callback(url) => url,
             page @ Self::Page { .. } => panic!("{page:?}"),
         }
+    }
+
+    /// Where the first element with this attribute leads: the provider's pages have one form and one link.
+    fn target(&self, attribute: &str) -> Url {
+        let Self::Page { url, body, .. } = self else { panic!("{self:?}") };
+        let (_, value) =
+            body.split_once(&format!("{attribute}=\"")).unwrap_or_else(|| panic!("no {attribute}: {self:?}"));
+        url.join(&value[..value.find('"').unwrap()]).unwrap()
     }
 }
 
@@ -133,6 +163,33 @@ impl Chromium {
 
     pub fn open(&self, url: &Url) {
         command(&format!("{}/url", self.session), &json!({ "url": url }));
+    }
+
+    /// Logs in at the provider's pages, and agrees.
+    pub fn log_in(&self, user: &str) {
+        self.type_into("input[name=login]", user);
+        self.type_into("input[name=password]", "x");
+        self.click("button[type=submit]");
+        self.sees("Authorize");
+        self.click("button[type=submit]");
+    }
+
+    /// Refuses at one of the provider's pages.
+    pub fn refuse(&self) {
+        self.click("a[href$='/abort']");
+    }
+
+    /// The address once it is the application's, also if nobody listens there.
+    pub fn callback(&self, application: &str) -> Url {
+        for _ in 0..1_000 {
+            let mut response = ureq::get(format!("{}/url", self.session)).call().unwrap();
+            let answer: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
+            let url = answer["value"].as_str().unwrap();
+            if url.starts_with(application) {
+                return url.parse().unwrap();
+            }
+        }
+        panic!("the browser never comes to {application}");
     }
 
     pub fn type_into(&self, css: &str, text: &str) {

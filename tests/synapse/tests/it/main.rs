@@ -5,6 +5,7 @@ mod browser;
 mod discovery;
 mod late;
 mod limits;
+mod oauth_server;
 mod others;
 mod passwords;
 mod program;

@@ -182,7 +182,8 @@ fn an_authority_that_nobody_trusts_is_an_error() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let last = stderr.lines().last().unwrap();
-    assert!(last.starts_with("Error: the certificate of example.test:443 is not trusted through the proxy "), "{stderr}");
+    let reason = "the certificate of example.test:443 is not trusted through the proxy ";
+    assert!(last.starts_with(&format!("Error: No Matrix server found: {reason}")), "{stderr}");
 }
 
 /// Runs programs at once in one folder, and returns the outputs.

@@ -204,11 +204,7 @@ fn the_program_with_the_real_buttons_of_chromium() {
     let (child, stderr, url) = program(folder.path(), &arguments);
     let chromium = Chromium::start();
     chromium.open(&url);
-    chromium.type_into("input[name=login]", "alice");
-    chromium.type_into("input[name=password]", "x");
-    chromium.click("button[type=submit]");
-    chromium.sees("Authorize");
-    chromium.click("button[type=submit]");
+    chromium.log_in("alice");
     chromium.sees("You can close this window.");
     logged_in(child, stderr);
 }
