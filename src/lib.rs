@@ -1,9 +1,9 @@
 //! Logs in to a Matrix homeserver without doing any I/O.
 //!
 //! A server name or an address goes in, a [`Session`] comes out. Between the two, this crate finds the homeserver and
-//! asks what it supports. It logs in with a password, a token, single sign-on or as an application service. It deals
-//! with refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads [`http::Response`]s. The
-//! caller decides what carries them, on what runtime and with which TLS.
+//! asks what it supports. It logs in with a password, a token, single sign-on, OAuth 2.0 or as an application service.
+//! It deals with refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads
+//! [`http::Response`]s. The caller decides what carries them, on what runtime and with which TLS.
 //!
 //! # A login in twenty lines
 //!
@@ -257,6 +257,65 @@
 //! the state in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a
 //! login stays with the browser that began it.
 //!
+//! # OAuth 2.0
+//!
+//! matrix.org, and every homeserver with the Matrix Authentication Service, log people in with the OAuth 2.0 API. A
+//! flow uses it if the settings name a client. If the homeserver does not have that API, the flow goes on without it:
+//!
+//! ```
+//! use matrix_login::{Choice, CodeVerifier, LoginFlow, LoginSettings, OAuthClient, Redirect, Step};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = OAuthClient::new("https://app.example.com/".parse()?, "Example");
+//! let settings = LoginSettings::default().with_oauth(client).with_device_id("KITCHENTABLET")?;
+//! let flow = LoginFlow::discover("matrix.org".parse()?, settings);
+//! # drop(flow);
+//!
+//! /// Answers the question. `state` and `verifier` are random, and new for every login. The verifier is 32 bytes in
+//! /// base64url, which are 43 characters.
+//! fn choose(flow: &mut LoginFlow, state: &str, verifier: &str) -> Result<(), matrix_login::Error> {
+//!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
+//!     println!("log in at {}", metadata.issuer);
+//!     let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
+//!     flow.choose(Choice::authorization_code(redirect, CodeVerifier::new(verifier)?))
+//! }
+//! # let _ = choose;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! 1. The flow registers the client, unless it is [registered already](OAuthClient::registered).
+//! 2. [`Step::Browse`] is the URL to open, as for single sign-on. The browser comes back with a code.
+//! 3. The code becomes tokens, and whoami says whose they are. From then on the [`Session`] is like any other:
+//!    [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
+//!    [`logout_request`](Session::logout_request) know which API it is of. A session of one API never goes to the
+//!    endpoints of the other.
+//!
+//! The client chooses the device ID, and it is a part of what the user grants: at least 10 characters of `A-Z`, `a-z`,
+//! `0-9`, `-`, `.`, `_` and `~`. [`CodeVerifier::new`] needs the feature `pkce`; without it, compute the challenge
+//! yourself, and call [`CodeVerifier::with_challenge`].
+//!
+//! **Show the user where the browser goes.** A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver
+//! can name the honest server of another one: then it gets the access token of that server, because whoami goes to the
+//! homeserver. Nothing in the protocol prevents that. So show the host of the OAuth 2.0 server next to the homeserver,
+//! and ask before you choose it. The flow prevents the other attack of that kind: it offers a grant only if the token
+//! endpoint has the origin of the page that the browser opens, so that no code goes elsewhere.
+//!
+//! **Which store needs what.** A login that waits for the browser can be [suspended](LoginFlow::suspend), in the same
+//! way as a single sign-on. The object contains the state and the code verifier. The verifier is worth nothing without
+//! its code. Somebody who can read both this object and the callback can log in as the user.
+//!
+//! - In a store that nobody else can read or write, the object needs nothing.
+//! - If others can *write* to the store, sign the object: they could replace the whole login by one of their own.
+//! - In a cookie or another place where others can *read* it, encrypt it: the callback is in the history of the
+//!   browser.
+//!
+//! A code, and tokens that whoami has not confirmed, are never in the object: they are worth something on their own. A
+//! flow that is suspended there puts the question again.
+//!
+//! **If the response to POST token is lost**, the same request is due. Some servers take the code again within a few
+//! seconds. Others end the session that the first request has made: then go [back](LoginFlow::back), and log in again.
+//!
 //! # The session
 //!
 //! A [`Session`] contains the tokens. [`Session::to_json`] writes it as a JSON object, **with the tokens in it**, and
@@ -361,7 +420,8 @@
 //! one thread or process at a time may do this. A [`Verdict`] is about the access token that the request had. If the
 //! shared session has another access token now, send the request again.
 //!
-//! [`endpoint::logout`] ends a session and [`endpoint::logout_all`] ends all of a user's sessions. If the
+//! [`Session::logout_request`] ends a session, by the API that has granted it. [`endpoint::logout_all`] ends all of a
+//! user's sessions, but not those of the OAuth 2.0 API. If the
 //! access token has expired, refresh the session before you log it out. If the homeserver does not know the access
 //! token, the logout counts as a success. But a session with a refresh token may still exist then: refresh it, and log
 //! out with the new access token.
@@ -450,16 +510,15 @@
 //!
 //! # Secrets
 //!
-//! [`Password`], [`LoginToken`], [`AccessToken`] and [`RefreshToken`] print as `[redacted]`. They have no `Display`, no
-//! `Eq` and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this crate contains the body
-//! of a response or the values in [`Fields`]. They do show the message of a server in a [`ServerError`]. The `Debug` of
-//! [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A server chooses user IDs, names and
-//! messages: [`one_line`] makes them safe for a terminal.
+//! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
+//! have no `Display`, no `Eq` and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this
+//! crate contains the body of a response or the values in [`Fields`]. They do show the message of a server in a
+//! [`ServerError`]. The `Debug` of [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A
+//! server chooses user IDs, names and messages: [`one_line`] makes them safe for a terminal.
 //!
 //! # What is not in it
 //!
-//! - Registration, and the OAuth 2.0 API. A homeserver that has only the latter is
-//!   [`ResponseError::LoginUnsupported`].
+//! - Registration. A homeserver with the OAuth 2.0 API registers users on its pages: see [`Redirect::with_action`].
 //! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.
 //! - End-to-end encryption, synchronisation, rooms: a Matrix SDK goes on where the session begins.
 //!

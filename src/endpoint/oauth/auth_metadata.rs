@@ -49,14 +49,16 @@ pub struct AuthMetadata {
     lists: Lists,
 }
 
+type List = Vec<Box<str>>;
+
 /// What the server supports, from the lists that the crate reads. `None` if there is no such list.
 #[derive(Clone, Default)]
 struct Lists {
-    grant_types: Option<Box<[Box<str>]>>,
-    response_types: Option<Box<[Box<str>]>>,
-    response_modes: Option<Box<[Box<str>]>>,
-    code_challenge_methods: Option<Box<[Box<str>]>>,
-    prompt_values: Option<Box<[Box<str>]>>,
+    grant_types: Option<List>,
+    response_types: Option<List>,
+    response_modes: Option<List>,
+    code_challenge_methods: Option<List>,
+    prompt_values: Option<List>,
 }
 
 impl AuthMetadata {
@@ -97,7 +99,7 @@ impl AuthMetadata {
     }
 }
 
-fn has(list: Option<&Box<[Box<str>]>>, value: &str, without_a_list: bool) -> bool {
+fn has(list: Option<&List>, value: &str, without_a_list: bool) -> bool {
     list.map_or(without_a_list, |list| list.iter().any(|listed| **listed == *value))
 }
 
@@ -151,13 +153,13 @@ pub fn response<B: AsRef<[u8]>>(
         }
         Ok(())
     });
-    let issued = read.and_then(|other| {
+    let found = read.and_then(|other| {
         let issuer = issuer.ok_or_else(|| ENDPOINT.lacks(response, "`issuer`", "a string that is not empty"))?;
         Ok((issuer, other))
     });
-    let (issuer, other) = match issued {
+    let (issuer, other) = match found {
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => return Ok(None),
-        issued => issued?,
+        found => found?,
     };
     let [
         authorization_endpoint,
@@ -192,11 +194,12 @@ const MEMBERS: [&str; 6] = [
 ];
 
 /// A list of strings. What is not a string is left out, and what is not a list is not there.
-fn strings(cursor: &mut Cursor<'_>) -> Result<Option<Box<[Box<str>]>>, NotJson> {
+fn strings(cursor: &mut Cursor<'_>) -> Result<Option<List>, NotJson> {
     let mut strings = Vec::new();
     let is_list = cursor.list(&mut |cursor| {
         strings.extend(cursor.string()?.map(Cow::into_owned).map(String::into_boxed_str));
         Ok(())
     })?;
-    Ok(is_list.then(|| strings.into()))
+    strings.shrink_to_fit();
+    Ok(is_list.then_some(strings))
 }
