@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{
     endpoint::{RequestLine, ok, read},
     print::{milliseconds, request_value},
-    transcript::{Client, CodeChoice, NoTranscript, Taken, parse_url},
+    transcript::{CodeChoice, NoTranscript, Registration, Taken, parse_url},
 };
 
 /// The homeserver of a transcript that names none.
@@ -58,7 +58,7 @@ pub fn registration_request(fields: &Value) -> RequestLine {
     #[derive(Deserialize)]
     struct Fields {
         registration_endpoint: String,
-        client: Client,
+        client: Registration,
         #[serde(default)]
         redirect_urls: Vec<String>,
     }

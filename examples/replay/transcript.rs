@@ -30,13 +30,13 @@ pub struct Settings {
     refresh_tokens: Option<bool>,
     require_refresh_token: Option<bool>,
     follow_well_known: Option<bool>,
-    oauth: Option<Client>,
+    oauth: Option<Registration>,
 }
 
 /// An OAuth 2.0 client of a transcript.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Client {
+pub struct Registration {
     client_uri: Option<String>,
     client_name: Option<String>,
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct Client {
     client_id: Option<String>,
 }
 
-impl Client {
+impl Registration {
     pub fn take(self) -> Taken<OAuthClient> {
         let client = match (self.client_uri, self.client_id) {
             (Some(client_uri), None) => OAuthClient::new(client_uri.parse()?, self.client_name.unwrap_or_default()),

@@ -345,7 +345,7 @@ impl Login {
             tokens.extend(input["choose"]["token"].as_str().map(str::to_owned));
             let callback = input["callback"].as_str().and_then(|callback| Url::parse(callback).ok());
             tokens.extend(callback.iter().flat_map(|callback| {
-                let token = callback.query_pairs().filter(|(name, _)| name == "loginToken");
+                let token = callback.query_pairs().filter(|(name, _)| name == "loginToken" || name == "code");
                 token.map(|(_, token)| token.into_owned())
             }));
         }
@@ -414,15 +414,23 @@ fn record(name: &str, transcript: &str, tokens: &BTreeSet<String>) {
 fn made_up(transcript: &str, tokens: &BTreeSet<String>) -> String {
     let mut transcript = transcript.to_owned();
     for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
-        // What stands before the first underscore says what kind of token it is.
-        let (public, secret) = token.split_at(token.find('_').unwrap_or(0));
+        // What stands before the first underscore of Synapse's tokens says what kind of token it is. Those of other
+        // servers have underscores anywhere.
+        let is_synapses = token.starts_with("sy") && token.find('_') == Some(3);
+        let (public, secret) = token.split_at(if is_synapses { 3 } else { 0 });
         let secret = secret.replace(|character: char| character.is_ascii_alphanumeric(), &letter.to_string());
         transcript = transcript.replace(token, &format!("{public}{secret}"));
     }
-    for server in servers()["servers"].as_object().unwrap().values() {
+    let homeservers = servers()["servers"].as_object().unwrap().values().map(|server| (server, "8008"));
+    for (server, usual) in homeservers.chain([(&servers()["provider"], "8090")]) {
         let (_, port) = server.as_str().unwrap().rsplit_once(':').unwrap();
         for host in ["127.0.0.1", "localhost"] {
-            transcript = transcript.replace(&format!("http://{host}:{port}"), &format!("http://{host}:8008"));
+            // Also where a callback contains the address of the provider.
+            for colon in [":", "%3A"] {
+                let (own, usual) = (format!("{host}{colon}{port}"), format!("{host}{colon}{usual}"));
+                transcript = transcript.replace(&format!("//{own}"), &format!("//{usual}"));
+                transcript = transcript.replace(&format!("%2F%2F{own}"), &format!("%2F%2F{usual}"));
+            }
         }
     }
     transcript

@@ -5,6 +5,7 @@ mod browser;
 mod discovery;
 mod late;
 mod limits;
+mod oauth;
 mod oauth_server;
 mod others;
 mod passwords;
