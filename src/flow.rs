@@ -280,7 +280,7 @@ impl LoginFlow {
                 let next = match purpose {
                     Purpose::Sso { fields } => log_in::after_callback(server, state, fields, url)?,
                     Purpose::Code { grant, metadata } => {
-                        oauth::after_callback(server, state.expose(), (grant, metadata.as_deref()), url)?
+                        oauth::after_callback(server, state.expose(), (grant, metadata.as_ref()), url)?
                     }
                 };
                 self.enter(next)

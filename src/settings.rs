@@ -36,7 +36,7 @@ pub struct LoginSettings {
     #[serde(skip_serializing_if = "is_default")]
     follow_well_known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    oauth: Option<OAuthClient>,
+    oauth: Option<Box<OAuthClient>>,
 }
 
 impl Default for LoginSettings {
@@ -102,7 +102,7 @@ impl LoginSettings {
     /// An OAuth login needs a [device ID](Self::with_device_id) of at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`,
     /// `.`, `_` and `~`.
     pub fn with_oauth(self, client: OAuthClient) -> Self {
-        Self { oauth: Some(client), ..self }
+        Self { oauth: Some(Box::new(client)), ..self }
     }
 
     /// The [device](Self::with_device_id) to log in as.
@@ -132,7 +132,7 @@ impl LoginSettings {
 
     /// The client of the [OAuth 2.0 API](Self::with_oauth). `None` if a flow does not ask for that API.
     pub fn oauth(&self) -> Option<&OAuthClient> {
-        self.oauth.as_ref()
+        self.oauth.as_deref()
     }
 }
 

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::json;
 
 /// The packages in `adoption/`.
-const PROGRAMS: [&str; 5] = ["matrix-login", "dependencies", "ruma-client-api", "oauth2", "matrix-sdk"];
+const PROGRAMS: [&str; 6] =
+    ["matrix-login", "matrix-login-pkce", "dependencies", "ruma-client-api", "oauth2", "matrix-sdk"];
 
 struct Cost {
     crates: usize,
@@ -16,16 +17,17 @@ struct Cost {
     bytes: u64,
 }
 
-pub fn print() -> Result<(), String> {
+/// Prints what these programs cost; all of them if there are none.
+pub fn print(only: &[&str]) -> Result<(), String> {
     println!(
-        "Each program logs in; that of `oauth2` exchanges a code. `dependencies` uses plain serde structs, and nothing"
+        "Each program logs in; those of `matrix-login-pkce` and `oauth2` exchange a code. `dependencies` uses plain serde structs, and nothing"
     );
     println!("but what matrix-login depends on. Only the one of `matrix-sdk` contains an HTTP client.");
     println!();
     println!("| program with | crates | debug build, CPU s | release build, CPU s | stripped, bytes |");
     println!("| --- | ---: | ---: | ---: | ---: |");
     let mut costs = serde_json::Map::new();
-    for name in PROGRAMS {
+    for name in PROGRAMS.into_iter().filter(|name| only.is_empty() || only.contains(name)) {
         let Cost { crates, debug_seconds, release_seconds, bytes } = cost(name)?;
         println!("| `{name}` | {crates} | {debug_seconds:.1} | {release_seconds:.1} | {bytes} |");
         let cost = json!({"crates": crates, "debug_s": debug_seconds, "release_s": release_seconds, "bytes": bytes});

@@ -2,15 +2,23 @@
 
 use std::time::UNIX_EPOCH;
 
-use matrix_login::{Choice, LoginFlow, Password, Redirect, Session, Step, Suspended, UserIdentifier};
+use matrix_login::{
+    Choice, CodeVerifier, LoginFlow, OAuthClient, Password, Redirect, Session, Step, Suspended, UserIdentifier,
+};
 
 use crate::contender::ours;
-use crate::inputs::{Body, HOMESERVER, LOGIN, LOGIN_TYPES, PASSWORD, USER};
+use crate::inputs::{AUTH_METADATA, Body, HOMESERVER, LOGIN, LOGIN_TYPES, PASSWORD, TOKEN, USER, WHOAMI};
 
 const REDIRECT_URL: &str = "https://chat.example.com/callback";
 const STATE: &str = "0123456789abcdef0123456789abcdef";
 const CALLBACK: &str =
     "https://chat.example.com/callback?state=0123456789abcdef0123456789abcdef&loginToken=jqKfBcsyGmNwLXdVtRhZ";
+
+const CODE_CALLBACK: &str = "https://chat.example.com/callback?state=0123456789abcdef0123456789abcdef\
+                             &code=jqKfBcsyGmNwLXdVtRhZ&iss=https%3A%2F%2Faccount.example.org%2F";
+/// RFC 7636, appendix B.
+const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// By password.
 pub fn password() -> Session {
@@ -29,10 +37,36 @@ pub fn single_sign_on() -> Session {
     flow.into_session().expect("a session")
 }
 
+/// By the authorization code grant of a registered client, where another process goes on after the browser.
+pub fn code_grant() -> Session {
+    let stored = serde_json::to_string(&suspended(&in_the_browser_for_a_code())).expect("JSON");
+    let mut flow = LoginFlow::resume(serde_json::from_str(&stored).expect("a suspended flow"));
+    flow.handle_callback(&CODE_CALLBACK.parse().expect("a URL")).expect("its callback");
+    answer(&mut flow, &AUTH_METADATA);
+    answer(&mut flow, &TOKEN);
+    answer(&mut flow, &WHOAMI);
+    flow.into_session().expect("a session")
+}
+
+/// The user is in the browser, for a code.
+pub fn in_the_browser_for_a_code() -> LoginFlow {
+    let client = OAuthClient::registered("01KEXAMPLECLIENT").expect("an ID");
+    let settings = ours::settings().with_oauth(client);
+    let mut flow = LoginFlow::at(HOMESERVER.parse().expect("a homeserver"), settings);
+    answer(&mut flow, &LOGIN_TYPES);
+    answer(&mut flow, &AUTH_METADATA);
+    let redirect = Redirect::new(REDIRECT_URL, STATE).expect("a redirect").in_query();
+    let verifier = CodeVerifier::with_challenge(CODE_VERIFIER, CODE_CHALLENGE).expect("a verifier");
+    flow.choose(Choice::authorization_code(redirect, verifier)).expect("an offer");
+    let Step::Browse(url) = flow.step() else { panic!("{:?}", flow.step()) };
+    std::hint::black_box(url);
+    flow
+}
+
 /// The user is in the browser.
 pub fn in_the_browser() -> LoginFlow {
     let mut flow = at_the_question();
-    let redirect = Redirect::new(REDIRECT_URL.parse().expect("a URL"), STATE).expect("a redirect");
+    let redirect = Redirect::new(REDIRECT_URL, STATE).expect("a redirect");
     flow.choose(Choice::sso(redirect.with_identity_provider("oidc-github").expect("a provider"))).expect("an offer");
     let Step::Browse(url) = flow.step() else { panic!("{:?}", flow.step()) };
     std::hint::black_box(url);

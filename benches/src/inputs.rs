@@ -44,3 +44,15 @@ pub static LIMIT_EXCEEDED: Body = Body {
     status: StatusCode::TOO_MANY_REQUESTS,
     text: include_str!("../../tests/bodies/limit_exceeded.json"),
 };
+
+pub static AUTH_METADATA: Body = Body {
+    name: "auth_metadata.json",
+    status: StatusCode::OK,
+    text: include_str!("../../tests/bodies/auth_metadata.json"),
+};
+
+pub static TOKEN: Body =
+    Body { name: "token.json", status: StatusCode::OK, text: include_str!("../../tests/bodies/token.json") };
+
+pub static WHOAMI: Body =
+    Body { name: "whoami.json", status: StatusCode::OK, text: include_str!("../../tests/bodies/whoami.json") };

@@ -31,6 +31,7 @@ struct Contenders {
 struct Flows {
     password: Figures,
     sso: Figures,
+    code: Figures,
 }
 
 #[derive(Clone, Copy, Default, Serialize)]
@@ -46,6 +47,9 @@ struct Heap {
     browse: u64,
     suspended: u64,
     suspended_json: u64,
+    browse_code: u64,
+    suspended_code: u64,
+    suspended_code_json: u64,
 }
 
 #[derive(Serialize)]
@@ -136,7 +140,11 @@ fn flows() -> Result<Flows, String> {
     println!("| a whole login with matrix-login | instructions | allocations | bytes allocated |");
     println!("| --- | ---: | ---: | ---: |");
     let mut figures = [Figures::default(); FLOWS.len()];
-    let headings = ["by password", "by single sign-on, suspended as JSON and resumed"];
+    let headings = [
+        "by password",
+        "by single sign-on, suspended as JSON and resumed",
+        "by the code grant of OAuth 2.0, suspended as JSON and resumed",
+    ];
     for ((flow, heading), figures) in FLOWS.into_iter().zip(headings).zip(&mut figures) {
         *figures = measure("ours", flow)?.into();
         println!(
@@ -146,8 +154,8 @@ fn flows() -> Result<Flows, String> {
             grouped(figures.bytes)
         );
     }
-    let [password, sso] = figures;
-    Ok(Flows { password, sso })
+    let [password, sso, code] = figures;
+    Ok(Flows { password, sso, code })
 }
 
 fn memory() -> (Sizes, Heap) {
@@ -157,16 +165,18 @@ fn memory() -> (Sizes, Heap) {
         suspended: size_of::<Suspended>(),
         step: size_of::<Step<'_>>(),
     };
-    let (flow, browse) = count(flow::in_the_browser);
-    let (suspended, in_memory) = count(|| flow::suspended(&flow));
-    let json = serde_json::to_string(&suspended).expect("JSON");
-    let heap = Heap { browse: browse.kept, suspended: in_memory.kept, suspended_json: json.len() as u64 };
+    let [browse, suspended, suspended_json] = kept(flow::in_the_browser);
+    let [browse_code, suspended_code, suspended_code_json] = kept(flow::in_the_browser_for_a_code);
+    let heap = Heap { browse, suspended, suspended_json, browse_code, suspended_code, suspended_code_json };
 
     println!("| memory, in bytes | `size_of` | heap |");
     println!("| --- | ---: | ---: |");
     println!("| `LoginFlow`, in `Browse` | {} | {} |", size_of.login_flow, heap.browse);
     println!("| `Suspended`, the same login | {} | {} |", size_of.suspended, heap.suspended);
     println!("| its JSON | | {} |", heap.suspended_json);
+    println!("| `LoginFlow`, in `Browse` for a code | {} | {} |", size_of.login_flow, heap.browse_code);
+    println!("| `Suspended`, the same login | {} | {} |", size_of.suspended, heap.suspended_code);
+    println!("| its JSON | | {} |", heap.suspended_code_json);
     println!("| `Session` | {} | |", size_of.session);
     println!("| `Step` | {} | |", size_of.step);
     println!();
@@ -178,6 +188,14 @@ fn memory() -> (Sizes, Heap) {
         gigabytes(heap.suspended_json)
     );
     (size_of, heap)
+}
+
+/// What a flow in the browser keeps on the heap, and what its suspended form keeps there and as JSON.
+fn kept(begin: fn() -> LoginFlow) -> [u64; 3] {
+    let (flow, browse) = count(begin);
+    let (suspended, in_memory) = count(|| flow::suspended(&flow));
+    let json = serde_json::to_string(&suspended).expect("JSON");
+    [browse.kept, in_memory.kept, json.len() as u64]
 }
 
 fn row(heading: &str, cells: &[String]) {

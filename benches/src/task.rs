@@ -26,7 +26,7 @@ pub const OPERATIONS: [&str; 6] =
 pub const ONE_LOGIN: usize = 4;
 
 /// The whole logins of this crate.
-pub const FLOWS: [&str; 2] = ["password", "sso"];
+pub const FLOWS: [&str; 3] = ["password", "sso", "code"];
 
 /// What a caller makes before POST login. With ruma it is the request, so that building POST login contains it.
 pub const MAKING: &str = "make the credentials";
@@ -91,6 +91,7 @@ fn prepare(contender: &str, operation: &str) -> Result<Run, String> {
     let run = match (contender, operation) {
         ("ours", "password") => Some(of(flow::password)),
         ("ours", "sso") => Some(of(flow::single_sign_on)),
+        ("ours", "code") => Some(of(flow::code_grant)),
         ("ours", MAKING) => Some(of(ours::made)),
         ("ruma", MAKING) => Some(of(ruma::made)),
         ("ours", operation) => of_contender(Ours::new(), operation),

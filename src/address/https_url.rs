@@ -47,8 +47,8 @@ impl HttpsUrl {
     /// fragment.
     pub fn named_by(homeserver: &Homeserver, text: &str) -> Result<Self, InvalidInput> {
         let named = Self::kept(text).filter(|url| {
-            let origin = url.url.join("/").ok().and_then(|origin| origin.as_str().parse().ok());
-            origin.is_some_and(|origin: Homeserver| homeserver.may_name(&origin))
+            let origin = || url.url.join("/").ok()?.as_str().parse().ok();
+            url.url.scheme() == "https" || origin().is_some_and(|origin: Homeserver| homeserver.may_name(&origin))
         });
         named.ok_or_else(invalid)
     }

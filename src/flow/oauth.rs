@@ -1,5 +1,6 @@
 //! Where the responses of the OAuth 2.0 API lead.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{Request, Response};
@@ -72,7 +73,7 @@ fn after_auth_metadata<B: AsRef<[u8]>>(
     let oauth = match auth_metadata::response(homeserver, response) {
         Ok(None) if login_types.is_none() => return Err(ResponseError::LoginUnsupported),
         Err(error) if login_types.is_some() && is_refusal(&error) => None,
-        oauth => oauth?.map(Box::new),
+        oauth => oauth?.map(Arc::new),
     };
     Ok(question(homeserver, login_types, oauth, refused))
 }
@@ -81,7 +82,7 @@ fn after_auth_metadata<B: AsRef<[u8]>>(
 pub(crate) fn question(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
-    oauth: Option<Box<AuthMetadata>>,
+    oauth: Option<Arc<AuthMetadata>>,
     refused: Option<&ServerError>,
 ) -> Next {
     let offers = Offers { login_types: login_types.cloned().unwrap_or_default(), oauth };
@@ -143,7 +144,7 @@ fn device_id(settings: &LoginSettings, choice: &CodeChoice) -> Result<DeviceId, 
 /// Sends the browser out. An offered grant has an authorization endpoint.
 fn browse(
     server: Server,
-    metadata: &AuthMetadata,
+    metadata: &Arc<AuthMetadata>,
     client_id: &str,
     choice: &CodeChoice,
     device_id: &DeviceId,
@@ -157,7 +158,7 @@ fn browse(
     }
     let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, &choice.fields);
     let grant = Box::new(CodeGrant::new(url.clone(), client_id, choice, metadata));
-    let purpose = Purpose::Code { grant, metadata: Some(Box::new(metadata.clone())) };
+    let purpose = Purpose::Code { grant, metadata: Some(Arc::clone(metadata)) };
     Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state, purpose } }))
 }
 
@@ -185,7 +186,7 @@ fn after_register<B: AsRef<[u8]>>(
 pub(crate) fn after_callback(
     server: &Server,
     state: &str,
-    (grant, metadata): (&CodeGrant, Option<&AuthMetadata>),
+    (grant, metadata): (&CodeGrant, Option<&Arc<AuthMetadata>>),
     callback: &Url,
 ) -> Result<Next, ForeignCallback> {
     let response = authorization::response(callback, state, Some(&grant.issuer), grant.iss_in_callback)?;
@@ -195,7 +196,7 @@ pub(crate) fn after_callback(
     };
     let (server, grant) = (server.clone(), Box::new(grant.clone()));
     Ok(Next::To(match metadata {
-        Some(metadata) => Due::PostToken { server, grant, code, metadata: Box::new(metadata.clone()) },
+        Some(metadata) => Due::PostToken { server, grant, code, metadata: Arc::clone(metadata) },
         None => Due::GetAuthMetadataAgain { server, grant, code },
     }))
 }
@@ -220,7 +221,7 @@ fn after_auth_metadata_again<B: AsRef<[u8]>>(
         return invalid("`token_endpoint`", "on the origin of the authorization endpoint; go back, and log in again");
     }
     let (server, grant, code) = (server.clone(), Box::new(grant.clone()), code.clone());
-    Ok(Next::To(Due::PostToken { server, grant, code, metadata: Box::new(metadata) }))
+    Ok(Next::To(Due::PostToken { server, grant, code, metadata: Arc::new(metadata) }))
 }
 
 /// POST token.
@@ -235,12 +236,12 @@ fn token_request(grant: &CodeGrant, code: &AuthorizationCode, metadata: &AuthMet
 fn after_token<B: AsRef<[u8]>>(
     server: &Server,
     grant: &CodeGrant,
-    metadata: &AuthMetadata,
+    metadata: &Arc<AuthMetadata>,
     response: &Response<B>,
     received_at: SystemTime,
 ) -> Result<Next, ResponseError> {
     let (server, tokens) = (server.clone(), token::response(response)?);
-    let (client_id, metadata) = (grant.client_id.clone(), Box::new(metadata.clone()));
+    let (client_id, metadata) = (grant.client_id.clone(), Arc::clone(metadata));
     Ok(Next::To(Due::GetWhoami { server, granted: Box::new(Granted { client_id, metadata, tokens, received_at }) }))
 }
 

@@ -1,6 +1,7 @@
 //! Where a flow stands: plain data. Only `flow.rs` changes it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::Uri;
@@ -53,7 +54,7 @@ pub(crate) enum Due {
     /// After a resume: the token endpoint is not known, and the metadata must fit those that the login began with.
     GetAuthMetadataAgain { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode },
     /// The code becomes tokens.
-    PostToken { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode, metadata: Box<AuthMetadata> },
+    PostToken { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode, metadata: Arc<AuthMetadata> },
     /// There are tokens, and nobody has said whose they are.
     GetWhoami { server: Server, granted: Box<Granted> },
     /// Nobody wants the tokens any more.
@@ -68,7 +69,7 @@ pub(crate) enum Due {
 #[derive(Clone, Debug)]
 pub(crate) struct Offers {
     pub(crate) login_types: LoginTypes,
-    pub(crate) oauth: Option<Box<AuthMetadata>>,
+    pub(crate) oauth: Option<Arc<AuthMetadata>>,
 }
 
 /// A homeserver whose address is known, with its offers unless a resume has forgotten them.
@@ -114,13 +115,13 @@ pub(crate) enum Purpose {
     /// The fields go into the login that ends this.
     Sso { fields: Fields },
     /// The metadata are those that the login began with. A resume has forgotten them.
-    Code { grant: Box<CodeGrant>, metadata: Option<Box<AuthMetadata>> },
+    Code { grant: Box<CodeGrant>, metadata: Option<Arc<AuthMetadata>> },
 }
 
 /// A login by the authorization code grant that a person has chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeLogin {
-    pub(crate) metadata: Box<AuthMetadata>,
+    pub(crate) metadata: Arc<AuthMetadata>,
     pub(crate) registration_endpoint: HttpsUrl,
     pub(crate) choice: CodeChoice,
     pub(crate) device_id: DeviceId,
@@ -161,7 +162,7 @@ impl fmt::Debug for CodeGrant {
 #[derive(Clone, Debug)]
 pub(crate) struct Granted {
     pub(crate) client_id: Box<str>,
-    pub(crate) metadata: Box<AuthMetadata>,
+    pub(crate) metadata: Arc<AuthMetadata>,
     pub(crate) tokens: token::Response,
     pub(crate) received_at: SystemTime,
 }

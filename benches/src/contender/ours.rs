@@ -89,7 +89,8 @@ impl Contender for Ours {
     }
 
     fn error(read: &Box<ServerError>) -> Value {
-        let retry_after = read.retry_after.and_then(|retry_after| retry_after.delay(UNIX_EPOCH)).map(|delay| delay.as_secs());
+        let retry_after =
+            read.retry_after.and_then(|retry_after| retry_after.delay(UNIX_EPOCH)).map(|delay| delay.as_secs());
         json!([read.status.map(|status| status.as_u16()), read.errcode, read.message, retry_after])
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! The members are those of RFC 8414. A homeserver without the OAuth 2.0 API responds with `M_UNRECOGNIZED`.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::{Method, Request, Response};
@@ -46,19 +45,34 @@ pub struct AuthMetadata {
     pub iss_in_callback: bool,
     /// All members that this crate does not read.
     pub other: Fields,
-    lists: Lists,
+    supported: Supported,
 }
 
-type List = Vec<Box<str>>;
+/// What the lists of the server have of what this crate looks for.
+#[derive(Clone, Copy)]
+struct Supported {
+    /// `authorization_code`, `refresh_token` and the device code. RFC 8414 says what counts without a list.
+    grant_types: [bool; 3],
+    /// `code`
+    response_types: [bool; 1],
+    /// `query` and `fragment`. Both count without a list.
+    response_modes: [bool; 2],
+    /// `S256`
+    code_challenge_methods: [bool; 1],
+    /// `create`
+    prompt_values: [bool; 1],
+}
 
-/// What the server supports, from the lists that the crate reads. `None` if there is no such list.
-#[derive(Clone, Default)]
-struct Lists {
-    grant_types: Option<List>,
-    response_types: Option<List>,
-    response_modes: Option<List>,
-    code_challenge_methods: Option<List>,
-    prompt_values: Option<List>,
+impl Default for Supported {
+    fn default() -> Self {
+        Self {
+            grant_types: [true, true, false],
+            response_types: [false],
+            response_modes: [true, true],
+            code_challenge_methods: [false],
+            prompt_values: [false],
+        }
+    }
 }
 
 impl AuthMetadata {
@@ -66,41 +80,39 @@ impl AuthMetadata {
     /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. Otherwise a homeserver could
     /// send the browser to an honest server, and the code and its verifier to itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
-        has(self.lists.response_types.as_ref(), "code", false)
-            && has(self.lists.code_challenge_methods.as_ref(), "S256", false)
-            && has(self.lists.grant_types.as_ref(), "authorization_code", true)
-            && (self.supports_mode(true) || self.supports_mode(false))
-            && self.gives_tokens_at(self.authorization_endpoint.as_ref())
+        let ([code], [s256]) = (self.supported.response_types, self.supported.code_challenge_methods);
+        let [authorization_code, ..] = self.supported.grant_types;
+        let comes_back = self.supported.response_modes.contains(&true);
+        code && s256 && authorization_code && comes_back && self.gives_tokens_at(self.authorization_endpoint.as_ref())
     }
 
     /// Whether a login with a code that a device shows is offered.
     pub fn offers_device_authorization(&self) -> bool {
-        has(self.lists.grant_types.as_ref(), DEVICE_CODE, false)
-            && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
+        let [_, _, device_code] = self.supported.grant_types;
+        device_code && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
     }
 
     /// Whether sessions can be refreshed.
     pub fn offers_refresh_token(&self) -> bool {
-        has(self.lists.grant_types.as_ref(), "refresh_token", true)
+        let [_, refresh_token, _] = self.supported.grant_types;
+        refresh_token
     }
 
     /// Whether the browser's page can be asked to make an account.
     pub fn offers_registration_of_users(&self) -> bool {
-        has(self.lists.prompt_values.as_ref(), "create", false)
+        let [create] = self.supported.prompt_values;
+        create
     }
 
-    /// Whether a callback can have its parameters in the query, or in the fragment. Both if there is no list.
+    /// Whether a callback can have its parameters in the query, or in the fragment.
     pub(crate) fn supports_mode(&self, is_in_query: bool) -> bool {
-        has(self.lists.response_modes.as_ref(), if is_in_query { "query" } else { "fragment" }, true)
+        let [query, fragment] = self.supported.response_modes;
+        if is_in_query { query } else { fragment }
     }
 
     fn gives_tokens_at(&self, endpoint: Option<&HttpsUrl>) -> bool {
         endpoint.zip(self.token_endpoint.as_ref()).is_some_and(|(one, other)| one.has_origin_of(other))
     }
-}
-
-fn has(list: Option<&List>, value: &str, without_a_list: bool) -> bool {
-    list.map_or(without_a_list, |list| list.iter().any(|listed| **listed == *value))
 }
 
 /// Without the members that nobody has read.
@@ -132,7 +144,7 @@ pub fn response<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     response: &Response<B>,
 ) -> Result<Option<AuthMetadata>, ResponseError> {
-    let (mut issuer, mut iss_in_callback, mut lists) = (None, false, Lists::default());
+    let (mut issuer, mut iss_in_callback, mut supported) = (None, false, Supported::default());
     let mut endpoints: [Option<HttpsUrl>; 6] = Default::default();
     let read = ENDPOINT.read(response, &mut |cursor, key| {
         if let Some(endpoint) =
@@ -144,11 +156,24 @@ pub fn response<B: AsRef<[u8]>>(
         match key {
             "issuer" => issuer = cursor.text()?.map(Box::from),
             "authorization_response_iss_parameter_supported" => iss_in_callback = cursor.flag()?,
-            "grant_types_supported" => lists.grant_types = strings(cursor)?,
-            "response_types_supported" => lists.response_types = strings(cursor)?,
-            "response_modes_supported" => lists.response_modes = strings(cursor)?,
-            "code_challenge_methods_supported" => lists.code_challenge_methods = strings(cursor)?,
-            "prompt_values_supported" => lists.prompt_values = strings(cursor)?,
+            "grant_types_supported" => {
+                let names = ["authorization_code", "refresh_token", DEVICE_CODE];
+                supported.grant_types = listed(cursor, names)?.unwrap_or(supported.grant_types);
+            }
+            "response_types_supported" => {
+                supported.response_types = listed(cursor, ["code"])?.unwrap_or(supported.response_types);
+            }
+            "response_modes_supported" => {
+                let names = ["query", "fragment"];
+                supported.response_modes = listed(cursor, names)?.unwrap_or(supported.response_modes);
+            }
+            "code_challenge_methods_supported" => {
+                let names = ["S256"];
+                supported.code_challenge_methods = listed(cursor, names)?.unwrap_or(supported.code_challenge_methods);
+            }
+            "prompt_values_supported" => {
+                supported.prompt_values = listed(cursor, ["create"])?.unwrap_or(supported.prompt_values);
+            }
             _ => {}
         }
         Ok(())
@@ -179,7 +204,7 @@ pub fn response<B: AsRef<[u8]>>(
         account_management_uri,
         iss_in_callback,
         other,
-        lists,
+        supported,
     }))
 }
 
@@ -193,13 +218,16 @@ const MEMBERS: [&str; 6] = [
     "account_management_uri",
 ];
 
-/// A list of strings. What is not a string is left out, and what is not a list is not there.
-fn strings(cursor: &mut Cursor<'_>) -> Result<Option<List>, NotJson> {
-    let mut strings = Vec::new();
+/// Which of these strings are in a list. `None` if it is not a list.
+fn listed<const N: usize>(cursor: &mut Cursor<'_>, names: [&str; N]) -> Result<Option<[bool; N]>, NotJson> {
+    let mut found = [false; N];
     let is_list = cursor.list(&mut |cursor| {
-        strings.extend(cursor.string()?.map(Cow::into_owned).map(String::into_boxed_str));
+        if let Some(value) = cursor.string()? {
+            for (name, found) in names.iter().zip(&mut found) {
+                *found |= *name == value;
+            }
+        }
         Ok(())
     })?;
-    strings.shrink_to_fit();
-    Ok(is_list.then_some(strings))
+    Ok(is_list.then_some(found))
 }
