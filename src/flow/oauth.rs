@@ -62,8 +62,8 @@ pub(crate) fn answered<B: AsRef<[u8]>>(
     })
 }
 
-/// After GET auth_metadata, before the question. Next to a legacy API, a 4xx of any kind means that there is no OAuth: a
-/// page must not cost a login with a password.
+/// After GET auth_metadata, before the question. Next to a legacy API, a 4xx of any kind means that there is no OAuth:
+/// a page must not cost a login with a password.
 fn after_auth_metadata<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
@@ -78,7 +78,7 @@ fn after_auth_metadata<B: AsRef<[u8]>>(
     Ok(question(homeserver, login_types, oauth, refused))
 }
 
-/// The question, without OAuth 2.0: the homeserver does not say whether it has that.
+/// The question, with the OAuth 2.0 server if there is one.
 pub(crate) fn question(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
