@@ -103,16 +103,17 @@ fn is_refusal(error: &ResponseError) -> bool {
 
 /// After the choice of the authorization code grant.
 pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
-    let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
-    let (Some(metadata), Some(client)) = (metadata, settings.oauth()) else { return Err(not_offered(&server)) };
-    if !metadata.offers_authorization_code() {
-        return Err(not_offered(&server));
+    let Some(client) = settings.oauth() else {
+        return Err(not_offered(&server, "the settings do not ask for OAuth 2.0"));
+    };
+    let Some(metadata) = server.offers.as_ref().and_then(|offers| offers.oauth.clone()) else {
+        return Err(not_offered(&server, "it has no OAuth 2.0 API"));
+    };
+    if let Some(problem) = metadata.without_authorization_code() {
+        return Err(not_offered(&server, problem));
     }
-    let is_in_query = choice.redirect.is_in_query();
-    if !metadata.supports_mode(is_in_query) {
-        let mode = |is_in_query| if is_in_query { "query" } else { "fragment" };
-        let choice = format!("callbacks with parameters in the {}", mode(is_in_query));
-        return Err(Error::NotOffered { choice, offered: vec![format!("those in the {}", mode(!is_in_query))] });
+    if !metadata.supports_mode(choice.redirect.is_in_query()) {
+        return Err(not_offered(&server, "`response_modes_supported` is without the one of the redirect URL"));
     }
     let device_id = device_id(settings, &choice)?;
     if let Some(client_id) = client.client_id() {
@@ -126,11 +127,11 @@ pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: Cod
     Ok(Next::To(Due::PostRegister { server, login }))
 }
 
-fn not_offered(server: &Server) -> Error {
+fn not_offered(server: &Server, problem: &str) -> Error {
     let offers = server.offers.iter();
     let offered =
         offers.flat_map(|offers| offers.login_types.iter()).map(|offered| offered.name().to_owned()).collect();
-    Error::NotOffered { choice: "authorization_code".to_owned(), offered }
+    Error::NotOffered { choice: format!("authorization_code ({problem})"), offered }
 }
 
 /// The device in the scope. On a server's page, nobody sees that its ID was refused.

@@ -80,10 +80,27 @@ impl AuthMetadata {
     /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. Otherwise a homeserver could
     /// send the browser to an honest server, and the code and its verifier to itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
-        let ([code], [s256]) = (self.supported.response_types, self.supported.code_challenge_methods);
-        let [authorization_code, ..] = self.supported.grant_types;
-        let comes_back = self.supported.response_modes.contains(&true);
-        code && s256 && authorization_code && comes_back && self.gives_tokens_at(self.authorization_endpoint.as_ref())
+        self.without_authorization_code().is_none()
+    }
+
+    /// Why a login in a browser that comes back is not offered, with the member of the metadata.
+    pub(crate) fn without_authorization_code(&self) -> Option<&'static str> {
+        let Supported { grant_types: [has_grant, ..], response_modes, .. } = self.supported;
+        let ([has_code], [has_s256]) = (self.supported.response_types, self.supported.code_challenge_methods);
+        [
+            (self.authorization_endpoint.is_some(), "`authorization_endpoint` is not an https URL"),
+            (self.token_endpoint.is_some(), "`token_endpoint` is not an https URL"),
+            (
+                self.gives_tokens_at(self.authorization_endpoint.as_ref()),
+                "`token_endpoint` is not on the origin of `authorization_endpoint`",
+            ),
+            (has_code, "`response_types_supported` is without `code`"),
+            (has_grant, "`grant_types_supported` is without `authorization_code`"),
+            (has_s256, "`code_challenge_methods_supported` is without `S256`"),
+            (response_modes.contains(&true), "`response_modes_supported` is without `query` and `fragment`"),
+        ]
+        .iter()
+        .find_map(|(is_met, problem)| (!is_met).then_some(*problem))
     }
 
     /// Whether a login with a code that a device shows is offered.
