@@ -28,6 +28,13 @@ fn a_compressed_body_is_named_as_such() {
 }
 
 #[test]
+fn several_encodings_are_named_in_one_line() {
+    let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[("content-encoding", "gzip,\tbr")], COMPRESSED));
+    assert_eq!(encoding(&error), Some("gzip,\tbr"));
+    assert!(error.to_string().contains("still encoded (gzip, br, status 200)"), "{error}");
+}
+
+#[test]
 fn a_client_that_undid_it_may_leave_the_header() {
     let gzip = [("content-encoding", "gzip")];
     let mut story = Scenario::at(HOMESERVER);
