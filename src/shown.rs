@@ -30,9 +30,11 @@ pub(crate) fn without_secrets(address: &str) -> String {
     // The scheme and the slashes after it: there may be more than two, and backslashes count as slashes.
     let scheme = address.find(':').filter(|end| !address.get(..*end).unwrap_or_default().contains(['/', '\\', '@']));
     let rest = address.get(scheme.map_or(0, |end| end.saturating_add(1))..).unwrap_or_default();
-    let rest = rest.trim_start_matches(['/', '\\']);
+    // Some parsers drop a tab.
+    let rest = rest.trim_start_matches(['/', '\\', '\t']);
     let (start, authority) = address.split_at_checked(address.len().saturating_sub(rest.len())).unwrap_or_default();
-    let end = authority.find(['/', '\\']).unwrap_or(authority.len());
+    // For some parsers a backslash ends the authority. For others it can stand in user information.
+    let end = authority.find('/').unwrap_or(authority.len());
     let (authority, path) = authority.split_at_checked(end).unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     [start, host, path].concat()

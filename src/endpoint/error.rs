@@ -76,6 +76,8 @@ pub enum ResponseError {
         status: StatusCode,
         /// The header `Content-Encoding`, such as `gzip`.
         encoding: String,
+        /// When to try again, if the header `Retry-After` said so.
+        retry_after: Option<RetryAfter>,
     },
 
     /// A redirect that the flow does not follow. It follows redirects of the well-known file only: to https, never
@@ -122,7 +124,7 @@ impl ResponseError {
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::Server(error) => error.retry_after,
-            Self::NotMatrix { retry_after, .. } => *retry_after,
+            Self::NotMatrix { retry_after, .. } | Self::Encoded { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

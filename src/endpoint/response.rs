@@ -103,16 +103,14 @@ impl Endpoint {
     /// What a body is that nobody who knows Matrix wrote, or that nobody can read yet.
     pub(crate) fn not_matrix<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let (endpoint, status) = (self.clone(), response.status());
+        let retry_after = RetryAfter::from_headers(response.headers());
         match response.headers().get(header::CONTENT_ENCODING) {
             // Some clients undo the encoding and leave the header. And the status of a failure says enough.
-            Some(encoding) if !is_transient(status) && !Body::of(response).is_readable() => {
+            Some(encoding) if encoding != "identity" && !is_transient(status) && !Body::of(response).is_readable() => {
                 let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-                ResponseError::Encoded { endpoint, status, encoding }
+                ResponseError::Encoded { endpoint, status, encoding, retry_after }
             }
-            _ => {
-                let retry_after = RetryAfter::from_headers(response.headers());
-                ResponseError::NotMatrix { endpoint, status, retry_after }
-            }
+            _ => ResponseError::NotMatrix { endpoint, status, retry_after },
         }
     }
 

@@ -38,7 +38,7 @@ impl ServerError {
     /// and a status of 4xx or 5xx. A 429 is always an error. `None` for all other responses.
     pub fn from_response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<Self> {
         let status = response.status();
-        if status.is_success() || status.is_redirection() { None } else { Self::read(response, false) }
+        if status.is_client_error() || status.is_server_error() { Self::read(response, false) } else { None }
     }
 
     /// The error that a response contains: an object with a string `errcode` or `error`. A 429 is one whatever its body,

@@ -21,7 +21,7 @@ impl Wait {
         let asked = error.retry_after.and_then(|retry_after| retry_after.delay(received_at));
         let delay = asked.unwrap_or_else(|| backoff(attempt));
         // A server may ask for more than time can hold: then a century will do.
-        let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(delay.min(CENTURY)));
+        let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(CENTURY));
         let until = until.unwrap_or(received_at);
         let delay = until.duration_since(received_at).unwrap_or(Duration::ZERO);
         Self { until, delay, attempt, error }

@@ -2,7 +2,7 @@
 
 use matrix_login::{
     AccessToken, Action, Choice, Credentials, Fields, LoginFlow, LoginSettings, LoginToken, Password, Redirect,
-    Suspended, UserIdentifier,
+    Session, Suspended, UserIdentifier,
     endpoint::{
         get_token, login, login_fallback, login_types, logout, logout_all, refresh as refresh_endpoint, sso, versions,
         well_known, whoami,
@@ -212,6 +212,16 @@ fn a_flow_that_logs_in_again_knows_the_user_and_the_device() {
 }
 
 #[test]
+fn a_flow_that_looks_for_the_homeserver_of_a_session_knows_the_server() {
+    let session = Session::from_json(GRANTED).unwrap().unwrap();
+    let looking = some(["DEVICEID", "example.org", "", "@alice:example.org"]);
+    let mut story = Scenario::of(LoginFlow::again(&session, LoginSettings::default()));
+    assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (looking.clone(), looking.clone()));
+    story.suspend();
+    assert_eq!(known(&story.flow), looking);
+}
+
+#[test]
 fn a_flow_that_begins_logged_in_knows_what_its_session_knows() {
     let flow = LoginFlow::logged_in(refresh::session(refresh::stored()));
     assert_eq!(known(&flow), some(["", "", HOMESERVER, ""]));
@@ -251,6 +261,11 @@ fn added_fields_can_be_taken_apart() {
     let fields: Fields = r#"{"\ud800": 1, "\ufffd": 2, "\udc00": 3}"#.parse().unwrap();
     assert_eq!(fields.get("\u{fffd}"), Some(json!(2)));
     assert_eq!(Map::from(&fields), object(json!({"\u{fffd}": 2})));
+
+    // The last of duplicates counts, also if no value can hold it.
+    let fields: Fields = r#"{"x": 1, "y": 2, "x": 1e999}"#.parse().unwrap();
+    assert_eq!((fields.get("x"), fields.text_of("x")), (None, Some("1e999")));
+    assert_eq!(Map::from(&fields), object(json!({"y": 2})));
 }
 
 // Endpoints.

@@ -28,6 +28,13 @@ fn a_compressed_body_is_named_as_such() {
 }
 
 #[test]
+fn several_encodings_are_named_in_one_line() {
+    let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[("content-encoding", "gzip,\tbr")], COMPRESSED));
+    assert_eq!(encoding(&error), Some("gzip,\tbr"));
+    assert!(error.to_string().contains("still encoded (gzip, br, status 200)"), "{error}");
+}
+
+#[test]
 fn a_client_that_undid_it_may_leave_the_header() {
     let gzip = [("content-encoding", "gzip")];
     let mut story = Scenario::at(HOMESERVER);
@@ -47,6 +54,21 @@ fn the_status_of_a_failure_says_enough() {
         assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
         assert!(error.may_retry());
     }
+}
+
+#[test]
+fn identity_is_not_an_encoding() {
+    let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[("content-encoding", "identity")], COMPRESSED));
+    assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
+}
+
+#[test]
+fn a_hint_is_kept_beside_the_encoding() {
+    let headers = [("content-encoding", "gzip"), ("retry-after", "60")];
+    let error = Scenario::at(HOMESERVER).fails_with(answer(403, &headers, COMPRESSED));
+    assert_eq!(encoding(&error), Some("gzip"));
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(error.retry_after(), Some(matrix_login::RetryAfter::Delay(minute)));
 }
 
 #[test]

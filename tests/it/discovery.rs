@@ -310,6 +310,13 @@ fn a_file_without_a_base_url_asks_for_it() {
 }
 
 #[test]
+fn an_error_in_place_of_the_file_is_the_cause() {
+    let mut story = Scenario::discover("example.org");
+    story.answer(200, r#"{"errcode":"M_UNKNOWN","error":"Come back tomorrow"}"#).locates(FailPrompt);
+    assert!(failure(&story).to_string().contains("(status 200, M_UNKNOWN): Come back tomorrow"), "{}", failure(&story));
+}
+
+#[test]
 fn the_last_of_duplicate_keys_counts() {
     let mut story = Scenario::discover("example.org");
     story.answer(
@@ -406,7 +413,9 @@ fn a_relative_redirect_starts_from_where_the_last_one_led() {
     let mut story = Scenario::discover("example.org");
     story.answer_with(redirect(302, "https://www.example.com/a/b/c")).answer_with(redirect(302, "../d"));
     story.gets("https://www.example.com/a/d").answer_with(redirect(307, "/e"));
-    story.gets("https://www.example.com/e").answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+    story.gets("https://www.example.com/e").answer_with(redirect(302, "https://third.example.net/f"));
+    story.answer_with(redirect(302, "g")).gets("https://third.example.net/g");
+    story.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
 }
 
 #[test]

@@ -34,7 +34,7 @@ struct Scripted {
     /// Requests that are limited once.
     limited: Vec<&'static str>,
     refuses_to_wait: bool,
-    /// What the clock says each time, in seconds from noon. Noon, when nothing is left.
+    /// What the clock says each time, in seconds from noon. When nothing is left, each request takes a second.
     clock: RefCell<Vec<i64>>,
 }
 
@@ -66,7 +66,7 @@ impl Scripted {
     }
 
     fn time(&self) -> SystemTime {
-        let seconds = self.clock.borrow_mut().pop().unwrap_or(0);
+        let seconds = self.clock.borrow_mut().pop().unwrap_or(i64::try_from(self.sent.len()).unwrap());
         let distance = Duration::from_secs(seconds.unsigned_abs());
         if seconds < 0 { noon() - distance } else { noon() + distance }
     }
@@ -290,6 +290,23 @@ fn it_waits_out_a_rate_limit() {
         log_in_blocking(&mut flow, &mut transport).unwrap();
         assert_eq!((transport.pauses, transport.sent.len()), (vec![Duration::from_secs(5)], 5));
     }
+}
+
+#[test]
+fn a_wait_begins_when_the_response_is_there() {
+    let script = || Scripted { limited: vec![GET_LOGIN], refuses_to_wait: true, ..Scripted::default() };
+    let ends = |flow: &LoginFlow| match flow.step() {
+        Step::Wait(wait) => wait.until(),
+        step => panic!("{step:?}"),
+    };
+    // The third request is limited for five seconds, and its response arrives after three.
+    let mut flow = flow();
+    run(log_in(&mut flow, &mut script())).unwrap_err();
+    assert_eq!(ends(&flow), noon() + Duration::from_secs(8));
+
+    let mut flow = self::flow();
+    log_in_blocking(&mut flow, &mut script()).unwrap_err();
+    assert_eq!(ends(&flow), noon() + Duration::from_secs(8));
 }
 
 #[test]

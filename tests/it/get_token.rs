@@ -77,6 +77,9 @@ fn a_401_with_flows_is_a_challenge() {
     assert_eq!(asked.other.get("params").unwrap()["x"], 1);
     let asked = challenge(r#"{"flows":[],"errcode":null}"#);
     assert!(asked.session.is_none() && asked.flows().is_empty());
+    assert!(challenge(r#"{"flows":[],"session":""}"#).session.is_none());
+    let asked = challenge(r#"{"flows":[],"error":"Not this time"}"#);
+    assert_eq!(asked.error.unwrap().message.as_deref(), Some("Not this time"));
     let asked = challenge(r#"{"flows":[{"x":"s3cr3t"}],"session":"s3cr3t","params":{"x":"s3cr3t"}}"#);
     assert_eq!(format!("{asked:?}"), "UiaChallenge([1 flows])");
 }
@@ -134,6 +137,12 @@ fn other_answers_are_no_challenge() {
     assert!(matches!(read(403, r#"{"flows":[],"session":"s"}"#), Err(ResponseError::NotMatrix { .. })));
     assert!(matches!(read(401, r#"{"flows":{},"session":"s"}"#), Err(ResponseError::NotMatrix { .. })));
     assert!(matches!(read(401, "<html>"), Err(ResponseError::NotMatrix { .. })));
+}
+
+#[test]
+fn an_error_in_place_of_the_token_is_the_servers() {
+    let Err(ResponseError::Server(error)) = read(200, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#) else { panic!() };
+    assert_eq!(error.errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
 #[test]

@@ -81,6 +81,17 @@ fn without_any_device_the_error_owns_the_response() {
 }
 
 #[test]
+fn an_empty_device_is_none() {
+    // A program can write into a response before it makes a session of it.
+    let mut response = response(&with(json!({})));
+    response.device_id = Some(String::new());
+    let granted =
+        |settings: &LoginSettings| Session::granted(HOMESERVER.parse().unwrap(), response.clone(), settings, noon());
+    assert!(matches!(granted(&LoginSettings::default()), Err(SessionError::NoDeviceId(_))));
+    assert_eq!(granted(&kitchen()).unwrap().device_id(), "KITCHEN");
+}
+
+#[test]
 fn a_flow_takes_the_device_of_its_settings_too() {
     let mut story = Scenario::at_the_question_with(kitchen());
     let session = story.choose(password()).answer(200, without_a_device().to_string()).session();
@@ -90,6 +101,15 @@ fn a_flow_takes_the_device_of_its_settings_too() {
     let mut story = Scenario::of(again);
     story.answer(200, OFFERS).choose(password());
     assert_eq!(story.answer(200, without_a_device().to_string()).session().device_id(), "DEVICEID");
+}
+
+#[test]
+fn a_flow_shows_the_servers_words_where_the_device_is_missing() {
+    let mut body = without_a_device();
+    body["errcode"] = json!("M_FORBIDDEN");
+    let mut story = Scenario::logging_in();
+    story.answer(200, body.to_string());
+    assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
 #[test]

@@ -143,7 +143,10 @@ fn other_types_bring_their_own_fields() {
         json!({"type": "m.id.user", "user": "alice"}),
     );
     assert_eq!(refused(UserIdentifier::custom("", Map::new())), "identifier type");
-    assert_eq!(refused(UserIdentifier::custom("x", fields(json!({"type": "y"})))), "identifier field `type`");
+    for own_type in [json!("y"), Value::Null] {
+        let fields = fields(json!({"type": own_type}));
+        assert_eq!(refused(UserIdentifier::custom("x", fields)), "identifier field `type`");
+    }
 }
 
 #[test]

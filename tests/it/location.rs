@@ -19,6 +19,8 @@ fn a_location_is_shown_without_secrets() {
         ("https:///alice:pw@www.example.org/x", "https:///www.example.org/x"),
         ("https:\\\\alice:pw@www.example.org\\x", "https:\\\\www.example.org\\x"),
         ("\\/alice:pw@www.example.org/x", "\\/www.example.org/x"),
+        ("https://alice:p\\w@www.example.org/x", "https://www.example.org/x"),
+        ("alice@www.example.org:8448/x", "www.example.org:8448/x"),
         ("alice:pw@www.example.org", "alice:www.example.org"),
         ("mailto:alice@example.org", "mailto:example.org"),
         // An at sign further behind is a part of the path.
@@ -33,6 +35,13 @@ fn a_location_is_shown_without_secrets() {
         let to = format!("is a redirect to {shown} that is not followed");
         assert!(error.to_string().contains(&to), "{error}");
     }
+}
+
+#[test]
+fn a_tab_that_some_parser_drops_hides_no_user() {
+    let response = answer(302, &[("location", "/\t/alice:pw@www.example.org/x")], "");
+    let error = whoami::response(&response).unwrap_err();
+    assert!(error.to_string().contains("is a redirect to / /www.example.org/x that is not followed"), "{error}");
 }
 
 #[test]

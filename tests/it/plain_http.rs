@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::scenario::{GRANTED, OFFERS, Scenario, VERSIONS, answer, password};
 
 /// Whether a server at one address may name the other.
-const CASES: [(&str, &str, bool); 21] = [
+const CASES: [(&str, &str, bool); 24] = [
     ("https://hs.example", "https://other.example", true),
     ("http://hs.example", "https://other.example", true),
     ("http://127.0.0.1:8008", "https://hs.example", true),
@@ -31,6 +31,9 @@ const CASES: [(&str, &str, bool); 21] = [
     ("http://localhost", "http://localhost.example", false),
     ("http://localhost", "http://128.0.0.1", false),
     ("http://[::2]", "http://[::1]", false),
+    ("http://[::1]", "http://[fd00::1]", false),
+    ("http://127.0.0.1", "http://10.0.0.1", false),
+    ("http://127.0.0.1", "http://0.0.0.0", false),
     ("http://localhost:8008", "http://public.example", false),
 ];
 

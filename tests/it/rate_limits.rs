@@ -75,12 +75,14 @@ fn how_long_to_wait() {
         (&[], r#"{"errcode":"M_UNKNOWN"}"#, 1_000),
         (&[], "<html>error code: 1015</html>", 1_000),
         (&[], "[]", 1_000),
+        (&[], r#"{"retry_after_ms":5000"#, 1_000),
         (&[], "", 1_000),
         // Cloudflare: a page and a header.
         (&[("retry-after", "12")], "<html>error code: 1015</html>", 12_000),
     ] {
         let mut story = Scenario::logging_in();
         story.answer_with(limited(headers, body)).waits(milliseconds, 1);
+        assert_eq!(story.wait().delay(), Duration::from_millis(milliseconds), "{body}");
     }
 }
 
@@ -188,6 +190,9 @@ fn a_hint_is_kept_wherever_it_appears() {
         assert!(error.may_retry());
         assert_eq!(error.retry_after(), minute);
     }
+    // Also where it is not the status of a server that fails.
+    let error = Scenario::logging_in().fails_with(answer(403, &header, "<html>403 Forbidden</html>"));
+    assert_eq!((error.may_retry(), error.retry_after()), (false, minute));
     // In a failure of discovery.
     let limited = || limited(&header, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
     for (mut story, response) in [

@@ -394,6 +394,12 @@ fn a_later_takes_longer_each_time() {
         let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
+    // So does a hint that is shorter than the wait without one.
+    let soon = answer(429, &[("retry-after", "1")], "");
+    for (response, seconds) in [(&busy, 8), (&soon, 1), (&busy, 32)] {
+        let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
+        assert_eq!(delay, Duration::from_secs(seconds));
+    }
     // A success begins the count again.
     let granted = answer(200, &[], r#"{"access_token":"new"}"#);
     assert!(matches!(session.handle_refresh(&granted, noon()), Refresh::Refreshed));

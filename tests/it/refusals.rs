@@ -174,6 +174,16 @@ fn the_homeservers_failure_is_no_refusal_and_may_pass() {
 }
 
 #[test]
+fn a_status_that_http_does_not_know_refuses_nothing() {
+    const FORBIDDEN: &str = r#"{"errcode":"M_FORBIDDEN","error":"no"}"#;
+    for status in [100, 600, 999] {
+        let mut story = Scenario::logging_in();
+        assert!(matches!(story.fails(status, FORBIDDEN), Error::Response(ResponseError::Server(_))), "{status}");
+        assert!(ServerError::from_response(&answer(status, &[], FORBIDDEN)).is_none(), "{status}");
+    }
+}
+
+#[test]
 fn a_login_request_is_never_redirected() {
     for status in [301, 302, 303, 307, 308] {
         let mut story = Scenario::logging_in();

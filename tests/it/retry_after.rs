@@ -23,6 +23,7 @@ fn dates_are_read() {
         ("Wed, 31 Dec 1969 23:59:59 GMT", 0),
         ("Wed, 01 Mar 2000 00:00:01 GMT", 951_868_801),
         ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
+        ("Tue, 29 Feb 2400 00:00:00 GMT", 13_574_563_200),
         ("Mon, 01 Jan 0000 00:00:00 GMT", 0),
         // The two obsolete formats. A year of two digits is one from 1970 to 2069.
         ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
@@ -45,6 +46,7 @@ fn a_date_counts_from_the_date_of_its_response() {
     let later = "Sun, 06 Nov 1994 08:49:37 GMT";
     for (date, seconds) in [
         ("Sun, 06 Nov 1994 08:49:07 GMT", 30),
+        (" Sun, 06 Nov 1994 08:49:07 GMT ", 30),
         ("Sunday, 06-Nov-94 08:49:36 GMT", 1),
         ("Sun Nov  6 07:49:37 1994", 3_600),
     ] {
@@ -85,6 +87,8 @@ fn what_is_not_a_date_says_nothing() {
         "Sun, 00 Nov 1994 08:49:37 GMT",
         "Sun, 06 Foo 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 24:00:00 GMT",
+        "Sun, 06 Nov 1994 08:60:00 GMT",
+        "Sun, 06 Nov 1994 08:49:61 GMT",
         "Sun, 06 Nov 1994 08:49:37 GMT x",
         "Sun, 06 Nov 1994 08:49:37:00 GMT",
         "Sunday, 06-Nov-1994 08:49:37 GMT",

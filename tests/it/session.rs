@@ -178,6 +178,7 @@ fn an_oauth_session_that_cannot_be_read_is_not_misread() {
 fn an_oauth_key_without_a_value_counts_as_absent() {
     let session = load(&with("oauth", Value::Null));
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    assert_eq!(serde_json::from_str::<Value>(&session.to_json()).unwrap(), minimal());
     assert_eq!(serde_json::to_value(session).unwrap(), minimal());
 }
 

@@ -181,6 +181,7 @@ fn data_that_somebody_changed_is_refused() {
         format!("https://hs.example.org/elsewhere?{query}"),
         format!("https://hs.example.org/_matrix/client/v3/login/sso/redirected?{query}"),
         format!("https://alice@hs.example.org/_matrix/client/v3/login/sso/redirect?{query}"),
+        format!("https://:pw@hs.example.org/_matrix/client/v3/login/sso/redirect?{query}"),
         format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect"),
         format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect?redirectUrl=http%3A%2F%2Fa%2F"),
         format!("{HOMESERVER}/_matrix/client/v3/login/sso/redirect?redirectUrl=http%3A%2F%2Fa%2F%3Fstate%3Dshort"),

@@ -197,6 +197,7 @@ fn the_address_of_an_endpoint_leads_to_its_homeserver() {
         ),
         ("https://example.org/.well-known/matrix/server", "homeserver https://example.org/.well-known/matrix/server"),
         ("https://example.org/_matrixes", "homeserver https://example.org/_matrixes"),
+        ("https://example.org/_matrix_old", "homeserver https://example.org/_matrix_old"),
         ("https://example.org/a_matrix", "homeserver https://example.org/a_matrix"),
         ("https://example.org/_matrixes/_matrix", "homeserver https://example.org/_matrixes"),
         ("https://_matrix/_matrix", "homeserver https://_matrix"),

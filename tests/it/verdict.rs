@@ -176,6 +176,7 @@ fn a_token_that_has_worked_is_refreshed_at_once() {
     // Any copy with the same token can tell.
     let copy = session.clone();
     assert_eq!(copy.judge(&answer(500, &[], "")), Verdict::NotMatrix);
+    assert_eq!(copy.judge(&answer(302, &[], "")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::from_secs(1), "only a success tells");
     assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::ZERO);
@@ -191,6 +192,14 @@ fn a_refused_token_that_is_old_is_no_loop() {
     let [mut session, _] = sessions();
     let minute = Duration::from_secs(60);
     for (at, seconds) in [(noon(), 1), (noon() + minute, 2), (noon() + 6 * minute, 1), (noon() + 12 * minute, 1)] {
+        assert_eq!(refreshed_and_refused(&mut session, at), Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_hides_no_loop() {
+    let [mut session, _] = sessions();
+    for (at, seconds) in [(noon(), 1), (noon() - Duration::from_secs(86_400), 2), (noon(), 1)] {
         assert_eq!(refreshed_and_refused(&mut session, at), Duration::from_secs(seconds));
     }
 }

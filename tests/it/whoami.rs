@@ -24,7 +24,11 @@ fn a_user_has_a_device_unless_it_is_of_an_application_service() {
     let alice = whoami(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","is_guest":false}"#).unwrap();
     assert_eq!(alice.user_id.as_str(), "@alice:example.org");
     assert_eq!((alice.device_id.as_deref(), alice.is_guest), (Some("DEVICEID"), false));
-    for body in [r#"{"user_id":"@bridge:b"}"#, r#"{"user_id":"@bridge:b","device_id":null}"#] {
+    for body in [
+        r#"{"user_id":"@bridge:b"}"#,
+        r#"{"user_id":"@bridge:b","device_id":null}"#,
+        r#"{"user_id":"@bridge:b","device_id":""}"#,
+    ] {
         let bridge = whoami(200, body).unwrap();
         assert_eq!((bridge.device_id, bridge.is_guest), (None, false));
     }
