@@ -3,7 +3,6 @@
 //!
 //! The members are those of RFC 8414. A homeserver without the OAuth 2.0 API responds with `M_UNRECOGNIZED`.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::{Method, Request, Response};
@@ -49,14 +48,32 @@ pub struct AuthMetadata {
     lists: Lists,
 }
 
-/// What the server supports, from the lists that the crate reads. `None` if there is no such list.
-#[derive(Clone, Default)]
+/// Which values the lists have, of those that count. Other values are not kept: a list can be long.
+#[derive(Clone)]
 struct Lists {
-    grant_types: Option<Box<[Box<str>]>>,
-    response_types: Option<Box<[Box<str>]>>,
-    response_modes: Option<Box<[Box<str>]>>,
-    code_challenge_methods: Option<Box<[Box<str>]>>,
-    prompt_values: Option<Box<[Box<str>]>>,
+    /// In the order of [`GRANT_TYPES`].
+    grant_types: [bool; 3],
+    /// `query` and `fragment`.
+    response_modes: [bool; 2],
+    /// `code`
+    response_types: [bool; 1],
+    /// `S256`
+    code_challenge_methods: [bool; 1],
+    /// `create`
+    prompt_values: [bool; 1],
+}
+
+const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
+
+impl Lists {
+    /// What counts for a server without these lists.
+    const MISSING: Self = Self {
+        grant_types: [true, true, false],
+        response_modes: [true, true],
+        response_types: [false],
+        code_challenge_methods: [false],
+        prompt_values: [false],
+    };
 }
 
 impl AuthMetadata {
@@ -64,41 +81,41 @@ impl AuthMetadata {
     /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. Otherwise a homeserver could
     /// send the browser to an honest server, and the code and its verifier to itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
-        has(self.lists.response_types.as_ref(), "code", false)
-            && has(self.lists.code_challenge_methods.as_ref(), "S256", false)
-            && has(self.lists.grant_types.as_ref(), "authorization_code", true)
-            && (self.supports_mode(true) || self.supports_mode(false))
+        let Lists { grant_types: [is_listed, ..], response_types, response_modes, code_challenge_methods, .. } =
+            &self.lists;
+        *is_listed
+            && *response_types == [true]
+            && *code_challenge_methods == [true]
+            && *response_modes != [false, false]
             && self.gives_tokens_at(self.authorization_endpoint.as_ref())
     }
 
     /// Whether a login with a code that a device shows is offered.
     pub fn offers_device_authorization(&self) -> bool {
-        has(self.lists.grant_types.as_ref(), DEVICE_CODE, false)
-            && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
+        let [.., is_listed] = self.lists.grant_types;
+        is_listed && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
     }
 
     /// Whether sessions can be refreshed.
     pub fn offers_refresh_token(&self) -> bool {
-        has(self.lists.grant_types.as_ref(), "refresh_token", true)
+        let [_, is_listed, _] = self.lists.grant_types;
+        is_listed
     }
 
     /// Whether the browser's page can be asked to make an account.
     pub fn offers_registration_of_users(&self) -> bool {
-        has(self.lists.prompt_values.as_ref(), "create", false)
+        self.lists.prompt_values == [true]
     }
 
     /// Whether a callback can have its parameters in the query, or in the fragment. Both if there is no list.
     pub(crate) fn supports_mode(&self, is_in_query: bool) -> bool {
-        has(self.lists.response_modes.as_ref(), if is_in_query { "query" } else { "fragment" }, true)
+        let [query, fragment] = self.lists.response_modes;
+        if is_in_query { query } else { fragment }
     }
 
     fn gives_tokens_at(&self, endpoint: Option<&HttpsUrl>) -> bool {
         endpoint.zip(self.token_endpoint.as_ref()).is_some_and(|(one, other)| one.has_origin_of(other))
     }
-}
-
-fn has(list: Option<&Box<[Box<str>]>>, value: &str, without_a_list: bool) -> bool {
-    list.map_or(without_a_list, |list| list.iter().any(|listed| **listed == *value))
 }
 
 /// Without the members that nobody has read.
@@ -130,7 +147,7 @@ pub fn response<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     response: &Response<B>,
 ) -> Result<Option<AuthMetadata>, ResponseError> {
-    let (mut issuer, mut iss_in_callback, mut lists) = (None, false, Lists::default());
+    let (mut issuer, mut iss_in_callback, mut lists) = (None, false, Lists::MISSING);
     let mut endpoints: [Option<HttpsUrl>; 6] = Default::default();
     let read = ENDPOINT.read(response, &mut |cursor, key| {
         if let Some(endpoint) =
@@ -142,11 +159,19 @@ pub fn response<B: AsRef<[u8]>>(
         match key {
             "issuer" => issuer = cursor.text()?.map(Box::from),
             "authorization_response_iss_parameter_supported" => iss_in_callback = cursor.flag()?,
-            "grant_types_supported" => lists.grant_types = strings(cursor)?,
-            "response_types_supported" => lists.response_types = strings(cursor)?,
-            "response_modes_supported" => lists.response_modes = strings(cursor)?,
-            "code_challenge_methods_supported" => lists.code_challenge_methods = strings(cursor)?,
-            "prompt_values_supported" => lists.prompt_values = strings(cursor)?,
+            "grant_types_supported" => lists.grant_types = listed(cursor, GRANT_TYPES, Lists::MISSING.grant_types)?,
+            "response_types_supported" => {
+                lists.response_types = listed(cursor, ["code"], Lists::MISSING.response_types)?
+            }
+            "response_modes_supported" => {
+                lists.response_modes = listed(cursor, ["query", "fragment"], Lists::MISSING.response_modes)?
+            }
+            "code_challenge_methods_supported" => {
+                lists.code_challenge_methods = listed(cursor, ["S256"], Lists::MISSING.code_challenge_methods)?
+            }
+            "prompt_values_supported" => {
+                lists.prompt_values = listed(cursor, ["create"], Lists::MISSING.prompt_values)?
+            }
             _ => {}
         }
         Ok(())
@@ -191,12 +216,18 @@ const MEMBERS: [&str; 6] = [
     "account_management_uri",
 ];
 
-/// A list of strings. What is not a string is left out, and what is not a list is not there.
-fn strings(cursor: &mut Cursor<'_>) -> Result<Option<Box<[Box<str>]>>, NotJson> {
-    let mut strings = Vec::new();
+/// Which of these values a list has. What is not a list counts as missing.
+fn listed<const N: usize>(
+    cursor: &mut Cursor<'_>,
+    values: [&str; N],
+    missing: [bool; N],
+) -> Result<[bool; N], NotJson> {
+    let mut found = [false; N];
     let is_list = cursor.list(&mut |cursor| {
-        strings.extend(cursor.string()?.map(Cow::into_owned).map(String::into_boxed_str));
+        if let Some(text) = cursor.string()? {
+            values.iter().zip(&mut found).for_each(|(value, found)| *found |= *value == text);
+        }
         Ok(())
     })?;
-    Ok(is_list.then(|| strings.into()))
+    Ok(if is_list { found } else { missing })
 }
