@@ -153,7 +153,7 @@ fn code(callback: &str) -> String {
 }
 
 fn problem(callback: &str) -> &'static str {
-    respond(callback).map(|response| panic!("{callback}: {response:?}")).unwrap_or_else(|foreign| foreign.problem)
+    respond(callback).expect_err(callback).problem
 }
 
 const ONCE: &str = "expected each parameter once";
