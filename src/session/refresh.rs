@@ -129,10 +129,9 @@ impl Session {
     /// What an error of the server means.
     fn refused(&mut self, error: Box<ServerError>, received_at: SystemTime) -> Refresh {
         match (error.refusal(), &self.oauth) {
-            (Some("invalid_grant" | "invalid_client" | "unauthorized_client"), Some(_)) => Refresh::TokenGone(error),
-            (_, Some(_)) => self.later(ResponseError::Server(error), received_at),
             (Some("M_UNKNOWN_TOKEN"), None) if error.soft_logout => Refresh::SoftLogout(error),
-            (Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED"), None) => Refresh::TokenGone(error),
+            (Some("invalid_grant" | "invalid_client" | "unauthorized_client"), Some(_))
+            | (Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED"), None) => Refresh::TokenGone(error),
             (Some("M_USER_LOCKED"), None) => Refresh::Locked(error),
             (Some("M_UNRECOGNIZED"), None) => Refresh::Unsupported(error),
             _ => self.later(ResponseError::Server(error), received_at),

@@ -161,28 +161,28 @@ pub fn response<B: AsRef<[u8]>>(
             "authorization_response_iss_parameter_supported" => iss_in_callback = cursor.flag()?,
             "grant_types_supported" => lists.grant_types = listed(cursor, GRANT_TYPES, Lists::MISSING.grant_types)?,
             "response_types_supported" => {
-                lists.response_types = listed(cursor, ["code"], Lists::MISSING.response_types)?
+                lists.response_types = listed(cursor, ["code"], Lists::MISSING.response_types)?;
             }
             "response_modes_supported" => {
-                lists.response_modes = listed(cursor, ["query", "fragment"], Lists::MISSING.response_modes)?
+                lists.response_modes = listed(cursor, ["query", "fragment"], Lists::MISSING.response_modes)?;
             }
             "code_challenge_methods_supported" => {
-                lists.code_challenge_methods = listed(cursor, ["S256"], Lists::MISSING.code_challenge_methods)?
+                lists.code_challenge_methods = listed(cursor, ["S256"], Lists::MISSING.code_challenge_methods)?;
             }
             "prompt_values_supported" => {
-                lists.prompt_values = listed(cursor, ["create"], Lists::MISSING.prompt_values)?
+                lists.prompt_values = listed(cursor, ["create"], Lists::MISSING.prompt_values)?;
             }
             _ => {}
         }
         Ok(())
     });
-    let issued = read.and_then(|other| {
+    let named = read.and_then(|other| {
         let issuer = issuer.ok_or_else(|| ENDPOINT.lacks(response, "`issuer`", "a string that is not empty"))?;
         Ok((issuer, other))
     });
-    let (issuer, other) = match issued {
+    let (issuer, other) = match named {
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => return Ok(None),
-        issued => issued?,
+        named => named?,
     };
     let [
         authorization_endpoint,
