@@ -1,5 +1,5 @@
-//! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver, or at a server that
-//! the homeserver may name; errors quote nothing.
+//! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver, or at a server
+//! that the homeserver may name; errors quote nothing.
 //!
 //! A resume counts as an input: the flow has another request ID then, and the rest is as it was.
 

@@ -1,5 +1,5 @@
-//! A session of the OAuth 2.0 API: what is stored, how it goes on, and how it ends. Its tokens go to the server that has
-//! granted them, and to the homeserver.
+//! A session of the OAuth 2.0 API: what is stored, how it goes on, and how it ends. Its tokens go to the server that
+//! has granted them, and to the homeserver.
 
 use std::{
     sync::{
