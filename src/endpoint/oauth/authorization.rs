@@ -1,8 +1,8 @@
 //! `authorization_endpoint`, the authorization code grant (RFC 6749, section 4.1; RFC 7636; RFC 9207)
 //! <https://spec.matrix.org/latest/client-server-api/#authorization-code-flow>
 //!
-//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI with
-//! a code, or with an error. `response` reads that callback.
+//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI
+//! with a code, or with an error. `response` reads that callback.
 
 use std::borrow::Cow;
 

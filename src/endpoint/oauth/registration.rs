@@ -71,7 +71,8 @@ fn is_native(redirect_uri: &str) -> bool {
     })
 }
 
-/// The redirect URI as it is written. Only the port of plain http on loopback is cut out: a server takes any port there.
+/// The redirect URI as it is written. Only the port of plain http on loopback is cut out, since a server takes any
+/// port there.
 fn without_port(redirect_uri: &str) -> String {
     let url = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "http" && is_native(redirect_uri));
     let parts = url.and_then(|_| redirect_uri.split_once("//"));
