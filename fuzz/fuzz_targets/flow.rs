@@ -117,7 +117,7 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
             Choice::custom("org.example.badge", fields).expect("a token is allowed")
         }
         Chosen::Sso { provider } => {
-            let redirect_url = "http://127.0.0.1:9/cb?a=b#c".parse().expect("it is a URL");
+            let redirect_url = "http://127.0.0.1:9/cb?a=b#c";
             let redirect = Redirect::new(redirect_url, STATE).expect("the state is long enough");
             Choice::sso(if *provider { redirect.with_identity_provider("x").expect("it is an ID") } else { redirect })
         }

@@ -12,9 +12,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Response};
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    AccessToken, Error, Homeserver, LoginSettings, MAX_BODY, RefreshToken, ResponseError, ServerError, ServerName,
-    Session, SessionError, UserId,
-    endpoint::{get_token, login, login_types, logout, logout_all, refresh, versions, well_known, whoami},
+    AccessToken, Error, Homeserver, HttpsUrl, LoginSettings, MAX_BODY, RefreshToken, ResponseError, ServerError,
+    ServerName, Session, SessionError, UserId,
+    endpoint::{
+        get_token, login, login_types, logout, logout_all,
+        oauth::{
+            auth_metadata::{self, AuthMetadata},
+            registration, revocation, token,
+        },
+        refresh, versions, well_known, whoami,
+    },
 };
 
 fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
@@ -100,6 +107,48 @@ fn check_login(granted: login::Response) {
         Err(SessionError::NoDeviceId(_)) => assert!(device_id.is_none()),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A homeserver on loopback can name plain http, on loopback alone.
+const LOOPBACK: &str = "http://127.0.0.1:8008";
+
+/// An address can be used, and a grant that is offered has its endpoints on one origin.
+fn check_metadata(metadata: &AuthMetadata) {
+    let homeserver: Homeserver = LOOPBACK.parse().expect("it is one");
+    let endpoints = [
+        &metadata.authorization_endpoint,
+        &metadata.token_endpoint,
+        &metadata.registration_endpoint,
+        &metadata.revocation_endpoint,
+        &metadata.device_authorization_endpoint,
+        &metadata.account_management_uri,
+    ];
+    for endpoint in endpoints.into_iter().flatten() {
+        assert_eq!(&HttpsUrl::named_by(&homeserver, endpoint.as_str()).expect("it is read back"), endpoint);
+        let request = token::request(endpoint, "client", token::Grant::RefreshToken(&RefreshToken::new("r")));
+        assert_eq!(request.uri().to_string(), endpoint.as_str());
+        let url = endpoint.url();
+        assert!(url.fragment().is_none() && url.username().is_empty() && url.password().is_none());
+    }
+    let origin = |endpoint: &Option<HttpsUrl>| endpoint.as_ref().map(|endpoint| endpoint.url().origin());
+    let token_origin = origin(&metadata.token_endpoint);
+    for (is_offered, endpoint) in [
+        (metadata.offers_authorization_code(), &metadata.authorization_endpoint),
+        (metadata.offers_device_authorization(), &metadata.device_authorization_endpoint),
+    ] {
+        assert!(!is_offered || (token_origin.is_some() && origin(endpoint) == token_origin));
+    }
+    assert!(!metadata.issuer.is_empty());
+}
+
+/// A session of the OAuth 2.0 API, of whom these tokens are.
+fn check_granted(granted: token::Response) {
+    let metadata = r#"{"issuer":"i","token_endpoint":"https://a.example.org/t"}"#;
+    let homeserver: Homeserver = LOOPBACK.parse().expect("it is one");
+    let metadata = auth_metadata::response(&homeserver, &Response::new(metadata)).ok().flatten().expect("metadata");
+    let who = whoami::response(&Response::new(r#"{"user_id":"@a:b.c","device_id":"D"}"#)).expect("a user");
+    let session = Session::granted_by_oauth(homeserver, "client", &metadata, granted, who, UNIX_EPOCH);
+    check_session(&session.expect("it has a device"), UNIX_EPOCH);
 }
 
 /// A session is over where the homeserver says so, or says that it does not know it.
@@ -211,6 +260,44 @@ fuzz_target!(|data: &[u8]| {
                         Err(error) => Some(error.into()),
                     }
                 }
+                "auth_metadata" => match auth_metadata::response(&LOOPBACK.parse().expect("it is one"), &response) {
+                    Ok(Some(metadata)) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        check_metadata(&metadata);
+                        None
+                    }
+                    Ok(None) => {
+                        assert!(!response.status().is_server_error() && !response.status().is_redirection());
+                        None
+                    }
+                    Err(error) => Some(error.into()),
+                },
+                "registration" => match registration::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        assert!(!answer.client_id.is_empty());
+                        None
+                    }
+                    Err(error) => Some(error.into()),
+                },
+                "token" => match token::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
+                        assert!(answer.expires || answer.expires_in.is_none());
+                        check_granted(answer);
+                        None
+                    }
+                    Err(error) => Some(error.into()),
+                },
+                "revocation" => match revocation::response(&response) {
+                    Ok(answer) => {
+                        assert!(response.status().is_success() || response.status().is_client_error());
+                        assert!(answer.already_revoked || response.status().is_success());
+                        None
+                    }
+                    Err(error) => Some(error.into()),
+                },
                 "whoami" => match whoami::response(&response) {
                     Ok(answer) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);

@@ -1,12 +1,12 @@
-//! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver; errors quote
-//! nothing.
+//! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver, or at a server
+//! that the homeserver may name; errors quote nothing.
 //!
 //! A resume counts as an input: the flow has another request ID then, and the rest is as it was.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use matrix_login::{LoginFlow, Step, Suspended};
+use matrix_login::{HttpsUrl, LoginFlow, Step, Suspended};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
     let suspended = match serde_json::from_slice::<Suspended>(data) {
         Ok(suspended) => suspended,
         Err(error) => {
-            assert!(!error.to_string().contains("redirectUrl"), "the URL, and with it the state, is quoted: {error}");
+            for secret in ["redirectUrl", "code_challenge="] {
+                assert!(!error.to_string().contains(secret), "the URL, and with it the state, is quoted: {error}");
+            }
             return;
         }
     };
@@ -53,7 +55,14 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         Step::Browse(url) => {
-            assert_eq!(flow.homeserver().map(|homeserver| homeserver.url().origin()), Some(url.origin()));
+            let homeserver = flow.homeserver().expect("it is known");
+            match stored.get("code_grant") {
+                Some(grant) => {
+                    assert_eq!(grant.get("authorization_url").and_then(Value::as_str), Some(url.as_str()));
+                    assert!(HttpsUrl::named_by(homeserver, url.as_str()).is_ok());
+                }
+                None => assert_eq!(homeserver.url().origin(), url.origin()),
+            }
             assert!(!format!("{:?}", flow.step()).contains('?'), "the query, and with it the state, is shown");
         }
         step => panic!("a flow was suspended at {step:?}"),

@@ -22,10 +22,16 @@ impl ForeignCallback {
 }
 
 /// The state in a callback, for a web backend that finds the suspended flow by it. It works for single sign-on and for
-/// OAuth 2.0, whose parameters can be in the fragment. `None` unless there is exactly one state.
+/// OAuth 2.0, whose parameters can be in the fragment. `None` unless there is exactly one state. One without a value
+/// counts as absent.
 pub fn state(callback: &Url) -> Option<String> {
-    let is_in_query = callback.query_pairs().any(|(name, _)| name == STATE);
-    if is_in_query { only_state(callback.query_pairs()) } else { only_state(fragment_pairs(callback)) }
+    let has_value = |(_, value): &(Cow<'_, str>, Cow<'_, str>)| !value.is_empty();
+    let is_in_query = callback.query_pairs().filter(has_value).any(|(name, _)| name == STATE);
+    if is_in_query {
+        only_state(callback.query_pairs().filter(has_value))
+    } else {
+        only_state(fragment_pairs(callback).filter(has_value))
+    }
 }
 
 /// The state in the query alone.

@@ -128,12 +128,12 @@ impl Session {
 
     /// What an error of the server means.
     fn refused(&mut self, error: Box<ServerError>, received_at: SystemTime) -> Refresh {
-        match (error.refusal(), self.is_oauth()) {
-            (Some("M_UNKNOWN_TOKEN"), false) if error.soft_logout => Refresh::SoftLogout(error),
-            (Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED"), false)
-            | (Some("invalid_grant" | "invalid_client" | "unauthorized_client"), true) => Refresh::TokenGone(error),
-            (Some("M_USER_LOCKED"), false) => Refresh::Locked(error),
-            (Some("M_UNRECOGNIZED"), false) => Refresh::Unsupported(error),
+        match (error.refusal(), &self.oauth) {
+            (Some("M_UNKNOWN_TOKEN"), None) if error.soft_logout => Refresh::SoftLogout(error),
+            (Some("invalid_grant" | "invalid_client" | "unauthorized_client"), Some(_))
+            | (Some("M_UNKNOWN_TOKEN" | "M_FORBIDDEN" | "M_USER_DEACTIVATED"), None) => Refresh::TokenGone(error),
+            (Some("M_USER_LOCKED"), None) => Refresh::Locked(error),
+            (Some("M_UNRECOGNIZED"), None) => Refresh::Unsupported(error),
             _ => self.later(ResponseError::Server(error), received_at),
         }
     }

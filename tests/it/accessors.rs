@@ -1,17 +1,18 @@
 //! All that goes in can be read again, under its plain name.
 
 use matrix_login::{
-    AccessToken, Action, Choice, Credentials, Fields, LoginFlow, LoginSettings, LoginToken, Password, Redirect,
-    Session, Suspended, UserIdentifier,
+    AccessToken, Action, Choice, CodeVerifier, Credentials, Fields, HttpsUrl, LoginFlow, LoginSettings, LoginToken,
+    OAuthClient, Password, Redirect, Session, Suspended, UserIdentifier,
     endpoint::{
-        get_token, login, login_fallback, login_types, logout, logout_all, refresh as refresh_endpoint, sso, versions,
-        well_known, whoami,
+        get_token, login, login_fallback, login_types, logout, logout_all,
+        oauth::{auth_metadata, registration, revocation, token},
+        refresh as refresh_endpoint, sso, versions, well_known, whoami,
     },
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    refresh,
+    pkce, refresh,
     support::scenario::{self, CALLBACK, GRANTED, HOMESERVER, OFFERS, STATE, Scenario, VERSIONS, WELL_KNOWN, password},
 };
 
@@ -45,6 +46,15 @@ fn each_setting_is_read_back_and_changes_no_other() {
     assert_eq!(read(&off.with_refresh_tokens(true)), (None, None, true, false, false));
 }
 
+#[test]
+fn the_client_of_the_settings_is_read_back_and_changes_no_other() {
+    assert_eq!(LoginSettings::default().oauth(), None);
+    let client = OAuthClient::registered("client").unwrap();
+    let settings = LoginSettings::default().with_device_id("D").unwrap().with_oauth(client.clone());
+    assert_eq!(settings.oauth(), Some(&client));
+    assert_eq!(read(&settings), (Some("D"), None, true, true, true));
+}
+
 // Redirects.
 
 #[test]
@@ -59,6 +69,28 @@ fn a_redirect_is_read_back() {
         let redirect = redirect.clone().with_action(action);
         assert_eq!((redirect.identity_provider(), redirect.action()), (Some("oidc-x"), action));
         assert_eq!(redirect.state(), STATE);
+    }
+}
+
+#[test]
+fn a_redirect_can_ask_for_a_callback_in_the_query() {
+    for (url, by_default) in
+        [("https://app.example.com/cb", false), ("https://127.0.0.1/cb", true), ("com.example.app:/cb", true)]
+    {
+        let redirect = Redirect::new(url, STATE).unwrap();
+        assert_eq!((redirect.is_in_query(), redirect.in_query().is_in_query()), (by_default, true), "{url}");
+    }
+}
+
+#[test]
+fn a_redirect_has_no_parameter_that_a_server_adds() {
+    for name in ["state", "loginToken", "code", "error", "iss"] {
+        for url in [format!("http://127.0.0.1/cb?{name}=x"), format!("com.example.app:/cb?a=b&{name}")] {
+            assert_eq!(
+                Redirect::new(&url, STATE).unwrap_err().to_string(),
+                "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error` and `iss`"
+            );
+        }
     }
 }
 
@@ -106,6 +138,60 @@ fn a_choice_of_single_sign_on_has_a_redirect_and_no_credentials() {
     assert_eq!(json!(choice.fields()), json!({"org.example.x": true}));
     assert_eq!(choice.redirect().unwrap().state(), STATE);
     assert_eq!(choice.redirect().unwrap().url().as_str(), "http://127.0.0.1:9/cb");
+}
+
+fn code() -> Choice {
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
+    Choice::authorization_code(redirect, CodeVerifier::new(pkce::VERIFIER).unwrap())
+}
+
+#[test]
+fn a_choice_of_the_code_grant_is_read_back() {
+    let choice = code();
+    assert_eq!(choice.login_type(), "authorization_code");
+    assert!(choice.credentials().is_none() && choice.fields().is_empty() && choice.device_id().is_none());
+    assert_eq!(choice.redirect().unwrap().state(), STATE);
+    let choice = choice.with_device_id("KITCHENTABLET").unwrap();
+    assert_eq!(choice.device_id(), Some("KITCHENTABLET"));
+    let choice = choice.with_field("login_hint", "alice").and_then(|choice| choice.with_field("max_age", 7)).unwrap();
+    assert_eq!(json!(choice.fields()), json!({"login_hint": "alice", "max_age": 7}));
+    assert_eq!(choice.device_id(), Some("KITCHENTABLET"));
+}
+
+#[test]
+fn a_parameter_that_the_url_has_already_is_refused() {
+    for name in [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "response_mode",
+        "code_challenge",
+        "code_challenge_method",
+        "prompt",
+    ] {
+        assert_eq!(
+            code().with_field(name, "x").unwrap_err().to_string(),
+            format!("invalid parameter `{name}`: expected a name that the authorization URL does not have already")
+        );
+    }
+    for value in [json!(null), json!([]), json!({"x": 1})] {
+        assert_eq!(
+            code().with_field("claims", value).unwrap_err().to_string(),
+            "invalid parameter `claims`: expected a string, a number or a flag"
+        );
+    }
+}
+
+#[test]
+fn only_an_oauth_choice_has_a_device_of_its_own() {
+    for choice in [password(), scenario::sso()] {
+        assert_eq!(
+            choice.with_device_id("KITCHENTABLET").unwrap_err().to_string(),
+            "invalid device ID: expected an OAuth 2.0 choice: others take it from the settings"
+        );
+    }
 }
 
 #[test]
@@ -284,6 +370,11 @@ fn each_endpoint_has_its_method_and_path() {
         (versions::ENDPOINT, "GET", "/_matrix/client/versions"),
         (well_known::ENDPOINT, "GET", "/.well-known/matrix/client"),
         (whoami::ENDPOINT, "GET", "/_matrix/client/v3/account/whoami"),
+        (auth_metadata::ENDPOINT, "GET", "/_matrix/client/v1/auth_metadata"),
+        // Their addresses are in the metadata.
+        (registration::ENDPOINT, "POST", "registration_endpoint"),
+        (token::ENDPOINT, "POST", "token_endpoint"),
+        (revocation::ENDPOINT, "POST", "revocation_endpoint"),
     ] {
         assert_eq!((endpoint.method().as_str(), endpoint.path()), (method, path));
         assert_eq!(endpoint.to_string(), format!("{method} {path}"));
@@ -305,6 +396,7 @@ fn a_request_goes_where_its_endpoint_says() {
         (refresh_endpoint::ENDPOINT, refresh_endpoint::request(&homeserver, &refresh_token)),
         (versions::ENDPOINT, versions::request(&homeserver)),
         (whoami::ENDPOINT, whoami::request(&homeserver, &token)),
+        (auth_metadata::ENDPOINT, auth_metadata::request(&homeserver)),
     ] {
         assert_eq!(request.method(), endpoint.method());
         assert_eq!(request.uri().path(), format!("/prefix{}", endpoint.path()));
@@ -318,4 +410,18 @@ fn a_request_goes_where_its_endpoint_says() {
         assert_eq!(path, format!("/prefix{}", endpoint.path()));
     }
     assert_eq!(well_known.uri().path(), well_known::ENDPOINT.path());
+}
+
+#[test]
+fn a_request_to_an_oauth_server_goes_where_its_metadata_say() {
+    let endpoint: HttpsUrl = "https://auth.example.org/x?y=z".parse().unwrap();
+    let client = OAuthClient::new("https://app.example.com/".parse().unwrap(), "Example");
+    let (access_token, refresh_token) = (AccessToken::new("t").unwrap(), matrix_login::RefreshToken::new("r"));
+    for (named, request) in [
+        (registration::ENDPOINT, registration::request(&endpoint, &client, &[]).unwrap()),
+        (token::ENDPOINT, token::request(&endpoint, "client", token::Grant::RefreshToken(&refresh_token))),
+        (revocation::ENDPOINT, revocation::request(&endpoint, "client", revocation::Token::Access(&access_token))),
+    ] {
+        assert_eq!((request.method(), request.uri().to_string().as_str()), (named.method(), endpoint.as_str()));
+    }
 }

@@ -6,12 +6,20 @@ use matrix_login::{
     AccessToken, Choice, DiscoveryFailure, DiscoveryOutcome, Error, Homeserver, InvalidInput, LoginFlow, LoginSettings,
     MAX_BODY, Redirect, ResponseError, ServerAddress, ServerError, ServerName, Session, SessionError, Step, Typed,
     UserId, UserIdentifier,
-    endpoint::{login, login_types, versions, well_known},
+    endpoint::{
+        login, login_types,
+        oauth::{auth_metadata, authorization, registration, revocation, token},
+        versions, well_known, whoami,
+    },
 };
 use serde_json::{Map, json};
 
-use crate::support::scenario::{
-    GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, request_id, respond,
+use crate::{
+    auth_metadata::{document, read},
+    refresh,
+    support::scenario::{
+        GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, request_id, respond,
+    },
 };
 
 /// The message is this one, in one line; nothing more is to be said below it; and trying again can help, or not.
@@ -200,6 +208,134 @@ fn a_session_says_what_it_lacks_or_where_a_request_goes() {
         (granted.unwrap_err(), "the homeserver did not say which device is logged in: set its ID in the settings"),
     ] {
         says(error, message, false);
+    }
+}
+
+#[test]
+fn an_oauth_session_says_why_it_cannot_begin_or_end() {
+    let metadata = |member: &str, value: &str| {
+        let mut document = document();
+        document[member] = json!(value);
+        read(HOMESERVER, &document)
+    };
+    let granted = |metadata: &auth_metadata::AuthMetadata, who: &str| {
+        let tokens = token::response(&answer(200, &[], r#"{"access_token":"t"}"#)).unwrap();
+        let who = whoami::response(&answer(200, &[], who)).unwrap();
+        Session::granted_by_oauth(HOMESERVER.parse().unwrap(), "client", metadata, tokens, who, noon()).unwrap_err()
+    };
+    let alice = r#"{"user_id":"@alice:example.org","device_id":"D"}"#;
+    let nobody = r#"{"user_id":"@alice:example.org"}"#;
+    let other_issuer = metadata("issuer", "https://auth.example.net/");
+    let no_revocation = metadata("revocation_endpoint", "/revoke");
+    let mut session = refresh::oauth_session();
+    session.set_auth_metadata(&no_revocation).unwrap();
+    for (error, message) in [
+        (
+            granted(&read(HOMESERVER, &document()), nobody),
+            "the access token belongs to no device: revoke it, and log in with a scope that names the device",
+        ),
+        (
+            granted(&metadata("token_endpoint", "/token"), alice),
+            "the OAuth 2.0 server has no usable token endpoint: ask for its metadata again later",
+        ),
+        (
+            session.set_auth_metadata(&other_issuer).unwrap_err(),
+            "the metadata are of another OAuth 2.0 server: the session stays with the one that has granted it",
+        ),
+        (
+            session.logout_request().unwrap_err(),
+            "the OAuth 2.0 server cannot revoke tokens: end the session on the account page of the homeserver",
+        ),
+    ] {
+        says(error, message, false);
+    }
+}
+
+#[test]
+fn an_oauth_servers_error_is_its_code_and_its_description() {
+    let refused = |status, body: &str| token::response(&answer(status, &[], body)).unwrap_err();
+    for (error, message, may_retry) in [
+        (
+            refused(400, r#"{"error":"invalid_grant","error_description":"The code was used before"}"#),
+            "the server refused (status 400, invalid_grant): The code was used before",
+            false,
+        ),
+        (refused(401, r#"{"error":"invalid_client"}"#), "the server refused (status 401, invalid_client)", false),
+        (refused(429, r#"{"error":"slow_down"}"#), "the server refused (status 429, slow_down)", true),
+        (
+            refused(500, r#"{"error":"server_error","error_description":"x\ny"}"#),
+            "the server failed (status 500, server_error): x y",
+            true,
+        ),
+    ] {
+        says(error, message, may_retry);
+    }
+}
+
+#[test]
+fn a_refusal_in_the_browser_has_no_status() {
+    let refused = |query: &str| {
+        let callback = format!("http://127.0.0.1:9/cb?state={STATE}&{query}").parse().unwrap();
+        match authorization::response(&callback, STATE, None, false).unwrap() {
+            authorization::Response::Refused(error) => *error,
+            response => panic!("{response:?}"),
+        }
+    };
+    for (query, message) in [
+        ("error=access_denied", "the server refused (access_denied)"),
+        ("error=a%0Ab&error_description=The+user%1Bsaid+no", "the server refused (a b): The user said no"),
+    ] {
+        let error = refused(query);
+        assert_eq!(error.to_string(), message);
+        says(error, message, false);
+    }
+}
+
+#[test]
+fn an_oauth_response_that_is_not_one_names_its_endpoint() {
+    let page = answer(404, &[], "<html>");
+    for (error, endpoint) in [
+        (registration::response(&page).unwrap_err(), "registration_endpoint"),
+        (token::response(&page).unwrap_err(), "token_endpoint"),
+        (revocation::response(&page).unwrap_err(), "revocation_endpoint"),
+    ] {
+        let message =
+            format!("the answer to POST {endpoint} is not from an OAuth 2.0 server (status 404): check the address");
+        says(error, &message, false);
+    }
+    for (error, message) in [
+        (
+            registration::response(&answer(201, &[], "{}")).unwrap_err(),
+            "invalid answer to POST registration_endpoint: expected `client_id` to be a string that is not empty; the \
+             server is at fault",
+        ),
+        (
+            token::response(&answer(200, &[], r#"{"access_token":"t","token_type":"mac"}"#)).unwrap_err(),
+            "invalid answer to POST token_endpoint: expected `token_type` to be `Bearer`; the server is at fault",
+        ),
+        (
+            auth_metadata::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], "{}")).unwrap_err(),
+            "invalid answer to GET /_matrix/client/v1/auth_metadata: expected `issuer` to be a string that is not \
+             empty; the server is at fault",
+        ),
+    ] {
+        says(error, message, false);
+    }
+}
+
+#[test]
+fn a_foreign_oauth_callback_says_what_was_expected() {
+    for (query, problem) in [
+        ("code=c", "expected its `state`, once"),
+        ("state=0123456789abcdef", "expected a `code` or an `error`"),
+        ("state=0123456789abcdef&code=c&error=e", "expected `code` or `error`, not both"),
+        ("state=0123456789abcdef&code=c&code=c", "expected each parameter once"),
+        ("state=0123456789abcdef&code=c&iss=i", "expected `iss` to be the issuer of the metadata"),
+        ("state=0123456789abcdef#code=c", "expected all parameters in the query, or all of them in the fragment"),
+    ] {
+        let callback = format!("http://127.0.0.1:9/cb?{query}").parse().unwrap();
+        let error = authorization::response(&callback, STATE, Some("issuer"), false).unwrap_err();
+        says(error, &format!("the callback does not belong to this login: {problem}"), false);
     }
 }
 

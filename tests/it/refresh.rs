@@ -296,6 +296,8 @@ fn rows() -> Vec<Row> {
                 answer(401, &[], r#"{"error":"invalid_client"}"#),
                 answer(401, &[], r#"{"error":"unauthorized_client"}"#),
                 answer(403, &[], r#"{"error":"invalid_grant"}"#),
+                answer(400, &[("retry-after", "3")], r#"{"error":"invalid_grant","soft_logout":true,"x":1e999}"#),
+                answer(400, &[], r#"{"errcode":"invalid_grant"}"#),
             ],
         ),
         (
@@ -314,6 +316,16 @@ fn rows() -> Vec<Row> {
                 answer(404, &[], "<html>"),
                 answer(422, &[], "Failed to deserialize form body"),
                 answer(200, &[], r#"{"access_token":"new","token_type":"DPoP"}"#),
+                answer(200, &[], r#"{"access_token":"","token_type":"Bearer","refresh_token":"newer"}"#),
+                answer(400, &[], r#"{"error":"unsupported_grant_type"}"#),
+                answer(403, &[], r#"{"error":"access_denied"}"#),
+                answer(400, &[], r#"{"error":"Invalid_Grant"}"#),
+                answer(400, &[], r#"{"error":["invalid_grant"]}"#),
+                answer(400, &[], r#"{"error_description":"invalid_grant"}"#),
+                answer(400, &[], "invalid_grant"),
+                answer(429, &[], r#"{"error":"invalid_grant"}"#),
+                answer(503, &[], r#"{"error":"temporarily_unavailable"}"#),
+                answer(400, &[], r#"{"errcode":"M_FORBIDDEN","error":"invalid_grant"}"#),
             ],
         ),
     ]
@@ -351,6 +363,18 @@ fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_r
             let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
             assert_eq!(name(&refresh), outcome, "{row}: {} {body}", response.status());
             assert_eq!(as_stored(&session) != before, outcome == "Refreshed", "{row}: {} {body}", response.status());
+        }
+    }
+}
+
+#[test]
+fn the_rows_of_the_matrix_api_end_no_session_of_the_other() {
+    for (row, outcome, responses) in rows().into_iter().filter(|(row, ..)| !row.starts_with("OAuth")) {
+        let outcome = if outcome == "Refreshed" { outcome } else { "Later" };
+        for response in responses {
+            let mut session = oauth_session();
+            assert_eq!(name(&session.handle_refresh(&response, noon())), outcome, "{row}: {response:?}");
+            assert!(session.is_oauth());
         }
     }
 }

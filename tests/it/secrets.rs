@@ -4,13 +4,26 @@ use std::{error::Error as StdError, time::SystemTime};
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, BodyCollector, Choice, Credentials, DriveError, Error, LoginFlow, LoginSettings, LoginToken, Password,
-    Pause, Redirect, RefreshToken, Session, SessionError, Step, Suspended, Typed, UserIdentifier, blocking,
-    endpoint::{login, login_types, logout, refresh, versions, well_known, whoami},
+    AccessToken, BodyCollector, Choice, CodeVerifier, Credentials, DriveError, Error, LoginFlow, LoginSettings,
+    LoginToken, OAuthClient, Password, Pause, Redirect, RefreshToken, Session, SessionError, Step, Suspended, Typed,
+    UserIdentifier, blocking,
+    endpoint::{
+        login, login_types, logout,
+        oauth::{
+            auth_metadata,
+            authorization::{self, AuthorizationCode},
+            registration, revocation,
+            token::{self, DeviceCode, Grant},
+        },
+        refresh, versions, well_known, whoami,
+    },
 };
 use serde_json::{Map, Value, json};
 
-use crate::support::scenario::{Scenario, answer, noon, respond};
+use crate::{
+    auth_metadata::{document, read},
+    support::scenario::{HOMESERVER, OFFERS, Scenario, answer, noon, respond},
+};
 
 /// What every planted secret holds.
 const SECRET: &str = "s3cr3t";
@@ -385,4 +398,243 @@ fn a_suspended_flow_has_no_room_for_a_secret() {
 fn a_redirect_url_shows_neither_its_user_nor_its_query() {
     let url = "https://alice:s3cr3t@example.org/cb?key=s3cr3t#s3cr3t";
     clean_debug("redirect", &Redirect::new(url, "0123456789-s3cr3t").unwrap());
+}
+
+// The OAuth 2.0 API.
+
+/// A code verifier with the secret in it.
+fn verifier() -> CodeVerifier {
+    CodeVerifier::new(format!("s3cr3t{}", "v".repeat(40))).unwrap()
+}
+
+/// A client with the secret in its fields.
+fn oauth_client() -> OAuthClient {
+    let client = OAuthClient::new("https://app.example.com/".parse().unwrap(), "Example");
+    client
+        .with_field("software_statement", "s3cr3t")
+        .and_then(|client| client.with_field("org.example.x", json!({"deep": ["s3cr3t", SECRET_NUMBER]})))
+        .unwrap()
+}
+
+fn oauth_choice() -> Choice {
+    let redirect = Redirect::new("http://127.0.0.1:9/cb?key=s3cr3t", "0123456789-s3cr3t").unwrap();
+    Choice::authorization_code(redirect, verifier()).with_field("login_hint", "s3cr3t").unwrap()
+}
+
+const REGISTERED: &str = r#"{"client_id":"client","client_secret":"s3cr3t","registration_access_token":"s3cr3t"}"#;
+const TOKENS: &str = r#"{"access_token":"s3cr3t","token_type":"Bearer","expires_in":9,"refresh_token":"s3cr3t",
+    "scope":"a scope","id_token":"s3cr3t","x":{"y":["s3cr3t",5317008853]}}"#;
+const OAUTH_CALLBACK: &str = "http://127.0.0.1:9/cb?key=s3cr3t&state=0123456789-s3cr3t&code=s3cr3t";
+
+/// Flows at each step of a whole code grant: the question, the registration, the browser, the browser and the metadata
+/// after a resume, the token, whoami, the revocation, a wait, and the end.
+fn oauth_steps() -> Vec<LoginFlow> {
+    let settings = LoginSettings::default().with_device_id("KITCHENTABLET").unwrap().with_oauth(oauth_client());
+    let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
+    let mut flows = Vec::new();
+    let mut metadata = document();
+    metadata["org.example.x"] = json!({"deep": ["s3cr3t", SECRET_NUMBER]});
+    story.answer(200, OFFERS).answer(200, metadata.to_string());
+    flows.push(story.flow.clone());
+    story.choose(oauth_choice());
+    flows.push(story.flow.clone());
+    story.answer(201, REGISTERED);
+    flows.push(story.flow.clone());
+    let mut resumed = story.clone();
+    resumed.suspend();
+    flows.push(resumed.flow.clone());
+    resumed.callback(OAUTH_CALLBACK);
+    flows.push(resumed.flow.clone());
+    story.callback(OAUTH_CALLBACK);
+    flows.push(story.flow.clone());
+    story.answer(200, TOKENS);
+    flows.push(story.flow.clone());
+    let mut back = story.clone();
+    back.back();
+    flows.push(back.flow.clone());
+    story.answer(429, "");
+    flows.push(story.flow.clone());
+    story.timeout().answer(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
+    flows.push(story.flow.clone());
+    flows
+}
+
+/// Responses of an OAuth 2.0 server with secrets in them, whole and broken.
+fn oauth_answers() -> Vec<Response<Vec<u8>>> {
+    let bodies = [
+        TOKENS,
+        REGISTERED,
+        r#"{"access_token":"s3cr3t","token_type":"s3cr3t"}"#,
+        r#"{"access_token":["s3cr3t"],"refresh_token":"s3cr3t"}"#,
+        r#"{"access_token":"s3cr3t s3cr3t","expires_in":"s3cr3t"}"#,
+        r#"{"client_id":["s3cr3t"],"client_secret":"s3cr3t"}"#,
+        r#"{"issuer":["s3cr3t"],"token_endpoint":"https://s3cr3t@auth.example.org/"}"#,
+        r#"{"error":["s3cr3t"],"error_description":["s3cr3t"]}"#,
+        r#"{"error":"invalid_grant","x":"s3cr3t","error_uri":"https://x/?s3cr3t","retry_after_ms":"s3cr3t"}"#,
+        r#"{"access_token":"s3cr3t"#,
+        "access_token=s3cr3t&token_type=Bearer",
+    ];
+    [200, 201, 302, 400, 401, 403, 429, 500]
+        .iter()
+        .flat_map(|status| bodies.map(|body| answer(*status, &[], body)))
+        .collect()
+}
+
+#[test]
+fn oauth_values_hide_themselves() {
+    let (code, device_code, verifier) = (AuthorizationCode::new("s3cr3t"), DeviceCode::new("s3cr3t"), verifier());
+    clean_debug("code", &code);
+    clean_debug("device code", &device_code);
+    clean_debug("code verifier", &verifier);
+    clean_debug("client", &oauth_client());
+    clean_debug("settings", &LoginSettings::default().with_oauth(oauth_client()));
+    clean_debug("choice", &oauth_choice());
+    let (access_token, refresh_token) = (AccessToken::new("s3cr3t").unwrap(), RefreshToken::new("s3cr3t"));
+    for grant in [
+        Grant::authorization_code(&code, "http://127.0.0.1:9/cb", &verifier),
+        Grant::DeviceCode(&device_code),
+        Grant::RefreshToken(&refresh_token),
+    ] {
+        clean_debug("grant", &grant);
+    }
+    clean_debug("token", &revocation::Token::Access(&access_token));
+    clean_debug("token", &revocation::Token::Refresh(&refresh_token));
+
+    clean_error("code verifier", &CodeVerifier::new("s3cr3t").unwrap_err());
+    clean_error("code challenge", &CodeVerifier::with_challenge(verifier.expose(), "s3cr3t").unwrap_err());
+    clean_error("device ID", &matrix_login::DeviceId::new("s3cr3t s3cr3t").unwrap_err());
+    clean_error("client URI", &"http://s3cr3t/".parse::<matrix_login::HttpsUrl>().unwrap_err());
+    clean_error("field", &oauth_client().with_field("redirect_uris", "s3cr3t").unwrap_err());
+    clean_error("parameter", &oauth_choice().with_field("state", "s3cr3t").unwrap_err());
+    clean_error("parameter", &oauth_choice().with_field("x", json!(["s3cr3t"])).unwrap_err());
+    let error = serde_json::from_value::<OAuthClient>(json!({"client_uri": "s3cr3t"})).unwrap_err();
+    clean("client", &format!("{error} {error:?}"));
+}
+
+#[test]
+fn an_oauth_login_hides_what_it_was_given_and_what_it_was_told() {
+    let (mut sent, mut shown) = (0, 0);
+    for flow in oauth_steps() {
+        let step = crate::support::replay::step_line(&flow.step(), noon()).to_string();
+        sent += usize::from(step.contains(SECRET));
+        // The suspended form has the verifier and the state, and its `Debug` has neither.
+        shown += usize::from(flow.suspend().is_some_and(|form| serde_json::to_string(&form).unwrap().contains(SECRET)));
+        clean_debug("flow", &flow);
+        clean_debug("step", &flow.step());
+        clean_debug("suspended", &flow.suspend());
+        clean_debug("session", &flow.session());
+        for response in login_answers().into_iter().chain(oauth_answers()) {
+            let mut flow = flow.clone();
+            let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
+            if let Err(error) = flow.handle_response(id, &response, noon()) {
+                clean_error("answer", &error);
+            }
+            clean_debug("flow after the answer", &flow);
+            clean_debug("step after the answer", &flow.step());
+            clean_debug("suspended after the answer", &flow.suspend());
+        }
+    }
+    // The planted secrets are there: in all steps but a wait and the request for the metadata, and in all stored forms.
+    assert_eq!((sent, shown), (8, 9));
+}
+
+#[test]
+fn oauth_functions_hide_what_they_read() {
+    fn clean_result<T: std::fmt::Debug, E: StdError + 'static>(what: &str, result: &Result<T, E>) {
+        clean_debug(what, result);
+        if let Err(error) = result {
+            clean_error(what, error);
+        }
+    }
+    for response in login_answers().into_iter().chain(oauth_answers()) {
+        clean_result("metadata", &auth_metadata::response(&HOMESERVER.parse().unwrap(), &response));
+        clean_result("registration", &registration::response(&response));
+        clean_result("token", &token::response(&response));
+        clean_result("revocation", &revocation::response(&response));
+        for stored in [json!({}), json!({"refresh_token": "s3cr3t"})] {
+            let mut session = oauth_session(&stored);
+            clean_debug("refresh", &session.handle_refresh(&response, noon()));
+            clean_debug("verdict", &session.judge(&response));
+            clean_result("logout", &session.handle_logout(&response));
+            clean_debug("session", &session);
+        }
+    }
+}
+
+/// A session with the secret in its tokens, and with more in its stored form.
+fn oauth_session(more: &Value) -> Session {
+    let mut stored = json!({
+        "access_token": "s3cr3t", "user_id": "@a:b.c", "device_id": "D",
+        "oauth": {"client_id": "client", "token_endpoint": "https://auth.example.org/token"},
+    });
+    stored.as_object_mut().unwrap().extend(fields(more.clone()));
+    Session::from_json(stored.to_string()).unwrap().unwrap()
+}
+
+#[test]
+fn oauth_callbacks_are_not_quoted() {
+    for callback in [
+        "http://127.0.0.1:9/cb?code=s3cr3t",
+        "http://127.0.0.1:9/cb?code=s3cr3t&state=s3cr3t",
+        "http://127.0.0.1:9/s3cr3t?code=s3cr3t&code=s3cr3t&state=0123456789-s3cr3t#s3cr3t",
+        "http://127.0.0.1:9/cb?code=s3cr3t&state=0123456789-s3cr3t&iss=s3cr3t",
+        "http://127.0.0.1:9/cb?code=s3cr3t&error=s3cr3t&state=0123456789-s3cr3t",
+    ] {
+        let callback = callback.parse().unwrap();
+        clean_error("callback", &authorization::response(&callback, "0123456789-s3cr3t", Some("i"), true).unwrap_err());
+        let mut flow = oauth_steps().remove(2);
+        clean_error("callback", &flow.handle_callback(&callback).unwrap_err());
+    }
+    let callback = OAUTH_CALLBACK.parse().unwrap();
+    clean_debug("callback", &authorization::response(&callback, "0123456789-s3cr3t", None, false));
+}
+
+#[test]
+fn tokens_that_belong_to_no_device_are_not_quoted() {
+    let tokens = || token::response(&answer(200, &[], TOKENS)).unwrap();
+    let who = |body: &str| whoami::response(&answer(200, &[], body)).unwrap();
+    let metadata = read(HOMESERVER, &document());
+    let grant =
+        |who| Session::granted_by_oauth(HOMESERVER.parse().unwrap(), "client", &metadata, tokens(), who, noon());
+    let error = grant(who(r#"{"user_id":"@a:b.c"}"#)).unwrap_err();
+    let SessionError::NoDevice(granted) = &error else { panic!("{error:?}") };
+    assert_eq!(granted.access_token.expose(), SECRET);
+    clean_error("login without a device", &error);
+    clean_error("login without a device", &Error::from(error.clone()));
+    clean_debug("session", &grant(who(r#"{"user_id":"@a:b.c","device_id":"D"}"#)).unwrap());
+}
+
+#[test]
+fn a_stored_origin_is_not_quoted() {
+    for oauth in [
+        json!("s3cr3t"),
+        json!({"client_id": "s3cr3t"}),
+        json!({"client_id": "client", "token_endpoint": "https://s3cr3t@auth.example.org/"}),
+        json!({"client_id": "client", "token_endpoint": ["s3cr3t"], "client_secret": "s3cr3t"}),
+    ] {
+        let stored = json!({"access_token": "s3cr3t", "user_id": "@a:b.c", "device_id": "D", "oauth": oauth});
+        clean_error("stored session", &Session::from_json(stored.to_string()).unwrap_err());
+        let error = serde_json::from_value::<Session>(stored).unwrap_err();
+        clean("stored session", &format!("{error} {error:?}"));
+    }
+}
+
+#[test]
+fn a_suspended_oauth_login_is_not_quoted() {
+    let stored = serde_json::to_value(oauth_steps().remove(2).suspend().unwrap()).unwrap();
+    assert!(serde_json::from_value::<Suspended>(stored.clone()).is_ok());
+    for (key, value) in [
+        ("code_verifier", json!("s3cr3t")),
+        ("code_verifier", json!(format!("s3cr3t{}", "w".repeat(40)))),
+        ("code_verifier", json!(SECRET_NUMBER)),
+        ("authorization_url", json!("https://auth.example.org/?state=s3cr3t")),
+        ("authorization_url", json!("no URL, state=s3cr3t")),
+        ("issuer", json!(["s3cr3t"])),
+        ("client_secret", json!("s3cr3t")),
+    ] {
+        let mut broken = stored.clone();
+        broken["code_grant"][key] = value;
+        let error = serde_json::from_value::<Suspended>(broken).unwrap_err();
+        clean("suspended flow", &format!("{error} {error:?}"));
+    }
 }

@@ -67,19 +67,24 @@ impl Tokens {
     fn answer(&mut self, received: &Received) -> Answer {
         let token = Self::number(received.token.as_deref(), "access-");
         match received.target.as_str() {
-            "POST /_matrix/client/v3/refresh" => {
+            // The names of the members and of the errors differ, and no more.
+            "POST /_matrix/client/v3/refresh" | "POST /oauth2/token" => {
                 let token = Self::number(received.body["refresh_token"].as_str(), "refresh-");
                 if token == self.bought {
                     self.current = token;
                 } else if token != self.current {
-                    return answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
+                    return if received.target == "POST /oauth2/token" {
+                        answer(400, r#"{"error":"invalid_grant"}"#)
+                    } else {
+                        answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#)
+                    };
                 }
                 // The pair that was bought before is dead, unless it is in use.
                 self.bought += 1;
-                let (bought, expires_in_ms) = (self.bought, 300_000);
+                let bought = self.bought;
                 let granted = json!({
                     "access_token": format!("access-{bought}"), "refresh_token": format!("refresh-{bought}"),
-                    "expires_in_ms": expires_in_ms,
+                    "expires_in_ms": 300_000, "expires_in": 300, "token_type": "Bearer",
                 });
                 answer(200, granted.to_string())
             }
@@ -435,6 +440,35 @@ fn of_several_processes_one_refreshes_and_all_go_on() {
             assert_eq!((run.0, run.1.trim_end()), (true, LOGGED_IN), "{}", run.2);
         }
         assert_eq!(asked(&homeserver).iter().filter(|target| *target == "refresh").count(), 1);
+    }
+}
+
+#[test]
+fn of_several_processes_one_refreshes_an_oauth_session() {
+    for _ in 0..3 {
+        let homeserver = Tokens::expired().serve();
+        let mut stored = stored(&homeserver.url, PAST);
+        stored["oauth"] =
+            json!({ "client_id": "client", "token_endpoint": format!("{}/oauth2/token", homeserver.url) });
+        let folder = folder_with(&stored);
+        let path = folder.path().to_owned();
+        let children: Vec<Child> = (0..6).map(|_| start(&folder, &["--whoami"])).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(said.trim_end(), LOGGED_IN, "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let refreshes: Vec<Value> = homeserver
+            .received()
+            .into_iter()
+            .filter(|received| received.target == "POST /oauth2/token")
+            .map(|received| received.body)
+            .collect();
+        let form = json!({"grant_type": "refresh_token", "refresh_token": "refresh-1", "client_id": "client"});
+        assert_eq!(refreshes, [form]);
+        assert!(asked(&homeserver).iter().all(|target| target != "refresh"), "the legacy API does not know its tokens");
+        let kept: Value = serde_json::from_slice(&fs::read(path.join("data.json")).unwrap()).unwrap();
+        assert_eq!((&kept["oauth"], &kept["refresh_token"]), (&stored["oauth"], &json!("refresh-2")));
     }
 }
 

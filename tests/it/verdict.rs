@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     documents::table,
-    refresh::{session, stored},
+    refresh::{oauth_session, session, stored},
     support::scenario::{answer, noon},
 };
 
@@ -126,9 +126,13 @@ fn each_answer_means_what_the_table_says() {
     for (row, verdicts, responses) in rows() {
         for response in responses {
             let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
-            for (session, verdict) in sessions().iter().zip(verdicts) {
+            // A session of the OAuth 2.0 API asks the same homeserver.
+            let mut oauth = [oauth_session(), oauth_session()];
+            oauth[1].forget_refresh_token();
+            for (session, verdict) in sessions().iter().zip(verdicts).chain(oauth.iter().zip(verdicts)) {
                 let with = if session.refresh_token().is_some() { "with" } else { "without" };
-                assert_eq!(session.judge(&response), verdict, "{row}, {with}: {} {body}", response.status());
+                let api = if session.is_oauth() { "OAuth" } else { "legacy" };
+                assert_eq!(session.judge(&response), verdict, "{row}, {api} {with}: {} {body}", response.status());
             }
         }
     }

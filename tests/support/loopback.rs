@@ -5,8 +5,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tiny_http::{Header, Response, Server};
+use url::form_urlencoded;
 
 use super::scenario::{GRANTED, VERSIONS};
 
@@ -15,7 +16,7 @@ use super::scenario::{GRANTED, VERSIONS};
 pub struct Received {
     /// `POST /path`
     pub target: String,
-    /// Null if there was none.
+    /// The JSON, or an object of the parameters of a form. Null if there was none.
     pub body: Value,
     /// What came in the `Authorization` header.
     pub token: Option<String>,
@@ -38,6 +39,11 @@ pub fn good(offers: &str, received: &Received) -> Answer {
     }
 }
 
+fn form(body: &str) -> Value {
+    let pairs = form_urlencoded::parse(body.as_bytes()).into_owned();
+    pairs.map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>().into()
+}
+
 pub struct Loopback {
     pub url: String,
     server: Arc<Server>,
@@ -58,10 +64,13 @@ impl Loopback {
                 request.as_reader().read_to_string(&mut body).unwrap();
                 let target = format!("{} {}", request.method(), request.url());
                 let authorization = request.headers().iter().find(|header| header.field.equiv("Authorization"));
+                let is_form = request.headers().iter().any(|header| {
+                    header.field.equiv("Content-Type") && header.value == "application/x-www-form-urlencoded"
+                });
                 let token = authorization.and_then(|header| header.value.as_str().strip_prefix("Bearer "));
                 let this = Received {
                     target,
-                    body: serde_json::from_str(&body).unwrap_or(Value::Null),
+                    body: if is_form { form(&body) } else { serde_json::from_str(&body).unwrap_or(Value::Null) },
                     token: token.map(str::to_owned),
                 };
                 let (status, headers, body) = script(&this);

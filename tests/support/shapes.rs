@@ -4,8 +4,9 @@ use std::any::Any;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{Response, StatusCode};
+use matrix_login::endpoint::oauth::{auth_metadata, registration, revocation, token};
 use matrix_login::endpoint::{get_token, login, login_types, refresh, versions, well_known};
-use matrix_login::{Choice, LoginFlow, LoginSettings, Password, Step, UserIdentifier};
+use matrix_login::{Choice, LoginFlow, LoginSettings, OAuthClient, Password, Step, UserIdentifier};
 
 /// A kind of body.
 pub struct Shape {
@@ -49,7 +50,7 @@ impl Shape {
 }
 
 pub fn all() -> Vec<Shape> {
-    [of_any_object(), of_login_types(), of_other_lists(), of_flows()].into_iter().flatten().collect()
+    [of_any_object(), of_login_types(), of_other_lists(), of_oauth(), of_flows()].into_iter().flatten().collect()
 }
 
 const GRANTED: &str = r#"{"user_id":"@a:b.c","device_id":"D","access_token":"t","#;
@@ -211,6 +212,106 @@ fn of_other_lists() -> Vec<Shape> {
             Box::new(get_token::response(response).expect("a challenge"))
         }),
     ]
+}
+
+/// What the endpoints of the OAuth 2.0 API keep.
+fn of_oauth() -> Vec<Shape> {
+    let unread = |name| (name, 200, UNREAD);
+    let listed = |name| (name, 200, LISTED);
+    let short = |index: usize| format!(r#""{index:x}""#);
+    let url = |index| format!(r#""token_endpoint":"https://auth.example.org/{index}""#);
+    vec![
+        shape(unread("metadata, many keys"), (r#"{"issuer":"i","#, member, "}"), read_metadata),
+        shape(unread("metadata, tiny objects"), (r#"{"issuer":"i","x":["#, tiny_object, "]}"), read_metadata),
+        shape(unread("metadata, a long issuer"), (r#"{"x":1,"issuer":""#, |_| "i".to_owned(), r#""}"#), read_metadata),
+        shape(unread("metadata, the same endpoint"), (r#"{"issuer":"i","#, url, "}"), read_metadata),
+        shape(
+            unread("metadata, a long endpoint"),
+            (r#"{"issuer":"i","token_endpoint":"https://auth.example.org/"#, |_| "x".to_owned(), r#""}"#),
+            read_metadata,
+        ),
+        shape(
+            listed("metadata, an endpoint that is encoded"),
+            (r#"{"issuer":"i","token_endpoint":"https://auth.example.org/"#, |_| "\u{e4}".to_owned(), r#""}"#),
+            read_metadata,
+        ),
+        shape(
+            unread("metadata, grants"),
+            (r#"{"issuer":"i","grant_types_supported":["#, |index| format!(r#""org.example.{index}""#), "]}"),
+            read_metadata,
+        ),
+        shape(
+            unread("metadata, grants as short as can be"),
+            (r#"{"issuer":"i","grant_types_supported":["#, short, "]}"),
+            read_metadata,
+        ),
+        shape(
+            unread("metadata, grants without a name"),
+            (r#"{"issuer":"i","grant_types_supported":["#, |_| r#""""#.to_owned(), "]}"),
+            read_metadata,
+        ),
+        shape(
+            unread("metadata, response modes as short as can be"),
+            (r#"{"issuer":"i","response_modes_supported":["#, short, "]}"),
+            read_metadata,
+        ),
+        shape(
+            unread("metadata, grants that are not strings"),
+            (r#"{"issuer":"i","grant_types_supported":["#, tiny_object, "]}"),
+            read_metadata,
+        ),
+        shape(unread("registration, many keys"), (r#"{"client_id":"c","#, member, "}"), |response| {
+            Box::new(registration::response(response).expect("a client"))
+        }),
+        shape(unread("registration, a long ID"), (r#"{"client_id":""#, |_| "c".to_owned(), r#""}"#), |response| {
+            Box::new(registration::response(response).expect("a client"))
+        }),
+        shape(unread("token, many keys"), (r#"{"access_token":"t","#, member, "}"), read_token),
+        shape(unread("token, tiny objects"), (r#"{"access_token":"t","x":["#, tiny_object, "]}"), read_token),
+        shape(
+            unread("token, a long scope"),
+            (r#"{"access_token":"t","scope":""#, |_| "s".to_owned(), r#""}"#),
+            read_token,
+        ),
+        shape(
+            ("token, an error with many keys", 400, UNREAD),
+            (r#"{"error":"invalid_grant","#, member, "}"),
+            |response| Box::new(token::response(response).expect_err("an error")),
+        ),
+        shape(
+            ("token, an error with a long description", 400, UNREAD),
+            (r#"{"error":"invalid_grant","error_description":""#, |_| "no".to_owned(), r#""}"#),
+            |response| Box::new(token::response(response).expect_err("an error")),
+        ),
+        shape(unread("revocation, many keys"), ("{", member, "}"), |response| {
+            Box::new(revocation::response(response).expect("a success"))
+        }),
+        shape(
+            unread("flow, metadata with grants"),
+            (r#"{"issuer":"i","grant_types_supported":["#, |index| format!(r#""org.example.{index}""#), "]}"),
+            |response| Box::new(answered(at_metadata(), response)),
+        ),
+        shape(unread("flow, metadata with tiny objects"), (r#"{"issuer":"i","x":["#, tiny_object, "]}"), |response| {
+            Box::new(answered(at_metadata(), response))
+        }),
+    ]
+}
+
+fn read_metadata(response: &Response<Vec<u8>>) -> Box<dyn Any> {
+    let homeserver = "https://b.c".parse().expect("a homeserver");
+    Box::new(auth_metadata::response(&homeserver, response).expect("metadata"))
+}
+
+fn read_token(response: &Response<Vec<u8>>) -> Box<dyn Any> {
+    Box::new(token::response(response).expect("tokens"))
+}
+
+/// A flow that asks for the metadata.
+fn at_metadata() -> LoginFlow {
+    let client = OAuthClient::registered("c").expect("an ID");
+    let settings = LoginSettings::default().with_oauth(client);
+    let flow = LoginFlow::at("https://b.c".parse().expect("a homeserver"), settings);
+    answered(flow, &Response::new(br#"{"flows":[{"type":"m.login.password"}]}"#.to_vec()))
 }
 
 /// What a whole flow keeps.

@@ -45,34 +45,35 @@ pub struct AuthMetadata {
     pub iss_in_callback: bool,
     /// All members that this crate does not read.
     pub other: Fields,
-    supported: Supported,
+    lists: Lists,
 }
 
-/// What the lists of the server have of what this crate looks for.
-#[derive(Clone, Copy)]
-struct Supported {
-    /// `authorization_code`, `refresh_token` and the device code. RFC 8414 says what counts without a list.
+/// Which values the lists have, of those that count. Other values are not kept: a list can be long.
+#[derive(Clone)]
+struct Lists {
+    /// In the order of [`GRANT_TYPES`].
     grant_types: [bool; 3],
+    /// `query` and `fragment`.
+    response_modes: [bool; 2],
     /// `code`
     response_types: [bool; 1],
-    /// `query` and `fragment`. Both count without a list.
-    response_modes: [bool; 2],
     /// `S256`
     code_challenge_methods: [bool; 1],
     /// `create`
     prompt_values: [bool; 1],
 }
 
-impl Default for Supported {
-    fn default() -> Self {
-        Self {
-            grant_types: [true, true, false],
-            response_types: [false],
-            response_modes: [true, true],
-            code_challenge_methods: [false],
-            prompt_values: [false],
-        }
-    }
+const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
+
+impl Lists {
+    /// What counts for a server without these lists.
+    const MISSING: Self = Self {
+        grant_types: [true, true, false],
+        response_modes: [true, true],
+        response_types: [false],
+        code_challenge_methods: [false],
+        prompt_values: [false],
+    };
 }
 
 impl AuthMetadata {
@@ -85,8 +86,8 @@ impl AuthMetadata {
 
     /// Why a login in a browser that comes back is not offered, with the member of the metadata.
     pub(crate) fn without_authorization_code(&self) -> Option<&'static str> {
-        let Supported { grant_types: [has_grant, ..], response_modes, .. } = self.supported;
-        let ([has_code], [has_s256]) = (self.supported.response_types, self.supported.code_challenge_methods);
+        let Lists { grant_types: [has_grant, ..], response_modes, .. } = self.lists;
+        let ([has_code], [has_s256]) = (self.lists.response_types, self.lists.code_challenge_methods);
         [
             (self.authorization_endpoint.is_some(), "`authorization_endpoint` is not an https URL"),
             (self.token_endpoint.is_some(), "`token_endpoint` is not an https URL"),
@@ -105,25 +106,24 @@ impl AuthMetadata {
 
     /// Whether a login with a code that a device shows is offered.
     pub fn offers_device_authorization(&self) -> bool {
-        let [_, _, device_code] = self.supported.grant_types;
-        device_code && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
+        let [.., is_listed] = self.lists.grant_types;
+        is_listed && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
     }
 
     /// Whether sessions can be refreshed.
     pub fn offers_refresh_token(&self) -> bool {
-        let [_, refresh_token, _] = self.supported.grant_types;
-        refresh_token
+        let [_, is_listed, _] = self.lists.grant_types;
+        is_listed
     }
 
     /// Whether the browser's page can be asked to make an account.
     pub fn offers_registration_of_users(&self) -> bool {
-        let [create] = self.supported.prompt_values;
-        create
+        self.lists.prompt_values == [true]
     }
 
-    /// Whether a callback can have its parameters in the query, or in the fragment.
+    /// Whether a callback can have its parameters in the query, or in the fragment. Both if there is no list.
     pub(crate) fn supports_mode(&self, is_in_query: bool) -> bool {
-        let [query, fragment] = self.supported.response_modes;
+        let [query, fragment] = self.lists.response_modes;
         if is_in_query { query } else { fragment }
     }
 
@@ -161,7 +161,7 @@ pub fn response<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     response: &Response<B>,
 ) -> Result<Option<AuthMetadata>, ResponseError> {
-    let (mut issuer, mut iss_in_callback, mut supported) = (None, false, Supported::default());
+    let (mut issuer, mut iss_in_callback, mut lists) = (None, false, Lists::MISSING);
     let mut endpoints: [Option<HttpsUrl>; 6] = Default::default();
     let read = ENDPOINT.read(response, &mut |cursor, key| {
         if let Some(endpoint) =
@@ -173,35 +173,30 @@ pub fn response<B: AsRef<[u8]>>(
         match key {
             "issuer" => issuer = cursor.text()?.map(Box::from),
             "authorization_response_iss_parameter_supported" => iss_in_callback = cursor.flag()?,
-            "grant_types_supported" => {
-                let names = ["authorization_code", "refresh_token", DEVICE_CODE];
-                supported.grant_types = listed(cursor, names)?.unwrap_or(supported.grant_types);
-            }
+            "grant_types_supported" => lists.grant_types = listed(cursor, GRANT_TYPES, Lists::MISSING.grant_types)?,
             "response_types_supported" => {
-                supported.response_types = listed(cursor, ["code"])?.unwrap_or(supported.response_types);
+                lists.response_types = listed(cursor, ["code"], Lists::MISSING.response_types)?;
             }
             "response_modes_supported" => {
-                let names = ["query", "fragment"];
-                supported.response_modes = listed(cursor, names)?.unwrap_or(supported.response_modes);
+                lists.response_modes = listed(cursor, ["query", "fragment"], Lists::MISSING.response_modes)?;
             }
             "code_challenge_methods_supported" => {
-                let names = ["S256"];
-                supported.code_challenge_methods = listed(cursor, names)?.unwrap_or(supported.code_challenge_methods);
+                lists.code_challenge_methods = listed(cursor, ["S256"], Lists::MISSING.code_challenge_methods)?;
             }
             "prompt_values_supported" => {
-                supported.prompt_values = listed(cursor, ["create"])?.unwrap_or(supported.prompt_values);
+                lists.prompt_values = listed(cursor, ["create"], Lists::MISSING.prompt_values)?;
             }
             _ => {}
         }
         Ok(())
     });
-    let found = read.and_then(|other| {
+    let named = read.and_then(|other| {
         let issuer = issuer.ok_or_else(|| ENDPOINT.lacks(response, "`issuer`", "a string that is not empty"))?;
         Ok((issuer, other))
     });
-    let (issuer, other) = match found {
+    let (issuer, other) = match named {
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => return Ok(None),
-        found => found?,
+        named => named?,
     };
     let [
         authorization_endpoint,
@@ -221,7 +216,7 @@ pub fn response<B: AsRef<[u8]>>(
         account_management_uri,
         iss_in_callback,
         other,
-        supported,
+        lists,
     }))
 }
 
@@ -235,16 +230,18 @@ const MEMBERS: [&str; 6] = [
     "account_management_uri",
 ];
 
-/// Which of these strings are in a list. `None` if it is not a list.
-fn listed<const N: usize>(cursor: &mut Cursor<'_>, names: [&str; N]) -> Result<Option<[bool; N]>, NotJson> {
+/// Which of these values a list has. What is not a list counts as missing.
+fn listed<const N: usize>(
+    cursor: &mut Cursor<'_>,
+    values: [&str; N],
+    missing: [bool; N],
+) -> Result<[bool; N], NotJson> {
     let mut found = [false; N];
     let is_list = cursor.list(&mut |cursor| {
-        if let Some(value) = cursor.string()? {
-            for (name, found) in names.iter().zip(&mut found) {
-                *found |= *name == value;
-            }
+        if let Some(text) = cursor.string()? {
+            values.iter().zip(&mut found).for_each(|(value, found)| *found |= *value == text);
         }
         Ok(())
     })?;
-    Ok(is_list.then_some(found))
+    Ok(if is_list { found } else { missing })
 }

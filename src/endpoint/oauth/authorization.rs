@@ -1,8 +1,8 @@
 //! `authorization_endpoint`, the authorization code grant (RFC 6749, section 4.1; RFC 7636; RFC 9207)
 //! <https://spec.matrix.org/latest/client-server-api/#authorization-code-flow>
 //!
-//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI with
-//! a code, or with an error. `response` reads that callback.
+//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI
+//! with a code, or with an error. `response` reads that callback.
 
 use std::borrow::Cow;
 
@@ -111,7 +111,7 @@ pub fn response(
     issuer: Option<&str>,
     iss_in_callback: bool,
 ) -> Result<Response, ForeignCallback> {
-    let [found, code, error, description, iss] = parameters(callback, state)?;
+    let [found, code, error, description, iss] = parameters(callback)?;
     // Not in constant time, for the reasons that `sso::response` gives.
     if found.as_deref() != Some(state) {
         return Err(ForeignCallback::new("expected its `state`, once"));
@@ -136,10 +136,7 @@ pub fn response(
 }
 
 /// The parameters that count, in the order of [`NAMES`].
-fn parameters<'a>(callback: &'a Url, state: &str) -> Result<[Option<Cow<'a, str>>; 5], ForeignCallback> {
-    if state.is_empty() {
-        return Err(ForeignCallback::new("expected its `state`, once"));
-    }
+fn parameters(callback: &Url) -> Result<[Option<Cow<'_, str>>; 5], ForeignCallback> {
     let is_known = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| NAMES.contains(&&**name) && !value.is_empty();
     let in_query: Vec<_> = callback.query_pairs().filter(is_known).collect();
     let in_fragment: Vec<_> = fragment_pairs(callback).filter(is_known).collect();

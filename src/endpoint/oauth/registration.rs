@@ -71,10 +71,15 @@ fn is_native(redirect_uri: &str) -> bool {
     })
 }
 
-/// The redirect URI as it is written. Only the port of plain http on loopback is cut out: a server takes any port there.
+/// The redirect URI as it is written. Only the port of plain http on loopback is cut out, since a server takes any
+/// port there.
 fn without_port(redirect_uri: &str) -> String {
-    let port = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "http" && is_native(redirect_uri));
-    let Some((start, rest)) = port.and_then(|_| redirect_uri.split_once("//")) else { return redirect_uri.to_owned() };
+    let url = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "http" && is_native(redirect_uri));
+    let parts = url.and_then(|_| redirect_uri.split_once("//"));
+    // A parser of URLs takes an address without these slashes too. Then the first ones are those of its path.
+    let Some((start, rest)) = parts.filter(|(start, _)| start.eq_ignore_ascii_case("http:")) else {
+        return redirect_uri.to_owned();
+    };
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let host = match authority.rsplit_once(':') {
