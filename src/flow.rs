@@ -175,6 +175,7 @@ impl LoginFlow {
     /// | GET auth_metadata, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
     /// | GET auth_metadata, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
     /// | POST register | `Browse` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | callback, of the code grant | POST token | `ForeignCallback` | - | `Choose`, refused | - | - | - | - |
     /// | POST token | GET whoami | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
     /// | GET whoami | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser`; without a device ID: error | error | error | error | `Wait` | error | error | `OutOfStep` |
     /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` | `Wait` | error | error | `Choose` |
@@ -182,9 +183,13 @@ impl LoginFlow {
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
     ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
-    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error too: a refusal, or a rate
-    ///   limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a page for instance, or one
-    ///   that is still compressed. *Unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
+    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error
+    ///   too: a refusal, or a rate limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a
+    ///   page for instance, or one that is still compressed. *Unreachable*: no response, see
+    ///   [`handle_unreachable`](Self::handle_unreachable).
+    /// - A callback is not a response, and goes to [`handle_callback`](Self::handle_callback). *Not usable*: another
+    ///   `state`, another `iss` or a missing one that was promised, a parameter twice, both `code` and `error`, or
+    ///   neither. *4xx*: an `error`.
     /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
     ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
     /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a 4xx
