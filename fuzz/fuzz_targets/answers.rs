@@ -264,13 +264,15 @@ impl User {
 impl Grant {
     fn text(&self) -> String {
         let Self { user, token, refresh_token, expires } = self;
+        // Rarely the homeserver mixes servers up, so that few bytes lead there too.
+        let server = if *token == u8::MAX { Metadata::mixed_up() } else { Metadata::good() };
         let mut text = format!(
             r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
             {{"type":"m.login.sso"}},{{"type":"m.login.token"}},{{"type":"m.login.application_service"}},
             {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}","access_token":"{SECRET}{token}","client_id":"c+/=",{}"#,
             HOMESERVERS[0],
             user.id(),
-            Metadata::good().members()
+            server.members()
         );
         if *refresh_token {
             let _ = write!(text, r#","refresh_token":"{SECRET}-refresh{token}""#);
@@ -309,6 +311,11 @@ impl Metadata {
             creates_users: true,
             modes: Modes::Both,
         }
+    }
+
+    /// The code would go elsewhere than the browser.
+    fn mixed_up() -> Self {
+        Self { token: Address::OtherPort, ..Self::good() }
     }
 
     fn members(&self) -> String {
