@@ -169,12 +169,13 @@ impl LoginFlow {
     /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
     /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL, or is plain http: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
     /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
-    /// | GET login | `Choose`; if OAuth 2.0 is wanted: GET auth_metadata | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported`; `M_UNRECOGNIZED`, if OAuth 2.0 is wanted: GET auth_metadata | `Wait` | error | error | `OutOfStep` |
+    /// | GET login | `Choose`; if OAuth 2.0 is wanted: GET `auth_metadata` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported`; `M_UNRECOGNIZED`, if OAuth 2.0 is wanted: GET `auth_metadata` | `Wait` | error | error | `OutOfStep` |
     /// | POST login | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
-    /// | GET auth_metadata, with login types | `Choose` | error | error | `Choose` | `Wait` | error | error; 4xx: `Choose` | `Choose` |
-    /// | GET auth_metadata, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
-    /// | GET auth_metadata, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | GET `auth_metadata`, with login types | `Choose` | error | error | `Choose` | `Wait` | error | error; 4xx: `Choose` | `Choose` |
+    /// | GET `auth_metadata`, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
+    /// | GET `auth_metadata`, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
     /// | POST register | `Browse` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | callback, of the code grant | POST token | `ForeignCallback` | - | `Choose`, refused | - | - | - | - |
     /// | POST token | GET whoami | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
     /// | GET whoami | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser`; without a device ID: error | error | error | error | `Wait` | error | error | `OutOfStep` |
     /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` | `Wait` | error | error | `Choose` |
@@ -182,28 +183,33 @@ impl LoginFlow {
     /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
     /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
     ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
-    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error too: a refusal, or a rate
-    ///   limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a page for instance, or one
-    ///   that is still compressed. *Unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
+    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error
+    ///   too: a refusal, or a rate limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a
+    ///   page for instance, or one that is still compressed. *Unreachable*: no response, see
+    ///   [`handle_unreachable`](Self::handle_unreachable).
+    /// - A callback is not a response, and goes to [`handle_callback`](Self::handle_callback). *Not usable*: another
+    ///   `state`, another `iss` or a missing one that was promised, a parameter twice, both `code` and `error`, or
+    ///   neither. *4xx*: an `error`.
     /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
     ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
-    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a 4xx
-    ///   of any kind for GET auth_metadata means that there is no OAuth 2.0: a page must not cost a login with a password.
+    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a
+    ///   4xx of any kind for GET `auth_metadata` means that there is no OAuth 2.0: a page must not cost a login with a
+    ///   password.
     /// - After POST token, the tokens are kept until whoami says whose they are. POST revoke is due after
     ///   [`back`](Self::back) from GET whoami.
     /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
     ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
     ///   seconds, or a date in any of HTTP's three formats. A date is compared with the `Date` of the response, or
-    ///   without that with the time of arrival. A wait of zero, or a date in the past, is not a hint. Without a hint, the
-    ///   flow asks for 1 s, then twice as long each time, up to 60 s. The flow never gives up.
+    ///   without that with the time of arrival. A wait of zero, or a date in the past, is not a hint. Without a hint,
+    ///   the flow asks for 1 s, then twice as long each time, up to 60 s. The flow never gives up.
     /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five,
     ///   to https only, and never to an address where it was. A relative `Location` belongs to the address that was
     ///   asked last.
     /// - **Plain http.** Only the caller can choose plain http, never a server: an address from a server must be https,
     ///   or have the origin in use, or be on loopback if the address in use is on loopback too
-    ///   ([`Homeserver::may_name`]). Another address in a well-known file is a failure that contains the address, so that
-    ///   a user can insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, it is ignored. The
-    ///   session moves to the homeserver that the `well_known` of a login response names only if the
+    ///   ([`Homeserver::may_name`]). Another address in a well-known file is a failure that contains the address, so
+    ///   that a user can insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, it is
+    ///   ignored. The session moves to the homeserver that the `well_known` of a login response names only if the
     ///   [settings](LoginSettings::with_follow_well_known) allow it.
     /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter.
     ///   The last of duplicate keys counts. An optional field that is not usable counts as absent.
@@ -226,8 +232,8 @@ impl LoginFlow {
     }
 
     /// The driver gives up on a request that got no response, if the flow can go on without it. In discovery,
-    /// [`Step::Locate`] is due. After GET auth_metadata next to login types, the question is due, without OAuth 2.0. After
-    /// the revocation of tokens that nobody wants, the question is due too.
+    /// [`Step::Locate`] is due. After GET `auth_metadata` next to login types, the question is due, without OAuth 2.0.
+    /// After the revocation of tokens that nobody wants, the question is due too.
     ///
     /// # Errors
     ///
@@ -270,6 +276,9 @@ impl LoginFlow {
     /// Takes the URL that the browser came back to. The login with the token in it is due then, whether or not the
     /// homeserver lists `m.login.token`.
     ///
+    /// For a code grant, the code becomes tokens then. After a resume the metadata are read again before that. If the
+    /// server or the user has refused, the question is due.
+    ///
     /// # Errors
     ///
     /// [`Error::ForeignCallback`] if the URL does not belong to this login; the flow still waits for the one that does.
@@ -293,8 +302,8 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyLoggedIn`] if there is a session. [`Error::OutOfStep`] if an OAuth 2.0 server has granted tokens and
-    /// whoami is due: go [back](Self::back) first, which revokes them.
+    /// [`Error::AlreadyLoggedIn`] if there is a session. [`Error::OutOfStep`] if an OAuth 2.0 server has granted tokens
+    /// and whoami is due: go [back](Self::back) first, which revokes them.
     pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
         match &self.due {
             Due::Done(_) => Err(Error::AlreadyLoggedIn),
@@ -309,10 +318,10 @@ impl LoginFlow {
     /// # Errors
     ///
     /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
-    /// [`Error::NotOffered`] if the homeserver does not list the login type, or not the identity provider, and the choice
-    /// is not [unlisted](Choice::unlisted); if it does not offer the grant of an OAuth 2.0 choice, or the settings do not
-    /// [ask for that API](LoginSettings::with_oauth). For an OAuth 2.0 choice, [`Error::InvalidInput`] if the device ID is
-    /// missing or unfit, or if the client has no ID and the server registers none.
+    /// [`Error::NotOffered`] if the homeserver does not list the login type, or not the identity provider, and the
+    /// choice is not [unlisted](Choice::unlisted); if it does not offer the grant of an OAuth 2.0 choice, or the
+    /// settings do not [ask for that API](LoginSettings::with_oauth). For an OAuth 2.0 choice, [`Error::InvalidInput`]
+    /// if the device ID is missing or unfit, or if the client has no ID and the server registers none.
     pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
         match &self.due {
             Due::Choose { homeserver, offers, .. } => {

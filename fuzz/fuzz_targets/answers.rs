@@ -17,7 +17,9 @@ use serde_json::json;
 pub const SECRET: &str = "s3cr3t";
 /// Who logged in, and on which device.
 pub const ALICE: &str = "@alice:example.org";
-pub const DEVICE_ID: &str = "KITCHEN";
+pub const DEVICE_ID: &str = "KITCHENTABLET";
+/// Who gives tokens.
+pub const ISSUER: &str = "https://auth.example.org/";
 const HOMESERVERS: [&str; 3] = ["https://hs.example.org", "http://localhost:8008/prefix", "https://[2001:db8::1]:8448"];
 
 #[derive(Arbitrary, Debug)]
@@ -68,6 +70,10 @@ pub enum Body {
         errcode: Errcode,
         soft_logout: bool,
     },
+    /// What an OAuth 2.0 server says that refuses.
+    OAuthRefusal(OAuthCode),
+    /// An OAuth 2.0 server, on one origin or on several.
+    Metadata(Metadata),
     Fields {
         fields: Vec<Field>,
         mark: bool,
@@ -84,6 +90,47 @@ pub struct Grant {
     token: u8,
     refresh_token: bool,
     expires: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum OAuthCode {
+    InvalidGrant,
+    InvalidClient,
+    SlowDown,
+    ServerError,
+    Json(Json),
+}
+
+#[derive(Arbitrary, Debug)]
+pub struct Metadata {
+    other_issuer: bool,
+    authorization: Address,
+    token: Address,
+    registration: Option<Address>,
+    revocation: Option<Address>,
+    promises_iss: bool,
+    creates_users: bool,
+    modes: Modes,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Address {
+    Ours,
+    WithQuery,
+    OtherPath,
+    OtherPort,
+    Homeserver(u8),
+    Loopback,
+    PlainHttp,
+    Text(String),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Modes {
+    Both,
+    Query,
+    Fragment,
+    NoList,
 }
 
 /// The fields that answers have, plausible or broken.
@@ -107,6 +154,14 @@ pub enum Field {
     Message(Json),
     SoftLogout(Json),
     RetryAfterMs(Json),
+    Issuer(Json),
+    TokenEndpoint(Address),
+    GrantTypes(Json),
+    ClientId(Json),
+    TokenType(Json),
+    ExpiresIn(Json),
+    Scope(Json),
+    OAuthError(OAuthCode),
     Unknown(Token),
 }
 
@@ -209,21 +264,97 @@ impl User {
 impl Grant {
     fn text(&self) -> String {
         let Self { user, token, refresh_token, expires } = self;
+        // Rarely the homeserver mixes servers up, so that few bytes lead there too.
+        let server = if *token == u8::MAX { Metadata::mixed_up() } else { Metadata::good() };
         let mut text = format!(
             r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
             {{"type":"m.login.sso"}},{{"type":"m.login.token"}},{{"type":"m.login.application_service"}},
-            {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}","access_token":"{SECRET}{token}""#,
+            {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}","access_token":"{SECRET}{token}","client_id":"c+/=",{}"#,
             HOMESERVERS[0],
-            user.id()
+            user.id(),
+            server.members()
         );
         if *refresh_token {
             let _ = write!(text, r#","refresh_token":"{SECRET}-refresh{token}""#);
         }
         if *expires {
-            text.push_str(r#","expires_in_ms":300000"#);
+            text.push_str(r#","expires_in_ms":300000,"expires_in":300"#);
         }
         text.push('}');
         text
+    }
+}
+
+impl OAuthCode {
+    fn text(&self) -> String {
+        let code = match self {
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidClient => "invalid_client",
+            Self::SlowDown => "slow_down",
+            Self::ServerError => "server_error",
+            Self::Json(json) => return json.text(),
+        };
+        format!("\"{code}\"")
+    }
+}
+
+impl Metadata {
+    /// All that a login needs, on one origin.
+    fn good() -> Self {
+        Self {
+            other_issuer: false,
+            authorization: Address::Ours,
+            token: Address::Ours,
+            registration: Some(Address::Ours),
+            revocation: Some(Address::Ours),
+            promises_iss: false,
+            creates_users: true,
+            modes: Modes::Both,
+        }
+    }
+
+    /// The code would go elsewhere than the browser.
+    fn mixed_up() -> Self {
+        Self { token: Address::OtherPort, ..Self::good() }
+    }
+
+    fn members(&self) -> String {
+        let mut members = json!({
+            "issuer": if self.other_issuer { "https://auth.example.org" } else { ISSUER },
+            "authorization_endpoint": self.authorization.url("authorize"),
+            "token_endpoint": self.token.url("token"),
+            "registration_endpoint": self.registration.as_ref().map(|address| address.url("register")),
+            "revocation_endpoint": self.revocation.as_ref().map(|address| address.url("revoke")),
+            "authorization_response_iss_parameter_supported": self.promises_iss,
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+        });
+        if self.creates_users {
+            members["prompt_values_supported"] = json!(["create"]);
+        }
+        match self.modes {
+            Modes::Both => members["response_modes_supported"] = json!(["query", "fragment"]),
+            Modes::Query => members["response_modes_supported"] = json!(["query"]),
+            Modes::Fragment => members["response_modes_supported"] = json!(["fragment"]),
+            Modes::NoList => {}
+        }
+        let text = members.to_string();
+        text[1..text.len() - 1].to_owned()
+    }
+}
+
+impl Address {
+    fn url(&self, path: &str) -> String {
+        match self {
+            Self::Ours => format!("https://auth.example.org/{path}"),
+            Self::WithQuery => format!("https://auth.example.org/{path}?tenant=a"),
+            Self::OtherPath => format!("https://auth.example.org/other/{path}"),
+            Self::OtherPort => format!("https://auth.example.org:8443/{path}"),
+            Self::Homeserver(index) => format!("{}/{path}", homeserver(*index)),
+            Self::Loopback => format!("http://127.0.0.1:8080/{path}"),
+            Self::PlainHttp => format!("http://auth.example.org/{path}"),
+            Self::Text(text) => text.clone(),
+        }
     }
 }
 
@@ -293,6 +424,14 @@ impl Field {
             Self::Message(json) => ("error", json.text()),
             Self::SoftLogout(json) => ("soft_logout", json.text()),
             Self::RetryAfterMs(json) => ("retry_after_ms", json.text()),
+            Self::Issuer(json) => ("issuer", json.text()),
+            Self::TokenEndpoint(address) => ("token_endpoint", json!(address.url("token")).to_string()),
+            Self::GrantTypes(json) => ("grant_types_supported", json.text()),
+            Self::ClientId(json) => ("client_id", json.text()),
+            Self::TokenType(json) => ("token_type", json.text()),
+            Self::ExpiresIn(json) => ("expires_in", json.text()),
+            Self::Scope(json) => ("scope", json.text()),
+            Self::OAuthError(code) => ("error", code.text()),
             Self::Unknown(token) => ("org.example.unknown", token.text()),
         };
         format!("\"{key}\":{value}")
@@ -356,6 +495,8 @@ impl Body {
                 let errcode = errcode.text();
                 format!(r#"{{"errcode":{errcode},"error":"no","soft_logout":{soft_logout}}}"#).into_bytes()
             }
+            Self::OAuthRefusal(code) => format!(r#"{{"error":{},"error_description":"no"}}"#, code.text()).into_bytes(),
+            Self::Metadata(metadata) => format!("{{{}}}", metadata.members()).into_bytes(),
             Self::Fields { fields, mark, cut } => {
                 let fields = fields.iter().map(Field::text).collect::<Vec<_>>().join(",");
                 let mut body = format!("{}{{{fields}}}", if *mark { "\u{feff}" } else { "" }).into_bytes();

@@ -8,6 +8,9 @@
 //! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume:
 //! a response with it is refused and changes nothing. If no request is due, every ID is stale.
 //!
+//! A code goes to the origin that the browser was sent to, and to no other. Once it has become tokens, it goes nowhere. The
+//! verifier is stored in the browser, and at no other time.
+//!
 //! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach
 //! the login, those of a single sign-on also through a suspension.
 
@@ -21,19 +24,23 @@ use arbitrary::Arbitrary;
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Redirect, RequestId, ResponseError,
-    Session, Step, UserIdentifier,
+    AccessToken, Action, Choice, CodeVerifier, Error, Homeserver, LoginFlow, LoginSettings, LoginToken, OAuthClient,
+    Password, Redirect, RequestId, ResponseError, Session, Step, UserIdentifier,
 };
 use serde_json::{Map, Value, json};
-use url::Url;
+use url::{Origin, Url, form_urlencoded};
 
 use self::answers::{
-    ALICE, Answer, Body, DEVICE_ID, Grant, SECRET, Status, Stored, check_error, homeserver, shows_no_secret,
+    ALICE, Answer, Body, DEVICE_ID, Grant, ISSUER, SECRET, Status, Stored, check_error, homeserver, shows_no_secret,
 };
 
 const STATE: &str = "0123456789abcdef";
-/// The device of the settings, which a login that is not again asks for.
-const NEW_DEVICE_ID: &str = "DEVICE";
+/// The devices of the settings, which a login that is not again asks for. The first one is unfit for OAuth 2.0.
+const NEW_DEVICE_IDS: [&str; 2] = ["DEVICE", "NEWTABLET-0"];
+/// That of a choice.
+const CHOSEN_DEVICE_ID: &str = "CHOSENTABLET";
+/// It contains the secret, and 43 characters.
+const VERIFIER: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s";
 /// The field that a choice may have beside those of its type.
 const FURTHER: &str = "org.example.further";
 
@@ -54,10 +61,17 @@ enum Start {
 
 #[derive(Arbitrary, Debug)]
 struct Settings {
-    device_id: bool,
+    device_id: Option<bool>,
+    oauth: Option<Client>,
     refresh_tokens: bool,
     require_refresh_token: bool,
     follow_well_known: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Client {
+    Registers,
+    Registered,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -91,6 +105,16 @@ enum Chosen {
     ApplicationService,
     Custom,
     Sso { provider: bool },
+    Code { way: Way, device_id: bool, register: bool, unlisted: bool },
+}
+
+/// How the browser comes back with a code.
+#[derive(Arbitrary, Debug)]
+enum Way {
+    Loopback,
+    Web,
+    WebInQuery,
+    Scheme,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -102,6 +126,19 @@ enum Callback {
     NoToken,
     EmptyToken,
     TwoTokens,
+    Code { in_fragment: bool, iss: Iss },
+    OtherStateAndCode,
+    TwoCodes,
+    CodeInBoth,
+    CodeAndError,
+    Refused { iss: Iss },
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Iss {
+    None,
+    Ours,
+    Other,
 }
 
 fn choice(chosen: &Chosen, further: bool) -> Choice {
@@ -117,16 +154,55 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
             Choice::custom("org.example.badge", fields).expect("a token is allowed")
         }
         Chosen::Sso { provider } => {
-            let redirect_url = "http://127.0.0.1:9/cb?a=b#c";
-            let redirect = Redirect::new(redirect_url, STATE).expect("the state is long enough");
+            let redirect = Redirect::new("http://127.0.0.1:9/cb?a=b#c", STATE).expect("the state is long enough");
             Choice::sso(if *provider { redirect.with_identity_provider("x").expect("it is an ID") } else { redirect })
         }
+        Chosen::Code { way, device_id, register, unlisted } => {
+            let (redirect_url, is_in_query) = match way {
+                Way::Loopback => ("http://127.0.0.1:9/cb", false),
+                Way::Web => ("https://app.example.com", false),
+                Way::WebInQuery => ("https://app.example.com", true),
+                Way::Scheme => ("com.example.app:/cb?a=b", false),
+            };
+            let redirect = Redirect::new(redirect_url, STATE).expect("the state is long enough");
+            let redirect = if is_in_query { redirect.in_query() } else { redirect };
+            let redirect = if *register { redirect.with_action(Action::Register) } else { redirect };
+            let verifier = CodeVerifier::new(VERIFIER).expect("it is long enough");
+            let choice = Choice::authorization_code(redirect, verifier);
+            let choice = if *unlisted { choice.unlisted() } else { choice };
+            if *device_id { choice.with_device_id(CHOSEN_DEVICE_ID).expect("it is OAuth") } else { choice }
+        }
     };
+    let is_code = matches!(chosen, Chosen::Code { .. });
+    if further && is_code {
+        return choice.with_field(FURTHER, SECRET).expect("it is not reserved, and a string");
+    }
     if further { choice.with_field(FURTHER, json!([SECRET])).expect("it is not reserved") } else { choice }
 }
 
-fn callback(callback: &Callback) -> Url {
+/// The code of the browser that comes back with this count is another one each time.
+fn callback(callback: &Callback, count: usize) -> Url {
+    let code = format!("state={STATE}&code={SECRET}-{count}");
+    let with_iss = |text: String, iss: Iss| match iss {
+        Iss::None => text,
+        Iss::Ours => form_urlencoded::Serializer::new(text).append_pair("iss", ISSUER).finish(),
+        Iss::Other => format!("{text}&iss=https%3A%2F%2Fauth.example.org"),
+    };
     let query = match callback {
+        Callback::Code { in_fragment: true, iss } => {
+            let fragment = with_iss(code, *iss);
+            return format!("http://127.0.0.1:9/cb?a=b#{fragment}").parse().expect("it is a URL");
+        }
+        Callback::Code { in_fragment: false, iss } => with_iss(code, *iss),
+        Callback::OtherStateAndCode => format!("state=fedcba9876543210&code={SECRET}"),
+        Callback::TwoCodes => format!("{code}&code=x"),
+        Callback::CodeInBoth => {
+            return format!("http://127.0.0.1:9/cb?{code}#{code}").parse().expect("it is a URL");
+        }
+        Callback::CodeAndError => format!("{code}&error=access_denied"),
+        Callback::Refused { iss } => {
+            with_iss(format!("error=access_denied&error_description=no%0Aand+no&state={STATE}"), *iss)
+        }
         Callback::Ours => format!("a=b&state={STATE}&loginToken={SECRET}"),
         Callback::OtherState => format!("state=fedcba9876543210&loginToken={SECRET}"),
         Callback::NoState => format!("loginToken={SECRET}"),
@@ -172,10 +248,24 @@ fn due_id(flow: &LoginFlow) -> Option<RequestId> {
     }
 }
 
+/// Whether a browser goes there for a code, not for a single sign-on.
+fn is_of_a_code(url: &Url) -> bool {
+    url.query_pairs().any(|(name, value)| name == "response_type" && value == "code")
+}
+
+/// A homeserver may name addresses with https, and on loopback if it is there itself.
+fn may_name(homeserver: &Homeserver, url: &Url) {
+    let origin: Homeserver = url.join("/").expect("it has a host").as_str().parse().expect("it is an address");
+    assert!(homeserver.may_name(&origin), "{homeserver} may not name {origin}");
+}
+
 /// What most requests hope for.
 const LATE: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"versions":["v1.11"],
     "flows":[{"type":"m.login.password"},{"type":"m.login.sso"}],
-    "user_id":"@alice:example.org","device_id":"KITCHEN","access_token":"s3cr3t-late"}"#;
+    "user_id":"@alice:example.org","device_id":"KITCHENTABLET","access_token":"s3cr3t-late","client_id":"late",
+    "issuer":"https://auth.example.org/","authorization_endpoint":"https://auth.example.org/authorize",
+    "token_endpoint":"https://auth.example.org/token","response_types_supported":["code"],
+    "code_challenge_methods_supported":["S256"]}"#;
 
 /// A flow, and what is known of it from without.
 struct Login {
@@ -188,6 +278,14 @@ struct Login {
     attempts: u32,
     /// Whether the last choice has a further field.
     has_further: bool,
+    /// The device of the last choice, if it is one of OAuth 2.0.
+    chosen_device_id: Option<&'static str>,
+    /// Where the browser was sent to for a code.
+    sent_to: Option<Origin>,
+    /// How often the browser has come back. Its codes with a lower count must go nowhere.
+    callbacks: usize,
+    /// The number of callbacks whose codes have become tokens, or were given up.
+    spent: usize,
     /// The IDs of the requests that were due before.
     stale: Vec<RequestId>,
     /// The ID that the next request of the flow would have had before the last operation, or that of another flow.
@@ -196,13 +294,22 @@ struct Login {
 
 impl Login {
     fn begin(start: &Start, settings: &Settings) -> Self {
-        let &Settings { device_id, refresh_tokens, require_refresh_token, follow_well_known } = settings;
+        let &Settings { device_id, ref oauth, refresh_tokens, require_refresh_token, follow_well_known } = settings;
+        let device_id = device_id.map(|is_fit| NEW_DEVICE_IDS[usize::from(is_fit)]);
         let mut settings = LoginSettings::default()
             .with_refresh_tokens(refresh_tokens)
             .with_require_refresh_token(require_refresh_token)
             .with_follow_well_known(follow_well_known);
-        if device_id {
-            settings = settings.with_device_id(NEW_DEVICE_ID).expect("it is not empty");
+        if let Some(device_id) = device_id {
+            settings = settings.with_device_id(device_id).expect("it is not empty");
+        }
+        if let Some(client) = oauth {
+            settings = settings.with_oauth(match client {
+                Client::Registers => {
+                    OAuthClient::new("https://app.example.com/".parse().expect("it is a URL"), "Example")
+                }
+                Client::Registered => OAuthClient::registered("c+/=").expect("it is not empty"),
+            });
         }
         let again = matches!(start, Start::Again(_));
         let flow = match start {
@@ -214,11 +321,15 @@ impl Login {
         Self {
             // A flow that begins with a session takes it as it is.
             require_refresh_token: require_refresh_token && flow.session().is_none(),
-            device_id: if again { Some(DEVICE_ID) } else { device_id.then_some(NEW_DEVICE_ID) },
+            device_id: if again { Some(DEVICE_ID) } else { device_id },
             flow,
             again,
             attempts: 0,
             has_further: false,
+            chosen_device_id: None,
+            sent_to: None,
+            callbacks: 0,
+            spent: 0,
             stale: Vec::new(),
             unseen: due_id(&LoginFlow::at(homeserver(0), LoginSettings::default())).expect("a request is due"),
         }
@@ -243,7 +354,14 @@ impl Login {
             }),
             Step::Wait(_) => Operation::Timeout,
             Step::Locate { .. } => Operation::UseHomeserver(0),
+            Step::Choose { oauth: Some(metadata), .. } if metadata.offers_authorization_code() => {
+                let (way, device_id) = (Way::Loopback, self.device_id.is_none_or(|device_id| device_id.len() < 10));
+                Operation::Choose(Chosen::Code { way, device_id, register: false, unlisted: false }, false)
+            }
             Step::Choose { .. } => Operation::Choose(Chosen::Password, false),
+            Step::Browse(url) if is_of_a_code(url) => {
+                Operation::Callback(Callback::Code { in_fragment: false, iss: Iss::Ours })
+            }
             Step::Browse(_) => Operation::Callback(Callback::Ours),
             Step::Done(_) => Operation::Suspend,
         }
@@ -269,7 +387,16 @@ impl Login {
         self.check_suspended();
 
         let mut other = flow.clone();
-        match other.use_homeserver(homeserver(0)) {
+        let outcome = match other.use_homeserver(homeserver(0)) {
+            // Tokens that nobody has confirmed must not be lost by mistake.
+            Err(Error::OutOfStep { .. }) => {
+                assert!(self.awaits_whoami(), "rule 3");
+                other.back().expect("rule 3");
+                other.use_homeserver(homeserver(0))
+            }
+            outcome => outcome,
+        };
+        match outcome {
             Ok(()) => {
                 assert!(flow.session().is_none(), "rule 3");
                 self.unseen = due_id(&other).expect("rule 3");
@@ -277,20 +404,51 @@ impl Login {
             Err(error) => assert!(matches!(error, Error::AlreadyLoggedIn) && flow.session().is_some(), "rule 3"),
         }
 
+        let flow = &self.flow;
         match flow.step() {
             Step::Send { request, .. } => {
                 let target = Url::parse(&request.uri().to_string()).expect("a request has an absolute URL");
+                let is_form = request
+                    .headers()
+                    .get("content-type")
+                    .is_some_and(|value| value == "application/x-www-form-urlencoded");
+                let path = target.path();
                 match flow.homeserver() {
+                    Some(homeserver) if is_form || (request.method() == "POST" && !path.ends_with("/v3/login")) => {
+                        may_name(homeserver, &target);
+                        assert!(!request.headers().contains_key("authorization"));
+                    }
                     Some(homeserver) => assert_eq!(target.origin(), homeserver.url().origin()),
                     None => assert_eq!((target.scheme(), request.method().as_str()), ("https", "GET")),
                 }
-                if request.method() == "POST" {
+                if is_form {
+                    self.check_form(&target, request.body());
+                } else if request.method() == "POST" && path.ends_with("/v3/login") {
                     let body: Value = serde_json::from_slice(request.body()).expect("it is JSON");
                     assert_eq!(body.get("device_id").and_then(Value::as_str), self.device_id);
                     assert_eq!(body.get(FURTHER), self.has_further.then_some(&json!([SECRET])));
+                } else {
+                    shows_no_secret(&String::from_utf8_lossy(request.body()));
+                    let is_whoami = path.ends_with("/account/whoami");
+                    assert_eq!(request.headers().contains_key("authorization"), is_whoami);
+                    if is_whoami {
+                        self.spent = self.callbacks;
+                    }
                 }
             }
             Step::Wait(wait) => assert!(wait.attempt() == self.attempts && self.attempts > 0),
+            Step::Browse(url) if is_of_a_code(url) => {
+                may_name(flow.homeserver().expect("it is known"), url);
+                let values = |name: &str| -> Vec<String> {
+                    url.query_pairs().filter(|(found, _)| found == name).map(|(_, value)| value.into_owned()).collect()
+                };
+                let device_id = self.chosen_device_id.expect("it was chosen");
+                let scope = format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}");
+                assert_eq!((values("scope"), values("state")), (vec![scope], vec![STATE.to_owned()]));
+                assert_eq!(values(FURTHER).len(), usize::from(self.has_further));
+                assert!(!url.as_str().contains(VERIFIER));
+                self.sent_to = Some(url.origin());
+            }
             Step::Browse(url) => {
                 assert_eq!(Some(url.origin()), flow.homeserver().map(|homeserver| homeserver.url().origin()));
             }
@@ -298,6 +456,34 @@ impl Login {
             Step::Locate { .. } | Step::Choose { .. } => {}
         }
         picture
+    }
+
+    /// A request to the OAuth 2.0 server: that for tokens, or a revocation.
+    fn check_form(&self, target: &Url, body: &[u8]) {
+        let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+        let value = |name: &str| {
+            let mut values = form.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
+            let value = values.next();
+            assert!(values.next().is_none(), "{name} is there twice");
+            value
+        };
+        assert!(value("client_id").is_some_and(|client_id| !client_id.is_empty()));
+        if value("grant_type").is_some() {
+            let code = format!("{SECRET}-{}", self.callbacks);
+            assert_eq!((value("code"), value("code_verifier")), (Some(code.as_str()), Some(VERIFIER)));
+            assert!(self.spent < self.callbacks, "the code has become tokens before");
+            assert_eq!(Some(target.origin()), self.sent_to, "mix-up");
+        } else {
+            assert!(value("token").is_some_and(|token| token.contains(SECRET)));
+            assert_eq!((value("code"), value("code_verifier")), (None, None));
+        }
+    }
+
+    /// Whether GET whoami is due, perhaps after a wait. A wait does not show what it holds up.
+    fn awaits_whoami(&self) -> bool {
+        let mut flow = self.flow.clone();
+        let _ = flow.handle_timeout();
+        matches!(flow.step(), Step::Send { request, .. } if request.uri().path().ends_with("/account/whoami"))
     }
 
     fn check_suspended(&self) {
@@ -310,9 +496,13 @@ impl Login {
         assert!(suspended.homeserver().is_none_or(|homeserver| flow.homeserver() == Some(homeserver)));
 
         let mut stored = serde_json::to_value(&suspended).expect("it serialises");
-        // The caller's own fields are the only ones that may hold a secret.
+        // The verifier is in the browser's time alone, and so is the URL with the caller's own fields.
+        let code_grant = stored.as_object_mut().and_then(|stored| stored.remove("code_grant"));
+        let is_in_browser = matches!(flow.step(), Step::Browse(url) if is_of_a_code(url));
+        assert_eq!(code_grant.is_some_and(|grant| grant["code_verifier"] == VERIFIER), is_in_browser);
+        // The caller's own fields are the only others that may hold a secret.
         let fields = stored.as_object_mut().and_then(|stored| stored.remove("fields"));
-        let has_fields = self.has_further && matches!(flow.step(), Step::Browse(_));
+        let has_fields = self.has_further && !is_in_browser && matches!(flow.step(), Step::Browse(_));
         assert_eq!(fields, has_fields.then(|| json!({FURTHER: [SECRET]})));
         shows_no_secret(&stored.to_string());
     }
@@ -332,7 +522,7 @@ impl Login {
 
     fn apply(&mut self, operation: &Operation) -> Result<(), Error> {
         let id = self.id();
-        let Self { flow, attempts, has_further, stale, .. } = self;
+        let Self { flow, attempts, has_further, chosen_device_id, callbacks, device_id, stale, .. } = self;
         match operation {
             Operation::Late { which, answer } => {
                 if let Some(index) = usize::from(*which).checked_rem(stale.len()) {
@@ -356,8 +546,15 @@ impl Login {
             Operation::Choose(chosen, further) => {
                 flow.choose(choice(chosen, *further))?;
                 *has_further = *further;
+                *chosen_device_id = match chosen {
+                    Chosen::Code { device_id: true, .. } => Some(CHOSEN_DEVICE_ID),
+                    _ => *device_id,
+                };
             }
-            Operation::Callback(kind) => flow.handle_callback(&callback(kind))?,
+            Operation::Callback(kind) => {
+                flow.handle_callback(&callback(kind, *callbacks + 1))?;
+                *callbacks += 1;
+            }
             Operation::Back => flow.back()?,
             Operation::Suspend => {
                 if let Some(suspended) = flow.suspend() {
@@ -432,7 +629,9 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
         ),
         Operation::Late { .. } => matches!(error, Error::StaleResponse),
         Operation::Timeout | Operation::Unreachable | Operation::Back => matches!(error, Error::OutOfStep { .. }),
-        Operation::UseHomeserver(_) => matches!(error, Error::AlreadyLoggedIn),
+        // The latter while tokens wait for whoami.
+        Operation::UseHomeserver(_) => matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. }),
+        Operation::Choose(Chosen::Code { .. }, _) if matches!(error, Error::InvalidInput(_)) => true,
         Operation::Choose(..) => {
             matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. } | Error::NotOffered { .. })
         }

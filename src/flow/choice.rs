@@ -60,8 +60,8 @@ impl Choice {
         Kind::Sso { redirect, fields: Fields::default() }.into()
     }
 
-    /// The authorization code grant of the OAuth 2.0 API: the user logs in with a browser, which comes back. The settings
-    /// must [ask for that API](crate::LoginSettings::with_oauth).
+    /// The authorization code grant of the OAuth 2.0 API: the user logs in with a browser, which comes back. The
+    /// settings must [ask for that API](crate::LoginSettings::with_oauth).
     ///
     /// Take a new random verifier and a new random state in the redirect for every login. An identity provider in the
     /// redirect does not count: the server's page asks.
@@ -90,8 +90,8 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// Those of [`Credentials::with_field`]. With OAuth 2.0: [`InvalidInput`] if the crate writes that parameter itself,
-    /// or if the value is neither a string nor a number nor a flag.
+    /// Those of [`Credentials::with_field`]. With OAuth 2.0: [`InvalidInput`] if the crate writes that parameter
+    /// itself, or if the value is neither a string nor a number nor a flag.
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let kind = match self.kind {
             Kind::Credentials(credentials) => Kind::Credentials(credentials.with_field(name, value)?),
@@ -126,8 +126,9 @@ impl Choice {
         if let Kind::Code(choice) = &self.kind { choice.device_id.as_deref() } else { None }
     }
 
-    /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some homeservers
-    /// accept more than they list: Conduit takes token logins, for instance. It does not count for OAuth 2.0.
+    /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some
+    /// homeservers accept more than they list: Conduit takes token logins, for instance. It does not count for OAuth
+    /// 2.0.
     pub fn unlisted(self) -> Self {
         Self { is_unlisted: true, ..self }
     }

@@ -62,8 +62,8 @@ pub(crate) fn answered<B: AsRef<[u8]>>(
     })
 }
 
-/// After GET auth_metadata, before the question. Next to a legacy API, a 4xx of any kind means that there is no OAuth:
-/// a page must not cost a login with a password.
+/// After GET `auth_metadata`, before the question. Next to a legacy API, a 4xx of any kind means that there is no
+/// OAuth: a page must not cost a login with a password.
 fn after_auth_metadata<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
@@ -202,7 +202,7 @@ pub(crate) fn after_callback(
     }))
 }
 
-/// After GET auth_metadata, after a resume: the code may only go to the server that the browser was sent to.
+/// After GET `auth_metadata`, after a resume: the code may only go to the server that the browser was sent to.
 fn after_auth_metadata_again<B: AsRef<[u8]>>(
     server: &Server,
     grant: &CodeGrant,

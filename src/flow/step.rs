@@ -43,8 +43,8 @@ pub enum Step<'a> {
         /// What the homeserver offers. There can be none if it has the OAuth 2.0 API only.
         login_types: &'a LoginTypes,
         /// The OAuth 2.0 server, if the homeserver has one and the settings
-        /// [ask for it](crate::LoginSettings::with_oauth). Offer that first. Show the user the host of the server next to
-        /// the homeserver before you choose it: see the manual.
+        /// [ask for it](crate::LoginSettings::with_oauth). Offer that first. Show the user the host of the server next
+        /// to the homeserver before you choose it: see the manual.
         oauth: Option<&'a AuthMetadata>,
         /// Why the last choice was refused: a wrong password, for instance, or a user who said no in the browser.
         refused: Option<&'a ServerError>,

@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::{
     refresh,
     support::scenario::{
-        CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, VERSIONS, VERSIONS_URL,
-        WELL_KNOWN, answer, noon, password, respond, sso,
+        AUTH_METADATA_URL, CALLBACK, CODE_CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, METADATA, OFFERED,
+        OFFERS, REFUSED_BY_OAUTH, REGISTERED, Scenario, TOKENS, VERSIONS, VERSIONS_URL, WELL_KNOWN, WHOAMI, answer,
+        code, noon, password, respond, sso, with_oauth,
     },
 };
 
@@ -195,5 +196,101 @@ fn a_response_that_is_an_error_leaves_the_id_valid() {
         assert_eq!(story.request_id(), id);
         story.flow.handle_response(id, &answer(200, &[], GRANTED), noon()).unwrap();
         story.session();
+    }
+}
+
+// OAuth 2.0.
+
+/// What can come back late from POST token.
+const TOKEN_RESPONSES: [(u16, &str); 4] = [(200, TOKENS), (400, REFUSED_BY_OAUTH), (429, ""), (502, "<html>")];
+
+/// After a token response was accepted, a second token request could end the session that the first one has made.
+#[test]
+fn after_tokens_were_granted_no_token_request_is_due_again() {
+    let is_due = |story: &Scenario| {
+        let line = crate::support::replay::step_line(&story.flow.step(), noon());
+        line["form"]["grant_type"] == json!("authorization_code")
+    };
+    let asked = Scenario::with_a_code();
+    assert!(is_due(&asked));
+    let id = asked.request_id();
+    // Whatever comes then, in whatever order.
+    let inputs = crate::rules::inputs();
+    for (first, apply_first) in &inputs {
+        for (second, apply_second) in &inputs {
+            let mut story = asked.clone();
+            story.answer(200, TOKENS);
+            for (name, apply) in [(first, apply_first), (second, apply_second)] {
+                let due = story.last_request_id();
+                let _ = apply(&mut story.flow, due);
+                assert!(!is_due(&story), "{first}, {second}: after {name}");
+                let late = story.flow.handle_response(id, &answer(200, &[], TOKENS), noon());
+                assert!(matches!(late, Err(Error::StaleResponse)), "{first}, {second}: {late:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_late_token_response_counts_for_no_other_request() {
+    let after: [fn(&mut Scenario) -> &mut Scenario; 7] = [
+        |story| story.answer(200, TOKENS),
+        |story| story.answer(200, TOKENS).answer(200, WHOAMI),
+        |story| story.answer(200, TOKENS).back(),
+        |story| story.answer(400, REFUSED_BY_OAUTH),
+        |story| story.back().choose(password()),
+        |story| story.back().choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK),
+        |story| story.use_homeserver(OTHER),
+    ];
+    for tell in after {
+        let mut story = Scenario::with_a_code();
+        let id = story.request_id();
+        tell(&mut story);
+        for (status, body) in TOKEN_RESPONSES {
+            story.late(id, status, body);
+        }
+    }
+}
+
+#[test]
+fn a_late_response_of_one_login_is_not_for_the_next() {
+    let mut story = Scenario::at_the_question_with_oauth();
+    story.choose(code());
+    let registration = story.request_id();
+    story.back().choose(code()).late(registration, 201, r#"{"client_id":"other"}"#).answer(201, REGISTERED);
+    story.callback(CODE_CALLBACK).posts_the_code().answer(200, TOKENS);
+    let whoami = story.request_id();
+    story.back();
+    let revocation = story.request_id();
+    story.late(whoami, 200, WHOAMI).back().choose(code()).late(revocation, 200, "").answer(201, REGISTERED);
+    story.callback(CODE_CALLBACK).answer(200, TOKENS.replace("\"at\"", "\"second\""));
+    // Somebody else may have been logged in the first time.
+    story.late(whoami, 200, WHOAMI.replace("alice", "bob")).asks_whose("second").answer(200, WHOAMI);
+    assert_eq!(story.session().user_id().as_str(), "@alice:example.org");
+}
+
+#[test]
+fn late_metadata_do_not_count_for_another_homeserver() {
+    let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
+    story.answer(200, OFFERS).gets(AUTH_METADATA_URL);
+    let id = story.request_id();
+    story.use_homeserver(OTHER).late(id, 200, METADATA).answer(200, OFFERS).late(id, 200, METADATA);
+    story.gets("https://other.example.org/_matrix/client/v1/auth_metadata");
+    let unreachable = story.flow.handle_unreachable(id);
+    assert!(matches!(unreachable, Err(Error::StaleResponse)), "{unreachable:?}");
+}
+
+#[test]
+fn a_resumed_code_grant_refuses_the_ids_before() {
+    let mut story = Scenario::at_the_question_with_oauth();
+    story.choose(code());
+    let registration = story.request_id();
+    story.answer(201, REGISTERED).suspend().callback(CODE_CALLBACK).late(registration, 200, METADATA);
+    let metadata = story.request_id();
+    story.answer(200, METADATA).late(metadata, 200, TOKENS).answer(200, TOKENS);
+    let whoami = story.request_id();
+    story.suspend().gets(LOGIN_URL);
+    for id in [registration, metadata, whoami] {
+        story.late(id, 200, OFFERS);
     }
 }

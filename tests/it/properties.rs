@@ -101,6 +101,17 @@ fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
         errcode().prop_map(|errcode| ("errcode", json!(errcode))),
         any::<bool>().prop_map(|soft_logout| ("soft_logout", json!(soft_logout))),
         Just(("error", json!("no"))),
+        Just(("error", json!("invalid_grant"))),
+        Just(("error_description", json!("no"))),
+        Just(("issuer", json!("https://auth.example.org/"))),
+        Just(("authorization_endpoint", json!(scenario::AUTHORIZATION_URL))),
+        Just(("token_endpoint", json!(scenario::TOKEN_URL))),
+        Just(("response_types_supported", json!(["code"]))),
+        Just(("code_challenge_methods_supported", json!(["S256"]))),
+        Just(("client_id", json!("c"))),
+        Just(("token_type", json!("Bearer"))),
+        Just(("token_type", json!("mac"))),
+        any::<u32>().prop_map(|lifetime| ("expires_in", json!(lifetime))),
         any::<u16>().prop_map(|delay| ("retry_after_ms", json!(delay))),
         Just(("flows", json!([{"type": "m.login.password"}, {"type": "m.login.sso"}, {}]))),
         Just(("versions", json!(["v1.11"]))),
@@ -120,6 +131,27 @@ fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
 fn write_object(pairs: &[(String, Value)]) -> String {
     let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
     format!("{{{}}}", pairs.join(","))
+}
+
+/// The metadata of an OAuth 2.0 server, or of a homeserver that mixes some up.
+fn metadata() -> impl Strategy<Value = String> {
+    let origin = || {
+        prop_oneof![
+            6 => Just("https://auth.example.org"),
+            1 => Just("https://auth.example.org:8443"),
+            1 => Just("https://hs.example.org"),
+            1 => Just("http://auth.example.org"),
+        ]
+    };
+    let path = prop_oneof![4 => Just("/authorize"), 1 => Just("/authorize?tenant=a"), 1 => Just("/other")];
+    let issuer = prop_oneof![6 => Just("https://auth.example.org/"), 1 => Just("https://auth.example.org")];
+    (issuer, origin(), path, origin()).prop_map(|(issuer, authorization, path, token)| {
+        let mut metadata: Value = serde_json::from_str(scenario::METADATA).unwrap();
+        metadata["issuer"] = json!(issuer);
+        metadata["authorization_endpoint"] = json!(format!("{authorization}{path}"));
+        metadata["token_endpoint"] = json!(format!("{token}/token"));
+        metadata.to_string()
+    })
 }
 
 fn status() -> impl Strategy<Value = u16> {
@@ -182,6 +214,54 @@ proptest! {
                 let unreachable = story.flow.handle_unreachable(*id);
                 prop_assert!(matches!(unreachable, Err(Error::StaleResponse)), "{name}: {unreachable:?}");
                 prop_assert_eq!(&whole(&story.flow), &before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_goes_only_where_the_browser_went(begin in metadata(), resume in prop::option::of(metadata())) {
+        let mut story = Scenario::with_metadata(scenario::with_registered_client(), begin);
+        if story.flow.choose(scenario::code()).is_err() {
+            return Ok(());
+        }
+        let sent_to = story.browses();
+        if let Some(metadata) = resume {
+            story.suspend().callback(scenario::CODE_CALLBACK);
+            let _ = scenario::respond(&mut story.flow, &scenario::answer(200, &[], metadata), scenario::noon());
+        } else {
+            story.callback(scenario::CODE_CALLBACK);
+        }
+        let line = replay::step_line(&story.flow.step(), UNIX_EPOCH);
+        if line.to_string().contains("c0d3") {
+            prop_assert_eq!(&line["form"]["code"], "c0d3");
+            prop_assert_eq!(Url::parse(line["url"].as_str().unwrap()).unwrap().origin(), sent_to.origin());
+        } else {
+            prop_assert_eq!(&line["url"], scenario::AUTH_METADATA_URL);
+        }
+    }
+
+    #[test]
+    fn a_callback_counts_in_any_order_and_in_either_place(
+        pairs in Just(vec![("state", scenario::STATE), ("code", "c0d3"), ("x", "y"), ("session_state", "z")])
+            .prop_shuffle(),
+        is_in_fragment in any::<bool>(),
+        twice in prop::option::of(0..2_usize),
+    ) {
+        let mut pairs = pairs;
+        pairs.extend(twice.map(|index| [("state", scenario::STATE), ("code", "c0d3")][index]));
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let callback: Url =
+            format!("app:/cb{}{query}", if is_in_fragment { "#" } else { "?" }).parse().unwrap();
+        let mut story = Scenario::in_the_browser_for_a_code();
+        let before = whole(&story.flow);
+        match story.flow.handle_callback(&callback) {
+            Ok(()) => {
+                prop_assert!(twice.is_none());
+                story.posts_the_code();
+            }
+            Err(error) => {
+                prop_assert!(twice.is_some() && matches!(error, Error::ForeignCallback(_)), "{error:?}");
+                prop_assert_eq!(whole(&story.flow), before);
             }
         }
     }

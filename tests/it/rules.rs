@@ -11,8 +11,9 @@ use crate::{
     support::{
         golden,
         scenario::{
-            CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password,
-            picture, request_id, sso, whole,
+            CALLBACK, CODE_CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID, OFFERS,
+            REFUSED_BY_OAUTH, REGISTERED, STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS, WELL_KNOWN,
+            WHOAMI, answer, code, noon, password, picture, request_id, sso, whole, with_oauth,
         },
     },
 };
@@ -38,6 +39,19 @@ pub fn states() -> Vec<(&'static str, Scenario)> {
     };
     let again = || Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
     let session = r#"{"access_token":"t","user_id":"@alice:example.org","device_id":"D"}"#;
+    let at_login = || Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
+    let wanted = || after(at_login(), |story| story.answer(200, OFFERS));
+    let registering = || after(Scenario::at_the_question_with_oauth(), |story| story.choose(code()));
+    let resumed = || after(Scenario::in_the_browser_for_a_code(), |story| story.suspend().callback(CODE_CALLBACK));
+    let again_with_tokens = || {
+        let mut stored = refresh::stored();
+        stored["device_id"] = OAUTH_DEVICE_ID.into();
+        let again = Scenario::of(LoginFlow::again(&refresh::session(stored), with_oauth()));
+        after(again, |story| {
+            story.answer(200, OFFERS).answer(200, METADATA).choose(code()).answer(201, REGISTERED).suspend();
+            story.callback(CODE_CALLBACK).answer(200, METADATA).answer(200, r#"{"access_token":"t"}"#)
+        })
+    };
     vec![
         ("GET well-known", Scenario::discover("example.org")),
         (
@@ -67,6 +81,35 @@ pub fn states() -> Vec<(&'static str, Scenario)> {
             "POST login, again, after single sign-on and a resume",
             after(again(), |story| story.answer(200, OFFERS).choose(sso()).suspend().callback(CALLBACK)),
         ),
+        ("GET auth_metadata", wanted()),
+        ("GET auth_metadata, waiting", after(wanted(), |story| story.answer(429, ""))),
+        ("GET auth_metadata, without login types", after(at_login(), |story| story.answer(404, UNRECOGNIZED))),
+        (
+            "GET auth_metadata, after a resume and a refusal",
+            after(Scenario::in_the_browser_for_a_code(), |story| {
+                story.suspend().callback(CODE_CALLBACK).answer(200, METADATA).answer(400, REFUSED_BY_OAUTH);
+                story.answer(200, OFFERS)
+            }),
+        ),
+        ("Choose, with OAuth", Scenario::at_the_question_with_oauth()),
+        ("Choose, with OAuth alone", after(at_login(), |story| story.answer(404, UNRECOGNIZED).answer(200, METADATA))),
+        ("POST register", registering()),
+        ("POST register, waiting", after(registering(), |story| story.answer(429, ""))),
+        ("Browse, for a code", Scenario::in_the_browser_for_a_code()),
+        ("Browse, for a code, resumed", after(Scenario::in_the_browser_for_a_code(), Scenario::suspend)),
+        ("GET auth_metadata, after a resume", resumed()),
+        ("GET auth_metadata, after a resume, waiting", after(resumed(), |story| story.answer(429, ""))),
+        ("POST token", Scenario::with_a_code()),
+        ("POST token, waiting", after(Scenario::with_a_code(), |story| story.answer(429, ""))),
+        ("POST token, after a resume", after(resumed(), |story| story.answer(200, METADATA))),
+        ("GET whoami", Scenario::with_tokens()),
+        ("GET whoami, waiting", after(Scenario::with_tokens(), |story| story.answer(429, ""))),
+        ("GET whoami, tokens that end", after(Scenario::with_a_code(), |story| story.answer(200, TOKENS_THAT_END))),
+        ("GET whoami, again, after a resume", again_with_tokens()),
+        ("POST revoke", after(Scenario::with_tokens(), Scenario::back)),
+        ("POST revoke, waiting", after(Scenario::with_tokens(), |story| story.back().answer(429, ""))),
+        ("POST revoke, after a resume", after(again_with_tokens(), Scenario::back)),
+        ("Done, with OAuth", after(Scenario::with_tokens(), |story| story.answer(200, WHOAMI))),
         ("Done", Scenario::logged_in()),
         ("Done, restored", Scenario::of(LoginFlow::logged_in(Session::from_json(session).unwrap().unwrap()))),
     ]
@@ -91,6 +134,13 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("session of somebody else", |flow, id| {
             respond(flow, id, 200, r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t"}"#)
         }),
+        ("metadata", |flow, id| respond(flow, id, 200, METADATA)),
+        ("registration", |flow, id| respond(flow, id, 201, REGISTERED)),
+        ("tokens", |flow, id| respond(flow, id, 200, TOKENS)),
+        ("whoami", |flow, id| respond(flow, id, 200, WHOAMI)),
+        ("whoami without a device", |flow, id| respond(flow, id, 200, r#"{"user_id":"@alice:example.org"}"#)),
+        ("OAuth refusal", |flow, id| respond(flow, id, 400, REFUSED_BY_OAUTH)),
+        ("unrecognized", |flow, id| respond(flow, id, 404, UNRECOGNIZED)),
         ("redirect", |flow, id| flow.handle_response(id, &answer(302, &[("location", "/other")], ""), noon())),
         ("403", |flow, id| respond(flow, id, 403, FORBIDDEN)),
         ("404", |flow, id| respond(flow, id, 404, "")),
@@ -101,10 +151,16 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("use_homeserver", |flow, _| flow.use_homeserver("https://other.example.org".parse()?)),
         ("choose password", |flow, _| flow.choose(password())),
         ("choose sso", |flow, _| flow.choose(sso())),
+        ("choose code", |flow, _| flow.choose(code())),
         ("choose what is not offered", |flow, _| {
             flow.choose(matrix_login::Choice::custom("org.example.unknown", serde_json::Map::new())?)
         }),
         ("callback", |flow, _| flow.handle_callback(&CALLBACK.parse().unwrap())),
+        ("callback with a code", |flow, _| flow.handle_callback(&CODE_CALLBACK.parse().unwrap())),
+        ("callback with an error", |flow, _| {
+            let url = format!("http://127.0.0.1:9/cb?state={STATE}&error=access_denied");
+            flow.handle_callback(&url.parse().unwrap())
+        }),
         ("foreign callback", |flow, _| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
         ("back", |flow, _| flow.back()),
     ]
@@ -116,7 +172,17 @@ fn due(flow: &LoginFlow) -> String {
             format!("{} login", request.method())
         }
         Step::Send { request, .. } if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
-        Step::Send { request, .. } => format!("GET {}", request.uri()),
+        Step::Send { request, .. } => {
+            let name = match request.uri().path() {
+                "/_matrix/client/v1/auth_metadata" => "auth_metadata",
+                "/_matrix/client/v3/account/whoami" => "whoami",
+                "/register" => "register",
+                "/token" => "token",
+                "/revoke" => "revoke",
+                _ => return format!("{} {}", request.method(), request.uri()),
+            };
+            format!("{} {name}", request.method())
+        }
         Step::Wait(wait) => format!("Wait {}", wait.attempt()),
         Step::Locate { failure, .. } => format!("Locate {:?}", failure.outcome),
         Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
@@ -135,13 +201,20 @@ fn kind(error: &Error) -> String {
 }
 
 /// The inputs that are about a request, in their order.
-const ABOUT_A_REQUEST: [&str; 12] = [
+const ABOUT_A_REQUEST: [&str; 19] = [
     "well-known",
     "versions",
     "login types",
     "session",
     "session that ends",
     "session of somebody else",
+    "metadata",
+    "registration",
+    "tokens",
+    "whoami",
+    "whoami without a device",
+    "OAuth refusal",
+    "unrecognized",
     "redirect",
     "403",
     "404",
@@ -231,6 +304,12 @@ fn no_state_is_a_dead_end() {
         let mut other = flow.clone();
         match other.use_homeserver("https://other.example.org".parse().unwrap()) {
             Ok(()) => assert_eq!(due(&other), "GET login", "{name}"),
+            // Tokens that nobody has confirmed yet must be revoked first, or left behind on purpose.
+            Err(Error::OutOfStep { .. }) => {
+                assert!(name.starts_with("GET whoami"), "{name}");
+                other.back().unwrap();
+                other.use_homeserver("https://other.example.org".parse().unwrap()).unwrap();
+            }
             Err(error) => assert!(matches!(error, Error::AlreadyLoggedIn) && flow.session().is_some(), "{name}"),
         }
     }

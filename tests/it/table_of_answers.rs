@@ -11,7 +11,11 @@ use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, ResponseError, Ste
 use crate::{
     documents::table,
     refresh,
-    support::scenario::{CALLBACK, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, sso},
+    support::scenario::{
+        AUTH_METADATA_URL, CALLBACK, CODE_CALLBACK, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID, OFFERS, REGISTERED,
+        STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS, WELL_KNOWN, WHOAMI, answer, code,
+        metadata_with, noon, sso, whole, with_oauth,
+    },
 };
 
 const COLUMNS: [&str; 9] =
@@ -20,7 +24,8 @@ const COLUMNS: [&str; 9] =
 /// The cells of a row of the table: by column, the outcome of each case. The case without a name is "".
 fn cells(due: &str) -> BTreeMap<&'static str, BTreeMap<String, String>> {
     let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
-    let row = rows.iter().find(|row| row[0] == due).unwrap_or_else(|| panic!("the table has no row {due}"));
+    let row =
+        rows.iter().find(|row| row[0].replace('`', "") == due).unwrap_or_else(|| panic!("the table has no row {due}"));
     assert_eq!(row.len(), COLUMNS.len(), "{row:?}");
     COLUMNS.iter().copied().zip(row).skip(1).map(|(column, cell)| (column, outcomes(cell))).collect()
 }
@@ -161,6 +166,51 @@ impl Row {
         self
     }
 
+    /// What an OAuth 2.0 server says. `error` is the code there, so that it is an error under a 2xx too.
+    fn of_oauth(self) -> Self {
+        let is_code = |response: &Response<Vec<u8>>| response.body() == br#"{"error":"no"}"#;
+        self.without("not Matrix", is_code)
+            .and(
+                "4xx",
+                [
+                    answer(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
+                    answer(401, &[], r#"{"error":"invalid_client"}"#),
+                    answer(403, &[], r#"{"error":"M_LIMIT_EXCEEDED"}"#),
+                    answer(200, &[], r#"{"error":"invalid_grant"}"#),
+                ],
+            )
+            .and("rate limit", [answer(429, &[], r#"{"error":"slow_down"}"#)])
+            .and(
+                "5xx",
+                [
+                    answer(500, &[], r#"{"error":"server_error"}"#),
+                    answer(503, &[], r#"{"error":"temporarily_unavailable"}"#),
+                    answer(408, &[], r#"{"error":"invalid_grant"}"#),
+                ],
+            )
+            .and("not Matrix", [answer(422, &[], "Failed to deserialize form body")])
+    }
+
+    /// Takes some of the responses out that every request has.
+    fn without(mut self, column: &'static str, is_out: impl Fn(&Response<Vec<u8>>) -> bool) -> Self {
+        let responses = self.responses.entry((column, "")).or_default();
+        let before = responses.len();
+        responses.retain(|response| !is_out(response));
+        assert!(responses.len() < before, "{column}");
+        self
+    }
+
+    /// Next to login types, a 4xx that is not the homeserver's own is a case of its own.
+    fn with_4xx_apart(mut self) -> Self {
+        let (refusals, others): (Vec<_>, Vec<_>) = self
+            .responses
+            .remove(&("not Matrix", ""))
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|response| response.status().is_client_error());
+        self.case("not Matrix", "4xx", refusals).case("not Matrix", "", others)
+    }
+
     /// Every response does what the table says, and the table has no case without a response.
     fn check(self, due: &str) {
         let mut cells = cells(due);
@@ -204,13 +254,24 @@ fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
     }
 }
 
+/// The requests of an OAuth 2.0 login, in the words of the table.
+const OTHER_REQUESTS: [(&str, &str); 4] = [
+    ("/_matrix/client/v1/auth_metadata", "GET auth_metadata"),
+    ("/token", "POST token"),
+    ("/_matrix/client/v3/account/whoami", "GET whoami"),
+    ("/register", "POST register"),
+];
+
 fn step(flow: &LoginFlow) -> String {
     match flow.step() {
         Step::Send { request, .. } if request.uri().path() == "/_matrix/client/versions" => "GET versions".to_owned(),
         Step::Send { request, .. } if request.uri().path() == "/_matrix/client/v3/login" => {
             format!("{} login", request.method())
         }
-        Step::Send { .. } => "followed".to_owned(),
+        Step::Send { request, .. } => match OTHER_REQUESTS.iter().find(|(path, _)| *path == request.uri().path()) {
+            Some((_, name)) => (*name).to_owned(),
+            None => "followed".to_owned(),
+        },
         Step::Wait(_) => "Wait".to_owned(),
         Step::Locate { failure, .. } => format!("{:?}", failure.outcome),
         Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
@@ -255,10 +316,37 @@ fn get_versions() {
     Row::new(Scenario::at_versions().flow, VERSIONS).check("GET versions");
 }
 
+/// What says that an API is not there.
+fn unrecognized() -> [Response<Vec<u8>>; 4] {
+    [404, 400, 405, 200].map(|status| answer(status, &[], UNRECOGNIZED))
+}
+
 #[test]
 fn get_login() {
-    let unrecognized = [404, 400, 405, 200].map(|status| answer(status, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#));
-    Row::new(Scenario::at(HOMESERVER).flow, OFFERS).case("4xx", "M_UNRECOGNIZED", unrecognized).check("GET login");
+    let only = |case: &'static str, flow: LoginFlow, outcome: &str| {
+        let expected = cells("GET login");
+        let column = if case.starts_with("M_") { "4xx" } else { "good" };
+        assert_eq!(expected[column][case], outcome);
+        let responses = if column == "4xx" { unrecognized().to_vec() } else { vec![answer(200, &[], OFFERS)] };
+        for response in responses {
+            assert_eq!(self::outcome(&flow, &response), outcome, "{case}");
+        }
+    };
+    let wanted = || LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth());
+    only("if OAuth 2.0 is wanted", wanted(), "GET auth_metadata");
+    only("M_UNRECOGNIZED, if OAuth 2.0 is wanted", wanted(), "GET auth_metadata");
+    Row::new(Scenario::at(HOMESERVER).flow, OFFERS)
+        .case("4xx", "M_UNRECOGNIZED", unrecognized())
+        .case("good", "if OAuth 2.0 is wanted", [])
+        .case("4xx", "M_UNRECOGNIZED, if OAuth 2.0 is wanted", [])
+        .check("GET login");
+    // All else is the same, whether or not OAuth 2.0 is wanted.
+    Row::new(wanted(), OFFERS)
+        .case("good", "", [])
+        .case("good", "if OAuth 2.0 is wanted", [answer(200, &[], OFFERS)])
+        .case("4xx", "M_UNRECOGNIZED", [])
+        .case("4xx", "M_UNRECOGNIZED, if OAuth 2.0 is wanted", unrecognized())
+        .check("GET login");
 }
 
 #[test]
@@ -276,10 +364,186 @@ fn post_login() {
 }
 
 #[test]
+fn get_auth_metadata_with_login_types() {
+    let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
+    story.answer(200, OFFERS).gets(AUTH_METADATA_URL);
+    Row::new(story.flow, METADATA)
+        .and("good", [201, 203].map(|status| answer(status, &[], METADATA)))
+        .and("4xx", unrecognized())
+        .with_4xx_apart()
+        .check("GET auth_metadata, with login types");
+}
+
+#[test]
+fn get_auth_metadata_without_login_types() {
+    let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
+    story.answer(404, UNRECOGNIZED).gets(AUTH_METADATA_URL);
+    Row::new(story.flow, METADATA)
+        .case("4xx", "M_UNRECOGNIZED", unrecognized())
+        .check("GET auth_metadata, without login types");
+}
+
+#[test]
+fn get_auth_metadata_after_a_resume() {
+    let mut story = Scenario::in_the_browser_for_a_code();
+    story.suspend().callback(CODE_CALLBACK).gets(AUTH_METADATA_URL);
+    let other = |member, value: &str| answer(200, &[], metadata_with(member, value));
+    Row::new(story.flow, METADATA)
+        .case("4xx", "M_UNRECOGNIZED", unrecognized())
+        .case(
+            "good",
+            "if issuer or endpoints do not fit",
+            [
+                other("issuer", "https://auth.example.org"),
+                other("authorization_endpoint", "https://auth.example.org/other"),
+                other("authorization_endpoint", "https://other.example.org/authorize"),
+                other("token_endpoint", "https://other.example.org/token"),
+                answer(200, &[], r#"{"issuer":"https://auth.example.org/"}"#),
+            ],
+        )
+        .check("GET auth_metadata, after a resume");
+}
+
+#[test]
+fn post_register() {
+    let mut story = Scenario::at_the_question_with_oauth();
+    story.choose(code());
+    Row::new(story.flow, REGISTERED)
+        .and("good", [201, 202].map(|status| answer(status, &[], REGISTERED)))
+        .and("not usable", [answer(201, &[], r#"{"client_id":""}"#), answer(201, &[], r#"{"client_id":7}"#)])
+        .of_oauth()
+        .check("POST register");
+}
+
+#[test]
+fn post_token() {
+    Row::new(Scenario::with_a_code().flow, TOKENS)
+        .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
+        .and("not usable", [answer(200, &[], r#"{"access_token":"at","token_type":"mac"}"#)])
+        .of_oauth()
+        .check("POST token");
+}
+
+#[test]
+fn get_whoami() {
+    let again = |tokens: &str| {
+        let mut stored = refresh::stored();
+        stored["device_id"] = OAUTH_DEVICE_ID.into();
+        let mut story = Scenario::of(LoginFlow::again(&refresh::session(stored), with_oauth()));
+        story.answer(200, OFFERS).answer(200, METADATA).choose(code()).answer(201, REGISTERED);
+        story.callback(CODE_CALLBACK).answer(200, tokens);
+        story.flow
+    };
+    let other = r#"{"user_id":"@mallory:example.org","device_id":"KITCHENTABLET"}"#;
+    // The token expires for good, or not: that was granted before.
+    let ends = "a token that expires for good";
+    assert_eq!(outcome(&again(TOKENS_THAT_END), &answer(200, &[], WHOAMI)), cells("GET whoami")["good"][ends]);
+    Row::new(again(TOKENS), WHOAMI)
+        .and("good", [201, 203].map(|status| answer(status, &[], WHOAMI)))
+        .case("good", ends, [])
+        .case("good", "another user", [answer(200, &[], other)])
+        .case("good", "without a device ID", [answer(200, &[], r#"{"user_id":"@alice:example.org"}"#)])
+        .and("4xx", [answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#), answer(404, &[], UNRECOGNIZED)])
+        .check("GET whoami");
+}
+
+#[test]
+fn post_revoke() {
+    let mut story = Scenario::with_tokens();
+    story.back();
+    let is_empty = |response: &Response<Vec<u8>>| response.status() == 200 && response.body().is_empty();
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#;
+    Row::new(story.flow, "{}")
+        .and("good", ["", " \n", limited].map(|body| answer(200, &[], body)))
+        .and("good", [answer(204, &[], "")])
+        .of_oauth()
+        // A success needs no body here, so that none can contradict it.
+        .without("rate limit", |response| response.status() == 200)
+        .without("not Matrix", is_empty)
+        .check("POST revoke");
+}
+
+#[test]
+fn the_callback_of_the_code_grant() {
+    let mut cells = cells("callback, of the code grant");
+    let metadata = metadata_with("authorization_response_iss_parameter_supported", true);
+    let mut promising = Scenario::with_metadata(with_oauth(), metadata);
+    promising.choose(code()).answer(201, REGISTERED);
+    let silent = Scenario::in_the_browser_for_a_code();
+    let issuer = "iss=https%3A%2F%2Fauth.example.org%2F";
+    let (ours, other) = (format!("state={STATE}"), "state=fedcba9876543210");
+    let check = |column: &str, story: &Scenario, queries: &[String]| {
+        let outcomes = &cells[column];
+        let expected = &outcomes[""];
+        for query in queries {
+            for separator in ["?", "#"] {
+                let callback = format!("http://127.0.0.1:9/cb{separator}{query}").parse().unwrap();
+                let mut moved = story.flow.clone();
+                let outcome = match moved.handle_callback(&callback) {
+                    Ok(()) => step(&moved),
+                    Err(Error::ForeignCallback(_)) => {
+                        assert_eq!(whole(&moved), whole(&story.flow), "{callback}");
+                        "ForeignCallback".to_owned()
+                    }
+                    Err(error) => panic!("{error:?}"),
+                };
+                assert_eq!(&outcome, expected, "{callback}");
+            }
+        }
+    };
+    check(
+        "good",
+        &silent,
+        &[format!("{ours}&code=c"), format!("code=c&x=y&{ours}"), format!("{ours}&code=c&{issuer}")],
+    );
+    check("good", &promising, &[format!("{ours}&code=c&{issuer}")]);
+    check(
+        "not usable",
+        &silent,
+        &[
+            format!("{other}&code=c"),
+            format!("{other}&error=access_denied"),
+            "code=c".to_owned(),
+            format!("{ours}&{ours}&code=c"),
+            format!("{ours}&{other}&code=c"),
+            format!("{ours}&code=c&code=d"),
+            format!("{ours}&code=c&iss=https%3A%2F%2Fauth.example.org"),
+            format!("{ours}&code=c&{issuer}&{issuer}"),
+            format!("{ours}&code=c&error=access_denied"),
+            ours.clone(),
+            format!("{ours}&code="),
+            format!("{ours}&loginToken=t"),
+        ],
+    );
+    check("not usable", &promising, &[format!("{ours}&code=c"), format!("{ours}&error=access_denied")]);
+    check("4xx", &silent, &[format!("{ours}&error=access_denied"), format!("{ours}&error=x&error_description=y")]);
+    check("4xx", &promising, &[format!("{ours}&error=access_denied&{issuer}")]);
+    cells.retain(|column, outcomes| {
+        assert_eq!(outcomes.len(), 1, "{column}");
+        outcomes[""] == "-"
+    });
+    assert_eq!(cells.keys().copied().collect::<Vec<_>>(), ["3xx", "5xx", "not Matrix", "rate limit", "unreachable"]);
+}
+
+#[test]
 fn the_table_has_these_rows_and_no_others() {
     let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
-    let due: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(due, ["GET well-known", "GET versions", "GET login", "POST login"]);
+    let due: Vec<_> = rows.iter().map(|row| row[0].replace('`', "")).collect();
+    let expected = [
+        "GET well-known",
+        "GET versions",
+        "GET login",
+        "POST login",
+        "GET auth_metadata, with login types",
+        "GET auth_metadata, without login types",
+        "GET auth_metadata, after a resume",
+        "POST register",
+        "callback, of the code grant",
+        "POST token",
+        "GET whoami",
+        "POST revoke",
+    ];
+    assert_eq!(due, expected);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Response, StatusCode};
 use matrix_login::{
-    Choice, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, Password, Redirect, RequestId, ResponseError,
-    ServerError, Session, Step, UserIdentifier, Wait,
+    Choice, CodeVerifier, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, OAuthClient, Password,
+    Redirect, RequestId, ResponseError, ServerError, Session, Step, UserIdentifier, Wait,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,36 @@ pub const FORBIDDEN: &str = r#"{"errcode":"M_FORBIDDEN","error":"Invalid usernam
 pub const STATE: &str = "0123456789abcdef";
 pub const CALLBACK: &str = "http://127.0.0.1:9/cb?state=0123456789abcdef&loginToken=t0k3n";
 
+pub const AUTH_METADATA_URL: &str = "https://hs.example.org/_matrix/client/v1/auth_metadata";
+pub const WHOAMI_URL: &str = "https://hs.example.org/_matrix/client/v3/account/whoami";
+pub const AUTHORIZATION_URL: &str = "https://auth.example.org/authorize";
+pub const TOKEN_URL: &str = "https://auth.example.org/token";
+pub const REGISTRATION_URL: &str = "https://auth.example.org/register";
+pub const REVOCATION_URL: &str = "https://auth.example.org/revoke";
+
+pub const METADATA: &str = r#"{"issuer":"https://auth.example.org/",
+    "authorization_endpoint":"https://auth.example.org/authorize","token_endpoint":"https://auth.example.org/token",
+    "registration_endpoint":"https://auth.example.org/register",
+    "revocation_endpoint":"https://auth.example.org/revoke","response_types_supported":["code"],
+    "response_modes_supported":["query","fragment"],"grant_types_supported":["authorization_code","refresh_token"],
+    "code_challenge_methods_supported":["S256"]}"#;
+/// An ID of which a form and a URL must encode all that is not a letter.
+pub const CLIENT_ID: &str = "c1+/=";
+pub const REGISTERED: &str = r#"{"client_id":"c1+/="}"#;
+pub const TOKENS: &str =
+    r#"{"access_token":"at","token_type":"Bearer","expires_in":300,"refresh_token":"rt","scope":"granted"}"#;
+/// A grant that ends with its access token.
+pub const TOKENS_THAT_END: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":300}"#;
+pub const WHOAMI: &str = r#"{"user_id":"@alice:example.org","device_id":"KITCHENTABLET"}"#;
+pub const OAUTH_DEVICE_ID: &str = "KITCHENTABLET";
+pub const REFUSED_BY_OAUTH: &str = r#"{"error":"invalid_grant","error_description":"No."}"#;
+pub const UNRECOGNIZED: &str = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
+
+/// The verifier of RFC 7636, appendix B, and its challenge.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const CODE_CALLBACK: &str = "http://127.0.0.1:9/cb?state=0123456789abcdef&code=c0d3";
+
 /// When everything happens, unless the story says otherwise: a round second, 2026-11-23 12:00:00.
 pub fn noon() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_795_435_200)
@@ -49,6 +79,30 @@ pub fn password() -> Choice {
 
 pub fn sso() -> Choice {
     Choice::sso(Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap())
+}
+
+/// The authorization code grant.
+pub fn code() -> Choice {
+    let verifier = CodeVerifier::new(VERIFIER).unwrap();
+    Choice::authorization_code(Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap(), verifier)
+}
+
+/// Settings of a client that registers itself.
+pub fn with_oauth() -> LoginSettings {
+    let client = OAuthClient::new("https://app.example.com/".parse().unwrap(), "Example");
+    LoginSettings::default().with_device_id(OAUTH_DEVICE_ID).unwrap().with_oauth(client)
+}
+
+/// Settings of a client that an administrator has registered.
+pub fn with_registered_client() -> LoginSettings {
+    with_oauth().with_oauth(OAuthClient::registered(CLIENT_ID).unwrap())
+}
+
+/// The metadata with another value of one member, or without it if the value is null.
+pub fn metadata_with(member: &str, value: impl Into<Value>) -> String {
+    let mut metadata: Value = serde_json::from_str(METADATA).unwrap();
+    metadata[member] = value.into();
+    metadata.to_string()
 }
 
 /// The ID of the request that is due.
@@ -158,6 +212,38 @@ impl Scenario {
         story
     }
 
+    /// The question is put, with login types and an OAuth 2.0 server.
+    pub fn at_the_question_with_oauth() -> Self {
+        Self::with_metadata(with_oauth(), METADATA)
+    }
+
+    pub fn with_metadata(settings: LoginSettings, metadata: impl Into<Vec<u8>>) -> Self {
+        let mut story = Self::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
+        story.gets(LOGIN_URL).answer(200, OFFERS).gets(AUTH_METADATA_URL).answer(200, metadata);
+        story
+    }
+
+    /// The user is in the browser, for a code.
+    pub fn in_the_browser_for_a_code() -> Self {
+        let mut story = Self::at_the_question_with_oauth();
+        story.choose(code()).answer(201, REGISTERED);
+        story
+    }
+
+    /// POST token is due.
+    pub fn with_a_code() -> Self {
+        let mut story = Self::in_the_browser_for_a_code();
+        story.callback(CODE_CALLBACK);
+        story
+    }
+
+    /// Tokens are granted; GET whoami is due.
+    pub fn with_tokens() -> Self {
+        let mut story = Self::with_a_code();
+        story.answer(200, TOKENS);
+        story
+    }
+
     // What the flow asks for.
 
     pub fn gets(&mut self, url: &str) -> &mut Self {
@@ -170,6 +256,33 @@ impl Scenario {
         let line = replay::step_line(&self.flow.step(), noon());
         let headers = json!({"content-type": "application/json"});
         assert_eq!(line, json!({"step": "send", "method": "POST", "url": url, "headers": headers, "body": body}));
+        self
+    }
+
+    pub fn posts_form(&mut self, url: &str, form: Value) -> &mut Self {
+        let line = replay::step_line(&self.flow.step(), noon());
+        let headers = json!({"content-type": "application/x-www-form-urlencoded", "accept": "application/json"});
+        assert_eq!(line, json!({"step": "send", "method": "POST", "url": url, "headers": headers, "form": form}));
+        self
+    }
+
+    /// The code is to become tokens.
+    pub fn posts_the_code(&mut self) -> &mut Self {
+        self.posts_form(
+            TOKEN_URL,
+            json!({
+                "grant_type": "authorization_code", "code": "c0d3", "redirect_uri": "http://127.0.0.1:9/cb",
+                "client_id": CLIENT_ID, "code_verifier": VERIFIER,
+            }),
+        )
+    }
+
+    /// The homeserver is to say whose token this is.
+    pub fn asks_whose(&mut self, token: &str) -> &mut Self {
+        let line = replay::step_line(&self.flow.step(), noon());
+        let headers = json!({"authorization": format!("Bearer {token}")});
+        let expected = json!({"step": "send", "method": "GET", "url": WHOAMI_URL, "headers": headers, "body": null});
+        assert_eq!(line, expected);
         self
     }
 

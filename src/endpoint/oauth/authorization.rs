@@ -179,7 +179,7 @@ pub(crate) fn begun(url: &Url) -> Option<Begun> {
     let device_id = scope.strip_prefix(API_SCOPE)?.strip_prefix(' ')?.strip_prefix(DEVICE_SCOPE)?;
     DeviceId::new(device_id).ok().filter(|_| is_ours)?;
     let begun = Begun {
-        client_id: only("client_id")?,
+        client_id: only("client_id").filter(|client_id| !client_id.is_empty())?,
         redirect_uri: only("redirect_uri")?,
         state: RedirectState::new(only(STATE)?).ok()?,
         challenge: only("code_challenge")?,
