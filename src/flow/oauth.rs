@@ -27,6 +27,7 @@ use crate::flow::state::{Browse, CodeGrant, CodeLogin, Due, Granted, Next, Offer
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 use crate::settings::LoginSettings;
+use crate::settings::oauth_client::OAuthClient;
 
 /// The request of a box that is one of the OAuth 2.0 API.
 pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
@@ -103,18 +104,7 @@ fn is_refusal(error: &ResponseError) -> bool {
 
 /// After the choice of the authorization code grant.
 pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
-    let Some(client) = settings.oauth() else {
-        return Err(not_offered(&server, "the settings do not ask for OAuth 2.0"));
-    };
-    let Some(metadata) = server.offers.as_ref().and_then(|offers| offers.oauth.clone()) else {
-        return Err(not_offered(&server, "it has no OAuth 2.0 API"));
-    };
-    if let Some(problem) = metadata.without_authorization_code() {
-        return Err(not_offered(&server, problem));
-    }
-    if !metadata.supports_mode(choice.redirect.is_in_query()) {
-        return Err(not_offered(&server, "`response_modes_supported` is without the one of the redirect URL"));
-    }
+    let (client, metadata) = offered(&server, settings, &choice).map_err(|problem| not_offered(&server, &problem))?;
     let device_id = device_id(settings, &choice)?;
     if let Some(client_id) = client.client_id() {
         return Ok(browse(server, &metadata, client_id, &choice, &device_id)?);
@@ -125,6 +115,26 @@ pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: Cod
     };
     let login = Box::new(CodeLogin { metadata, registration_endpoint, choice, device_id });
     Ok(Next::To(Due::PostRegister { server, login }))
+}
+
+/// Who asks, and the server that offers the grant; or why it is not offered.
+fn offered<'a>(
+    server: &Server,
+    settings: &'a LoginSettings,
+    choice: &CodeChoice,
+) -> Result<(&'a OAuthClient, Arc<AuthMetadata>), String> {
+    let client = settings.oauth().ok_or("the settings do not ask for OAuth 2.0")?;
+    let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
+    let metadata = metadata.ok_or("it has no OAuth 2.0 API")?;
+    if let Some(problem) = metadata.without_authorization_code() {
+        return Err(problem.to_owned());
+    }
+    let is_in_query = choice.redirect.is_in_query();
+    if metadata.supports_mode(is_in_query) {
+        return Ok((client, metadata));
+    }
+    let mode = if is_in_query { "`query`" } else { "`fragment`" };
+    Err(format!("`response_modes_supported` is without {mode}, which the redirect URL needs"))
 }
 
 fn not_offered(server: &Server, problem: &str) -> Error {

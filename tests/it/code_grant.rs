@@ -341,10 +341,11 @@ fn a_way_back_that_the_server_lacks_is_refused() {
     let web = || Redirect::new("https://app.example.com/cb", STATE).unwrap();
     let modes = |modes: Value| Scenario::with_metadata(with_oauth(), metadata_with("response_modes_supported", modes));
     let lacks = |mut story: Scenario, redirect: Redirect, message: &str| {
-        assert_eq!(refuses(&mut story, choice(redirect)).to_string(), message);
+        let error = refuses(&mut story, choice(redirect)).to_string();
+        let message = format!("(`response_modes_supported` is without {message}, which the redirect URL needs)");
+        assert!(error.contains(&message), "{error}");
     };
-    let query = "the homeserver does not offer callbacks with parameters in the query, but those in the fragment";
-    let fragment = "the homeserver does not offer callbacks with parameters in the fragment, but those in the query";
+    let (query, fragment) = ("`query`", "`fragment`");
     lacks(modes(json!(["fragment", "form_post"])), native(), query);
     lacks(modes(json!(["fragment"])), web().in_query(), query);
     lacks(modes(json!(["query"])), web(), fragment);
@@ -364,7 +365,8 @@ fn without_the_settings_there_is_no_oauth() {
     assert!(!offers_oauth(&story));
     for choice in [code(), code().unlisted()] {
         let error = refuses(&mut story, choice);
-        assert!(matches!(&error, Error::NotOffered { choice, .. } if choice == "authorization_code"), "{error:?}");
+        let expected = "authorization_code (the settings do not ask for OAuth 2.0)";
+        assert!(matches!(&error, Error::NotOffered { choice, .. } if choice == expected), "{error:?}");
     }
 }
 
@@ -383,7 +385,8 @@ fn a_grant_that_the_metadata_lack_is_refused() {
         assert!(!offers_oauth(&story), "{member}");
         for choice in [code(), code().unlisted()] {
             let error = refuses(&mut story, choice);
-            assert!(matches!(error, Error::NotOffered { .. }), "{member}: {error:?}");
+            let Error::NotOffered { choice, .. } = &error else { panic!("{member}: {error:?}") };
+            assert!(choice.starts_with(&format!("authorization_code (`{member}` is ")), "{choice}");
         }
     }
 }
