@@ -184,7 +184,7 @@ fn program(folder: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>,
 }
 
 fn spawn(folder: &Path, arguments: &[&str]) -> Child {
-    let mut command = Command::new(env::var("SSO_PROGRAM").expect("run.py builds the program"));
+    let mut command = Command::new(env::var("BROWSER_PROGRAM").expect("run.py builds the program"));
     command.args(arguments).current_dir(folder);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Logs in to a homeserver by single sign-on, in a browser: `cargo run --example sso -- example.org`.
+//! Logs in to a homeserver by single sign-on, in a browser: `cargo run --example browser -- example.org`.
 //!
 //! - `main.rs` begins, and finishes what another process has begun,
 //! - `browser.rs` sends the user to the browser,
@@ -20,7 +20,9 @@
 #[path = "../login/say.rs"]
 mod say;
 
+#[path = "../login/browser.rs"]
 mod browser;
+#[path = "../login/callback.rs"]
 mod callback;
 #[path = "../login/demo/mod.rs"]
 mod demo;
@@ -68,7 +70,7 @@ use self::{
 
 /// Log in to a homeserver by single sign-on, in a browser
 #[derive(Parser)]
-#[command(name = "sso", version)]
+#[command(name = "browser", version)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// Server name or user ID, such as example.org; it says where its homeserver is

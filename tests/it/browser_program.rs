@@ -34,7 +34,7 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
-        Self::of(command(build("sso")), folder, arguments)
+        Self::of(command(build("browser")), folder, arguments)
     }
 
     fn of(mut program: Command, folder: &Path, arguments: &[&str]) -> Self {
@@ -364,7 +364,7 @@ fn is_shown_to_the_end(stdout: &str, stderr: &str) {
     let who = lines[0].strip_prefix("logged in as ").unwrap();
     assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
     assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
-    assert!(stderr.ends_with("    cargo run --example sso -- example.org\n"), "{stderr}");
+    assert!(stderr.ends_with("    cargo run --example browser -- example.org\n"), "{stderr}");
     assert!(!stderr.contains("loginToken"), "{stderr}");
 }
 
@@ -374,7 +374,7 @@ fn the_demo_needs_no_browser() {
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // Without --no-browser there is none either: no program that opens one is found.
     for arguments in [&["--demo", "--no-browser"][..], &["--demo"]] {
-        let mut program = command(build("sso"));
+        let mut program = command(build("browser"));
         program.env("PATH", empty.path()).env("CARGO", "cargo");
         let (status, stdout, stderr) = Running::of(program, folder.path(), arguments).end();
         assert_eq!(status, Some(0), "{stderr}");
@@ -407,7 +407,7 @@ fn the_demo_waits_for_the_browser_that_it_opens() {
     let opened = folder.path().join("opened");
     fs::write(&launcher, format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display())).unwrap();
     fs::set_permissions(&launcher, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut program = command(build("sso"));
+    let mut program = command(build("browser"));
     program.env("PATH", tools.path()).env("CARGO", "cargo");
     let mut running = Running::of(program, folder.path(), &["--demo", "--data", "demo.json"]);
     let url = running.url();
@@ -448,7 +448,7 @@ fn the_demo_takes_no_homeserver_and_no_other_login() {
 fn a_browser_that_does_not_open_is_said() {
     let homeserver = Loopback::start(good);
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut program = command(build("sso"));
+    let mut program = command(build("browser"));
     program.env("PATH", empty.path());
     let mut running = Running::of(program, folder.path(), &["-H", &homeserver.url]);
     let url = running.url();
@@ -461,9 +461,9 @@ fn a_browser_that_does_not_open_is_said() {
 fn the_command_that_finishes_a_login_can_be_typed() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
-    let program = build("sso");
+    let program = build("browser");
     let typed = program.display().to_string();
-    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example sso --"), (None, typed.as_str())] {
+    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example browser --"), (None, typed.as_str())] {
         let mut program = command(&program);
         program.env_remove("CARGO").envs(cargo.map(|cargo| ("CARGO", cargo)));
         let file = format!("{}.json", cargo.is_some());
@@ -491,7 +491,7 @@ fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
 fn its_version_is_that_of_the_package() {
     let folder = tempfile::tempdir().unwrap();
     let (status, stdout, _) = Running::start(folder.path(), &["--version"]).end();
-    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("sso ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("browser ", env!("CARGO_PKG_VERSION"))));
 }
 
 #[cfg(unix)]
@@ -515,7 +515,7 @@ fn somebody_at_a_terminal_chooses_among_the_providers() {
     let choose = |number: &str| {
         let arguments = format!("-H {} --suspend waiting.json", homeserver.url);
         crate::support::terminal::at_a_terminal(
-            &build("sso"),
+            &build("browser"),
             &folder,
             &arguments,
             &[("Log in with (a number): ", number)],
