@@ -154,7 +154,11 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
     session = reload(&locked, &session)?;
     let response = if session.is_oauth() {
         // The refresh token is what is revoked: the access token need not be valid.
-        send(Session::logout_request, &session, transport)?
+        let request = session.logout_request().map_err(|error| {
+            // Nothing here can end it. The user can, and the file is of no use then.
+            Failure(format!("{error}; then delete {}", file.path().display()))
+        })?;
+        transport.ask(request)?
     } else {
         send_refreshed(Session::logout_request, &mut session, transport, |session| {
             refresh(&locked, session, transport)

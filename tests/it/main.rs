@@ -36,6 +36,7 @@ mod login_request;
 mod login_types;
 mod logout;
 mod messages;
+mod oauth_programs;
 mod one_line;
 mod plain_http;
 mod properties;
