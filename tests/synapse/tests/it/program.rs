@@ -172,7 +172,10 @@ fn a_server_that_says_nothing_and_is_none_is_said() {
     let tried = "absent.test does not say where its homeserver is: trying https://absent.test";
     assert!(stderr.contains(tried), "{stderr}");
     let last = stderr.lines().last().unwrap();
-    assert!(last.starts_with("Error: No Matrix server found: there is no homeserver at https://absent.test (status "), "{stderr}");
+    assert!(
+        last.starts_with("Error: No Matrix server found: there is no homeserver at https://absent.test (status "),
+        "{stderr}"
+    );
 }
 
 #[test]
