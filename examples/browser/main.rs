@@ -82,8 +82,8 @@ struct Arguments {
     #[arg(short = 'H', long, value_name = "URL", conflicts_with = "server")]
     homeserver_url: Option<String>,
 
-    /// Identity provider to log in with, by its ID. It belongs to single sign-on, and so this includes --legacy. Asked for
-    /// if there are several
+    /// Identity provider of single sign-on to log in with, by its ID. This includes --legacy. Without it, the program
+    /// asks if there are several
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
 
@@ -107,7 +107,9 @@ struct Arguments {
     /// --no-browser, and if no browser opens, the demo does what a user would do in the browser
     #[arg(
         long,
-        conflicts_with_all = ["server", "homeserver_url", "provider", "legacy", "register", "again", "suspend", "resume"]
+        conflicts_with_all = [
+            "server", "homeserver_url", "provider", "legacy", "register", "again", "suspend", "resume",
+        ]
     )]
     demo: bool,
 

@@ -60,7 +60,7 @@ use self::{
     who::User,
 };
 
-/// Log in as a user to a homeserver: with a browser at a terminal if the homeserver has OAuth 2.0, or else with a password
+/// Log in as a user to a homeserver: at a terminal with a browser if it has OAuth 2.0, or else with a password
 #[derive(Parser)]
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]

@@ -15,8 +15,8 @@ use crate::{
 /// How often a password may be typed.
 const MAX_TRIES: u32 = 3;
 
-/// Which API to ask for. A pipe has no browser: whoever writes a password into it gets the login with a password, and no
-/// request more than that needs.
+/// Which API to ask for. A pipe has no browser: a password in it leads to the login with a password, without a request
+/// more.
 pub fn api(legacy: bool, person: &Person) -> Api {
     if legacy || !person.can_answer_yes_or_no() { Api::Legacy } else { Api::Any }
 }

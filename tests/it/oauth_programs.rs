@@ -299,7 +299,7 @@ fn one_process_begins_and_another_finishes_with_a_code() {
 // The old API.
 
 #[test]
-fn who_insists_on_the_old_api_gets_it_and_oauth_is_not_asked_for() {
+fn who_insists_on_the_old_api_gets_it() {
     let servers = Servers::start();
     let folder = folder();
     for option in [&["--legacy"][..], &["--provider", "oidc-x"]] {
@@ -341,8 +341,8 @@ fn a_pipe_is_told_how_to_log_in_with_a_browser() {
     let servers = Servers::with(has_oauth_only, |_| None);
     let run = Run::with(folder(), &["-H", servers.url(), "alice"], &format!("{PASSWORD}\n"));
     run.fails(
-        "Error: the homeserver does not support this kind of login; it may support OAuth 2.0 only; log in with a browser, \
-         without --legacy: cargo run --example browser -- SERVER",
+        "Error: the homeserver does not support this kind of login; it may support OAuth 2.0 only; log in with a \
+         browser, without --legacy: cargo run --example browser -- SERVER",
     );
 }
 
@@ -413,7 +413,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn a_user_who_says_no_in_the_browser_is_not_asked_for_a_password() {
+    fn a_user_who_says_no_is_not_asked_for_a_password() {
         let servers = Servers::start();
         let questions = [OPEN, "paste the address here that it ends on"];
         let shown = watch(program(), &folder(), &arguments(&servers), &questions, |number, shown| {
@@ -485,8 +485,8 @@ fn tokens_that_cannot_be_revoked_are_said() {
     assert_eq!(status, Some(1));
     // A refusal is not asked for again.
     assert_eq!(servers.homeserver.targets().iter().filter(|target| *target == WHOAMI).count(), 1);
-    let line = "Error: the server refused (status 403, M_FORBIDDEN): No; the login that was granted cannot be revoked: end it \
-                on the account page of the homeserver, and begin again";
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): No; the login that was granted cannot be revoked: \
+                end it on the account page of the homeserver, and begin again";
     assert_eq!(last_line(&stderr), line);
 }
 
@@ -512,8 +512,8 @@ fn an_oauth_session_whose_grant_is_gone_says_how_to_go_on() {
     let servers = Servers::with(|_| None, gone);
     let run = Run::with(folder_with(&servers.stored(1)), &["--refresh"], "");
     run.fails(
-        "Error: the server refused (status 400, invalid_grant): Gone; the session cannot be refreshed, and ends with its \
-         access token",
+        "Error: the server refused (status 400, invalid_grant): Gone; the session cannot be refreshed, and ends with \
+         its access token",
     );
     assert_eq!(run.file("data.json"), servers.stored(1));
 }
