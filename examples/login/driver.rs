@@ -1,53 +1,103 @@
 //! Drives a login. The crate's own loop carries the requests and waits. This file does what that loop leaves open: it
 //! looks for a homeserver that discovery has not found, and asks an [`Answers`] what only a person can answer.
 
+use std::{thread, time::Duration};
+
+use http::Method;
 use matrix_login::{
     Choice, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings, LoginType,
-    LoginTypes, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName, Session, Step,
+    LoginTypes, OAuthClient, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName, Session, Step,
     blocking::{self, Transport as _},
-    endpoint::versions,
+    endpoint::{
+        oauth::{auth_metadata::AuthMetadata, revocation},
+        versions, whoami,
+    },
     one_line,
 };
 use url::Url;
 
 use crate::{
     failure::Failure,
+    say::in_words,
     stored,
     transport::{self, Transport},
 };
 
 /// What answers for the user.
 pub trait Answers {
-    /// How to log in, given what is offered, and why the last choice was refused.
-    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure>;
+    /// How to log in.
+    fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure>;
 
     /// A URL that the browser came back to, after it was sent to this one.
     fn browse(&mut self, url: &Url) -> Result<Url, Failure>;
 
-    /// Whether that URL belongs to this login. If not, it is asked for another.
-    fn came_back(&mut self, accepted: bool);
+    /// What that URL means for this login.
+    fn came_back(&mut self, callback: Callback);
 }
+
+/// The question how to log in.
+pub struct Question<'a> {
+    pub homeserver: &'a Homeserver,
+    pub login_types: &'a LoginTypes,
+    /// The OAuth 2.0 server, if it grants logins in a browser that comes back.
+    pub oauth: Option<&'a AuthMetadata>,
+    /// The device that is asked for.
+    pub device_id: &'a str,
+    /// Why the last choice was refused.
+    pub refused: Option<&'a ServerError>,
+}
+
+/// What the browser brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Callback {
+    /// The login goes on.
+    Accepted,
+    /// The user, or the server, has said no: the login is over.
+    Refused,
+    /// It belongs to another login: this one still waits.
+    Foreign,
+}
+
+/// Which API the user wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// OAuth 2.0 if the homeserver has it.
+    Any,
+    Legacy,
+}
+
+/// The page about this program that an OAuth 2.0 server shows to the user. Servers want an https URL. The domain is one
+/// that nobody can own: put the page of your program here.
+const CLIENT_URI: &str = "https://matrix-login.example/";
 
 /// Settings with a device ID of the program's own: a request that is sent again, after a rate limit say, leads to the
 /// same device.
-pub fn settings() -> Result<LoginSettings, Failure> {
+pub fn settings(api: Api) -> Result<LoginSettings, Failure> {
+    let settings = LoginSettings::default()
+        .with_device_id(random_device_id()?)?
+        .with_initial_device_display_name("matrix-login")
+        .with_require_refresh_token(false);
+    Ok(match api {
+        Api::Any => settings.with_oauth(OAuthClient::new(CLIENT_URI.parse()?, "matrix-login")),
+        Api::Legacy => settings,
+    })
+}
+
+/// A device ID that both APIs take.
+pub fn random_device_id() -> Result<String, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
-    let device_id: String = random.iter().map(|byte| char::from(b'A' + byte % 26)).collect();
-    Ok(LoginSettings::default()
-        .with_device_id(device_id)?
-        .with_initial_device_display_name("matrix-login")
-        .with_require_refresh_token(false))
+    Ok(random.iter().map(|byte| char::from(b'A' + byte % 26)).collect())
 }
 
 /// Begins at an address that nobody has checked yet.
-pub fn at(address: ServerAddress, transport: &Transport) -> Result<LoginFlow, Failure> {
+pub fn at(address: ServerAddress, api: Api, transport: &Transport) -> Result<LoginFlow, Failure> {
     match address {
         ServerAddress::Homeserver(homeserver) => {
             check(&homeserver, CHECK_THE_URL, transport)?;
-            Ok(LoginFlow::at(homeserver, settings()?))
+            Ok(LoginFlow::at(homeserver, settings(api)?))
         }
-        ServerAddress::ServerName(server_name) => Ok(LoginFlow::discover(server_name, settings()?)),
+        ServerAddress::ServerName(server_name) => Ok(LoginFlow::discover(server_name, settings(api)?)),
     }
 }
 
@@ -85,8 +135,13 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
     loop {
         match flow.step() {
             Step::Browse(url) => {
-                let callback = answers.browse(url)?;
-                answers.came_back(flow.handle_callback(&callback).is_ok());
+                let url = answers.browse(url)?;
+                let accepted = flow.handle_callback(&url);
+                answers.came_back(match (accepted, flow.step()) {
+                    (Err(_), _) => Callback::Foreign,
+                    (Ok(()), Step::Choose { .. }) => Callback::Refused,
+                    (Ok(()), _) => Callback::Accepted,
+                });
             }
             Step::Done(session) => {
                 tell_another_device(&flow, session);
@@ -119,8 +174,14 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
             let homeserver = locate(failure, flow.server_name(), transport)?;
             flow.use_homeserver(homeserver)?;
         }
-        Step::Choose { login_types, refused, .. } => {
-            let choice = answers.choose(login_types, refused)?;
+        Step::Choose { login_types, oauth, refused, .. } => {
+            let choice = answers.choose(&Question {
+                homeserver: flow.homeserver().expect("a question is put by a homeserver"),
+                login_types,
+                oauth: oauth.filter(|metadata| metadata.offers_authorization_code()),
+                device_id: flow.settings().device_id().unwrap_or_default(),
+                refused,
+            })?;
             flow.choose(choice)?;
         }
         Step::Browse(_) | Step::Done(_) => {}
@@ -128,22 +189,89 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
     Ok(())
 }
 
-/// Does what is between the program and the homeserver alone.
+/// How often whoami is asked, after an OAuth 2.0 server has granted tokens.
+const MAX_TRIES: u32 = 3;
+
+/// Does what is between the program and the homeserver alone. Tokens that were granted are not given up because the
+/// homeserver fails for a moment: the code that they were granted for is spent.
 fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure> {
-    match blocking::drive(flow, &mut transport) {
-        Ok(_) => Ok(()),
-        Err(DriveError::Transport(reason)) => match flow.step() {
+    let mut pause = Duration::from_secs(1);
+    let mut tries = 1;
+    loop {
+        let Err(error) = blocking::drive(flow, &mut transport) else { return Ok(()) };
+        if !has_tokens(flow) {
+            return failed(flow, error, transport);
+        }
+        let may_retry = match &error {
+            // A rate limit that takes too long has been waited for already.
+            DriveError::Transport(_) => matches!(flow.step(), Step::Send { .. }),
+            DriveError::Flow(error) => error.may_retry(),
+        };
+        if !may_retry || tries == MAX_TRIES {
+            return Err(Failure(format!("{}; {}", in_short(error), revoke(flow, transport))));
+        }
+        say!("the homeserver does not say yet who is logged in: asking again in {}", in_words(pause));
+        thread::sleep(pause);
+        pause *= 2;
+        tries += 1;
+    }
+}
+
+/// Whether an OAuth 2.0 server has granted tokens, and the homeserver has not yet said whose they are.
+fn has_tokens(flow: &LoginFlow) -> bool {
+    let mut flow = flow.clone();
+    // Whoami may wait behind a rate limit. If no wait is due, nothing changes.
+    let _ = flow.handle_timeout();
+    matches!(flow.step(), Step::Send { request, .. } if request.uri().path().ends_with(whoami::ENDPOINT.path()))
+}
+
+fn in_short(error: DriveError<String>) -> String {
+    match error {
+        DriveError::Transport(reason) => reason,
+        DriveError::Flow(error) => error.to_string(),
+    }
+}
+
+/// Revokes tokens that the program cannot use, and says what came of it.
+fn revoke(flow: &mut LoginFlow, transport: &Transport) -> &'static str {
+    let is_revoked = flow.back().is_ok()
+        && match flow.step() {
+            Step::Send { request, .. } if request.method() == Method::POST => {
+                transport.carry(request).is_ok_and(|response| revocation::response(&response).is_ok())
+            }
+            _ => false,
+        };
+    if is_revoked {
+        "the login that was granted is revoked: begin again"
+    } else {
+        "the login that was granted cannot be revoked: end it on the account page of the homeserver, and begin again"
+    }
+}
+
+/// Why the flow does not go on, unless it can.
+fn failed(flow: &mut LoginFlow, error: DriveError<String>, transport: &Transport) -> Result<(), Failure> {
+    match error {
+        DriveError::Transport(reason) => match flow.step() {
             Step::Send { id, .. } => unanswered(flow, id, &reason),
             _ => Err(Failure(reason)),
         },
         // The session is of no use to anybody here, and its device would stay in that user's list.
-        Err(DriveError::Flow(Error::WrongUser { expected, session, .. })) => {
+        DriveError::Flow(Error::WrongUser { expected, session, .. }) => {
             let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
             Err(Failure(format!("logged in as {user_id}, not as {expected}; {ended}")))
         }
-        Err(DriveError::Flow(error)) => Err(error.into()),
+        // Only OAuth 2.0 is left, which was not asked for.
+        DriveError::Flow(Error::Response(error @ ResponseError::LoginUnsupported))
+            if flow.settings().oauth().is_none() =>
+        {
+            Err(Failure(format!("{error}; {USE_A_BROWSER}")))
+        }
+        DriveError::Flow(error) => Err(error.into()),
     }
 }
+
+/// What to do about a homeserver that does not log in otherwise.
+pub const USE_A_BROWSER: &str = "log in with a browser, without --legacy: cargo run --example browser -- SERVER";
 
 /// Goes on without a response, if the flow can. Only discovery does.
 fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), Failure> {

@@ -1,7 +1,9 @@
-//! Logs in as a user to a homeserver, with a password, and keeps the session: `cargo run --example login -- USER`.
+//! Logs in as a user to a homeserver, with a password or with a browser, and keeps the session:
+//! `cargo run --example login -- USER`.
 //!
 //! - `driver.rs` drives the flow,
 //! - `password.rs` answers its question,
+//! - `browser.rs` sends the user to a browser, and `callback.rs` waits for it to come back,
 //! - `who.rs` reads who logs in, and where,
 //! - `person.rs` asks the person who logs in,
 //! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
@@ -26,6 +28,8 @@
 #[macro_use]
 mod say;
 
+mod browser;
+mod callback;
 mod demo;
 mod driver;
 mod failure;
@@ -46,6 +50,7 @@ use matrix_login::LoginFlow;
 
 use self::{
     demo::homeserver::{PASSWORD, USER},
+    driver::Api,
     failure::Failure,
     password::WithPassword,
     person::Person,
@@ -55,7 +60,7 @@ use self::{
     who::User,
 };
 
-/// Log in as a user to a homeserver, with a password
+/// Log in as a user to a homeserver: at a terminal with a browser if it has OAuth 2.0, or else with a password
 #[derive(Parser)]
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
@@ -75,6 +80,14 @@ struct Arguments {
     /// USER is a phone number as it is dialled in this country, which is given by its two letters
     #[arg(long, value_name = "COUNTRY", requires = "homeserver_url", conflicts_with_all = ["stored", "demo"])]
     phone: Option<String>,
+
+    /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo"])]
+    legacy: bool,
+
+    /// Print the URL only, instead of opening a browser too
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo"])]
+    no_browser: bool,
 
     /// File that the session is stored in [default: data.json]
     #[arg(long, value_name = "FILE")]
@@ -132,7 +145,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if arguments.logout {
         stored::log_out(&data(), homeserver_url, &transport)
     } else if arguments.again {
-        log_in_again(&data(), homeserver_url, &transport)
+        log_in_again(&data(), &arguments, &transport)
     } else if arguments.demo {
         show_demo(arguments.data, &transport)
     } else {
@@ -152,17 +165,19 @@ fn log_in(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> R
         None if arguments.email => User::email(&text)?,
         None => User::typed(&text, &mut person)?,
     };
-    let flow = begin(&user, arguments.homeserver_url.as_deref(), transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
+    let api = password::api(arguments.legacy, &person);
+    let flow = begin(&user, arguments.homeserver_url.as_deref(), api, transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, &mut person))?;
     stored::store(file, &session, None, transport, &mut person)?;
     stored::show_session(&session)
 }
 
-fn log_in_again(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
-    let (flow, ended) = stored::again(file, homeserver_url, transport)?;
+fn log_in_again(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
     let mut person = Person::at_standard_input();
+    let api = password::api(arguments.legacy, &person);
+    let (flow, ended) = stored::again(file, arguments.homeserver_url.as_deref(), api, transport)?;
     let user = User::typed(ended.user_id().as_str(), &mut person)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, &mut person))?;
     stored::store(file, &session, Some(&ended), transport, &mut person)?;
     stored::show_session(&session)
 }
@@ -175,16 +190,16 @@ fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure
     say!("limits the rate of logins: the login waits as long as the homeserver asks for.");
     let mut person = Person::Script(["looking-glass", PASSWORD].into());
     let user = User::typed(USER, &mut person)?;
-    let flow = begin(&user, Some(tour.url()), transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, &mut person))?;
+    let flow = begin(&user, Some(tour.url()), Api::Legacy, transport)?;
+    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, false, &mut person))?;
     tour.go_on(&session, "@alice:example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.
-fn begin(user: &User, homeserver_url: Option<&str>, transport: &Transport) -> Result<LoginFlow, Failure> {
+fn begin(user: &User, homeserver_url: Option<&str>, api: Api, transport: &Transport) -> Result<LoginFlow, Failure> {
     match (homeserver_url, &user.server_name) {
-        (Some(url), _) => driver::at(who::address(url)?, transport),
-        (None, Some(server_name)) => Ok(LoginFlow::discover(server_name.clone(), driver::settings()?)),
+        (Some(url), _) => driver::at(who::address(url)?, api, transport),
+        (None, Some(server_name)) => Ok(LoginFlow::discover(server_name.clone(), driver::settings(api)?)),
         (None, None) => Err(Failure(format!(
             "{} is not a full user ID: give one, such as @alice:example.org, or the URL of the homeserver with -H",
             user.shown

@@ -1,10 +1,12 @@
-//! Answers the question how to log in with a password, which is asked for, and again if it was wrong.
+//! Answers the question how to log in: at a terminal with a browser if the homeserver has OAuth 2.0 and the user wants
+//! that, and else with a password, which is asked for, and again if it was wrong.
 
-use matrix_login::{Choice, LoginTypes, ServerError, one_line};
+use matrix_login::{Action, Choice, ServerError, one_line};
 use url::Url;
 
 use crate::{
-    driver::{self, Answers},
+    browser::{self, Browser},
+    driver::{self, Answers, Api, Callback, Question},
     failure::Failure,
     person::Person,
     who::User,
@@ -13,34 +15,68 @@ use crate::{
 /// How often a password may be typed.
 const MAX_TRIES: u32 = 3;
 
-/// Answers with the password of a user.
+/// Which API to ask for. A pipe has no browser: a password in it leads to the login with a password, without a request
+/// more.
+pub fn api(legacy: bool, person: &Person) -> Api {
+    if legacy || !person.can_answer_yes_or_no() { Api::Legacy } else { Api::Any }
+}
+
+/// Answers with the password of a user, or with what the user does in a browser.
 pub struct WithPassword<'a> {
     user: User,
     person: &'a mut Person,
     tries: u32,
+    /// Whether to open a browser, or to print the URL only.
+    opens: bool,
+    /// Once the user wants one.
+    browser: Option<Browser>,
 }
 
 impl Answers for WithPassword<'_> {
-    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        driver::offered(login_types, "m.login.password", "password")?;
-        if let Some(refused) = refused {
-            self.try_again(refused)?;
+    fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
+        match question.refused {
+            Some(refused) if self.browser.is_some() => return Err(browser::refused(refused)),
+            Some(refused) => self.try_again(refused)?,
+            None => {
+                if let Some(choice) = self.browser_choice(question)? {
+                    return Ok(choice);
+                }
+            }
         }
+        driver::offered(question.login_types, "m.login.password", "password")
+            .map_err(|Failure(reason)| Failure(format!("{reason}; {}", driver::USE_A_BROWSER)))?;
         self.tries += 1;
         let password = self.person.password(&self.user.shown)?;
         Ok(Choice::password(self.user.identifier.clone(), password))
     }
 
-    fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
-        unreachable!("nobody chose single sign-on")
+    fn browse(&mut self, url: &Url) -> Result<Url, Failure> {
+        self.browser().visit(url)
     }
 
-    fn came_back(&mut self, _: bool) {}
+    fn came_back(&mut self, callback: Callback) {
+        self.browser().came_back(callback);
+    }
 }
 
 impl<'a> WithPassword<'a> {
-    pub fn new(user: User, person: &'a mut Person) -> Self {
-        Self { user, person, tries: 0 }
+    pub fn new(user: User, opens: bool, person: &'a mut Person) -> Self {
+        Self { user, person, tries: 0, opens, browser: None }
+    }
+
+    /// OAuth 2.0, if the homeserver has it and the user wants to open a browser.
+    fn browser_choice(&mut self, question: &Question<'_>) -> Result<Option<Choice>, Failure> {
+        match question.oauth {
+            Some(metadata) if browser::is_wanted(question, metadata, self.person)? => {
+                let browser = Browser::new(self.opens, browser::PATIENCE, None)?;
+                self.browser.insert(browser).code_choice(question, Action::Login).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn browser(&mut self) -> &mut Browser {
+        self.browser.as_mut().expect("only a choice of the browser leads to it")
     }
 
     /// Says why the last password was refused, if there is somebody who can type another.

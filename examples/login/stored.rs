@@ -10,13 +10,12 @@ use std::{
 
 use http::{Request, Response};
 use matrix_login::{
-    AccessToken, Homeserver, LoginFlow, Refresh, ResponseError, ServerAddress, ServerError, Session, Verdict,
-    endpoint::{logout, whoami},
+    LoginFlow, Refresh, ResponseError, ServerAddress, ServerError, Session, SessionError, Verdict, endpoint::whoami,
     one_line,
 };
 
 use crate::{
-    driver,
+    driver::{self, Api},
     failure::Failure,
     person::Person,
     say::in_words,
@@ -25,7 +24,6 @@ use crate::{
     who,
 };
 
-/// What is left to do if a refresh does not help.
 /// How long before its end an access token counts as expired: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -58,11 +56,12 @@ pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
 pub fn again(
     file: &SessionFile,
     homeserver_url: Option<&str>,
+    api: Api,
     transport: &Transport,
 ) -> Result<(LoginFlow, Session), Failure> {
     let session = load(file, homeserver_url, transport)?;
     file.check_writable()?;
-    Ok((LoginFlow::again(&session, driver::settings()?), session))
+    Ok((LoginFlow::again(&session, driver::settings(api)?), session))
 }
 
 /// Stores what was granted, in place of another session or of none. Somebody at a terminal can make room for it first.
@@ -97,7 +96,7 @@ pub fn store(
 /// Logs out a session that nobody will use, and says what came of it.
 pub fn end(session: &Session, transport: &Transport) -> String {
     let device_id = session.device_id();
-    match send(logout::request, session, transport).map(|response| logout::response(&response)) {
+    match send(Session::logout_request, session, transport).map(|response| session.handle_logout(&response)) {
         Ok(Ok(_)) => format!("its device {device_id} is logged out again"),
         _ => format!("log its device {device_id} out with another client"),
     }
@@ -108,7 +107,7 @@ pub fn end(session: &Session, transport: &Transport) -> String {
 /// Says who the homeserver thinks it is.
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
-    let response = send_refreshed(whoami::request, &mut session, transport, |session| {
+    let response = send_refreshed(whoami_request, &mut session, transport, |session| {
         let locked = file.lock()?;
         refresh(&locked, session, transport)
     })?;
@@ -119,6 +118,11 @@ pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tran
         None => "without a device".to_owned(),
     };
     show(&format!("logged in as {who}{} {device}", answer.user_id))
+}
+
+fn whoami_request(session: &Session) -> Result<Request<Vec<u8>>, SessionError> {
+    let homeserver = session.homeserver().ok_or(SessionError::UnknownHomeserver)?;
+    Ok(whoami::request(homeserver, session.access_token()))
 }
 
 /// Refreshes the session now, whether or not it is time.
@@ -148,10 +152,21 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
         return show(&nobody);
     }
     session = reload(&locked, &session)?;
-    let response =
-        send_refreshed(logout::request, &mut session, transport, |session| refresh(&locked, session, transport))?;
-    let verdict = session.judge(&response);
-    let answer = match logout::response(&response) {
+    let response = if session.is_oauth() {
+        // The refresh token is what is revoked: the access token need not be valid.
+        let request = session.logout_request().map_err(|error| {
+            // Nothing here can end it. The user can, and the file is of no use then.
+            Failure(format!("{error}; then delete {}", file.path().display()))
+        })?;
+        transport.ask(request)?
+    } else {
+        send_refreshed(Session::logout_request, &mut session, transport, |session| {
+            refresh(&locked, session, transport)
+        })?
+    };
+    // The verdict is on an access token, which a revocation does not send.
+    let verdict = if session.is_oauth() { Verdict::Unaffected } else { session.judge(&response) };
+    let answer = match session.handle_logout(&response) {
         // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
         Ok(answer) => match verdict {
             Verdict::Refresh { delay } => return Err(Failure(granted_and_refused(delay))),
@@ -167,7 +182,7 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
 
 /// Sends a request of the session's, which is refreshed if it is time, or if the homeserver says that it is.
 fn send_refreshed(
-    request: fn(&Homeserver, &AccessToken) -> Request<Vec<u8>>,
+    request: fn(&Session) -> Result<Request<Vec<u8>>, SessionError>,
     session: &mut Session,
     transport: &Transport,
     mut refresh: impl FnMut(&mut Session) -> Result<Option<Box<ServerError>>, Failure>,
@@ -311,12 +326,11 @@ fn reload(file: &Locked<'_>, seen: &Session) -> Result<Session, Failure> {
 
 /// Sends a request of the session's.
 fn send(
-    request: fn(&Homeserver, &AccessToken) -> Request<Vec<u8>>,
+    request: fn(&Session) -> Result<Request<Vec<u8>>, SessionError>,
     session: &Session,
     transport: &Transport,
 ) -> Result<Response<Vec<u8>>, Failure> {
-    let homeserver = session.homeserver().ok_or_else(|| Failure("no homeserver is known".to_owned()))?;
-    transport.ask(request(homeserver, session.access_token()))
+    transport.ask(request(session)?)
 }
 
 /// What an error means for the session, and what to do.

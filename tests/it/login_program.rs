@@ -27,6 +27,8 @@ fn until_login(login: impl Fn() -> Answer + Send + 'static) -> Loopback {
     Loopback::start(move |received| if received.target.starts_with("POST") { login() } else { good(received) })
 }
 
+const USE_A_BROWSER: &str = "log in with a browser, without --legacy: cargo run --example browser -- SERVER";
+
 fn is_tidy(run: &Run) {
     assert_eq!(run.files(), Vec::<String>::new(), "{}", run.stderr);
 }
@@ -424,7 +426,9 @@ fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
             answer(200, if received.target.ends_with("login") { flows } else { VERSIONS })
         });
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
-        run.fails(&format!("Error: server does not support logging in with password; it offers {offered}"));
+        run.fails(&format!(
+            "Error: server does not support logging in with password; it offers {offered}; {USE_A_BROWSER}"
+        ));
         is_tidy(&run);
     }
 }

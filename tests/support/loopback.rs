@@ -5,7 +5,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tiny_http::{Header, Response, Server};
 use url::form_urlencoded;
 
@@ -16,7 +16,7 @@ use super::scenario::{GRANTED, VERSIONS};
 pub struct Received {
     /// `POST /path`
     pub target: String,
-    /// The JSON, or an object of the parameters of a form. Null if there was none.
+    /// JSON, or a form as an object of strings. Null if there was none.
     pub body: Value,
     /// What came in the `Authorization` header.
     pub token: Option<String>,
@@ -39,11 +39,6 @@ pub fn good(offers: &str, received: &Received) -> Answer {
     }
 }
 
-fn form(body: &str) -> Value {
-    let pairs = form_urlencoded::parse(body.as_bytes()).into_owned();
-    pairs.map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>().into()
-}
-
 pub struct Loopback {
     pub url: String,
     server: Arc<Server>,
@@ -64,13 +59,13 @@ impl Loopback {
                 request.as_reader().read_to_string(&mut body).unwrap();
                 let target = format!("{} {}", request.method(), request.url());
                 let authorization = request.headers().iter().find(|header| header.field.equiv("Authorization"));
+                let token = authorization.and_then(|header| header.value.as_str().strip_prefix("Bearer "));
                 let is_form = request.headers().iter().any(|header| {
                     header.field.equiv("Content-Type") && header.value == "application/x-www-form-urlencoded"
                 });
-                let token = authorization.and_then(|header| header.value.as_str().strip_prefix("Bearer "));
                 let this = Received {
                     target,
-                    body: if is_form { form(&body) } else { serde_json::from_str(&body).unwrap_or(Value::Null) },
+                    body: if is_form { form(&body) } else { serde_json::from_str(&body).unwrap_or_default() },
                     token: token.map(str::to_owned),
                 };
                 let (status, headers, body) = script(&this);
@@ -93,6 +88,11 @@ impl Loopback {
     pub fn targets(&self) -> Vec<String> {
         self.received().into_iter().map(|received| received.target).collect()
     }
+}
+
+fn form(body: &str) -> Value {
+    let pairs = form_urlencoded::parse(body.as_bytes()).into_owned();
+    Value::Object(pairs.map(|(name, value)| (name, value.into())).collect())
 }
 
 impl Drop for Loopback {

@@ -406,7 +406,7 @@ def main():
             described = start(install(), install_provider(), folder, started)
             (folder / "servers.json").write_text(json.dumps(described))
             environment["SERVERS"] = str(folder / "servers.json")
-            environment["LOGIN_PROGRAM"], environment["SSO_PROGRAM"] = build("login"), build("sso")
+            environment["LOGIN_PROGRAM"], environment["BROWSER_PROGRAM"] = build("login"), build("browser")
             command = ["cargo", "test", "--locked", "--manifest-path", str(HERE / "Cargo.toml"), *arguments]
             environment.setdefault("CARGO_TARGET_DIR", str(TOP / "target" / "synapse" / "cargo"))
             status = subprocess.run(command, env=environment).returncode

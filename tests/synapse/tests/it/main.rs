@@ -1,7 +1,8 @@
-//! Logins to a real Synapse, through the library and through the login program. `run.py` starts what they need.
+//! Logins to a real Synapse, through the library and through the programs. `run.py` starts what they need.
 
 mod answers;
 mod browser;
+mod browser_program;
 mod discovery;
 mod late;
 mod limits;

@@ -74,7 +74,8 @@ fn a_wrong_password_is_refused_in_synapses_words() {
 fn passwords_that_are_switched_off_are_not_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = log_in(&folder, "no_passwords", "alice");
-    let line = "Error: server does not support logging in with password; it offers m.login.application_service";
+    let line = "Error: server does not support logging in with password; it offers m.login.application_service; log in \
+                with a browser, without --legacy: cargo run --example browser -- SERVER";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
 }
 

@@ -1,19 +1,11 @@
 //! Single sign-on: Synapse with a certified OpenID provider, from the button to the session.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Read},
-    path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
-};
-
 use http::StatusCode;
 use matrix_login::{Error, Step, endpoint::sso};
-use matrix_login_synapse::{Login, Story, ask, url};
+use matrix_login_synapse::{Login, Story, ask};
 use serde_json::{Value, json};
-use url::Url;
 
-use crate::browser::{Browser, Chromium, End};
+use crate::browser::{Browser, End};
 
 const STATE: &str = "0123456789abcdef";
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
@@ -168,56 +160,4 @@ fn without_a_provider_synapse_asks_which() {
         assert_eq!(status, 200);
         assert!(body.contains("Example") && body.contains("Nobody"), "{body}");
     });
-}
-
-/// The program, and the URL that it tells the user to open.
-fn program(folder: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>, Url) {
-    let mut child = spawn(folder, arguments);
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("log in at ") {
-        line.clear();
-        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the program ended too early");
-    }
-    let url = line.trim_start_matches("log in at ").trim().parse().unwrap();
-    (child, stderr, url)
-}
-
-fn spawn(folder: &Path, arguments: &[&str]) -> Child {
-    let mut command = Command::new(env::var("SSO_PROGRAM").expect("run.py builds the program"));
-    command.args(arguments).current_dir(folder);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn logged_in(mut child: Child, mut stderr: impl Read) {
-    let (mut shown, mut stdout) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-    stderr.read_to_string(&mut shown).unwrap();
-    assert!(child.wait().unwrap().success(), "{shown}");
-    assert!(stdout.starts_with("logged in as @alice:example.test with device ID "), "{stdout}");
-}
-
-#[test]
-fn the_program_with_the_real_buttons_of_chromium() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = ["-H", url("sso"), "--provider", "oidc-op", "--no-browser"];
-    let (child, stderr, url) = program(folder.path(), &arguments);
-    let chromium = Chromium::start();
-    chromium.open(&url);
-    chromium.log_in("alice");
-    chromium.sees("You can close this window.");
-    logged_in(child, stderr);
-}
-
-#[test]
-fn the_program_in_two_processes_with_a_file_between() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = ["-H", url("sso"), "--provider", "oidc-op", "--suspend", "login.json"];
-    let (mut child, _stderr, url) = program(folder.path(), &arguments);
-    let (_, redirect_url) = url.query_pairs().find(|(name, _)| name == "redirectUrl").unwrap();
-    let callback = Browser::new(&redirect_url).log_in(&url, "alice").callback();
-    assert!(child.wait().unwrap().success());
-    let mut child = spawn(folder.path(), &["--resume", "login.json", callback.as_str()]);
-    let stderr = child.stderr.take().unwrap();
-    logged_in(child, stderr);
 }

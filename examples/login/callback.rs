@@ -14,10 +14,11 @@ use std::{
 use tiny_http::{Header, Request, Response, Server};
 use url::Url;
 
-use crate::failure::Failure;
+use crate::{driver::Callback, failure::Failure};
 
 /// What the browser shows in the end.
 const ACCEPTED: &str = "You can close this window.";
+const REFUSED: &str = "Nobody is logged in. You can close this window, and begin again in the program.";
 const FOREIGN: &str =
     "This page is for the end of a login that has begun. If yours is not finished, go back and try again.";
 
@@ -35,7 +36,7 @@ pub struct Callbacks {
     /// The request that waits for a page.
     waiting: Option<Request>,
     /// Whether the callback was there: what comes after it changes nothing.
-    accepted: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Callbacks {
@@ -44,11 +45,11 @@ impl Callbacks {
         let server = Server::http("127.0.0.1:0").map_err(io::Error::other)?;
         let url = Url::parse(&format!("http://{}/callback", server.server_addr()))?;
         let (sender, events) = mpsc::channel();
-        let accepted = Arc::new(AtomicBool::new(false));
-        let (requests, is_over) = (sender.clone(), Arc::clone(&accepted));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (requests, ended) = (sender.clone(), Arc::clone(&is_over));
         thread::spawn(move || {
             for request in server.incoming_requests() {
-                if is_over.load(Ordering::SeqCst) {
+                if ended.load(Ordering::SeqCst) {
                     respond(request, 400, FOREIGN);
                 } else if requests.send(Event::Request(request)).is_err() {
                     break;
@@ -56,10 +57,10 @@ impl Callbacks {
             }
         });
         let deadline = Instant::now() + patience;
-        Ok(Self { url, events, sender, deadline, waiting: None, accepted })
+        Ok(Self { url, events, sender, deadline, waiting: None, is_over })
     }
 
-    /// Where the homeserver shall send the browser.
+    /// Where the browser shall come back to.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -90,13 +91,17 @@ impl Callbacks {
     }
 
     /// Tells the browser what became of the address, if it came from the browser.
-    pub fn answer(&mut self, accepted: bool) {
-        self.accepted.store(accepted, Ordering::SeqCst);
+    pub fn answer(&mut self, callback: Callback) {
+        self.is_over.store(callback != Callback::Foreign, Ordering::SeqCst);
+        let (status, page) = match callback {
+            Callback::Accepted => (200, ACCEPTED),
+            Callback::Refused => (200, REFUSED),
+            Callback::Foreign => (400, FOREIGN),
+        };
         match self.waiting.take() {
-            Some(request) if accepted => respond(request, 200, ACCEPTED),
-            Some(request) => respond(request, 400, FOREIGN),
-            None if accepted => {}
-            None => say!("that address does not belong to this login"),
+            Some(request) => respond(request, status, page),
+            None if callback == Callback::Foreign => say!("that address does not belong to this login"),
+            None => {}
         }
     }
 
@@ -116,7 +121,7 @@ impl Callbacks {
 fn respond(request: Request, status: u16, text: &str) {
     let page = format!("<!DOCTYPE html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
     let html = Header::from_bytes("Content-Type", "text/html; charset=utf-8").expect("the header is valid");
-    // The address has the login token: it must not go to the server that the browser asks next.
+    // The address has the login token or the code: it must not go to the server that the browser asks next.
     let referrer = Header::from_bytes("Referrer-Policy", "no-referrer").expect("the header is valid");
     let response = Response::from_string(page).with_status_code(status).with_header(html).with_header(referrer);
     // A browser that is gone needs no page.

@@ -1,10 +1,7 @@
-//! The single sign-on program, run as a process, with a browser that is a few lines of HTTP.
+//! The browser program with single sign-on, run as a process, with a browser that is a few lines of HTTP.
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -13,9 +10,10 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::support::{
+    browsing::{Running, agent, browse},
     loopback::{self, Answer, Loopback, Received, answer},
     programs::{build, command},
-    scenario::{FORBIDDEN, VERSIONS},
+    scenario::FORBIDDEN,
 };
 
 const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},
@@ -23,63 +21,6 @@ const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"
 
 fn good(received: &Received) -> Answer {
     loopback::good(OFFERS, received)
-}
-
-/// The program as it runs.
-struct Running {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    shown: String,
-}
-
-impl Running {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        Self::of(command(build("sso")), folder, arguments)
-    }
-
-    fn of(mut program: Command, folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = program
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr, shown: String::new() }
-    }
-
-    /// The URL that the user has to open.
-    fn url(&mut self) -> Url {
-        let line = self.line_with("log in at ");
-        line.trim_start_matches("log in at ").trim().parse().unwrap()
-    }
-
-    /// The next line on standard error that begins like this.
-    fn line_with(&mut self, beginning: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "{}", self.shown);
-            self.shown.push_str(&line);
-            if line.starts_with(beginning) {
-                return line;
-            }
-        }
-    }
-
-    fn paste(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Exit status, and both outputs.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        // Standard input stays open: a program that waits for its end would hang here.
-        self.stderr.read_to_string(&mut self.shown).unwrap();
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        (self.child.wait().unwrap().code(), stdout, self.shown)
-    }
 }
 
 /// Where the homeserver would send the browser in the end.
@@ -90,16 +31,6 @@ fn redirect_url(url: &Url) -> Url {
 fn with_token(mut callback: Url) -> Url {
     callback.query_pairs_mut().append_pair("loginToken", "t0k3n");
     callback
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into()
-}
-
-/// What a browser gets.
-fn browse(url: &Url) -> (u16, String) {
-    let mut response = agent().get(url.as_str()).call().unwrap();
-    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
 fn begin(folder: &TempDir, homeserver: &Loopback, more: &[&str]) -> Running {
@@ -277,7 +208,7 @@ fn files_that_hold_no_login_are_refused() {
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
         (json!({"version": 2, "new": true}), "suspended flow of version 2: expected version 1; begin the login again"),
         (json!({}), "no suspended flow: expected an object with a version"),
-        (json!({"version": 1, "homeserver": "https://a"}), "no single sign-on waits there"),
+        (json!({"version": 1, "homeserver": "https://a"}), "no login in a browser waits there"),
         (
             json!({"version": 1, "homeserver": "https://a", "sso_url": "https://evil.example.com/", "settings": {}}),
             "invalid suspended flow: expected an SSO URL of its homeserver",
@@ -315,12 +246,8 @@ fn what_is_not_offered_is_named() {
     let line = "Error: the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
 
-    let homeserver = Loopback::start(|received| {
-        answer(
-            200,
-            if received.target.ends_with("login") { r#"{"flows":[{"type":"m.login.password"}]}"# } else { VERSIONS },
-        )
-    });
+    let offers = r#"{"flows":[{"type":"m.login.password"}]}"#;
+    let homeserver = Loopback::start(|received| loopback::good(offers, received));
     let (status, _, stderr) = begin(&folder, &homeserver, &[]).end();
     let line = "Error: server does not support logging in with single sign-on; it offers m.login.password";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
@@ -364,7 +291,7 @@ fn is_shown_to_the_end(stdout: &str, stderr: &str) {
     let who = lines[0].strip_prefix("logged in as ").unwrap();
     assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
     assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
-    assert!(stderr.ends_with("    cargo run --example sso -- example.org\n"), "{stderr}");
+    assert!(stderr.ends_with("    cargo run --example browser -- example.org\n"), "{stderr}");
     assert!(!stderr.contains("loginToken"), "{stderr}");
 }
 
@@ -374,7 +301,7 @@ fn the_demo_needs_no_browser() {
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // Without --no-browser there is none either: no program that opens one is found.
     for arguments in [&["--demo", "--no-browser"][..], &["--demo"]] {
-        let mut program = command(build("sso"));
+        let mut program = command(build("browser"));
         program.env("PATH", empty.path()).env("CARGO", "cargo");
         let (status, stdout, stderr) = Running::of(program, folder.path(), arguments).end();
         assert_eq!(status, Some(0), "{stderr}");
@@ -407,7 +334,7 @@ fn the_demo_waits_for_the_browser_that_it_opens() {
     let opened = folder.path().join("opened");
     fs::write(&launcher, format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display())).unwrap();
     fs::set_permissions(&launcher, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut program = command(build("sso"));
+    let mut program = command(build("browser"));
     program.env("PATH", tools.path()).env("CARGO", "cargo");
     let mut running = Running::of(program, folder.path(), &["--demo", "--data", "demo.json"]);
     let url = running.url();
@@ -448,7 +375,7 @@ fn the_demo_takes_no_homeserver_and_no_other_login() {
 fn a_browser_that_does_not_open_is_said() {
     let homeserver = Loopback::start(good);
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut program = command(build("sso"));
+    let mut program = command(build("browser"));
     program.env("PATH", empty.path());
     let mut running = Running::of(program, folder.path(), &["-H", &homeserver.url]);
     let url = running.url();
@@ -461,9 +388,9 @@ fn a_browser_that_does_not_open_is_said() {
 fn the_command_that_finishes_a_login_can_be_typed() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
-    let program = build("sso");
+    let program = build("browser");
     let typed = program.display().to_string();
-    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example sso --"), (None, typed.as_str())] {
+    for (cargo, command_line) in [(Some("/bin/cargo"), "cargo run --example browser --"), (None, typed.as_str())] {
         let mut program = command(&program);
         program.env_remove("CARGO").envs(cargo.map(|cargo| ("CARGO", cargo)));
         let file = format!("{}.json", cargo.is_some());
@@ -491,7 +418,7 @@ fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
 fn its_version_is_that_of_the_package() {
     let folder = tempfile::tempdir().unwrap();
     let (status, stdout, _) = Running::start(folder.path(), &["--version"]).end();
-    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("sso ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!((status, stdout.trim_end()), (Some(0), concat!("browser ", env!("CARGO_PKG_VERSION"))));
 }
 
 #[cfg(unix)]
@@ -515,7 +442,7 @@ fn somebody_at_a_terminal_chooses_among_the_providers() {
     let choose = |number: &str| {
         let arguments = format!("-H {} --suspend waiting.json", homeserver.url);
         crate::support::terminal::at_a_terminal(
-            &build("sso"),
+            &build("browser"),
             &folder,
             &arguments,
             &[("Log in with (a number): ", number)],

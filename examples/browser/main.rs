@@ -1,9 +1,7 @@
-//! Logs in to a homeserver by single sign-on, in a browser: `cargo run --example sso -- example.org`.
+//! Logs in to a homeserver with a browser, by OAuth 2.0 or by single sign-on:
+//! `cargo run --example browser -- example.org`.
 //!
-//! - `main.rs` begins, and finishes what another process has begun,
-//! - `browser.rs` sends the user to the browser,
-//! - `callback.rs` waits for the browser to come back,
-//! - the rest is the login program's.
+//! This file begins, and finishes what another process has begun. The rest is the login program's.
 //!
 //! What it does goes to standard error, line by line; who is logged in goes to standard output, last. The exit statuses
 //! are those of the login program.
@@ -20,7 +18,9 @@
 #[path = "../login/say.rs"]
 mod say;
 
+#[path = "../login/browser.rs"]
 mod browser;
+#[path = "../login/callback.rs"]
 mod callback;
 #[path = "../login/demo/mod.rs"]
 mod demo;
@@ -51,24 +51,27 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::Parser;
 use matrix_login::{
-    Action, Choice, IdentityProvider, LoginFlow, LoginTypes, Meaning, Redirect, ServerAddress, ServerError, Session,
-    Step, Suspended, Typed, one_line,
+    Action, Choice, IdentityProvider, LoginFlow, Meaning, ServerAddress, Session, Step, Suspended, Typed, one_line,
 };
 use url::Url;
 
 use self::{
-    browser::Browser, callback::Callbacks, driver::Answers, failure::Failure, person::Person,
-    session_file::SessionFile, tour::Tour, transport::Transport,
+    browser::Browser,
+    driver::{Answers, Api, Callback, Question},
+    failure::Failure,
+    person::Person,
+    session_file::SessionFile,
+    tour::Tour,
+    transport::Transport,
 };
 
-/// Log in to a homeserver by single sign-on, in a browser
+/// Log in to a homeserver with a browser: by OAuth 2.0 if the homeserver has it, or else by single sign-on
 #[derive(Parser)]
-#[command(name = "sso", version)]
+#[command(name = "browser", version)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
     /// Server name or user ID, such as example.org; it says where its homeserver is
@@ -79,9 +82,14 @@ struct Arguments {
     #[arg(short = 'H', long, value_name = "URL", conflicts_with = "server")]
     homeserver_url: Option<String>,
 
-    /// Identity provider to log in with, by its ID. Asked for if there are several
+    /// Identity provider of single sign-on to log in with, by its ID. This includes --legacy. Without it, the program
+    /// asks if there are several
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
+
+    /// Log in by single sign-on, also if the homeserver has OAuth 2.0
+    #[arg(long)]
+    legacy: bool,
 
     /// Make an account there first
     #[arg(long)]
@@ -99,7 +107,9 @@ struct Arguments {
     /// --no-browser, and if no browser opens, the demo does what a user would do in the browser
     #[arg(
         long,
-        conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again", "suspend", "resume"]
+        conflicts_with_all = [
+            "server", "homeserver_url", "provider", "legacy", "register", "again", "suspend", "resume",
+        ]
     )]
     demo: bool,
 
@@ -116,7 +126,7 @@ struct Arguments {
         long,
         num_args = 2,
         value_names = ["FILE", "ADDRESS"],
-        conflicts_with_all = ["server", "homeserver_url", "provider", "register", "again"]
+        conflicts_with_all = ["server", "homeserver_url", "provider", "legacy", "register", "again"]
     )]
     resume: Option<Vec<String>>,
 
@@ -133,7 +143,7 @@ struct Arguments {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value = "300",
+        default_value_t = browser::PATIENCE,
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     patience: u64,
@@ -166,7 +176,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         resume(stored, &transport)?
     } else {
         let flow = if arguments.again {
-            let (flow, ended) = stored::again(&file, arguments.homeserver_url.as_deref(), &transport)?;
+            let (flow, ended) = stored::again(&file, arguments.homeserver_url.as_deref(), api(arguments), &transport)?;
             replaced = Some(ended);
             flow
         } else {
@@ -190,7 +200,8 @@ fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure
     say!("this program with a login token, which is valid once.");
     let mut person = Person::Script([].into());
     let mut answers = WithBrowser::new(arguments, &mut person)?;
-    let session = driver::log_in(driver::at(who::address(tour.url())?, transport)?, transport, &mut answers)?;
+    let flow = driver::at(who::address(tour.url())?, Api::Legacy, transport)?;
+    let session = driver::log_in(flow, transport, &mut answers)?;
     tour.go_on(&session, "example.org", transport, &mut person)
 }
 
@@ -200,7 +211,11 @@ fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Fail
         Some(url) => who::address(url)?,
         None => server(arguments.server.as_deref().unwrap_or_default())?,
     };
-    driver::at(address, transport)
+    driver::at(address, api(arguments), transport)
+}
+
+fn api(arguments: &Arguments) -> Api {
+    if arguments.legacy || arguments.provider.is_some() { Api::Legacy } else { Api::Any }
 }
 
 /// The server that a text names. A user ID stands for its server.
@@ -222,16 +237,21 @@ struct WithBrowser<'a> {
     action: Action,
     person: &'a mut Person,
     browser: Browser,
-    callbacks: Callbacks,
 }
 
 impl Answers for WithBrowser<'_> {
-    fn choose(&mut self, login_types: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        let single_sign_on = driver::offered(login_types, "m.login.sso", "single sign-on")?;
-        if let Some(refused) = refused {
-            return Err(Failure(format!("{refused}; begin again")));
+    fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
+        if let Some(refused) = question.refused {
+            return Err(browser::refused(refused));
         }
-        let mut redirect = Redirect::new(self.callbacks.url().clone(), random_state()?)?.with_action(self.action);
+        if let Some(metadata) = question.oauth {
+            if !browser::is_wanted(question, metadata, self.person)? {
+                return Err(Failure("nothing was opened; --legacy logs in by single sign-on".to_owned()));
+            }
+            return self.browser.code_choice(question, self.action);
+        }
+        let single_sign_on = driver::offered(question.login_types, "m.login.sso", "single sign-on")?;
+        let mut redirect = self.browser.redirect(self.action)?;
         if let Some(id) = self.provider(single_sign_on.identity_providers())? {
             redirect = redirect.with_identity_provider(id)?;
         }
@@ -239,25 +259,22 @@ impl Answers for WithBrowser<'_> {
     }
 
     fn browse(&mut self, url: &Url) -> Result<Url, Failure> {
-        match self.browser.visit(url, &self.callbacks)? {
-            Some(address) => Ok(address),
-            None => self.callbacks.next(),
-        }
+        self.browser.visit(url)
     }
 
-    fn came_back(&mut self, accepted: bool) {
-        self.callbacks.answer(accepted);
+    fn came_back(&mut self, callback: Callback) {
+        self.browser.came_back(callback);
     }
 }
 
 impl<'a> WithBrowser<'a> {
     fn new(arguments: &'a Arguments, person: &'a mut Person) -> Result<Self, Failure> {
+        let demo = arguments.demo.then(|| Transport::new(arguments.timeout));
         Ok(Self {
             provider: arguments.provider.as_deref(),
             action: if arguments.register { Action::Register } else { Action::Login },
             person,
-            browser: Browser::new(!arguments.no_browser, arguments.demo.then(|| Transport::new(arguments.timeout))),
-            callbacks: Callbacks::listen(Duration::from_secs(arguments.patience))?,
+            browser: Browser::new(!arguments.no_browser, arguments.patience, demo)?,
         })
     }
 
@@ -281,13 +298,6 @@ impl<'a> WithBrowser<'a> {
             }
         }
     }
-}
-
-/// 16 random bytes, in hexadecimal digits.
-fn random_state() -> Result<String, Failure> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
 /// Begins a login and stores it where the user is sent to a browser. A program that can change the file can decide who
@@ -328,11 +338,11 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
 
     let mut flow = LoginFlow::resume(suspended);
     if !matches!(flow.step(), Step::Browse(_)) {
-        return Err(broken(&"no single sign-on waits there; begin one with --suspend"));
+        return Err(broken(&"no login in a browser waits there; begin one with --suspend"));
     }
     flow.handle_callback(&callback)?;
     let session = driver::log_in(flow, transport, &mut Finished)?;
-    // The login token is spent: nothing is left to finish.
+    // The login token or the code is spent: nothing is left to finish.
     if let Err(error) = fs::remove_file(path) {
         say!("{}: cannot be removed: {error}", path.display());
     }
@@ -343,14 +353,13 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
 struct Finished;
 
 impl Answers for Finished {
-    fn choose(&mut self, _: &LoginTypes, refused: Option<&ServerError>) -> Result<Choice, Failure> {
-        let refused = refused.map(|refused| format!("{refused}; ")).unwrap_or_default();
-        Err(Failure(format!("{refused}begin again")))
+    fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
+        Err(question.refused.map_or_else(|| Failure("begin again".to_owned()), browser::refused))
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
-        unreachable!("nobody chose single sign-on again")
+        unreachable!("nobody chose a login in a browser again")
     }
 
-    fn came_back(&mut self, _: bool) {}
+    fn came_back(&mut self, _: Callback) {}
 }

@@ -1,0 +1,133 @@
+//! Logs in with a browser: sends the user there, and takes what comes back. Where there is no browser, the user opens
+//! the URL elsewhere; the demo, whose homeserver nobody else can reach, does what a browser would do.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{Request, header::LOCATION};
+use matrix_login::{
+    Action, Choice, CodeVerifier, Redirect, ServerError, endpoint::oauth::auth_metadata::AuthMetadata, one_line,
+};
+use url::Url;
+
+use crate::{
+    callback::Callbacks,
+    driver::{self, Callback, Question},
+    failure::Failure,
+    person::Person,
+    transport::Transport,
+};
+
+/// How long a user has for the pages, in seconds, unless the command line says something else.
+pub const PATIENCE: u64 = 300;
+
+pub struct Browser {
+    open: bool,
+    /// What the demo follows the link with.
+    demo: Option<Transport>,
+    callbacks: Callbacks,
+    /// Whether the user has been sent to the browser.
+    visited: bool,
+}
+
+impl Browser {
+    /// Listens for the browser. `patience` is in seconds.
+    pub fn new(open: bool, patience: u64, demo: Option<Transport>) -> Result<Self, Failure> {
+        let callbacks = Callbacks::listen(Duration::from_secs(patience))?;
+        Ok(Self { open, demo, callbacks, visited: false })
+    }
+
+    /// Where the browser shall come back to, with a new state.
+    pub fn redirect(&self, action: Action) -> Result<Redirect, Failure> {
+        let state = format!("{:032x}", u128::from_ne_bytes(random()?));
+        Ok(Redirect::new(self.callbacks.url(), state)?.with_action(action))
+    }
+
+    /// The choice of OAuth 2.0.
+    pub fn code_choice(&self, question: &Question<'_>, action: Action) -> Result<Choice, Failure> {
+        let verifier = CodeVerifier::new(URL_SAFE_NO_PAD.encode(random::<32>()?))?;
+        let choice = Choice::authorization_code(self.redirect(action)?, verifier);
+        // That of a session of the old API can be unfit.
+        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if question.device_id.len() >= 10 && question.device_id.bytes().all(is_unreserved) {
+            return Ok(choice);
+        }
+        let (old, new) = (one_line(question.device_id), driver::random_device_id()?);
+        say!("the device ID {old} cannot be used with OAuth 2.0: asking for {new}");
+        Ok(choice.with_device_id(new)?)
+    }
+
+    /// Shows the URL, once, opens it, and waits until the browser comes back.
+    pub fn visit(&mut self, url: &Url) -> Result<Url, Failure> {
+        if !std::mem::replace(&mut self.visited, true) {
+            if let Some(address) = self.open(url)? {
+                return Ok(address);
+            }
+        }
+        self.callbacks.next()
+    }
+
+    /// Tells the browser what became of it.
+    pub fn came_back(&mut self, callback: Callback) {
+        self.callbacks.answer(callback);
+    }
+
+    /// Returns the address that the browser would be sent to if there was no need of one.
+    fn open(&self, url: &Url) -> Result<Option<Url>, Failure> {
+        say!("log in at {url}");
+        // Its error lists the programs that it has tried, and that helps nobody.
+        let opened = self.open && open::that_detached(url.as_str()).is_ok();
+        match &self.demo {
+            Some(transport) if !opened => {
+                say!("no browser is used: the demo opens the page and presses its button, as a user would");
+                return follow(url, transport).map(Some);
+            }
+            Some(_) => {
+                say!("press the button in the browser; if none opens, end this with Ctrl-C, and add --no-browser");
+            }
+            None => {
+                if self.open && !opened {
+                    say!("no browser opens by itself: open the URL with one");
+                }
+                say!("if the browser is on another machine, paste the address here that it ends on");
+                self.callbacks.read_pasted();
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Says where the user logs in, and for which homeserver, and asks somebody at a terminal whether to go there. A
+/// homeserver can name any server as its own. Enter alone is yes.
+pub fn is_wanted(question: &Question<'_>, metadata: &AuthMetadata, person: &mut Person) -> Result<bool, Failure> {
+    let provider = metadata.authorization_endpoint.as_ref().map(|endpoint| endpoint.url().authority());
+    let homeserver = Url::parse(question.homeserver.as_str())?;
+    say!("you log in at {} for the homeserver {}", provider.unwrap_or_default(), homeserver.authority());
+    Ok(!person.can_answer_yes_or_no() || person.confirms("Open it in a browser?")?)
+}
+
+/// What to say when the browser came back without a login.
+pub fn refused(refused: &ServerError) -> Failure {
+    Failure(format!("{refused}; begin again"))
+}
+
+/// Opens the page of the demo, presses its button, and returns where that leads.
+fn follow(url: &Url, transport: &Transport) -> Result<Url, Failure> {
+    let unexpected = || Failure("the page of the demo is not as expected".to_owned());
+    let page = transport.ask(Request::get(url.as_str()).body(Vec::new())?)?;
+    let page = String::from_utf8_lossy(page.body()).into_owned();
+    let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let (action, _) = action.ok_or_else(unexpected)?;
+    let pressed = transport.ask(Request::post(url.join(action)?.as_str()).body(Vec::new())?)?;
+    let location = pressed.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let address = url.join(location.ok_or_else(unexpected)?)?;
+    say!("a browser would now open {} with a login token", address.as_str().split('?').next().unwrap_or_default());
+    Ok(address)
+}
+
+/// Bytes that nobody can guess.
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Failure> {
+    let mut random = [0; LENGTH];
+    getrandom::fill(&mut random)?;
+    Ok(random)
+}
