@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, header::LOCATION};
 use matrix_login::{
-    Action, Choice, CodeVerifier, Redirect, ServerError, endpoint::oauth::auth_metadata::AuthMetadata, one_line,
+    Action, Choice, CodeVerifier, DeviceId, Redirect, ServerError, endpoint::oauth::auth_metadata::AuthMetadata,
+    one_line,
 };
 use url::Url;
 
@@ -48,8 +49,7 @@ impl Browser {
         let verifier = CodeVerifier::new(URL_SAFE_NO_PAD.encode(random::<32>()?))?;
         let choice = Choice::authorization_code(self.redirect(action)?, verifier);
         // That of a session of the old API can be unfit.
-        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if question.device_id.len() >= 10 && question.device_id.bytes().all(is_unreserved) {
+        if DeviceId::new(question.device_id).is_ok_and(|device_id| device_id.is_recommended()) {
             return Ok(choice);
         }
         let (old, new) = (one_line(question.device_id), driver::random_device_id()?);

@@ -41,9 +41,10 @@ impl DeviceId {
         &self.0
     }
 
-    /// Whether every server takes it: at least 10 unreserved characters, as the specification recommends. On the page of
-    /// a server, nobody sees that a device ID was refused.
-    pub(crate) fn is_recommended(&self) -> bool {
+    /// Whether every server takes it: at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`, as the
+    /// specification recommends. A flow wants such an ID, since on the page of a server nobody sees that another one was
+    /// refused.
+    pub fn is_recommended(&self) -> bool {
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         self.0.len() >= 10 && self.0.bytes().all(is_unreserved)
     }
