@@ -147,7 +147,7 @@ impl Choice {
         }
     }
 
-    /// The credentials. `None` if a browser brings them.
+    /// The credentials. `None` if they come from a browser.
     pub fn credentials(&self) -> Option<&Credentials> {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }

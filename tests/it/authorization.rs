@@ -227,7 +227,7 @@ fn a_refusal_has_the_servers_words() {
     ] {
         let Ok(Response::Refused(error)) = respond(callback) else { panic!("{callback}") };
         assert_eq!((error.errcode.as_deref(), error.message.as_deref()), (Some(errcode), message));
-        assert_eq!(error.status, None, "a browser brings no status");
+        assert_eq!(error.status, None, "a callback has no status");
         assert!(!error.is_rate_limit() && error.retry_after.is_none());
     }
 }
