@@ -47,6 +47,10 @@ impl ServerError {
     /// In the Matrix API, `error` is the message. In the OAuth 2.0 API, `error` is the code, and `error_description` the
     /// message (RFC 6749, section 5.2). A server with both can use Matrix errors there too: an `errcode` says so.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>, is_oauth: bool) -> Option<Self> {
+        // A status that HTTP does not know says nothing about what its body is.
+        if response.status().is_informational() || response.status().as_u16() >= 600 {
+            return None;
+        }
         let (mut errcode, mut message, mut soft_logout, mut delay) = (None, None, false, None);
         let mut description = None;
         let other = Body::of(response).object(&mut |cursor, key| {
