@@ -74,6 +74,8 @@ const ENDPOINTS: &[Row] = &[
     ),
     ("registration", oauth::registration_request, Some(oauth::registration_response)),
     ("authorization", oauth::authorization_request, None),
+    ("device_authorization", oauth::device_authorization_request, Some(oauth::device_authorization_response)),
+    ("account_management", oauth::account_management_request, None),
     ("token", oauth::token_request, Some(oauth::token_response)),
     ("revocation", oauth::revocation_request, Some(oauth::revocation_response)),
 ];

@@ -6,7 +6,7 @@ use matrix_login::{
     endpoint::oauth::{
         auth_metadata::{self, AuthMetadata},
         authorization::{self, AuthorizationCode},
-        registration, revocation,
+        device_authorization, registration, revocation,
         token::{self, DeviceCode, Grant},
     },
 };
@@ -112,6 +112,54 @@ pub fn authorization_callback(callback: &Value) -> Result<Result<Value, Error>, 
             _ => Ok(json!({ "error": { "kind": "unknown" } })),
         };
     Ok(line())
+}
+
+pub fn device_authorization_request(fields: &Value) -> RequestLine {
+    #[derive(Deserialize)]
+    struct Fields {
+        device_authorization_endpoint: String,
+        client_id: String,
+        device_id: String,
+    }
+
+    let Fields { device_authorization_endpoint, client_id, device_id } = read(fields)?;
+    let request = || {
+        let endpoint = endpoint(&device_authorization_endpoint)?;
+        Ok(device_authorization::request(&endpoint, &client_id, &DeviceId::new(device_id)?))
+    };
+    Ok(request().map(|request| request_value(&request)))
+}
+
+pub fn device_authorization_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {
+    ok(device_authorization::response(&HOMESERVER.parse()?, response), |granted| {
+        json!({
+            "device_code": granted.device_code.expose(),
+            "user_code": granted.user_code,
+            "verification_uri": granted.verification_uri,
+            "verification_uri_complete": granted.verification_uri_complete,
+            "expires_in_ms": granted.expires_in.map(milliseconds),
+            "interval_ms": milliseconds(granted.interval),
+        })
+    })
+}
+
+/// The metadata come as the object that the homeserver sends.
+pub fn account_management_request(fields: &Value) -> RequestLine {
+    #[derive(Deserialize)]
+    struct Fields {
+        metadata: Value,
+        action: Option<String>,
+        device_id: Option<String>,
+    }
+
+    let Fields { metadata, action, device_id } = read(fields)?;
+    let homeserver: Homeserver = match HOMESERVER.parse() {
+        Ok(homeserver) => homeserver,
+        Err(error) => return Ok(Err(error)),
+    };
+    let metadata = auth_metadata::response(&homeserver, &Response::new(metadata.to_string()))?;
+    let url = metadata.and_then(|metadata| metadata.account_management_url(action.as_deref(), device_id.as_deref()));
+    Ok(Ok(json!({ "url": url })))
 }
 
 pub fn token_request(fields: &Value) -> RequestLine {

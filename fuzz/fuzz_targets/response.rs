@@ -18,7 +18,7 @@ use matrix_login::{
         get_token, login, login_types, logout, logout_all,
         oauth::{
             auth_metadata::{self, AuthMetadata},
-            registration, revocation, token,
+            device_authorization, registration, revocation, token,
         },
         refresh, versions, well_known, whoami,
     },
@@ -290,6 +290,17 @@ fuzz_target!(|data: &[u8]| {
                     }
                     Err(error) => Some(error.into()),
                 },
+                "device_authorization" => {
+                    match device_authorization::response(&LOOPBACK.parse().expect("it is one"), &response) {
+                        Ok(answer) => {
+                            assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
+                            assert!(!answer.user_code.is_empty() && answer.interval >= Duration::from_secs(1));
+                            assert!(matches!(answer.verification_uri.scheme(), "http" | "https"));
+                            None
+                        }
+                        Err(error) => Some(error.into()),
+                    }
+                }
                 "revocation" => match revocation::response(&response) {
                     Ok(answer) => {
                         assert!(response.status().is_success() || response.status().is_client_error());

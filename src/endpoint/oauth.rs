@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 
 pub mod auth_metadata;
 pub mod authorization;
+pub mod device_authorization;
 pub mod registration;
 pub mod revocation;
 pub mod token;

@@ -11,6 +11,7 @@
 mod support;
 
 mod accessors;
+mod account_management;
 mod addresses;
 mod again;
 mod at_once;
@@ -23,6 +24,7 @@ mod code_grant;
 mod content_encoding;
 mod cursor;
 mod demo_homeserver;
+mod device_authorization;
 mod device_id;
 mod discovery;
 mod documents;

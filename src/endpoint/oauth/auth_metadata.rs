@@ -6,6 +6,7 @@
 use std::fmt;
 
 use http::{Method, Request, Response};
+use url::Url;
 
 use crate::address::homeserver::Homeserver;
 use crate::address::https_url::HttpsUrl;
@@ -16,6 +17,13 @@ use crate::fields::Fields;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v1/auth_metadata");
+
+/// What the names of the specification's actions begin with.
+const PREFIX: &str = "org.matrix.";
+
+/// Actions that had another name before they were specified (MSC4191), with and without the prefix.
+const OLD_ACTIONS: [(&str, &str); 3] =
+    [("devices_list", "sessions_list"), ("device_view", "session_view"), ("device_delete", "session_end")];
 
 /// The grant type of a device that shows a code (RFC 8628, section 3.4).
 pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -119,6 +127,29 @@ impl AuthMetadata {
     /// Whether the browser's page can be asked to make an account.
     pub fn offers_registration_of_users(&self) -> bool {
         self.lists.prompt_values == [true]
+    }
+
+    /// The page where the user manages the account, for an action such as `org.matrix.devices_list` (specification,
+    /// "Account management"). Without an action, the page itself. A server that knows an action by an older name only is
+    /// asked with that name.
+    ///
+    /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server has
+    /// no such page, or does not say that it knows the action.
+    pub fn account_management_url(&self, action: Option<&str>, device_id: Option<&str>) -> Option<Url> {
+        let mut url = self.account_management_uri.as_ref()?.url().clone();
+        let Some(action) = action else { return Some(url) };
+        let supported = self.other.get("account_management_actions_supported")?;
+        let is_supported =
+            |name: &str| supported.as_array().is_some_and(|names| names.iter().any(|listed| listed == name));
+        let base = action.strip_prefix(PREFIX).unwrap_or(action);
+        let old = OLD_ACTIONS.iter().find(|(name, _)| *name == base).map_or(base, |(_, old)| *old);
+        let names = [action.to_owned(), format!("{PREFIX}{base}"), format!("{PREFIX}{old}"), old.to_owned()];
+        let name = names.into_iter().find(|name| is_supported(name))?;
+        url.query_pairs_mut().append_pair("action", &name);
+        if let Some(device_id) = device_id.filter(|_| matches!(base, "device_view" | "device_delete")) {
+            url.query_pairs_mut().append_pair("device_id", device_id);
+        }
+        Some(url)
     }
 
     /// Whether a callback can have its parameters in the query, or in the fragment. Both if there is no list.
