@@ -149,7 +149,10 @@ fn parameters(callback: &Url) -> Result<[Option<Cow<'_, str>>; 5], ForeignCallba
             if *known == name && parameter.replace(value.clone()).is_some() {
                 return Err(ForeignCallback::new(match *known {
                     STATE => "expected its `state`, once",
-                    _ => "expected each parameter once",
+                    "code" => "expected `code` once",
+                    "error" => "expected `error` once",
+                    "iss" => "expected `iss` once",
+                    _ => "expected `error_description` once",
                 }));
             }
         }
