@@ -105,6 +105,10 @@ fn is_refusal(error: &ResponseError) -> bool {
 /// After the choice of the authorization code grant.
 pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
     let (client, metadata) = offered(&server, settings, &choice).map_err(|problem| not_offered(&server, &problem))?;
+    if choice.redirect.url().fragment().is_some() {
+        // RFC 6749, section 3.1.2. The server says so on a page in the browser, which never comes back then.
+        return Err(InvalidInput::new("redirect URL", "a URL without a fragment for an OAuth 2.0 login").into());
+    }
     let device_id = device_id(settings, &choice)?;
     if let Some(client_id) = client.client_id() {
         return Ok(browse(server, &metadata, client_id, &choice, &device_id)?);

@@ -454,6 +454,15 @@ fn the_query_of_the_endpoint_is_kept() {
 }
 
 #[test]
+fn a_redirect_url_with_a_fragment_is_refused() {
+    let mut story = Scenario::at_the_question_with_oauth();
+    let redirect = Redirect::new("https://app.example.com/#/callback", STATE).unwrap();
+    let choice = Choice::authorization_code(redirect, CodeVerifier::new(VERIFIER).unwrap());
+    let message = "invalid redirect URL: expected a URL without a fragment for an OAuth 2.0 login";
+    assert_eq!(refuses(&mut story, choice).to_string(), message);
+}
+
+#[test]
 fn the_redirect_uri_goes_out_as_it_is_written() {
     for (written, registered) in [
         ("https://app.example.com", "https://app.example.com"),
