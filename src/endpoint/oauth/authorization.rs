@@ -178,6 +178,7 @@ pub(crate) fn begun(url: &Url) -> Option<Begun> {
         values.next().is_none().then(|| value.into_owned())
     };
     let is_ours = only("response_type")? == "code" && only("code_challenge_method")? == "S256";
+    let is_ours = is_ours && matches!(&*only("response_mode")?, "query" | "fragment");
     let scope = only("scope")?;
     let device_id = scope.strip_prefix(API_SCOPE)?.strip_prefix(' ')?.strip_prefix(DEVICE_SCOPE)?;
     DeviceId::new(device_id).ok().filter(|_| is_ours)?;
