@@ -100,7 +100,7 @@ fn a_promise_of_the_issuer_survives() {
 #[test]
 fn a_server_that_has_changed_does_not_get_the_code() {
     let elsewhere = |member: &str, url: &str| (metadata_with(member, url), format!("`{member}`"));
-    let lacks = |member: &str, value: Value| (metadata_with(member, value), "`token_endpoint`".to_owned());
+    let lacks = |member: &str, value: Value| (metadata_with(member, value), format!("`{member}`"));
     for (metadata, field) in [
         elsewhere("issuer", "https://auth.example.org"),
         elsewhere("issuer", "https://AUTH.example.org/"),

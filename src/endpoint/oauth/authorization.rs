@@ -29,19 +29,6 @@ impl AuthorizationCode {
     }
 }
 
-/// The parameters of the URL that the crate writes. No field of the caller's may replace one.
-pub(crate) const PARAMETERS: [&str; 9] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    STATE,
-    "response_mode",
-    "code_challenge",
-    "code_challenge_method",
-    "prompt",
-];
-
 /// The scope of every client, without the device.
 const API_SCOPE: &str = "urn:matrix:client:api:*";
 
