@@ -275,7 +275,9 @@
 //! /// base64url, which are 43 characters.
 //! fn choose(flow: &mut LoginFlow, state: &str, verifier: &str) -> Result<(), matrix_login::Error> {
 //!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
-//!     println!("log in at {}", metadata.issuer);
+//!     // Not the issuer: that is only a name, and a homeserver can lie about it. This is where the browser goes.
+//!     let page = metadata.authorization_endpoint.as_ref().and_then(|endpoint| endpoint.url().host_str());
+//!     println!("log in at {} for {}", page.unwrap_or_default(), flow.homeserver().expect("asked already"));
 //!     let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
 //!     flow.choose(Choice::authorization_code(redirect, CodeVerifier::new(verifier)?))
 //! }

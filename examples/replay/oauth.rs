@@ -2,7 +2,7 @@
 
 use http::Response;
 use matrix_login::{
-    AccessToken, DeviceId, Error, Homeserver, HttpsUrl, RefreshToken,
+    AccessToken, DeviceId, Error, Homeserver, HttpsUrl, InvalidInput, RefreshToken,
     endpoint::oauth::{
         auth_metadata::{self, AuthMetadata},
         authorization::{self, AuthorizationCode},
@@ -65,8 +65,11 @@ pub fn registration_request(fields: &Value) -> RequestLine {
 
     let Fields { registration_endpoint, client, redirect_urls } = read(fields)?;
     let redirect_urls: Vec<&str> = redirect_urls.iter().map(String::as_str).collect();
-    let request = || Ok(registration::request(&endpoint(&registration_endpoint)?, &client.take()?, &redirect_urls));
-    Ok(request().map(|request| request.map_or(Value::Null, |request| request_value(&request))))
+    let request = || {
+        let request = registration::request(&endpoint(&registration_endpoint)?, &client.take()?, &redirect_urls);
+        request.ok_or_else(|| InvalidInput::new("OAuth client", "one that is not registered already"))
+    };
+    Ok(request().map(|request| request_value(&request)))
 }
 
 pub fn registration_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {

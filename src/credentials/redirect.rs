@@ -16,7 +16,7 @@ pub(crate) const STATE: &str = "state";
 pub(crate) const LOGIN_TOKEN: &str = "loginToken";
 
 /// What a server adds to the redirect URL. It must not be there before.
-const ADDED: [&str; 5] = [STATE, LOGIN_TOKEN, "code", "error", "iss"];
+const ADDED: [&str; 6] = [STATE, LOGIN_TOKEN, "code", "error", "error_description", "iss"];
 
 secret! {
     /// The state of a login in a browser. Anybody who knows it can forge a callback.
@@ -66,13 +66,13 @@ impl Redirect {
     /// # Errors
     ///
     /// [`InvalidInput`] if the text is not a URL, if the state has fewer than 16 characters, or if the URL's query
-    /// already contains `state`, `loginToken`, `code`, `error` or `iss`.
+    /// already contains `state`, `loginToken`, `code`, `error`, `error_description` or `iss`.
     pub fn new(redirect_url: impl AsRef<str>, state: impl Into<String>) -> Result<Self, InvalidInput> {
         let text = redirect_url.as_ref();
         let url = Url::parse(text)
             .map_err(|_| InvalidInput::new("redirect URL", "a URL, such as http://127.0.0.1:8765/callback"))?;
         if url.query_pairs().any(|(name, _)| ADDED.contains(&&*name)) {
-            let expected = "a query without `state`, `loginToken`, `code`, `error` and `iss`";
+            let expected = "a query without `state`, `loginToken`, `code`, `error`, `error_description` and `iss`";
             return Err(InvalidInput::new("redirect URL", expected));
         }
         let state = RedirectState::new(state.into())?;

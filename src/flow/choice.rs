@@ -7,7 +7,7 @@ use crate::credentials::identifier::UserIdentifier;
 use crate::credentials::redirect::Redirect;
 use crate::credentials::secret::{AccessToken, LoginToken, Password};
 use crate::credentials::{self, Credentials};
-use crate::endpoint::oauth::authorization;
+use crate::endpoint::oauth::auth_metadata;
 use crate::fields::Fields;
 use crate::invalid_input::InvalidInput;
 
@@ -173,7 +173,7 @@ impl Choice {
 
 /// Adds a parameter of the caller's to those of the authorization URL.
 fn with_parameter(mut fields: Fields, name: &str, value: &Value) -> Result<Fields, InvalidInput> {
-    if authorization::PARAMETERS.contains(&name) {
+    if auth_metadata::PARAMETERS.contains(&name) {
         let expected = "a name that the authorization URL does not have already";
         return Err(InvalidInput::new(format!("parameter `{name}`"), expected));
     }

@@ -105,6 +105,10 @@ fn is_refusal(error: &ResponseError) -> bool {
 /// After the choice of the authorization code grant.
 pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
     let (client, metadata) = offered(&server, settings, &choice).map_err(|problem| not_offered(&server, &problem))?;
+    if choice.redirect.url().fragment().is_some() {
+        // RFC 6749, section 3.1.2. The server says so on a page in the browser, which never comes back then.
+        return Err(InvalidInput::new("redirect URL", "a URL without a fragment for an OAuth 2.0 login").into());
+    }
     let device_id = device_id(settings, &choice)?;
     if let Some(client_id) = client.client_id() {
         return Ok(browse(server, &metadata, client_id, &choice, &device_id)?);
@@ -126,8 +130,8 @@ fn offered<'a>(
     let client = settings.oauth().ok_or("the settings do not ask for OAuth 2.0")?;
     let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
     let metadata = metadata.ok_or("it has no OAuth 2.0 API")?;
-    if let Some(problem) = metadata.without_authorization_code() {
-        return Err(problem.to_owned());
+    if let Some((member, problem)) = metadata.without_authorization_code() {
+        return Err(format!("{member} {problem}"));
     }
     let is_in_query = choice.redirect.is_in_query();
     if metadata.supports_mode(is_in_query) {
@@ -228,8 +232,12 @@ fn after_auth_metadata_again<B: AsRef<[u8]>>(
     if !metadata.authorization_endpoint.as_ref().is_some_and(is_same) {
         return invalid("`authorization_endpoint`", "the one that the login began with; go back, and log in again");
     }
-    if !metadata.offers_authorization_code() {
-        return invalid("`token_endpoint`", "on the origin of the authorization endpoint; go back, and log in again");
+    match metadata.without_authorization_code() {
+        None => {}
+        Some((member @ "`token_endpoint`", _)) => {
+            return invalid(member, "on the origin of the authorization endpoint; go back, and log in again");
+        }
+        Some((member, _)) => return invalid(member, "fit for this kind of login; go back, and log in again"),
     }
     let (server, grant, code) = (server.clone(), Box::new(grant.clone()), code.clone());
     Ok(Next::To(Due::PostToken { server, grant, code, metadata: Arc::new(metadata) }))

@@ -102,8 +102,9 @@ impl StoredGrant {
     /// What the browser was sent out for, if the parts fit each other.
     fn restore(self, homeserver: &Homeserver, settings: &LoginSettings) -> Result<Browse, InvalidInput> {
         let Self { authorization_url: url, code_verifier, issuer, iss_in_callback } = self;
-        let is_allowed = HttpsUrl::named_by(homeserver, url.as_str()).is_ok();
-        let invalid = || InvalidInput::new("suspended flow", "an authorization URL of its OAuth 2.0 client");
+        let is_allowed = HttpsUrl::named_by(homeserver, url.as_str()).is_ok() && !issuer.is_empty();
+        let invalid =
+            || InvalidInput::new("suspended flow", "an authorization URL of its OAuth 2.0 client, and an issuer");
         let begun = authorization::begun(&url).filter(|_| is_allowed).ok_or_else(invalid)?;
         let client = settings.oauth().ok_or_else(invalid)?;
         if client.client_id().is_some_and(|client_id| client_id != begun.client_id) {

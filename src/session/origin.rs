@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::address::https_url::HttpsUrl;
+use crate::invalid_input::InvalidInput;
 
 /// Where the tokens came from: they are refreshed and revoked there, and nowhere else.
 #[derive(Clone, Debug)]
@@ -29,20 +30,33 @@ impl Origin {
         value.into()
     }
 
-    /// `None` if it cannot be used. An endpoint that is there and is not a URL is not usable either: without it, a
-    /// logout would come to nothing.
-    pub(crate) fn from_value(value: &Value) -> Option<Self> {
-        let text = |key| match value.get(key) {
-            None | Some(Value::Null) => Some(None),
-            Some(Value::String(text)) if !text.is_empty() => Some(Some(text.as_str())),
-            Some(_) => None,
+    /// The error is about the member that cannot be used. An endpoint that is there and is not a URL is not usable
+    /// either: without it, a logout would come to nothing.
+    pub(crate) fn from_value(value: &Value) -> Result<Self, InvalidInput> {
+        let members = value.as_object().ok_or_else(|| InvalidInput::new(OAUTH, "an object"))?;
+        let text = |key| match members.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.as_str())),
+            Some(_) => Err(invalid(key, "a string that is not empty")),
         };
-        let url = |text: Option<&str>| text.map(|text| HttpsUrl::kept(text).ok_or(())).transpose().ok();
-        Some(Self {
-            client_id: text("client_id")??.into(),
+        let url = |key| {
+            let kept =
+                |text| HttpsUrl::kept(text).ok_or_else(|| invalid(key, "a URL without user information and fragment"));
+            text(key)?.map(kept).transpose()
+        };
+        let is_missing = |key| move || invalid(key, "to be there");
+        Ok(Self {
+            client_id: text("client_id")?.ok_or_else(is_missing("client_id"))?.into(),
             issuer: text("issuer")?.map(Box::from),
-            token_endpoint: url(text("token_endpoint")?)??,
-            revocation_endpoint: url(text("revocation_endpoint")?)?,
+            token_endpoint: url("token_endpoint")?.ok_or_else(is_missing("token_endpoint"))?,
+            revocation_endpoint: url("revocation_endpoint")?,
         })
     }
+}
+
+/// Where these members are.
+const OAUTH: &str = "`oauth` of the stored session";
+
+fn invalid(key: &str, expected: &'static str) -> InvalidInput {
+    InvalidInput::new(format!("`{key}` in {OAUTH}"), expected)
 }

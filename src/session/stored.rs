@@ -30,10 +30,7 @@ impl Session {
         let take = |key| stored.text_of(key).filter(|text| *text != "null").map(usable);
         let Some(access_token) = take("access_token") else { return Ok(None) };
         // Its tokens belong to other endpoints: read as a legacy session, it would never end.
-        let oauth = take("oauth").map(|value| {
-            let expected = "an object with `client_id` and `token_endpoint`";
-            Origin::from_value(&value).map(Box::new).ok_or_else(|| invalid("oauth", expected))
-        });
+        let oauth = take("oauth").map(|value| Origin::from_value(&value).map(Box::new));
         let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
         let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
         Ok(Some(Self {

@@ -84,11 +84,12 @@ fn a_redirect_can_ask_for_a_callback_in_the_query() {
 
 #[test]
 fn a_redirect_has_no_parameter_that_a_server_adds() {
-    for name in ["state", "loginToken", "code", "error", "iss"] {
+    for name in ["state", "loginToken", "code", "error", "error_description", "iss"] {
         for url in [format!("http://127.0.0.1/cb?{name}=x"), format!("com.example.app:/cb?a=b&{name}")] {
             assert_eq!(
                 Redirect::new(&url, STATE).unwrap_err().to_string(),
-                "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error` and `iss`"
+                "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error`, \
+                 `error_description` and `iss`"
             );
         }
     }

@@ -454,6 +454,26 @@ fn the_query_of_the_endpoint_is_kept() {
 }
 
 #[test]
+fn an_endpoint_with_a_parameter_of_the_login_is_not_offered() {
+    // The browser would have two of them, and a server may take either: a redirect URI that a homeserver has chosen.
+    for query in ["redirect_uri=https://evil.example.com/", "client_id=x", "tenant=a&%73tate=x", "prompt=none"] {
+        let endpoint = format!("https://auth.example.org/authorize?{query}");
+        let mut story = Scenario::with_metadata(with_oauth(), metadata_with("authorization_endpoint", endpoint));
+        let error = refuses(&mut story, code()).to_string();
+        assert!(error.contains("(`authorization_endpoint` has a parameter that the login adds)"), "{error}");
+    }
+}
+
+#[test]
+fn a_redirect_url_with_a_fragment_is_refused() {
+    let mut story = Scenario::at_the_question_with_oauth();
+    let redirect = Redirect::new("https://app.example.com/#/callback", STATE).unwrap();
+    let choice = Choice::authorization_code(redirect, CodeVerifier::new(VERIFIER).unwrap());
+    let message = "invalid redirect URL: expected a URL without a fragment for an OAuth 2.0 login";
+    assert_eq!(refuses(&mut story, choice).to_string(), message);
+}
+
+#[test]
 fn the_redirect_uri_goes_out_as_it_is_written() {
     for (written, registered) in [
         ("https://app.example.com", "https://app.example.com"),

@@ -329,7 +329,7 @@ fn a_foreign_oauth_callback_says_what_was_expected() {
         ("code=c", "expected its `state`, once"),
         ("state=0123456789abcdef", "expected a `code` or an `error`"),
         ("state=0123456789abcdef&code=c&error=e", "expected `code` or `error`, not both"),
-        ("state=0123456789abcdef&code=c&code=c", "expected each parameter once"),
+        ("state=0123456789abcdef&code=c&code=c", "expected `code` once"),
         ("state=0123456789abcdef&code=c&iss=i", "expected `iss` to be the issuer of the metadata"),
         ("state=0123456789abcdef#code=c", "expected all parameters in the query, or all of them in the fragment"),
     ] {

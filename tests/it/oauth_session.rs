@@ -115,12 +115,16 @@ fn an_origin_that_cannot_be_used_is_not_a_legacy_session() {
         oauth.as_object_mut().unwrap().remove(key);
         oauth
     };
-    for oauth in [
-        json!({}),
-        json!([]),
-        json!("client"),
-        json!(true),
-        json!(7),
+    let member = |key: &str| format!("`{key}` in `oauth`");
+    let broken = |key: &str, value: Value| (broken(key, value), member(key));
+    let without = |key: &str| (without(key), member(key));
+    let no_object = |value: Value| (value, "`oauth`".to_owned());
+    for (oauth, field) in [
+        (json!({}), member("client_id")),
+        no_object(json!([])),
+        no_object(json!("client")),
+        no_object(json!(true)),
+        no_object(json!(7)),
         without("client_id"),
         without("token_endpoint"),
         broken("client_id", json!("")),
@@ -141,11 +145,7 @@ fn an_origin_that_cannot_be_used_is_not_a_legacy_session() {
         broken("issuer", json!(["https://auth.example.org/"])),
     ] {
         let error = Session::from_json(stored_with(oauth.clone()).to_string()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "invalid `oauth` of the stored session: expected an object with `client_id` and `token_endpoint`",
-            "{oauth}"
-        );
+        assert_eq!(error.field, format!("{field} of the stored session"), "{oauth}");
         assert!(serde_json::from_value::<Session>(stored_with(oauth)).is_err());
     }
     // A number that no Rust type can hold is one too.

@@ -155,18 +155,26 @@ fn stored_into_an_object_it_leaves_the_keys_of_others_as_they_are() {
 
 #[test]
 fn an_oauth_session_that_cannot_be_read_is_not_misread() {
-    let message = "invalid `oauth` of the stored session: expected an object with `client_id` and `token_endpoint`";
-    for value in [
-        json!({"client_id": "c", "issuer": "https://auth.example.org/"}),
-        json!({"token_endpoint": "https://auth.example.org/token"}),
-        json!({"client_id": "", "token_endpoint": "https://auth.example.org/token"}),
-        json!({"client_id": "c", "token_endpoint": "/token"}),
-        json!({"client_id": "c", "token_endpoint": "https://alice:pw@auth.example.org/token"}),
-        json!({"client_id": "c", "token_endpoint": "https://auth.example.org/", "revocation_endpoint": "revoke"}),
-        json!({"client_id": "c", "token_endpoint": "https://auth.example.org/", "issuer": 7}),
-        json!({}),
-        json!(false),
-        json!(""),
+    let in_oauth = |member: &str, expected: &str| {
+        format!("invalid `{member}` in `oauth` of the stored session: expected {expected}")
+    };
+    let (missing, text, url) =
+        ("to be there", "a string that is not empty", "a URL without user information and fragment");
+    let endpoint = "https://auth.example.org/token";
+    for (value, message) in [
+        (json!({"client_id": "c", "issuer": "https://auth.example.org/"}), in_oauth("token_endpoint", missing)),
+        (json!({"token_endpoint": endpoint}), in_oauth("client_id", missing)),
+        (json!({"client_id": "", "token_endpoint": endpoint}), in_oauth("client_id", text)),
+        (json!({"client_id": "c", "token_endpoint": "/token"}), in_oauth("token_endpoint", url)),
+        (json!({"client_id": "c", "token_endpoint": "https://alice:pw@a/"}), in_oauth("token_endpoint", url)),
+        (
+            json!({"client_id": "c", "token_endpoint": endpoint, "revocation_endpoint": "revoke"}),
+            in_oauth("revocation_endpoint", url),
+        ),
+        (json!({"client_id": "c", "token_endpoint": endpoint, "issuer": 7}), in_oauth("issuer", text)),
+        (json!({}), in_oauth("client_id", missing)),
+        (json!(false), "invalid `oauth` of the stored session: expected an object".to_owned()),
+        (json!(""), "invalid `oauth` of the stored session: expected an object".to_owned()),
     ] {
         let stored = with("oauth", value);
         assert_eq!(refusal(&stored.to_string()), message);

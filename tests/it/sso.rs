@@ -97,7 +97,8 @@ fn a_redirect_url_that_holds_state_or_token_already_is_refused() {
         let error = Redirect::new(given, STATE).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error` and `iss`"
+            "invalid redirect URL: expected a query without `state`, `loginToken`, `code`, `error`, \
+                 `error_description` and `iss`"
         );
     }
 }

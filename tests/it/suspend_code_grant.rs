@@ -100,7 +100,7 @@ fn a_promise_of_the_issuer_survives() {
 #[test]
 fn a_server_that_has_changed_does_not_get_the_code() {
     let elsewhere = |member: &str, url: &str| (metadata_with(member, url), format!("`{member}`"));
-    let lacks = |member: &str, value: Value| (metadata_with(member, value), "`token_endpoint`".to_owned());
+    let lacks = |member: &str, value: Value| (metadata_with(member, value), format!("`{member}`"));
     for (metadata, field) in [
         elsewhere("issuer", "https://auth.example.org"),
         elsewhere("issuer", "https://AUTH.example.org/"),
@@ -244,7 +244,7 @@ fn nothing_shows_the_secrets_of_a_code_grant() {
 
 // Data that contradicts itself.
 
-const FOREIGN: &str = "invalid suspended flow: expected an authorization URL of its OAuth 2.0 client";
+const FOREIGN: &str = "invalid suspended flow: expected an authorization URL of its OAuth 2.0 client, and an issuer";
 const UNUSABLE: &str = "no suspended flow: a field is missing, unknown or cannot be used";
 const VERIFIERS: &str = "invalid code verifier: expected 43 to 128 random characters of A-Z, a-z, 0-9, -, ., _ and ~";
 
@@ -294,6 +294,9 @@ fn a_parameter_that_no_login_has_is_refused() {
         ("scope", &[&scope, &scope]),
         ("scope", &[&two_devices]),
         ("scope", &["openid"]),
+        ("response_mode", &[]),
+        ("response_mode", &["form_post"]),
+        ("response_mode", &["query", "fragment"]),
         ("code_challenge", &[]),
         ("code_challenge", &[CHALLENGE, CHALLENGE]),
     ] {
@@ -331,6 +334,12 @@ fn an_address_that_the_homeserver_must_not_name_is_refused() {
     loopback["code_grant"]["authorization_url"] =
         json!(url.as_str().replace("https://auth.example.org", "http://127.0.0.1:8080"));
     assert!(serde_json::from_value::<Suspended>(loopback).is_ok());
+}
+
+#[test]
+fn a_code_grant_without_an_issuer_is_refused() {
+    // No metadata have such an issuer, so the code would come to nothing.
+    assert_eq!(refusal(with("/code_grant/issuer", "")), FOREIGN);
 }
 
 #[test]

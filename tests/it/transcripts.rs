@@ -162,6 +162,7 @@ fn a_value_that_the_crate_refuses_is_one_line_and_no_step() {
         json!({"start": {"server_name": "example.org"}, "settings": {"device_id": ""}, "inputs": [{"back": true}]}),
         json!({"endpoint": "versions", "request": {"homeserver": "example.org"}}),
         json!({"endpoint": "sso", "request": {"homeserver": "http://a", "redirect_url": "x", "state": "y"}}),
+        json!({"endpoint": "registration", "request": {"registration_endpoint": "https://a/r", "client": {"client_id": "c"}}}),
     ] {
         let lines = lines(&transcript.to_string());
         assert_eq!(lines.len(), 1, "{transcript}");

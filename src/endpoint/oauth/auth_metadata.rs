@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::address::homeserver::Homeserver;
 use crate::address::https_url::HttpsUrl;
+use crate::credentials::redirect::STATE;
 use crate::cursor::{Cursor, NotJson};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
@@ -27,6 +28,20 @@ const OLD_ACTIONS: [(&str, &str); 3] =
 
 /// The grant type of a device that shows a code (RFC 8628, section 3.4).
 pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The parameters that a login adds to the authorization endpoint. Neither the endpoint's own query nor a field of the
+/// caller's may have one: each of them must be there once (RFC 6749, section 3.1).
+pub(crate) const PARAMETERS: [&str; 9] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    STATE,
+    "response_mode",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+];
 
 /// What the OAuth 2.0 server of a homeserver is, and where its endpoints are.
 ///
@@ -86,30 +101,39 @@ impl Lists {
 
 impl AuthMetadata {
     /// Whether a login in a browser that comes back is offered. It needs more than its endpoint: the code, PKCE with
-    /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. Otherwise a homeserver could
+    /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. The endpoint must not have a
+    /// parameter that the login adds. Otherwise a homeserver could
     /// send the browser to an honest server, and the code and its verifier to itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
         self.without_authorization_code().is_none()
     }
 
-    /// Why a login in a browser that comes back is not offered, with the member of the metadata.
-    pub(crate) fn without_authorization_code(&self) -> Option<&'static str> {
+    /// Why a login in a browser that comes back is not offered: the member of the metadata, and what is wrong with it.
+    pub(crate) fn without_authorization_code(&self) -> Option<(&'static str, &'static str)> {
         let Lists { grant_types: [has_grant, ..], response_modes, .. } = self.lists;
         let ([has_code], [has_s256]) = (self.lists.response_types, self.lists.code_challenge_methods);
         [
-            (self.authorization_endpoint.is_some(), "`authorization_endpoint` is not an https URL"),
-            (self.token_endpoint.is_some(), "`token_endpoint` is not an https URL"),
+            (self.authorization_endpoint.is_some(), "`authorization_endpoint`", "is not an https URL"),
+            (!self.has_parameters(), "`authorization_endpoint`", "has a parameter that the login adds"),
+            (self.token_endpoint.is_some(), "`token_endpoint`", "is not an https URL"),
             (
                 self.gives_tokens_at(self.authorization_endpoint.as_ref()),
-                "`token_endpoint` is not on the origin of `authorization_endpoint`",
+                "`token_endpoint`",
+                "is not on the origin of `authorization_endpoint`",
             ),
-            (has_code, "`response_types_supported` is without `code`"),
-            (has_grant, "`grant_types_supported` is without `authorization_code`"),
-            (has_s256, "`code_challenge_methods_supported` is without `S256`"),
-            (response_modes.contains(&true), "`response_modes_supported` is without `query` and `fragment`"),
+            (has_code, "`response_types_supported`", "is without `code`"),
+            (has_grant, "`grant_types_supported`", "is without `authorization_code`"),
+            (has_s256, "`code_challenge_methods_supported`", "is without `S256`"),
+            (response_modes.contains(&true), "`response_modes_supported`", "is without `query` and `fragment`"),
         ]
         .iter()
-        .find_map(|(is_met, problem)| (!is_met).then_some(*problem))
+        .find_map(|(is_met, member, problem)| (!is_met).then_some((*member, *problem)))
+    }
+
+    /// Whether the query of the authorization endpoint has parameters that the login adds.
+    fn has_parameters(&self) -> bool {
+        let endpoint = self.authorization_endpoint.iter();
+        endpoint.flat_map(|endpoint| endpoint.url().query_pairs()).any(|(name, _)| PARAMETERS.contains(&&*name))
     }
 
     /// Whether a login with a code that a device shows is offered.

@@ -29,19 +29,6 @@ impl AuthorizationCode {
     }
 }
 
-/// The parameters of the URL that the crate writes. No field of the caller's may replace one.
-pub(crate) const PARAMETERS: [&str; 9] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    STATE,
-    "response_mode",
-    "code_challenge",
-    "code_challenge_method",
-    "prompt",
-];
-
 /// The scope of every client, without the device.
 const API_SCOPE: &str = "urn:matrix:client:api:*";
 
@@ -149,7 +136,10 @@ fn parameters(callback: &Url) -> Result<[Option<Cow<'_, str>>; 5], ForeignCallba
             if *known == name && parameter.replace(value.clone()).is_some() {
                 return Err(ForeignCallback::new(match *known {
                     STATE => "expected its `state`, once",
-                    _ => "expected each parameter once",
+                    "code" => "expected `code` once",
+                    "error" => "expected `error` once",
+                    "iss" => "expected `iss` once",
+                    _ => "expected `error_description` once",
                 }));
             }
         }
@@ -175,6 +165,7 @@ pub(crate) fn begun(url: &Url) -> Option<Begun> {
         values.next().is_none().then(|| value.into_owned())
     };
     let is_ours = only("response_type")? == "code" && only("code_challenge_method")? == "S256";
+    let is_ours = is_ours && matches!(&*only("response_mode")?, "query" | "fragment");
     let scope = only("scope")?;
     let device_id = scope.strip_prefix(API_SCOPE)?.strip_prefix(' ')?.strip_prefix(DEVICE_SCOPE)?;
     DeviceId::new(device_id).ok().filter(|_| is_ours)?;
