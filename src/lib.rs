@@ -266,8 +266,10 @@
 //! use matrix_login::{Choice, CodeVerifier, LoginFlow, LoginSettings, OAuthClient, Redirect, Step};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // An https page of your own: the server shows it to the user.
 //! let client = OAuthClient::new("https://app.example.com/".parse()?, "Example");
-//! let settings = LoginSettings::default().with_oauth(client).with_device_id("KITCHENTABLET")?;
+//! // Ten random characters or more: new ones for a new device.
+//! let settings = LoginSettings::default().with_oauth(client).with_device_id("QWKTZRVBHM")?;
 //! let flow = LoginFlow::discover("matrix.org".parse()?, settings);
 //! # drop(flow);
 //!
@@ -287,21 +289,23 @@
 //! ```
 //!
 //! 1. The flow registers the client, unless it is [registered already](OAuthClient::registered).
-//! 2. [`Step::Browse`] is the URL to open, as for single sign-on. The browser comes back with a code.
+//! 2. [`Step::Browse`] is the URL to open, as for single sign-on. The browser comes back with a code. Give that address
+//!    to [`handle_callback`](LoginFlow::handle_callback).
 //! 3. The code becomes tokens, and whoami says whose they are. From then on the [`Session`] is like any other:
 //!    [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
-//!    [`logout_request`](Session::logout_request) know which API it is of. A session of one API never goes to the
-//!    endpoints of the other.
+//!    [`logout_request`](Session::logout_request) know which API granted it. The crate never sends a session of one API
+//!    to the endpoints of the other.
 //!
 //! The client chooses the device ID, and it is a part of what the user grants: at least 10 characters of `A-Z`, `a-z`,
 //! `0-9`, `-`, `.`, `_` and `~`. [`CodeVerifier::new`] needs the feature `pkce`; without it, compute the challenge
 //! yourself, and call [`CodeVerifier::with_challenge`].
 //!
 //! **Show the user where the browser goes.** A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver
-//! can name the honest server of another one: then it gets the access token of that server, because whoami goes to the
-//! homeserver. Nothing in the protocol prevents that. So show the host of the OAuth 2.0 server next to the homeserver,
-//! and ask before you choose it. The flow prevents the other attack of that kind: it offers a grant only if the token
-//! endpoint has the origin of the page that the browser opens, so that no code goes elsewhere.
+//! can name the honest server of another one: then the malicious homeserver receives the access token that the honest
+//! server gave, because whoami goes to the homeserver. Nothing in the protocol prevents that. So show the host of the
+//! OAuth 2.0 server next to the homeserver, and ask before you choose it. The flow prevents the other attack of that
+//! kind: it offers a grant only if the token endpoint has the origin of the page that the browser opens, so that no
+//! code goes elsewhere.
 //!
 //! **Which store needs what.** A login that waits for the browser can be [suspended](LoginFlow::suspend), in the same
 //! way as a single sign-on. The object contains the state and the code verifier. The verifier is worth nothing without
@@ -312,8 +316,8 @@
 //! - In a cookie or another place where others can *read* it, encrypt it: the callback is in the history of the
 //!   browser.
 //!
-//! A code, and tokens that whoami has not confirmed, are never in the object: they are worth something on their own. A
-//! flow that is suspended there puts the question again.
+//! A code, and tokens that whoami has not confirmed, are never in the object: anybody who has them can log in. A flow
+//! that is suspended there asks again how to log in.
 //!
 //! **If the response to POST token is lost**, the same request is due. Some servers take the code again within a few
 //! seconds. Others end the session that the first request has made: then go [back](LoginFlow::back), and log in again.

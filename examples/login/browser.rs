@@ -48,7 +48,7 @@ impl Browser {
     pub fn code_choice(&self, question: &Question<'_>, action: Action) -> Result<Choice, Failure> {
         let verifier = CodeVerifier::new(URL_SAFE_NO_PAD.encode(random::<32>()?))?;
         let choice = Choice::authorization_code(self.redirect(action)?, verifier);
-        // That of a session of the old API can be unfit.
+        // That of a session of the legacy API can be unfit.
         if DeviceId::new(question.device_id).is_ok_and(|device_id| device_id.is_recommended()) {
             return Ok(choice);
         }

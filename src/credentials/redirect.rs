@@ -26,7 +26,7 @@ secret! {
 impl RedirectState {
     pub(crate) fn new(state: String) -> Result<Self, InvalidInput> {
         if state.chars().count() < 16 {
-            return Err(InvalidInput::new("SSO state", "at least 16 characters from a source of randomness"));
+            return Err(InvalidInput::new("state", "at least 16 characters from a source of randomness"));
         }
         Ok(Self(state))
     }

@@ -16,8 +16,9 @@ pub enum ResponseError {
     #[error(transparent)]
     Server(Box<ServerError>),
 
-    /// The homeserver has no login API of the kind that this crate knows. It may have the OAuth 2.0 API instead.
-    #[error("the homeserver does not support this kind of login; it may support OAuth 2.0 only")]
+    /// The homeserver has no login API that was asked for: not the legacy API, and not OAuth 2.0 if the settings
+    /// [ask for it](crate::LoginSettings::with_oauth). If they do not, it may have OAuth 2.0.
+    #[error("the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that")]
     LoginUnsupported,
 
     /// The response lacks something that it must have.
@@ -44,7 +45,8 @@ pub enum ResponseError {
         length: usize,
     },
 
-    /// The response comes from something that is not a Matrix server, or not an OAuth 2.0 server: a proxy, a captive portal, a web site.
+    /// The response comes from something that is not a Matrix server or an OAuth 2.0 server: a proxy, a captive portal,
+    /// a web site.
     #[error(
         "the answer to {endpoint} is not from {} (status {}): {}",
         if endpoint.is_oauth() { "an OAuth 2.0 server" } else { "a Matrix server" },

@@ -12,20 +12,21 @@ use crate::endpoint::retry_after::RetryAfter;
 use crate::fields::Fields;
 use crate::shown::one_line;
 
-/// An error of the Matrix API (specification, "Standard error response") or of the OAuth 2.0 API (RFC 6749, section 5.2).
+/// An error of the Matrix API (specification, "Standard error response") or of the OAuth 2.0 API (RFC 6749, section
+/// 5.2).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ServerError {
-    /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if a browser brought the
-    /// error, not a response.
+    /// The status of the response. It says more than the errcode `M_UNKNOWN` does. `None` if the error
+    /// came in a callback.
     pub status: Option<StatusCode>,
     /// What kind of error it is, such as `M_FORBIDDEN`. Of the OAuth 2.0 API this is `error`, such as `access_denied`.
     pub errcode: Option<String>,
-    /// The server's words, for a person to read (`error`, or `error_description` of the OAuth 2.0 API). They are not this crate's: they may have line
-    /// breaks and more. `Display` shows them in one line.
+    /// The server's words, for a person to read (`error`, or `error_description` of the OAuth 2.0 API). They are not
+    /// this crate's: they may have line breaks and more. `Display` shows them in one line.
     pub message: Option<String>,
-    /// Whether the device and its keys are still valid, if an access token was refused. It is `false` only if the server
-    /// says `false` or nothing. A value of another type counts as `true`, since then nobody drops any keys.
+    /// Whether the device and its keys are still valid, if an access token was refused. It is `false` only if the
+    /// server says `false` or nothing. A value of another type counts as `true`, since then nobody drops any keys.
     pub soft_logout: bool,
     /// When the server takes the request again, under whatever status it says so.
     pub retry_after: Option<RetryAfter>,
@@ -41,11 +42,11 @@ impl ServerError {
         if status.is_client_error() || status.is_server_error() { Self::read(response, false) } else { None }
     }
 
-    /// The error that a response contains: an object with a string `errcode` or `error`. A 429 is one whatever its body,
-    /// since proxies limit rates too.
+    /// The error that a response contains: an object with a string `errcode` or `error`. A 429 is one whatever its
+    /// body, since proxies limit rates too.
     ///
-    /// In the Matrix API, `error` is the message. In the OAuth 2.0 API, `error` is the code, and `error_description` the
-    /// message (RFC 6749, section 5.2). A server with both can use Matrix errors there too: an `errcode` says so.
+    /// In the Matrix API, `error` is the message. In the OAuth 2.0 API, `error` is the code, and `error_description`
+    /// the message (RFC 6749, section 5.2). A server with both can use Matrix errors there too: an `errcode` says so.
     pub(crate) fn read<B: AsRef<[u8]>>(response: &Response<B>, is_oauth: bool) -> Option<Self> {
         // A status that HTTP does not know says nothing about what its body is.
         if response.status().is_informational() || response.status().as_u16() >= 600 {
@@ -67,7 +68,8 @@ impl ServerError {
         });
         let (status, hint) = (Some(response.status()), RetryAfter::from_headers(response.headers()));
         if is_oauth && errcode.is_none() {
-            (errcode, message) = (message, description);
+            // A code that is empty says nothing.
+            (errcode, message) = (message.filter(|error| !error.is_empty()), description);
         }
         let error = match other.ok().flatten() {
             Some(other) => {

@@ -22,16 +22,17 @@ use crate::settings::LoginSettings;
 const VERSION: u64 = 1;
 
 /// The state of a flow, its settings, and the user that must log in [again](crate::LoginFlow::again). It never contains
-/// credentials or login types. It serialises to a small object. [`LoginFlow::resume`](crate::LoginFlow::resume) makes a
-/// flow from it.
+/// a password, a token, a code or login types. It serialises to a small object.
+/// [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow from it.
 ///
-/// After a resume the login types are asked for again before the question is put, and a discovery starts over. A wait,
-/// a choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were added to
-/// a choice of single sign-on are kept.
+/// After a resume the login types are asked for again before the flow asks how to log in, and a discovery starts over.
+/// A wait, a choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were
+/// added to a choice of single sign-on are kept.
 ///
-/// During a single sign-on it contains the URL with the SSO state. That is not a credential of the user's, but anybody
-/// who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can write,
-/// sign it.
+/// While the user is in the browser, it contains the URL with the state. That is not a credential of the user's, but
+/// anybody who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can
+/// write, sign it. For an OAuth 2.0 login it also contains the code verifier: where others can *read*, encrypt it. The
+/// [manual](crate#oauth-20) says why.
 ///
 /// # Errors when deserialising
 ///

@@ -84,9 +84,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::NoRefreshToken`], or [`SessionError::UnknownHomeserver`] if the homeserver
-    /// [is not known](Self::homeserver). A session of the OAuth 2.0 API is refreshed at its token endpoint, and does not
-    /// need the homeserver.
+    /// [`SessionError::NoRefreshToken`], or [`SessionError::UnknownHomeserver`] if the homeserver [is not
+    /// known](Self::homeserver). A session of the OAuth 2.0 API is refreshed at its token endpoint, and does not need
+    /// the homeserver.
     pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
         let refresh_token = || self.refresh_token.as_ref().ok_or(SessionError::NoRefreshToken);
         match &self.oauth {
@@ -145,7 +145,10 @@ impl Session {
     }
 
     /// Removes the refresh token, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]. From then on no refresh is
-    /// due, and [`judge`](Self::judge) can tell a soft logout from a logout.
+    /// due, and [`judge`](Self::judge) can tell a soft logout from a logout. For a session of the OAuth 2.0 API, it
+    /// cannot: those servers report an expired token as one that was revoked. Log in
+    /// [again](crate#logging-in-again-and-logging-out) on the same device then, and keep its encryption keys until the
+    /// homeserver grants another device.
     pub fn forget_refresh_token(&mut self) {
         self.refresh_token = None;
     }

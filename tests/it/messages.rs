@@ -122,7 +122,7 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
         ),
         (
             redirect("http://127.0.0.1:9/", "short").unwrap_err(),
-            "invalid SSO state: expected at least 16 characters from a source of randomness",
+            "invalid state: expected at least 16 characters from a source of randomness",
         ),
         (Session::from_json("[]").unwrap_err(), "invalid stored session: expected a JSON object"),
         (
@@ -491,7 +491,11 @@ fn a_refusal_and_a_wait_say_what_the_server_said() {
 #[test]
 fn legacy_login_unsupported_says_what_there_may_be_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
-    says(error, "the homeserver does not support this kind of login; it may support OAuth 2.0 only", false);
+    says(
+        error,
+        "the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that",
+        false,
+    );
 }
 
 #[test]

@@ -341,7 +341,7 @@ fn a_pipe_is_told_how_to_log_in_with_a_browser() {
     let servers = Servers::with(has_oauth_only, |_| None);
     let run = Run::with(folder(), &["-H", servers.url(), "alice"], &format!("{PASSWORD}\n"));
     run.fails(
-        "Error: the homeserver does not support this kind of login; it may support OAuth 2.0 only; log in with a \
+        "Error: the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that; log in with a \
          browser, without --legacy: cargo run --example browser -- SERVER",
     );
 }

@@ -86,3 +86,15 @@ fn a_page_is_not_a_success_whatever_its_status() {
     }
     assert!(matches!(respond(200, &" ".repeat(MAX_BODY + 1)), Err(ResponseError::TooLarge { .. })));
 }
+
+#[test]
+fn a_success_that_says_that_it_failed_is_not_one() {
+    for body in [r#"{"error":"unsupported_token_type"}"#, r#"{"errcode":"M_UNKNOWN","error":"no"}"#] {
+        assert!(matches!(respond(200, body), Err(ResponseError::Server(_))), "{body}");
+    }
+    assert!(respond(200, r#"{"error":"invalid_grant"}"#).unwrap());
+    // Neither of these is an error.
+    for body in [r#"{"error":""}"#, r#"{"error":null}"#, r#"{"error_description":"no"}"#] {
+        assert!(!respond(200, body).unwrap(), "{body}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::address::https_url::HttpsUrl;
 use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::endpoint::Endpoint;
 use crate::endpoint::error::ResponseError;
+use crate::endpoint::server_error::ServerError;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "revocation_endpoint");
@@ -40,15 +41,20 @@ pub fn request(revocation_endpoint: &HttpsUrl, client_id: &str, token: Token<'_>
     ENDPOINT.form_request(revocation_endpoint, &form)
 }
 
-/// Reads the response. A 2xx is a success, without a body or with JSON of any kind. A refusal with `invalid_grant` means
-/// that there was nothing to revoke.
+/// Reads the response. A 2xx is a success, without a body or with JSON of any kind, unless it has an `error`. A refusal
+/// with `invalid_grant` means that there was nothing to revoke.
 ///
 /// # Errors
 ///
-/// [`ResponseError::Server`] is the server's refusal. A 401 is one: the session is still there. For the other errors see
-/// [`ResponseError`].
+/// [`ResponseError::Server`] is the server's refusal. A 401 is one: the session is still there. For the other errors
+/// see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
-    match ENDPOINT.acknowledged(response) {
+    let acknowledged = ENDPOINT.acknowledged(response).and_then(|()| match ServerError::read(response, true) {
+        // A success that says that it failed is not one.
+        Some(error) if error.errcode.is_some() => Err(ResponseError::Server(Box::new(error))),
+        _ => Ok(()),
+    });
+    match acknowledged {
         Ok(()) => Ok(Response { already_revoked: false }),
         Err(ResponseError::Server(error)) if error.refusal() == Some("invalid_grant") => {
             Ok(Response { already_revoked: true })
