@@ -102,8 +102,8 @@ impl Lists {
 impl AuthMetadata {
     /// Whether a login in a browser that comes back is offered. It needs more than its endpoint: the code, PKCE with
     /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. The endpoint must not have a
-    /// parameter that the login adds. Otherwise a homeserver could
-    /// send the browser to an honest server, and the code and its verifier to itself (RFC 9700, section 4.4).
+    /// parameter that the login adds. Otherwise a homeserver could send the browser to an honest server, and the code and
+    /// its verifier to itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
         self.without_authorization_code().is_none()
     }

@@ -159,21 +159,23 @@ pub(crate) struct Begun {
 
 /// Reads the URL of a login that has begun, if it is one that [`request`] makes.
 pub(crate) fn begun(url: &Url) -> Option<Begun> {
+    let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = url.query_pairs().collect();
     let only = |name: &str| {
-        let mut values = url.query_pairs().filter(|(found, _)| found == name);
+        let mut values = parameters.iter().filter(|(found, _)| found == name);
         let (_, value) = values.next()?;
-        values.next().is_none().then(|| value.into_owned())
+        values.next().is_none().then_some(&**value)
     };
-    let is_ours = only("response_type")? == "code" && only("code_challenge_method")? == "S256";
-    let is_ours = is_ours && matches!(&*only("response_mode")?, "query" | "fragment");
+    let is_ours = only("response_type")? == "code"
+        && only("code_challenge_method")? == "S256"
+        && matches!(only("response_mode")?, "query" | "fragment");
     let scope = only("scope")?;
     let device_id = scope.strip_prefix(API_SCOPE)?.strip_prefix(' ')?.strip_prefix(DEVICE_SCOPE)?;
     DeviceId::new(device_id).ok().filter(|_| is_ours)?;
     let begun = Begun {
-        client_id: only("client_id").filter(|client_id| !client_id.is_empty())?,
-        redirect_uri: only("redirect_uri")?,
-        state: RedirectState::new(only(STATE)?).ok()?,
-        challenge: only("code_challenge")?,
+        client_id: only("client_id").filter(|client_id| !client_id.is_empty())?.to_owned(),
+        redirect_uri: only("redirect_uri")?.to_owned(),
+        state: RedirectState::new(only(STATE)?.to_owned()).ok()?,
+        challenge: only("code_challenge")?.to_owned(),
     };
     Redirect::new(&begun.redirect_uri, begun.state.expose()).ok().map(|_| begun)
 }
