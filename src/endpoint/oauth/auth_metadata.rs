@@ -100,10 +100,10 @@ impl Lists {
 }
 
 impl AuthMetadata {
-    /// Whether a login in a browser that comes back is offered. It needs more than its endpoint: the code, PKCE with
-    /// `S256`, a way back that this crate reads, and a token endpoint on the same origin. The endpoint must not have a
-    /// parameter that the login adds. Otherwise a homeserver could send the browser to an honest server, and the code and
-    /// its verifier to itself (RFC 9700, section 4.4).
+    /// Whether a login in a browser that comes back is offered. It needs the code, PKCE with `S256`, a way back that
+    /// this crate reads, and an endpoint without a parameter that the login adds. The token endpoint must be on the
+    /// same origin. Otherwise a homeserver could send the browser to an honest server, and the code and its verifier to
+    /// itself (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
         self.without_authorization_code().is_none()
     }
@@ -154,11 +154,11 @@ impl AuthMetadata {
     }
 
     /// The page where the user manages the account, for an action such as `org.matrix.devices_list` (specification,
-    /// "Account management"). Without an action, the page itself. A server that knows an action by an older name only is
-    /// asked with that name.
+    /// "Account management"). Without an action, the page itself. A server that knows an action by an older name only
+    /// is asked with that name.
     ///
-    /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server has
-    /// no such page, or does not say that it knows the action.
+    /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server
+    /// has no such page, or does not say that it knows the action.
     pub fn account_management_url(&self, action: Option<&str>, device_id: Option<&str>) -> Option<Url> {
         let mut url = self.account_management_uri.as_ref()?.url().clone();
         let Some(action) = action else { return Some(url) };
@@ -216,18 +216,33 @@ pub fn response<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     response: &Response<B>,
 ) -> Result<Option<AuthMetadata>, ResponseError> {
-    let (mut issuer, mut iss_in_callback, mut lists) = (None, false, Lists::MISSING);
-    let mut endpoints: [Option<HttpsUrl>; 6] = Default::default();
+    let mut metadata = AuthMetadata {
+        issuer: Box::default(),
+        authorization_endpoint: None,
+        token_endpoint: None,
+        registration_endpoint: None,
+        revocation_endpoint: None,
+        device_authorization_endpoint: None,
+        account_management_uri: None,
+        iss_in_callback: false,
+        other: Fields::default(),
+        lists: Lists::MISSING,
+    };
+    let address = |cursor: &mut Cursor<'_>| -> Result<Option<HttpsUrl>, NotJson> {
+        Ok(cursor.string()?.and_then(|text| HttpsUrl::named_by(homeserver, &text).ok()))
+    };
+    let mut issuer = None;
     let read = ENDPOINT.read(response, &mut |cursor, key| {
-        if let Some(endpoint) =
-            MEMBERS.iter().zip(&mut endpoints).find_map(|(member, url)| (*member == key).then_some(url))
-        {
-            *endpoint = cursor.string()?.and_then(|text| HttpsUrl::named_by(homeserver, &text).ok());
-            return Ok(());
-        }
+        let lists = &mut metadata.lists;
         match key {
             "issuer" => issuer = cursor.text()?.map(Box::from),
-            "authorization_response_iss_parameter_supported" => iss_in_callback = cursor.flag()?,
+            "authorization_endpoint" => metadata.authorization_endpoint = address(cursor)?,
+            "token_endpoint" => metadata.token_endpoint = address(cursor)?,
+            "registration_endpoint" => metadata.registration_endpoint = address(cursor)?,
+            "revocation_endpoint" => metadata.revocation_endpoint = address(cursor)?,
+            "device_authorization_endpoint" => metadata.device_authorization_endpoint = address(cursor)?,
+            "account_management_uri" => metadata.account_management_uri = address(cursor)?,
+            "authorization_response_iss_parameter_supported" => metadata.iss_in_callback = cursor.flag()?,
             "grant_types_supported" => lists.grant_types = listed(cursor, GRANT_TYPES, Lists::MISSING.grant_types)?,
             "response_types_supported" => {
                 lists.response_types = listed(cursor, ["code"], Lists::MISSING.response_types)?;
@@ -249,41 +264,12 @@ pub fn response<B: AsRef<[u8]>>(
         let issuer = issuer.ok_or_else(|| ENDPOINT.lacks(response, "`issuer`", "a string that is not empty"))?;
         Ok((issuer, other))
     });
-    let (issuer, other) = match named {
-        Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => return Ok(None),
-        named => named?,
-    };
-    let [
-        authorization_endpoint,
-        token_endpoint,
-        registration_endpoint,
-        revocation_endpoint,
-        device_authorization_endpoint,
-        account_management_uri,
-    ] = endpoints;
-    Ok(Some(AuthMetadata {
-        issuer,
-        authorization_endpoint,
-        token_endpoint,
-        registration_endpoint,
-        revocation_endpoint,
-        device_authorization_endpoint,
-        account_management_uri,
-        iss_in_callback,
-        other,
-        lists,
-    }))
+    match named {
+        Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => Ok(None),
+        Err(error) => Err(error),
+        Ok((issuer, other)) => Ok(Some(AuthMetadata { issuer, other, ..metadata })),
+    }
 }
-
-/// The members that are addresses, in the order of [`AuthMetadata`].
-const MEMBERS: [&str; 6] = [
-    "authorization_endpoint",
-    "token_endpoint",
-    "registration_endpoint",
-    "revocation_endpoint",
-    "device_authorization_endpoint",
-    "account_management_uri",
-];
 
 /// Which of these values a list has. What is not a list counts as missing.
 fn listed<const N: usize>(
