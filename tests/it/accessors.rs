@@ -1,8 +1,8 @@
 //! All that goes in can be read again, under its plain name.
 
 use matrix_login::{
-    AccessToken, Action, Choice, CodeVerifier, Credentials, Fields, HttpsUrl, LoginFlow, LoginSettings, LoginToken,
-    OAuthClient, Password, Redirect, Session, Suspended, UserIdentifier,
+    AccessToken, Action, Choice, Credentials, Fields, HttpsUrl, LoginFlow, LoginSettings, LoginToken, OAuthClient,
+    Password, Redirect, Session, Suspended, UserIdentifier,
     endpoint::{
         get_token, login, login_fallback, login_types, logout, logout_all,
         oauth::{auth_metadata, registration, revocation, token},
@@ -12,7 +12,7 @@ use matrix_login::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    pkce, refresh,
+    refresh,
     support::scenario::{self, CALLBACK, GRANTED, HOMESERVER, OFFERS, STATE, Scenario, VERSIONS, WELL_KNOWN, password},
 };
 
@@ -141,14 +141,9 @@ fn a_choice_of_single_sign_on_has_a_redirect_and_no_credentials() {
     assert_eq!(choice.redirect().unwrap().url().as_str(), "http://127.0.0.1:9/cb");
 }
 
-fn code() -> Choice {
-    let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
-    Choice::authorization_code(redirect, CodeVerifier::new(pkce::VERIFIER).unwrap())
-}
-
 #[test]
 fn a_choice_of_the_code_grant_is_read_back() {
-    let choice = code();
+    let choice = scenario::code();
     assert_eq!(choice.login_type(), "authorization_code");
     assert!(choice.credentials().is_none() && choice.fields().is_empty() && choice.device_id().is_none());
     assert_eq!(choice.redirect().unwrap().state(), STATE);
@@ -157,32 +152,6 @@ fn a_choice_of_the_code_grant_is_read_back() {
     let choice = choice.with_field("login_hint", "alice").and_then(|choice| choice.with_field("max_age", 7)).unwrap();
     assert_eq!(json!(choice.fields()), json!({"login_hint": "alice", "max_age": 7}));
     assert_eq!(choice.device_id(), Some("KITCHENTABLET"));
-}
-
-#[test]
-fn a_parameter_that_the_url_has_already_is_refused() {
-    for name in [
-        "response_type",
-        "client_id",
-        "redirect_uri",
-        "scope",
-        "state",
-        "response_mode",
-        "code_challenge",
-        "code_challenge_method",
-        "prompt",
-    ] {
-        assert_eq!(
-            code().with_field(name, "x").unwrap_err().to_string(),
-            format!("invalid parameter `{name}`: expected a name that the authorization URL does not have already")
-        );
-    }
-    for value in [json!(null), json!([]), json!({"x": 1})] {
-        assert_eq!(
-            code().with_field("claims", value).unwrap_err().to_string(),
-            "invalid parameter `claims`: expected a string, a number or a flag"
-        );
-    }
 }
 
 #[test]

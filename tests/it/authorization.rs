@@ -10,10 +10,7 @@ use matrix_login::{
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{
-    pkce::{CHALLENGE, VERIFIER},
-    support::scenario::STATE,
-};
+use crate::support::scenario::{CHALLENGE, STATE, VERIFIER};
 
 // The URL.
 

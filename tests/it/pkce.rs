@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::properties::config;
-
-/// RFC 7636, appendix B.
-pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+use crate::support::scenario::{CHALLENGE, VERIFIER};
 
 #[test]
 fn the_example_of_the_rfc() {

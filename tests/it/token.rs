@@ -12,10 +12,7 @@ use matrix_login::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    pkce::VERIFIER,
-    support::scenario::{answer, invalid_field, not_matrix},
-};
+use crate::support::scenario::{VERIFIER, answer, invalid_field, noon, not_matrix};
 
 // What is sent.
 
@@ -280,5 +277,5 @@ fn a_rate_limit_says_how_long_to_wait() {
     let response = answer(429, &[("retry-after", "7")], "");
     let error = token::response(&response).unwrap_err();
     assert!(error.may_retry());
-    assert_eq!(error.retry_after().unwrap().delay(crate::support::scenario::noon()), Some(Duration::from_secs(7)));
+    assert_eq!(error.retry_after().unwrap().delay(noon()), Some(Duration::from_secs(7)));
 }
