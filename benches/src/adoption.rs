@@ -20,7 +20,8 @@ struct Cost {
 /// Prints what these programs cost; all of them if there are none.
 pub fn print(only: &[&str]) -> Result<(), String> {
     println!(
-        "Each program logs in; those of `matrix-login-pkce` and `oauth2` exchange a code. `dependencies` uses plain serde structs, and nothing"
+        "Each program logs in; those of `matrix-login-pkce` and `oauth2` exchange a code. \
+         `dependencies` uses plain serde structs, and nothing"
     );
     println!("but what matrix-login depends on. Only the one of `matrix-sdk` contains an HTTP client.");
     println!();

@@ -24,35 +24,16 @@ impl Body {
     }
 }
 
-pub static LOGIN_TYPES: Body = Body {
-    name: "login_types.json",
-    status: StatusCode::OK,
-    text: include_str!("../../tests/bodies/login_types.json"),
-};
+macro_rules! body {
+    ($name:literal, $status:ident) => {
+        Body { name: $name, status: StatusCode::$status, text: include_str!(concat!("../../tests/bodies/", $name)) }
+    };
+}
 
-pub static LOGIN: Body =
-    Body { name: "login.json", status: StatusCode::OK, text: include_str!("../../tests/bodies/login.json") };
-
-pub static FORBIDDEN: Body = Body {
-    name: "forbidden.json",
-    status: StatusCode::FORBIDDEN,
-    text: include_str!("../../tests/bodies/forbidden.json"),
-};
-
-pub static LIMIT_EXCEEDED: Body = Body {
-    name: "limit_exceeded.json",
-    status: StatusCode::TOO_MANY_REQUESTS,
-    text: include_str!("../../tests/bodies/limit_exceeded.json"),
-};
-
-pub static AUTH_METADATA: Body = Body {
-    name: "auth_metadata.json",
-    status: StatusCode::OK,
-    text: include_str!("../../tests/bodies/auth_metadata.json"),
-};
-
-pub static TOKEN: Body =
-    Body { name: "token.json", status: StatusCode::OK, text: include_str!("../../tests/bodies/token.json") };
-
-pub static WHOAMI: Body =
-    Body { name: "whoami.json", status: StatusCode::OK, text: include_str!("../../tests/bodies/whoami.json") };
+pub static LOGIN_TYPES: Body = body!("login_types.json", OK);
+pub static LOGIN: Body = body!("login.json", OK);
+pub static FORBIDDEN: Body = body!("forbidden.json", FORBIDDEN);
+pub static LIMIT_EXCEEDED: Body = body!("limit_exceeded.json", TOO_MANY_REQUESTS);
+pub static AUTH_METADATA: Body = body!("auth_metadata.json", OK);
+pub static TOKEN: Body = body!("token.json", OK);
+pub static WHOAMI: Body = body!("whoami.json", OK);

@@ -1,36 +1,14 @@
 //! Logs in with `matrix-login`: `login SERVER_NAME USER PASSWORD`. It prints each request, and reads a line of standard
 //! input as the body of the response.
 
+#[path = "../terminal.rs"]
+mod terminal;
+
 use std::error::Error;
-use std::io;
-use std::thread;
-use std::time::SystemTime;
 
-use http::{Request, Response};
-use matrix_login::{Choice, LoginFlow, LoginSettings, Password, Pause, Step, UserIdentifier, blocking};
+use matrix_login::{Choice, LoginFlow, LoginSettings, Password, Step, UserIdentifier, blocking};
 
-struct Terminal;
-
-impl blocking::Transport for Terminal {
-    type Body = String;
-    type Error = io::Error;
-
-    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<String>, io::Error> {
-        println!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(request.body()));
-        let mut body = String::new();
-        io::stdin().read_line(&mut body)?;
-        Ok(Response::new(body))
-    }
-
-    fn pause(&mut self, pause: Pause<'_>) -> Result<(), io::Error> {
-        thread::sleep(pause.remaining(self.now()));
-        Ok(())
-    }
-
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
+use self::terminal::Terminal;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
