@@ -77,8 +77,8 @@ impl Endpoint {
     }
 
     /// The path, such as `/_matrix/client/v3/login`. It is below the homeserver's base URL, except that of the
-    /// well-known file. For an endpoint of an OAuth 2.0 server, this is the member of the metadata that has the address,
-    /// such as `token_endpoint`.
+    /// well-known file. For an endpoint of an OAuth 2.0 server, this is the member of the metadata that has the
+    /// address, such as `token_endpoint`.
     pub const fn path(&self) -> &'static str {
         self.path
     }

@@ -461,7 +461,8 @@
 //!     }
 //! }
 //!
-//! /// Whether everybody on the internet may connect to an address. IANA's registries of special addresses list the rest.
+//! /// Whether everybody on the internet may connect to an address. IANA's registries of special addresses
+//! /// list the rest.
 //! fn is_public(address: IpAddr) -> bool {
 //!     match address.to_canonical() {
 //!         IpAddr::V4(address) => {

@@ -282,7 +282,8 @@ fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), F
     match flow.step() {
         Step::Locate { failure: DiscoveryFailure { homeserver: Some(homeserver), .. }, .. } => {
             Err(not_found(&format!(
-                "{reason}; the server says that its homeserver is {homeserver}: if you know another URL, give it with -H"
+                "{reason}; the server says that its homeserver is {homeserver}: \
+                 if you know another URL, give it with -H"
             )))
         }
         Step::Locate { .. } => Err(not_found(&format!("{reason}; {CHECK_THE_NAME}"))),

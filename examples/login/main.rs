@@ -65,8 +65,8 @@ use self::{
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
-    /// User ID to log in as, such as @alice:example.org, or a link to it. With -H also the name alone, an e-mail address
-    /// or an international phone number. Asked for if it is left out
+    /// User ID to log in as, such as @alice:example.org, or a link to it. With -H also the name alone, an e-mail
+    /// address or an international phone number. Asked for if it is left out
     user: Option<String>,
 
     /// URL of the homeserver, or a server name. Without it the server of the user ID says where its homeserver is

@@ -4,8 +4,8 @@
 //! is due first, and for every input the error, if there was one, and the step that is due after it. So a bug report
 //! can be tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
 //!
-//! Fields that are not known are left alone in the transcript and its responses, as notes; in settings, inputs and choices
-//! they are mistakes.
+//! Fields that are not known are left alone in the transcript and its responses, as notes; in settings, inputs and
+//! choices they are mistakes.
 //!
 //! - `transcript.rs` is what a transcript contains,
 //! - `print.rs` is the lines that come out,

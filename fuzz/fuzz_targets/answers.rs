@@ -269,7 +269,8 @@ impl Grant {
         let mut text = format!(
             r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
             {{"type":"m.login.sso"}},{{"type":"m.login.token"}},{{"type":"m.login.application_service"}},
-            {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}","access_token":"{SECRET}{token}","client_id":"c+/=",{}"#,
+            {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}",
+            "access_token":"{SECRET}{token}","client_id":"c+/=",{}"#,
             HOMESERVERS[0],
             user.id(),
             server.members()

@@ -8,8 +8,8 @@
 //! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume:
 //! a response with it is refused and changes nothing. If no request is due, every ID is stale.
 //!
-//! A code goes to the origin that the browser was sent to, and to no other. Once it has become tokens, it goes nowhere. The
-//! verifier is stored in the browser, and at no other time.
+//! A code goes to the origin that the browser was sent to, and to no other. Once it has become tokens, it goes nowhere.
+//! The verifier is stored in the browser, and at no other time.
 //!
 //! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach
 //! the login, those of a single sign-on also through a suspension.

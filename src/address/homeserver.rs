@@ -58,8 +58,9 @@ impl Homeserver {
             && self.url.port_or_known_default() == other.port_or_known_default()
     }
 
-    /// Whether a request goes to this origin. The parts of its URI are compared as they are: read again, a text can mean
-    /// another host to another parser. So user information, or a port that is not a number, is not this origin either.
+    /// Whether a request goes to this origin. The parts of its URI are compared as they are: read again, a text can
+    /// mean another host to another parser. So user information, or a port that is not a number, is not this origin
+    /// either.
     pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         let host = authority.host();

@@ -43,8 +43,8 @@ impl HttpsUrl {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the homeserver must not name it, or if it is not an absolute URL without user information and
-    /// fragment.
+    /// [`InvalidInput`] if the homeserver must not name it, or if it is not an absolute URL without user information
+    /// and fragment.
     pub fn named_by(homeserver: &Homeserver, text: &str) -> Result<Self, InvalidInput> {
         let named = Self::kept(text).filter(|url| {
             let origin = || url.url.join("/").ok()?.as_str().parse().ok();

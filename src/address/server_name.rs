@@ -52,8 +52,8 @@ impl ServerName {
         self.port
     }
 
-    /// Whether the well-known file of this server may name this address as its homeserver. Only a caller can choose plain
-    /// http, never a server: the address must be https, or on loopback if the server is on loopback too.
+    /// Whether the well-known file of this server may name this address as its homeserver. Only a caller can choose
+    /// plain http, never a server: the address must be https, or on loopback if the server is on loopback too.
     ///
     /// ```
     /// use matrix_login::ServerName;

@@ -42,8 +42,8 @@ impl DeviceId {
     }
 
     /// Whether every server takes it: at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`, as the
-    /// specification recommends. A flow wants such an ID, since on the page of a server nobody sees that another one was
-    /// refused.
+    /// specification recommends. A flow wants such an ID, since on the page of a server nobody sees that another one
+    /// was refused.
     pub fn is_recommended(&self) -> bool {
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         self.0.len() >= 10 && self.0.bytes().all(is_unreserved)

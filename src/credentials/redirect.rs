@@ -58,10 +58,10 @@ pub enum Action {
 }
 
 impl Redirect {
-    /// Takes the callback URL, as text or as a `Url`, and a state. The server sends the browser to the callback URL after
-    /// the login; its scheme can be any. For single sign-on, the crate adds the state to the query of the URL. For OAuth
-    /// 2.0, the URL goes out exactly as it is written. Take a new random state for every login, so that nobody can guess
-    /// it.
+    /// Takes the callback URL, as text or as a `Url`, and a state. The server sends the browser to the callback URL
+    /// after the login; its scheme can be any. For single sign-on, the crate adds the state to the query of the URL.
+    /// For OAuth 2.0, the URL goes out exactly as it is written. Take a new random state for every login, so that
+    /// nobody can guess it.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 //! <https://spec.matrix.org/latest/client-server-api/#oauth-20-api>
 //!
 //! The homeserver says in its [metadata](auth_metadata) where the other endpoints are. They have no access token in
-//! their requests, and their errors are those of RFC 6749: a [`ServerError`](crate::ServerError) has their `error` as its
-//! `errcode`. The HTTP client must not follow their redirects, since a request can contain a code or a token.
+//! their requests, and their errors are those of RFC 6749: a [`ServerError`](crate::ServerError) has their `error` as
+//! its `errcode`. The HTTP client must not follow their redirects, since a request can contain a code or a token.
 
 use http::{HeaderValue, Request, header};
 use url::form_urlencoded::Serializer;

@@ -29,8 +29,8 @@
 //! /// How long a user may take in the browser.
 //! const TIME_TO_LIVE: Duration = Duration::from_secs(600);
 //!
-//! /// Logins that wait for their callback, by state. A database does as well, if deleting an entry is atomic there. Give
-//! /// each entry a time to live, and limit how many there can be.
+//! /// Logins that wait for their callback, by state. A database does as well, if deleting an entry is atomic there.
+//! /// Give each entry a time to live, and limit how many there can be.
 //! #[derive(Default)]
 //! struct Waiting(BTreeMap<String, Entry>);
 //!
@@ -56,8 +56,8 @@
 //!         Ok(url)
 //!     }
 //!
-//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another browser,
-//!     /// of another login, of one that has taken too long, or one that has been here before.
+//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another
+//!     /// browser, of another login, of one that has taken too long, or one that has been here before.
 //!     fn end(&mut self, callback: &Url, cookie: &str, now: Instant) -> Option<LoginFlow> {
 //!         let state = callback::state(callback)?;
 //!         let entry = self.0.get(&state).filter(|entry| now < entry.ends_at && entry.cookie == cookie)?;

@@ -1,9 +1,9 @@
 //! The User-Interactive Authentication API, for all requests that need it
 //! <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>
 //!
-//! Some requests need more than an access token: to [get a login token](super::get_token) for a new device, or to delete
-//! a device. The homeserver responds with a [challenge](UiaChallenge). Send the same request again, with `auth` in its
-//! body, until the homeserver accepts it:
+//! Some requests need more than an access token: to [get a login token](super::get_token) for a new device, or to
+//! delete a device. The homeserver responds with a [challenge](UiaChallenge). Send the same request again, with `auth`
+//! in its body, until the homeserver accepts it:
 //!
 //! ```
 //! use http::Response;

@@ -32,8 +32,8 @@ use crate::session::Session;
 pub enum Verdict {
     /// The response says nothing against the access token. The body of a success does not matter.
     Unaffected,
-    /// The access token is no longer valid: wait, [refresh](Session::refresh_request) the session, then send the request
-    /// again.
+    /// The access token is no longer valid: wait, [refresh](Session::refresh_request) the session, then send the
+    /// request again.
     Refresh {
         /// How long to wait before the refresh. Zero as a rule. If a refresh has just granted the token, and no request
         /// with it has succeeded, it is one second, and twice as long each further time in a row, up to a minute. Some

@@ -1,4 +1,5 @@
-//! A login by the authorization code grant that another process finishes, and what such a process refuses to go on with.
+//! A login by the authorization code grant that another process finishes, and what such a process refuses to go on
+//! with.
 
 use matrix_login::{Error, OAuthClient, Suspended};
 use serde_json::{Value, json};

@@ -18,7 +18,8 @@ use crate::endpoint::server_error::ServerError;
 use crate::fields::Fields;
 
 secret! {
-    /// An authorization code. A server adds it to the callback, and its token endpoint takes it, once and within minutes.
+    /// An authorization code. A server adds it to the callback, and its token endpoint takes it, once and within
+    /// minutes.
     pub struct AuthorizationCode
 }
 
