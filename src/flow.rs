@@ -22,6 +22,7 @@ use crate::endpoint::error::ResponseError;
 use crate::endpoint::{login, login_types, versions, well_known};
 use crate::error::Error;
 use crate::flow::choice::Choice;
+use crate::flow::oauth::code_grant;
 use crate::flow::state::{Browse, Discovered, Due, Next, Offers, Purpose, Redirects, Server};
 use crate::flow::step::{RequestId, Step};
 use crate::flow::suspended::{Position, Suspended};
@@ -289,7 +290,7 @@ impl LoginFlow {
                 let next = match purpose {
                     Purpose::Sso { fields } => log_in::after_callback(server, state, fields, url)?,
                     Purpose::Code { grant, metadata } => {
-                        oauth::after_callback(server, state.expose(), (grant, metadata.as_ref()), url)?
+                        code_grant::after_callback(server, state.expose(), (grant, metadata.as_ref()), url)?
                     }
                 };
                 self.enter(next)

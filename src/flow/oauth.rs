@@ -1,29 +1,25 @@
 //! Where the responses of the OAuth 2.0 API lead.
 
+pub(crate) mod code_grant;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{Request, Response};
-use url::Url;
 
 use crate::address::homeserver::Homeserver;
-use crate::address::https_url::HttpsUrl;
 use crate::address::user_id::UserId;
 use crate::credentials::device_id::DeviceId;
-use crate::credentials::redirect::Action;
-use crate::endpoint::callback::ForeignCallback;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::login_types::LoginTypes;
 use crate::endpoint::oauth::auth_metadata::{self, AuthMetadata};
-use crate::endpoint::oauth::authorization::{self, AuthorizationCode};
 use crate::endpoint::oauth::registration;
 use crate::endpoint::oauth::revocation::{self, Token};
-use crate::endpoint::oauth::token::{self, Grant};
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::whoami;
 use crate::error::Error;
 use crate::flow::choice::CodeChoice;
-use crate::flow::state::{Browse, CodeGrant, CodeLogin, Due, Granted, Next, Offers, Purpose, Server};
+use crate::flow::state::{CodeLogin, Due, Granted, Next, Offers, Server};
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 use crate::settings::LoginSettings;
@@ -35,7 +31,7 @@ pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
         Due::GetAuthMetadata { homeserver, .. } => auth_metadata::request(homeserver),
         Due::GetAuthMetadataAgain { server, .. } => auth_metadata::request(&server.homeserver),
         Due::PostRegister { login, .. } => register_request(settings, login),
-        Due::PostToken { grant, code, metadata, .. } => token_request(grant, code, metadata),
+        Due::PostToken { grant, code, metadata, .. } => code_grant::token_request(grant, code, metadata),
         Due::GetWhoami { server, granted } => whoami::request(&server.homeserver, &granted.tokens.access_token),
         Due::PostRevoke { granted, .. } => revoke_request(granted),
         // No other box has a request of this API.
@@ -55,8 +51,12 @@ pub(crate) fn answered<B: AsRef<[u8]>>(
             after_auth_metadata(homeserver, login_types.as_ref(), refused.as_deref(), response)
         }
         Due::PostRegister { server, login } => after_register(server, login, response),
-        Due::GetAuthMetadataAgain { server, grant, code } => after_auth_metadata_again(server, grant, code, response),
-        Due::PostToken { server, grant, metadata, .. } => after_token(server, grant, metadata, response, received_at),
+        Due::GetAuthMetadataAgain { server, grant, code } => {
+            code_grant::after_auth_metadata_again(server, grant, code, response)
+        }
+        Due::PostToken { server, grant, metadata, .. } => {
+            code_grant::after_token(server, grant, metadata, response, received_at)
+        }
         Due::GetWhoami { server, granted } => after_whoami(server, granted, wanted, response),
         Due::PostRevoke { server, .. } => after_revoke(server, response),
         _ => return Err(Error::StaleResponse),
@@ -111,7 +111,7 @@ pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: Cod
     }
     let device_id = device_id(settings, &choice)?;
     if let Some(client_id) = client.client_id() {
-        return Ok(browse(server, &metadata, client_id, &choice, &device_id)?);
+        return Ok(code_grant::browse(server, &metadata, client_id, &choice, &device_id)?);
     }
     let Some(registration_endpoint) = metadata.registration_endpoint.clone() else {
         let expected = "the ID of a client that is registered already: this server registers none";
@@ -156,27 +156,6 @@ fn device_id(settings: &LoginSettings, choice: &CodeChoice) -> Result<DeviceId, 
     })
 }
 
-/// Sends the browser out. An offered grant has an authorization endpoint.
-fn browse(
-    server: Server,
-    metadata: &Arc<AuthMetadata>,
-    client_id: &str,
-    choice: &CodeChoice,
-    device_id: &DeviceId,
-) -> Result<Next, ResponseError> {
-    let invalid = || auth_metadata::ENDPOINT.invalid("`authorization_endpoint`", "an https URL");
-    let endpoint = metadata.authorization_endpoint.as_ref().ok_or_else(invalid)?;
-    let mut redirect = choice.redirect.clone();
-    if !metadata.offers_registration_of_users() {
-        // Such a server refuses the parameter that asks for that page.
-        redirect = redirect.with_action(Action::Login);
-    }
-    let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, &choice.fields);
-    let grant = Box::new(CodeGrant::new(url.clone(), client_id, choice, metadata));
-    let purpose = Purpose::Code { grant, metadata: Some(Arc::clone(metadata)) };
-    Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state, purpose } }))
-}
-
 /// POST register.
 fn register_request(settings: &LoginSettings, login: &CodeLogin) -> Request<Vec<u8>> {
     let redirect_uri = login.choice.redirect.text();
@@ -194,74 +173,7 @@ fn after_register<B: AsRef<[u8]>>(
     response: &Response<B>,
 ) -> Result<Next, ResponseError> {
     let registered = registration::response(response)?;
-    browse(server.clone(), &login.metadata, &registered.client_id, &login.choice, &login.device_id)
-}
-
-/// After the browser has come back, with a code or with a refusal.
-pub(crate) fn after_callback(
-    server: &Server,
-    state: &str,
-    (grant, metadata): (&CodeGrant, Option<&Arc<AuthMetadata>>),
-    callback: &Url,
-) -> Result<Next, ForeignCallback> {
-    let response = authorization::response(callback, state, Some(&grant.issuer), grant.iss_in_callback)?;
-    let code = match response {
-        authorization::Response::Granted(code) => code,
-        authorization::Response::Refused(error) => return Ok(Next::To(server.question(Some(error)))),
-    };
-    let (server, grant) = (server.clone(), Box::new(grant.clone()));
-    Ok(Next::To(match metadata {
-        Some(metadata) => Due::PostToken { server, grant, code, metadata: Arc::clone(metadata) },
-        None => Due::GetAuthMetadataAgain { server, grant, code },
-    }))
-}
-
-/// After GET `auth_metadata`, after a resume: the code may only go to the server that the browser was sent to.
-fn after_auth_metadata_again<B: AsRef<[u8]>>(
-    server: &Server,
-    grant: &CodeGrant,
-    code: &AuthorizationCode,
-    response: &Response<B>,
-) -> Result<Next, ResponseError> {
-    let metadata = auth_metadata::response(&server.homeserver, response)?.ok_or(ResponseError::LoginUnsupported)?;
-    let invalid = |field, expected| Err(auth_metadata::ENDPOINT.invalid(field, expected));
-    if metadata.issuer != grant.issuer {
-        return invalid("`issuer`", "the one that the login began with; go back, and log in again");
-    }
-    let is_same = |endpoint: &HttpsUrl| authorization::is_of(&grant.url, endpoint);
-    if !metadata.authorization_endpoint.as_ref().is_some_and(is_same) {
-        return invalid("`authorization_endpoint`", "the one that the login began with; go back, and log in again");
-    }
-    match metadata.without_authorization_code() {
-        None => {}
-        Some((member @ "`token_endpoint`", _)) => {
-            return invalid(member, "on the origin of the authorization endpoint; go back, and log in again");
-        }
-        Some((member, _)) => return invalid(member, "fit for this kind of login; go back, and log in again"),
-    }
-    let (server, grant, code) = (server.clone(), Box::new(grant.clone()), code.clone());
-    Ok(Next::To(Due::PostToken { server, grant, code, metadata: Arc::new(metadata) }))
-}
-
-/// POST token.
-fn token_request(grant: &CodeGrant, code: &AuthorizationCode, metadata: &AuthMetadata) -> Request<Vec<u8>> {
-    let code_grant = Grant::authorization_code(code, &grant.redirect_uri, &grant.verifier);
-    let endpoint = metadata.token_endpoint.as_ref();
-    // The default is never taken: a grant is offered only if there is a token endpoint.
-    endpoint.map(|endpoint| token::request(endpoint, &grant.client_id, code_grant)).unwrap_or_default()
-}
-
-/// After POST token: nobody knows yet whose tokens these are.
-fn after_token<B: AsRef<[u8]>>(
-    server: &Server,
-    grant: &CodeGrant,
-    metadata: &Arc<AuthMetadata>,
-    response: &Response<B>,
-    received_at: SystemTime,
-) -> Result<Next, ResponseError> {
-    let (server, tokens) = (server.clone(), token::response(response)?);
-    let (client_id, metadata) = (grant.client_id.clone(), Arc::clone(metadata));
-    Ok(Next::To(Due::GetWhoami { server, granted: Box::new(Granted { client_id, metadata, tokens, received_at }) }))
+    code_grant::browse(server.clone(), &login.metadata, &registered.client_id, &login.choice, &login.device_id)
 }
 
 /// After GET whoami. Whatever it says, the tokens are kept.
