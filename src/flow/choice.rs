@@ -30,17 +30,28 @@ pub struct Choice {
 pub(crate) enum Kind {
     Credentials(Credentials),
     Sso { redirect: Redirect, fields: Fields },
-    Code(Box<CodeChoice>),
+    OAuth(Box<OAuthChoice>),
 }
 
-/// The authorization code grant of the OAuth 2.0 API.
+/// A grant of the OAuth 2.0 API.
+#[derive(Clone, Debug)]
+pub(crate) struct OAuthChoice {
+    pub(crate) grant: GrantChoice,
+    /// Instead of the one in the settings.
+    pub(crate) device_id: Option<String>,
+    pub(crate) fields: Fields,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum GrantChoice {
+    Code(CodeChoice),
+}
+
+/// The authorization code grant.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeChoice {
     pub(crate) redirect: Redirect,
     pub(crate) verifier: CodeVerifier,
-    /// Instead of the one in the settings.
-    pub(crate) device_id: Option<String>,
-    pub(crate) fields: Fields,
 }
 
 impl Choice {
@@ -66,8 +77,7 @@ impl Choice {
     /// Take a new random verifier and a new random state in the redirect for every login. An identity provider in the
     /// redirect does not count: the server's page asks.
     pub fn authorization_code(redirect: Redirect, verifier: CodeVerifier) -> Self {
-        let fields = Fields::default();
-        Kind::Code(Box::new(CodeChoice { redirect, verifier, device_id: None, fields })).into()
+        GrantChoice::Code(CodeChoice { redirect, verifier }).into()
     }
 
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
@@ -99,9 +109,9 @@ impl Choice {
                 let fields = credentials::with_field(fields, &name.into(), &value.into())?;
                 Kind::Sso { redirect, fields }
             }
-            Kind::Code(mut choice) => {
+            Kind::OAuth(mut choice) => {
                 choice.fields = with_parameter(choice.fields, &name.into(), &value.into())?;
-                Kind::Code(choice)
+                Kind::OAuth(choice)
             }
         };
         Ok(Self { kind, ..self })
@@ -114,16 +124,16 @@ impl Choice {
     ///
     /// [`InvalidInput`] if the choice is not one of the OAuth 2.0 API.
     pub fn with_device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
-        let Kind::Code(mut choice) = self.kind else {
+        let Kind::OAuth(mut choice) = self.kind else {
             return Err(InvalidInput::new("device ID", "an OAuth 2.0 choice: others take it from the settings"));
         };
         choice.device_id = Some(device_id.into());
-        Ok(Self { kind: Kind::Code(choice), ..self })
+        Ok(Self { kind: Kind::OAuth(choice), ..self })
     }
 
     /// The device ID that replaces the one in the settings.
     pub fn device_id(&self) -> Option<&str> {
-        if let Kind::Code(choice) = &self.kind { choice.device_id.as_deref() } else { None }
+        if let Kind::OAuth(choice) = &self.kind { choice.device_id.as_deref() } else { None }
     }
 
     /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some
@@ -143,7 +153,7 @@ impl Choice {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.login_type(),
             Kind::Sso { .. } => "m.login.sso",
-            Kind::Code(_) => "authorization_code",
+            Kind::OAuth(choice) => choice.grant.grant_type(),
         }
     }
 
@@ -157,7 +167,7 @@ impl Choice {
         match &self.kind {
             Kind::Credentials(_) => None,
             Kind::Sso { redirect, .. } => Some(redirect),
-            Kind::Code(choice) => Some(&choice.redirect),
+            Kind::OAuth(choice) => choice.grant.redirect(),
         }
     }
 
@@ -166,7 +176,21 @@ impl Choice {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.fields(),
             Kind::Sso { fields, .. } => fields,
-            Kind::Code(choice) => &choice.fields,
+            Kind::OAuth(choice) => &choice.fields,
+        }
+    }
+}
+
+impl GrantChoice {
+    pub(crate) fn grant_type(&self) -> &'static str {
+        match self {
+            Self::Code(_) => "authorization_code",
+        }
+    }
+
+    pub(crate) fn redirect(&self) -> Option<&Redirect> {
+        match self {
+            Self::Code(choice) => Some(&choice.redirect),
         }
     }
 }
@@ -187,6 +211,12 @@ fn with_parameter(mut fields: Fields, name: &str, value: &Value) -> Result<Field
 impl From<Credentials> for Choice {
     fn from(credentials: Credentials) -> Self {
         Kind::Credentials(credentials).into()
+    }
+}
+
+impl From<GrantChoice> for Choice {
+    fn from(grant: GrantChoice) -> Self {
+        Kind::OAuth(Box::new(OAuthChoice { grant, device_id: None, fields: Fields::default() })).into()
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn after_choice(
     choice: Choice,
 ) -> Result<Next, Error> {
     let is_listed = !choice.is_unlisted();
-    if is_listed && !matches!(choice.kind, Kind::Code(_)) {
+    if is_listed && !matches!(choice.kind, Kind::OAuth(_)) {
         check_offered(&offers.login_types, &choice)?;
     }
     let server = Server { homeserver: homeserver.clone(), offers: Some(offers.clone()) };
@@ -75,7 +75,7 @@ pub(crate) fn after_choice(
             let (url, state) = (sso::request(homeserver, &redirect), redirect.state.clone());
             Due::Browse { server, browse: Browse { url, state, purpose: Purpose::Sso { fields } } }
         }
-        Kind::Code(choice) => return oauth::after_choice(server, settings, *choice),
+        Kind::OAuth(choice) => return oauth::after_choice(server, settings, *choice),
     }))
 }
 

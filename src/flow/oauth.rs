@@ -10,6 +10,7 @@ use http::{Request, Response};
 use crate::address::homeserver::Homeserver;
 use crate::address::user_id::UserId;
 use crate::credentials::device_id::DeviceId;
+use crate::credentials::redirect::Redirect;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::login_types::LoginTypes;
 use crate::endpoint::oauth::auth_metadata::{self, AuthMetadata};
@@ -18,8 +19,8 @@ use crate::endpoint::oauth::revocation::{self, Token};
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::whoami;
 use crate::error::Error;
-use crate::flow::choice::CodeChoice;
-use crate::flow::state::{CodeLogin, Due, Granted, Next, Offers, Server};
+use crate::flow::choice::{GrantChoice, OAuthChoice};
+use crate::flow::state::{Due, Granted, Next, OAuthLogin, Offers, Server};
 use crate::invalid_input::InvalidInput;
 use crate::session::Session;
 use crate::settings::LoginSettings;
@@ -102,54 +103,66 @@ fn is_refusal(error: &ResponseError) -> bool {
     }
 }
 
-/// After the choice of the authorization code grant.
-pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: CodeChoice) -> Result<Next, Error> {
-    let (client, metadata) = offered(&server, settings, &choice).map_err(|problem| not_offered(&server, &problem))?;
-    if choice.redirect.url().fragment().is_some() {
+/// After the choice of a grant.
+pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: OAuthChoice) -> Result<Next, Error> {
+    let (client, metadata) = offered(&server, settings, &choice.grant)
+        .map_err(|problem| not_offered(&server, choice.grant.grant_type(), &problem))?;
+    if choice.grant.redirect().is_some_and(|redirect| redirect.url().fragment().is_some()) {
         // RFC 6749, section 3.1.2. The server says so on a page in the browser, which never comes back then.
         return Err(InvalidInput::new("redirect URL", "a URL without a fragment for an OAuth 2.0 login").into());
     }
     let device_id = device_id(settings, &choice)?;
+    let login = OAuthLogin { metadata, choice, device_id };
     if let Some(client_id) = client.client_id() {
-        return Ok(code_grant::browse(server, &metadata, client_id, &choice, &device_id)?);
+        return Ok(begin(server, &login, client_id)?);
     }
-    let Some(registration_endpoint) = metadata.registration_endpoint.clone() else {
+    if login.metadata.registration_endpoint.is_none() {
         let expected = "the ID of a client that is registered already: this server registers none";
         return Err(InvalidInput::new("OAuth client", expected).into());
-    };
-    let login = Box::new(CodeLogin { metadata, registration_endpoint, choice, device_id });
-    Ok(Next::To(Due::PostRegister { server, login }))
+    }
+    Ok(Next::To(Due::PostRegister { server, login: Box::new(login) }))
+}
+
+/// The client has an ID: the grant begins.
+fn begin(server: Server, login: &OAuthLogin, client_id: &str) -> Result<Next, ResponseError> {
+    match &login.choice.grant {
+        GrantChoice::Code(choice) => code_grant::browse(server, login, choice, client_id),
+    }
 }
 
 /// Who asks, and the server that offers the grant; or why it is not offered.
 fn offered<'a>(
     server: &Server,
     settings: &'a LoginSettings,
-    choice: &CodeChoice,
+    grant: &GrantChoice,
 ) -> Result<(&'a OAuthClient, Arc<AuthMetadata>), String> {
     let client = settings.oauth().ok_or("the settings do not ask for OAuth 2.0")?;
     let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
     let metadata = metadata.ok_or("it has no OAuth 2.0 API")?;
-    if let Some((member, problem)) = metadata.without_authorization_code() {
+    let problem = match grant {
+        GrantChoice::Code(_) => metadata.without_authorization_code(),
+    };
+    if let Some((member, problem)) = problem {
         return Err(format!("{member} {problem}"));
     }
-    let is_in_query = choice.redirect.is_in_query();
-    if metadata.supports_mode(is_in_query) {
-        return Ok((client, metadata));
+    match grant.redirect().map(Redirect::is_in_query) {
+        Some(is_in_query) if !metadata.supports_mode(is_in_query) => {
+            let mode = if is_in_query { "`query`" } else { "`fragment`" };
+            Err(format!("`response_modes_supported` is without {mode}, which the redirect URL needs"))
+        }
+        _ => Ok((client, metadata)),
     }
-    let mode = if is_in_query { "`query`" } else { "`fragment`" };
-    Err(format!("`response_modes_supported` is without {mode}, which the redirect URL needs"))
 }
 
-fn not_offered(server: &Server, problem: &str) -> Error {
+fn not_offered(server: &Server, grant_type: &str, problem: &str) -> Error {
     let offers = server.offers.iter();
     let offered =
         offers.flat_map(|offers| offers.login_types.iter()).map(|offered| offered.name().to_owned()).collect();
-    Error::NotOffered { choice: format!("authorization_code ({problem})"), offered }
+    Error::NotOffered { choice: format!("{grant_type} ({problem})"), offered }
 }
 
 /// The device in the scope. On a server's page, nobody sees that its ID was refused.
-fn device_id(settings: &LoginSettings, choice: &CodeChoice) -> Result<DeviceId, InvalidInput> {
+fn device_id(settings: &LoginSettings, choice: &OAuthChoice) -> Result<DeviceId, InvalidInput> {
     let device_id = choice.device_id.as_deref().or(settings.device_id()).and_then(|id| DeviceId::new(id).ok());
     device_id.filter(DeviceId::is_recommended).ok_or_else(|| {
         InvalidInput::new("device ID", "at least 10 characters of A-Z, a-z, 0-9, -, ., _ and ~ for an OAuth 2.0 login")
@@ -157,23 +170,23 @@ fn device_id(settings: &LoginSettings, choice: &CodeChoice) -> Result<DeviceId, 
 }
 
 /// POST register.
-fn register_request(settings: &LoginSettings, login: &CodeLogin) -> Request<Vec<u8>> {
-    let redirect_uri = login.choice.redirect.text();
-    let request = settings
-        .oauth()
-        .and_then(|client| registration::request(&login.registration_endpoint, client, &[redirect_uri]));
-    // The default is never taken: only a client that registers itself comes here.
+fn register_request(settings: &LoginSettings, login: &OAuthLogin) -> Request<Vec<u8>> {
+    let redirect_uri = login.choice.grant.redirect().map(Redirect::text);
+    let registered = settings.oauth().zip(login.metadata.registration_endpoint.as_ref());
+    let request =
+        registered.and_then(|(client, endpoint)| registration::request(endpoint, client, redirect_uri.as_slice()));
+    // The default is never taken: only a client that registers itself comes here, and only to a server that does that.
     request.unwrap_or_default()
 }
 
-/// After POST register: the browser can go.
+/// After POST register: the grant begins.
 fn after_register<B: AsRef<[u8]>>(
     server: &Server,
-    login: &CodeLogin,
+    login: &OAuthLogin,
     response: &Response<B>,
 ) -> Result<Next, ResponseError> {
     let registered = registration::response(response)?;
-    code_grant::browse(server.clone(), &login.metadata, &registered.client_id, &login.choice, &login.device_id)
+    begin(server.clone(), login, &registered.client_id)
 }
 
 /// After GET whoami. Whatever it says, the tokens are kept.

@@ -8,7 +8,6 @@ use http::Uri;
 use url::Url;
 
 use crate::address::homeserver::Homeserver;
-use crate::address::https_url::HttpsUrl;
 use crate::address::server_name::ServerName;
 use crate::address::user_id::UserId;
 use crate::credentials::Credentials;
@@ -24,7 +23,7 @@ use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure};
 use crate::error::Error;
 use crate::fields::Fields;
-use crate::flow::choice::CodeChoice;
+use crate::flow::choice::{CodeChoice, OAuthChoice};
 use crate::flow::wait::Wait;
 use crate::session::Session;
 use crate::shown::without_secrets;
@@ -48,7 +47,7 @@ pub(crate) enum Due {
     /// The homeserver must say whether the credentials are right.
     PostLogin { server: Server, credentials: Credentials },
     /// The client is not registered yet.
-    PostRegister { server: Server, login: Box<CodeLogin> },
+    PostRegister { server: Server, login: Box<OAuthLogin> },
     /// The user is in the browser.
     Browse { server: Server, browse: Browse },
     /// After a resume: the token endpoint is not known, and the metadata must fit those that the login began with.
@@ -118,12 +117,11 @@ pub(crate) enum Purpose {
     Code { grant: Box<CodeGrant>, metadata: Option<Arc<AuthMetadata>> },
 }
 
-/// A login by the authorization code grant that a person has chosen.
+/// A login with the OAuth 2.0 API that a person has chosen.
 #[derive(Clone, Debug)]
-pub(crate) struct CodeLogin {
+pub(crate) struct OAuthLogin {
     pub(crate) metadata: Arc<AuthMetadata>,
-    pub(crate) registration_endpoint: HttpsUrl,
-    pub(crate) choice: CodeChoice,
+    pub(crate) choice: OAuthChoice,
     pub(crate) device_id: DeviceId,
 }
 

@@ -7,24 +7,23 @@ use http::{Request, Response};
 use url::Url;
 
 use crate::address::https_url::HttpsUrl;
-use crate::credentials::device_id::DeviceId;
 use crate::credentials::redirect::Action;
 use crate::endpoint::callback::ForeignCallback;
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::oauth::auth_metadata::{self, AuthMetadata};
 use crate::endpoint::oauth::authorization::{self, AuthorizationCode};
 use crate::endpoint::oauth::token::{self, Grant};
-use crate::flow::choice::CodeChoice;
-use crate::flow::state::{Browse, CodeGrant, Due, Granted, Next, Purpose, Server};
+use crate::flow::choice::{CodeChoice, OAuthChoice};
+use crate::flow::state::{Browse, CodeGrant, Due, Granted, Next, OAuthLogin, Purpose, Server};
 
 /// Sends the browser out. An offered grant has an authorization endpoint.
 pub(crate) fn browse(
     server: Server,
-    metadata: &Arc<AuthMetadata>,
-    client_id: &str,
+    login: &OAuthLogin,
     choice: &CodeChoice,
-    device_id: &DeviceId,
+    client_id: &str,
 ) -> Result<Next, ResponseError> {
+    let OAuthLogin { metadata, device_id, choice: OAuthChoice { fields, .. } } = login;
     let invalid = || auth_metadata::ENDPOINT.invalid("`authorization_endpoint`", "an https URL");
     let endpoint = metadata.authorization_endpoint.as_ref().ok_or_else(invalid)?;
     let mut redirect = choice.redirect.clone();
@@ -32,7 +31,7 @@ pub(crate) fn browse(
         // Such a server refuses the parameter that asks for that page.
         redirect = redirect.with_action(Action::Login);
     }
-    let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, &choice.fields);
+    let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, fields);
     let grant = Box::new(CodeGrant::new(url.clone(), client_id, choice, metadata));
     let purpose = Purpose::Code { grant, metadata: Some(Arc::clone(metadata)) };
     Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state, purpose } }))
