@@ -5,12 +5,13 @@ mod discovery;
 pub(crate) mod drive;
 mod log_in;
 mod oauth;
+pub(crate) mod shown_code;
 pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod suspended;
 pub(crate) mod wait;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::Response;
 use url::Url;
@@ -22,7 +23,8 @@ use crate::endpoint::error::ResponseError;
 use crate::endpoint::{login, login_types, versions, well_known};
 use crate::error::Error;
 use crate::flow::choice::Choice;
-use crate::flow::oauth::code_grant;
+use crate::flow::oauth::{code_grant, device_grant};
+use crate::flow::shown_code::ShownCode;
 use crate::flow::state::{Browse, Discovered, Due, Next, Offers, Purpose, Redirects, Server};
 use crate::flow::step::{RequestId, Step};
 use crate::flow::suspended::{Position, Suspended};
@@ -44,17 +46,19 @@ use crate::settings::LoginSettings;
 ///       +--------------------------------------------> |                     |
 ///                                            Send GET auth_metadata          |   if the settings ask for OAuth 2.0
 ///                    +---------refused------------- Choose <--back--+        |
-///                    |       password, token, ... |  | sso |  code  |        |
+///                    |       password, token, ... |  | sso |  OAuth 2.0      |
 ///            Send POST login <--------------------+  |     v        |        |
 ///               |  |  ^                              |  Send POST register   |   unless the client is registered
 ///               |  |  +--callback--- Browse <--------+     |        |        |
-///               |  |                                    Browse      |        |
+///               |  |                                  code |        | device |
+///               |  |                                    Browse   Send POST device_authorization
 ///               |  |                           callback |           |        |
 ///               |  |     (after a resume: Send GET auth_metadata)   |        |
-///               |  |                                    v           |        |
-///               |  +--timeout-- Wait <-- rate    Send POST token    |        |
+///               |  |                                    |        ShowCode <--|-- the user has not decided --+
+///               |  |                                    v     timeout |      |                              |
+///               |  +--timeout-- Wait <-- rate    Send POST token   Send POST token -------------------------+
 ///               |                        limit          v           |        |
-///               +-----ok------> Done <------ok--- Send GET whoami --+        |
+///               +-----ok------> Done <------ok--- Send GET whoami <-+        |
 ///                                ^-------------------------------------------+
 /// ```
 ///
@@ -153,6 +157,7 @@ impl LoginFlow {
                 return Step::Choose { login_types, oauth: oauth.as_deref(), refused: refused.as_deref() };
             }
             Due::Browse { browse, .. } => return Step::Browse(&browse.url),
+            Due::ShowCode { grant, .. } => return Step::ShowCode(&grant.code),
             Due::Done(session) => return Step::Done(session),
             Due::GetWellKnown { server_name, redirects } => discovery::well_known_request(server_name, redirects),
             Due::GetVersions { well_known, .. } => versions::request(&well_known.base_url),
@@ -175,9 +180,11 @@ impl LoginFlow {
     /// | GET `auth_metadata`, with login types | `Choose` | error | error | `Choose` | `Wait` | error | error; 4xx: `Choose` | `Choose` |
     /// | GET `auth_metadata`, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
     /// | GET `auth_metadata`, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
-    /// | POST register | `Browse` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | POST register | `Browse`; for a device: POST `device_authorization` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
     /// | callback, of the code grant | POST token | `ForeignCallback` | - | `Choose`, refused | - | - | - | - |
     /// | POST token | GET whoami | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | POST `device_authorization` | `ShowCode` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
+    /// | POST token, a poll | GET whoami | error | error | `Choose`, refused; pending or `slow_down`: `ShowCode`; pending or `slow_down`, after the end of the code: `Choose`, refused | `Wait`; `slow_down`: `ShowCode` | error | error | `OutOfStep` |
     /// | GET whoami | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser`; without a device ID: error | error | error | error | `Wait` | error | error | `OutOfStep` |
     /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` | `Wait` | error | error | `Choose` |
     ///
@@ -196,6 +203,12 @@ impl LoginFlow {
     /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a
     ///   4xx of any kind for GET `auth_metadata` means that there is no OAuth 2.0: a page must not cost a login with a
     ///   password.
+    /// - **Polls.** *pending* is the error `authorization_pending`. The codes of RFC 8628, section 3.5, count before the
+    ///   status: servers send them under 400, 403 and 429. A response of that kind that arrives after the
+    ///   [end](ShownCode::expires_at) of the code counts as `expired_token`. `slow_down` makes the
+    ///   [interval](ShownCode::interval) longer by five seconds for good. A longer hint of the server counts for one
+    ///   poll. A rate limit lasts at least the interval. After an error, wait for the interval, and then send the poll
+    ///   again.
     /// - After POST token, the tokens are kept until whoami says whose they are. POST revoke is due after
     ///   [`back`](Self::back) from GET whoami.
     /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
@@ -259,13 +272,18 @@ impl LoginFlow {
         self.enter(next)
     }
 
-    /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due.
+    /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due. Or the time until the next
+    /// poll of [`Step::ShowCode`] is over: the poll is due.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfStep`] if no wait is due.
     pub fn handle_timeout(&mut self) -> Result<(), Error> {
         match &self.due {
+            Due::ShowCode { server, grant } => {
+                let poll = Due::PostPoll { server: server.clone(), grant: grant.clone() };
+                self.enter(Next::To(poll))
+            }
             Due::Wait { request, .. } => {
                 let request = Due::clone(request);
                 self.enter(Next::Again(request))
@@ -357,23 +375,18 @@ impl LoginFlow {
                 let next = oauth::back(server, granted);
                 self.enter(next)
             }
-            Due::PostLogin { server, .. }
-            | Due::Browse { server, .. }
-            | Due::PostRegister { server, .. }
-            | Due::GetAuthMetadataAgain { server, .. }
-            | Due::PostToken { server, .. }
-            | Due::PostRevoke { server, .. } => {
-                let question = server.question(None);
-                self.enter(Next::To(question))
+            due => {
+                let question = due.server().map(|server| server.question(None));
+                self.enter(Next::To(question.ok_or_else(|| self.due.out_of_step("back"))?))
             }
-            _ => Err(self.due.out_of_step("back")),
         }
     }
 
     /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
     /// [`Session`] then.
     ///
-    /// A code, and tokens that whoami has not confirmed yet, are not stored: after a resume, the question is put again.
+    /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the question
+    /// is put again. A device code can buy tokens.
     pub fn suspend(&self) -> Option<Suspended> {
         let position = match self.due.behind_wait() {
             Due::GetWellKnown { server_name, .. }
@@ -408,15 +421,8 @@ impl LoginFlow {
             Due::GetLogin { homeserver, .. }
             | Due::GetAuthMetadata { homeserver, .. }
             | Due::Choose { homeserver, .. } => Some(homeserver),
-            Due::PostLogin { server, .. }
-            | Due::PostRegister { server, .. }
-            | Due::Browse { server, .. }
-            | Due::GetAuthMetadataAgain { server, .. }
-            | Due::PostToken { server, .. }
-            | Due::GetWhoami { server, .. }
-            | Due::PostRevoke { server, .. } => Some(&server.homeserver),
             Due::Done(session) => session.homeserver(),
-            Due::GetWellKnown { .. } | Due::Locate { .. } | Due::Wait { .. } => None,
+            due => due.server().map(|server| &server.homeserver),
         }
     }
 
@@ -430,6 +436,15 @@ impl LoginFlow {
     /// may.
     pub fn expected_user(&self) -> Option<&UserId> {
         self.expected_user.as_ref()
+    }
+
+    /// The code that the user must enter. It is here while [`Step::ShowCode`] is due, and also while the flow polls, so
+    /// that it need not vanish from the screen.
+    pub fn shown_code(&self) -> Option<&ShownCode> {
+        match self.due.behind_wait() {
+            Due::ShowCode { grant, .. } | Due::PostPoll { grant, .. } => Some(&grant.code),
+            _ => None,
+        }
     }
 
     /// The session; `None` until logged in.
@@ -461,6 +476,17 @@ impl LoginFlow {
         }
     }
 
+    /// If a poll is due, it has failed, or nobody has waited for its response: put it off by the interval.
+    pub(crate) fn put_off_poll(&mut self, now: impl FnOnce() -> SystemTime) -> Result<(), Error> {
+        match &self.due {
+            Due::PostPoll { server, grant } => {
+                let next = device_grant::show_again(server, grant, grant.code.clone().polled(None, now()));
+                self.enter(next)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this is the request that is due. If none is due, the flow has not given out its present ID.
     fn check(&self, id: RequestId) -> Result<(), Error> {
         if id == self.request_id { Ok(()) } else { Err(Error::StaleResponse) }
@@ -488,14 +514,19 @@ impl LoginFlow {
         match (&self.due, next) {
             (_, Ok(next)) => Ok(next),
             (_, Err(ResponseError::Server(error))) if error.is_rate_limit() => {
-                let wait = Wait::new(*error, self.attempts.saturating_add(1), received_at);
+                let interval = self.shown_code().map_or(Duration::ZERO, ShownCode::interval);
+                let wait = Wait::new(*error, self.attempts.saturating_add(1), interval, received_at);
                 Ok(Next::To(Due::Wait { wait, request: Box::new(self.due.clone()) }))
             }
             (Due::GetVersions { server_name, well_known }, Err(cause)) => {
                 Ok(discovery::cannot_use(server_name, &well_known.base_url, cause))
             }
             (
-                Due::PostLogin { server, .. } | Due::PostRegister { server, .. } | Due::PostToken { server, .. },
+                Due::PostLogin { server, .. }
+                | Due::PostRegister { server, .. }
+                | Due::PostToken { server, .. }
+                | Due::PostDeviceAuthorization { server, .. }
+                | Due::PostPoll { server, .. },
                 Err(ResponseError::Server(error)),
             ) if error.is_refusal() => Ok(Next::To(server.question(Some(error)))),
             (_, Err(error)) => Err(error.into()),

@@ -5,7 +5,7 @@
 //! It deals with refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads
 //! [`http::Response`]s. The caller decides what carries them, on what runtime and with which TLS.
 //!
-//! # A login in twenty lines
+//! # The whole loop
 //!
 //! A [`LoginFlow`] always knows what is due. A driver asks it, does that, and tells it what came of it:
 //!
@@ -17,18 +17,32 @@
 //! };
 //!
 //! use http::{Request, Response};
-//! use matrix_login::{Choice, LoginFlow, Session, Step, one_line};
+//! use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step, one_line};
+//! use url::Url;
 //!
-//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits.
+//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a URL, and
+//! /// returns the address that the browser came back to. `show` shows a code, and where to enter it.
 //! fn log_in(
 //!     mut flow: LoginFlow,
 //!     choice: Choice,
 //!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
 //!     mut sleep: impl FnMut(Duration),
+//!     mut browse: impl FnMut(&Url) -> Result<Url, Box<dyn Error>>,
+//!     mut show: impl FnMut(&ShownCode),
 //! ) -> Result<Session, Box<dyn Error>> {
 //!     loop {
 //!         match flow.step() {
-//!             Step::Send { id, request } => flow.handle_response(id, &send(request)?, SystemTime::now())?,
+//!             Step::Send { id, request } => {
+//!                 let told =
+//!                     send(request).and_then(|response| Ok(flow.handle_response(id, &response, SystemTime::now())?));
+//!                 match flow.shown_code() {
+//!                     // A poll that fails does not end the login: it is sent again, as long as the code lives.
+//!                     Some(code) if told.is_err() && code.expires_at() > Some(SystemTime::now()) => {
+//!                         sleep(code.interval());
+//!                     }
+//!                     _ => told?,
+//!                 }
+//!             }
 //!             Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
 //!             Step::Wait(wait) => {
 //!                 sleep(wait.remaining(SystemTime::now()));
@@ -37,7 +51,17 @@
 //!             Step::Locate { failure, .. } => return Err(failure.clone().into()),
 //!             Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
 //!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
-//!             Step::Browse(url) => return Err(format!("nobody is there to open {url}").into()),
+//!             Step::Browse(url) => {
+//!                 let callback = browse(url)?;
+//!                 flow.handle_callback(&callback)?;
+//!             }
+//!             Step::ShowCode(code) => {
+//!                 if code.is_new() {
+//!                     show(code);
+//!                 }
+//!                 sleep(code.remaining(SystemTime::now()));
+//!                 flow.handle_timeout()?;
+//!             }
 //!             Step::Done(session) => return Ok(session.clone()),
 //!         }
 //!     }
@@ -53,12 +77,14 @@
 //! #     }))
 //! # };
 //! # let sleep = |_: Duration| {};
+//! # let browse = |url: &Url| Err(format!("nobody is there to open {url}").into());
+//! # let show = |_: &ShownCode| {};
 //!
 //! let user_id: UserId = "@alice:example.org".parse()?;
 //! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
 //! let flow = LoginFlow::discover(user_id.server_name(), settings);
 //! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
-//! let session = log_in(flow, password, send, sleep)?;
+//! let session = log_in(flow, password, send, sleep, browse, show)?;
 //! // The homeserver chooses both: `one_line` makes them safe for a terminal.
 //! println!("logged in as {} with {}", one_line(session.user_id().as_str()), one_line(session.device_id()));
 //! # Ok(())
@@ -582,6 +608,7 @@ pub use self::flow::LoginFlow;
 pub use self::flow::choice::Choice;
 pub use self::flow::drive::body::BodyCollector;
 pub use self::flow::drive::{DriveError, Pause, Transport, blocking, drive};
+pub use self::flow::shown_code::ShownCode;
 pub use self::flow::state::Discovered;
 pub use self::flow::step::{RequestId, Step};
 pub use self::flow::suspended::Suspended;

@@ -169,7 +169,7 @@ fn tell_another_device(flow: &LoginFlow, session: &Session) {
 /// Does what is due, except for a visit to the browser.
 pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<(), Failure> {
     match flow.step() {
-        Step::Send { .. } | Step::Wait(_) => drive(flow, transport)?,
+        Step::Send { .. } | Step::Wait(_) | Step::ShowCode(_) => drive(flow, transport)?,
         Step::Locate { failure, .. } => {
             let homeserver = locate(failure, flow.server_name(), transport)?;
             flow.use_homeserver(homeserver)?;
@@ -309,7 +309,9 @@ pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homes
                 flow.handle_timeout()?;
             }
             Step::Locate { failure, .. } => return locate(failure, Some(server_name), transport),
-            Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => unreachable!("these come after discovery"),
+            Step::Choose { .. } | Step::Browse(_) | Step::ShowCode(_) | Step::Done(_) => {
+                unreachable!("these come after discovery")
+            }
         }
     }
 }

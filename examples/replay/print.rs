@@ -41,6 +41,14 @@ pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
             line
         }
         Step::Browse(url) => json!({ "step": "browse", "url": url }),
+        Step::ShowCode(code) => json!({
+            "step": "show_code",
+            "user_code": code.user_code(),
+            "verification_uri": code.verification_uri(),
+            "verification_uri_complete": code.verification_uri_complete(),
+            "ms": milliseconds(code.remaining(now)),
+            "expires_in_ms": code.expires_in().map(milliseconds),
+        }),
         Step::Done(session) => json!({ "step": "done", "session": session }),
     }
 }

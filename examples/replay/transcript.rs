@@ -94,6 +94,7 @@ enum ChosenMethod {
     ApplicationService(ApplicationServiceLogin),
     Custom(String, CustomLogin),
     Code(CodeChoice),
+    Device(DeviceChoice),
 }
 
 #[derive(Deserialize)]
@@ -127,8 +128,14 @@ impl TryFrom<Map<String, Value>> for Chosen {
     type Error = serde_json::Error;
 
     fn try_from(mut chosen: Map<String, Value>) -> Result<Self, serde_json::Error> {
-        if chosen.contains_key("oauth") {
-            let method = ChosenMethod::Code(serde_json::from_value(Value::Object(chosen))?);
+        if let Some(grant) = chosen.get("oauth") {
+            let is_device = grant == "device_authorization";
+            let chosen = Value::Object(chosen);
+            let method = if is_device {
+                ChosenMethod::Device(serde_json::from_value(chosen)?)
+            } else {
+                ChosenMethod::Code(serde_json::from_value(chosen)?)
+            };
             return Ok(Self { method, extra: Map::new() });
         }
         let extra = chosen.remove("extra").map(serde_json::from_value).transpose()?.unwrap_or_default();
@@ -171,6 +178,7 @@ impl Chosen {
             }
             ChosenMethod::Custom(login_type, CustomLogin { fields }) => Choice::custom(login_type, fields)?,
             ChosenMethod::Code(choice) => choice.take()?,
+            ChosenMethod::Device(choice) => choice.take()?,
         };
         for (name, value) in self.extra {
             choice = choice.with_field(name, value)?;
@@ -233,6 +241,29 @@ impl CodeChoice {
 
     pub fn take(self) -> Taken<Choice> {
         let choice = Choice::authorization_code(self.redirect()?, self.verifier()?);
+        self.extra.into_iter().try_fold(choice, |choice, (name, value)| choice.with_field(name, value))
+    }
+}
+
+/// The choice of the device authorization grant. It has `extra` only to be refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceChoice {
+    #[serde(rename = "oauth")]
+    _grant: DeviceGrant,
+    #[serde(default)]
+    extra: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DeviceGrant {
+    DeviceAuthorization,
+}
+
+impl DeviceChoice {
+    fn take(self) -> Taken<Choice> {
+        let choice = Choice::device_authorization();
         self.extra.into_iter().try_fold(choice, |choice, (name, value)| choice.with_field(name, value))
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct OAuthChoice {
 #[derive(Clone, Debug)]
 pub(crate) enum GrantChoice {
     Code(CodeChoice),
+    Device,
 }
 
 /// The authorization code grant.
@@ -80,6 +81,13 @@ impl Choice {
         GrantChoice::Code(CodeChoice { redirect, verifier }).into()
     }
 
+    /// The device authorization grant of the OAuth 2.0 API, for a device without a browser: it shows a code, and the
+    /// user enters that code in a browser on any device. The settings must [ask for that
+    /// API](crate::LoginSettings::with_oauth).
+    pub fn device_authorization() -> Self {
+        GrantChoice::Device.into()
+    }
+
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
     pub fn application_service(identifier: UserIdentifier, as_token: AccessToken) -> Self {
         Credentials::application_service(identifier, as_token).into()
@@ -96,18 +104,22 @@ impl Choice {
 
     /// Adds a field to the login request, for extensions that this crate does not know. It is dropped with the
     /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is
-    /// stored with the flow. With OAuth 2.0 it is a parameter of the authorization URL, such as `login_hint`.
+    /// stored with the flow. With a code grant it is a parameter of the authorization URL, such as `login_hint`.
     ///
     /// # Errors
     ///
-    /// Those of [`Credentials::with_field`]. With OAuth 2.0: [`InvalidInput`] if the crate writes that parameter
-    /// itself, or if the value is neither a string nor a number nor a flag.
+    /// Those of [`Credentials::with_field`]. With a code grant: [`InvalidInput`] if the crate writes that parameter
+    /// itself, or if the value is neither a string nor a number nor a flag. With a device grant, always: it takes no
+    /// fields.
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let kind = match self.kind {
             Kind::Credentials(credentials) => Kind::Credentials(credentials.with_field(name, value)?),
             Kind::Sso { redirect, fields } => {
                 let fields = credentials::with_field(fields, &name.into(), &value.into())?;
                 Kind::Sso { redirect, fields }
+            }
+            Kind::OAuth(choice) if matches!(choice.grant, GrantChoice::Device) => {
+                return Err(InvalidInput::new("field", "none: a device authorization takes no fields"));
             }
             Kind::OAuth(mut choice) => {
                 choice.fields = with_parameter(choice.fields, &name.into(), &value.into())?;
@@ -185,12 +197,14 @@ impl GrantChoice {
     pub(crate) fn grant_type(&self) -> &'static str {
         match self {
             Self::Code(_) => "authorization_code",
+            Self::Device => auth_metadata::DEVICE_CODE,
         }
     }
 
     pub(crate) fn redirect(&self) -> Option<&Redirect> {
         match self {
             Self::Code(choice) => Some(&choice.redirect),
+            Self::Device => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use http::{Request, Response};
 
 use crate::error::Error;
 use crate::flow::LoginFlow;
+use crate::flow::shown_code::ShownCode;
 use crate::flow::step::Step;
 use crate::flow::wait::Wait;
 
@@ -71,6 +72,8 @@ pub trait Transport {
 pub enum Pause<'a> {
     /// The homeserver limits the rate.
     RateLimit(&'a Wait),
+    /// The time until the next poll. The user has the code already, and enters it somewhere else.
+    Poll(&'a ShownCode),
 }
 
 impl Pause<'_> {
@@ -79,13 +82,16 @@ impl Pause<'_> {
     pub fn remaining(&self, now: SystemTime) -> Duration {
         match self {
             Self::RateLimit(wait) => wait.remaining(now),
+            Self::Poll(code) => code.remaining(now),
         }
     }
 
-    /// How often in a row the driver must wait: 1 for the first time. Nobody else counts: decide how often you want to.
+    /// How often in a row the driver must wait for a request: 1 for the first time. Nobody else counts: decide how often
+    /// you want to. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
     pub fn attempt(&self) -> u32 {
         match self {
             Self::RateLimit(wait) => wait.attempt(),
+            Self::Poll(_) => 1,
         }
     }
 }
@@ -106,8 +112,13 @@ pub enum DriveError<E> {
 }
 
 /// Runs a flow until a person is needed, or until the login is done. Returns the step that is due then:
-/// [`Step::Locate`], [`Step::Choose`], [`Step::Browse`] or [`Step::Done`]. A refused password is a [`Step::Choose`]
-/// too: it says what was refused.
+/// [`Step::Locate`], [`Step::Choose`], [`Step::Browse`], [`Step::ShowCode`] or [`Step::Done`]. A refused password is a
+/// [`Step::Choose`] too: it says what was refused.
+///
+/// It returns [`Step::ShowCode`] once for each code. Show the code, and call this function again: it polls until the
+/// user has decided. It never polls before the [time](ShownCode::remaining) for that, and never after the server has
+/// granted tokens. If a poll fails, this function returns the error, and the login goes on: call it again. It waits for
+/// the [interval](ShownCode::interval) before it sends that poll again.
 ///
 /// Dropping the future loses no step: the same one is due, and this function goes on from there. But a response that is
 /// on its way is lost with the future. If it grants a login, a device stays in the user's list that nobody uses. With a
@@ -122,18 +133,22 @@ pub async fn drive<'a, T: Transport>(
     flow: &'a mut LoginFlow,
     transport: &mut T,
 ) -> Result<Step<'a>, DriveError<T::Error>> {
+    flow.put_off_poll(|| transport.now())?;
+    // A code that is due now was returned by an earlier call.
+    let is_shown = flow.shown_code().is_some();
     loop {
-        match flow.step() {
+        let pause = match flow.step() {
             Step::Send { id, request } => {
                 let response = transport.send(request).await.map_err(DriveError::Transport)?;
                 flow.handle_response(id, &response, transport.now())?;
+                continue;
             }
-            Step::Wait(wait) => {
-                transport.pause(Pause::RateLimit(wait)).await.map_err(DriveError::Transport)?;
-                flow.handle_timeout()?;
-            }
-            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => break,
-        }
+            Step::Wait(wait) => Pause::RateLimit(wait),
+            Step::ShowCode(code) if is_shown => Pause::Poll(code),
+            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::ShowCode(_) | Step::Done(_) => break,
+        };
+        transport.pause(pause).await.map_err(DriveError::Transport)?;
+        flow.handle_timeout()?;
     }
     Ok(flow.step())
 }

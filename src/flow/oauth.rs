@@ -1,6 +1,7 @@
 //! Where the responses of the OAuth 2.0 API lead.
 
 pub(crate) mod code_grant;
+pub(crate) mod device_grant;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -33,6 +34,8 @@ pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
         Due::GetAuthMetadataAgain { server, .. } => auth_metadata::request(&server.homeserver),
         Due::PostRegister { login, .. } => register_request(settings, login),
         Due::PostToken { grant, code, metadata, .. } => code_grant::token_request(grant, code, metadata),
+        Due::PostDeviceAuthorization { request, .. } => device_grant::code_request(request),
+        Due::PostPoll { grant, .. } => device_grant::poll_request(grant),
         Due::GetWhoami { server, granted } => whoami::request(&server.homeserver, &granted.tokens.access_token),
         Due::PostRevoke { granted, .. } => revoke_request(granted),
         // No other box has a request of this API.
@@ -58,6 +61,8 @@ pub(crate) fn answered<B: AsRef<[u8]>>(
         Due::PostToken { server, grant, metadata, .. } => {
             code_grant::after_token(server, grant, metadata, response, received_at)
         }
+        Due::PostDeviceAuthorization { server, request } => device_grant::show(server, request, response, received_at),
+        Due::PostPoll { server, grant } => device_grant::after_poll(server, grant, response, received_at),
         Due::GetWhoami { server, granted } => after_whoami(server, granted, wanted, response),
         Due::PostRevoke { server, .. } => after_revoke(server, response),
         _ => return Err(Error::StaleResponse),
@@ -127,6 +132,7 @@ pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: OAu
 fn begin(server: Server, login: &OAuthLogin, client_id: &str) -> Result<Next, ResponseError> {
     match &login.choice.grant {
         GrantChoice::Code(choice) => code_grant::browse(server, login, choice, client_id),
+        GrantChoice::Device => Ok(device_grant::begin(server, login, client_id)),
     }
 }
 
@@ -141,6 +147,7 @@ fn offered<'a>(
     let metadata = metadata.ok_or("it has no OAuth 2.0 API")?;
     let problem = match grant {
         GrantChoice::Code(_) => metadata.without_authorization_code(),
+        GrantChoice::Device => metadata.without_device_authorization(),
     };
     if let Some((member, problem)) = problem {
         return Err(format!("{member} {problem}"));

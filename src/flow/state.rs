@@ -17,13 +17,14 @@ use crate::credentials::redirect::RedirectState;
 use crate::endpoint::login_types::LoginTypes;
 use crate::endpoint::oauth::auth_metadata::AuthMetadata;
 use crate::endpoint::oauth::authorization::AuthorizationCode;
-use crate::endpoint::oauth::token;
+use crate::endpoint::oauth::token::{self, DeviceCode};
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure};
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::flow::choice::{CodeChoice, OAuthChoice};
+use crate::flow::shown_code::ShownCode;
 use crate::flow::wait::Wait;
 use crate::session::Session;
 use crate::shown::without_secrets;
@@ -54,6 +55,12 @@ pub(crate) enum Due {
     GetAuthMetadataAgain { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode },
     /// The code becomes tokens.
     PostToken { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode, metadata: Arc<AuthMetadata> },
+    /// The server must give a code to show.
+    PostDeviceAuthorization { server: Server, request: Box<CodeRequest> },
+    /// The user must enter the code somewhere else.
+    ShowCode { server: Server, grant: Box<DeviceGrant> },
+    /// The server must say whether the user has decided.
+    PostPoll { server: Server, grant: Box<DeviceGrant> },
     /// There are tokens, and nobody has said whose they are.
     GetWhoami { server: Server, granted: Box<Granted> },
     /// Nobody wants the tokens any more.
@@ -86,6 +93,11 @@ impl Server {
             Some(offers) => Due::Choose { homeserver, offers, refused },
             None => Due::GetLogin { homeserver, refused },
         }
+    }
+
+    /// There are tokens now: the homeserver must say whose they are.
+    pub(crate) fn ask_whose(&self, granted: Granted) -> Next {
+        Next::To(Due::GetWhoami { server: self.clone(), granted: Box::new(granted) })
     }
 
     /// Takes a session, unless it is not what was asked for: then the error owns it, and the question is due.
@@ -156,6 +168,23 @@ impl fmt::Debug for CodeGrant {
     }
 }
 
+/// Who asks for a code to show.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeRequest {
+    pub(crate) client_id: Box<str>,
+    pub(crate) metadata: Arc<AuthMetadata>,
+    pub(crate) device_id: DeviceId,
+}
+
+/// What a device needs to become logged in.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceGrant {
+    pub(crate) client_id: Box<str>,
+    pub(crate) metadata: Arc<AuthMetadata>,
+    pub(crate) device_code: DeviceCode,
+    pub(crate) code: ShownCode,
+}
+
 /// Tokens that an OAuth 2.0 server has granted.
 #[derive(Clone, Debug)]
 pub(crate) struct Granted {
@@ -187,6 +216,30 @@ impl Due {
         if let Self::Wait { request, .. } = self { request } else { self }
     }
 
+    /// The homeserver of a box that a choice has led to.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        match self {
+            Self::PostLogin { server, .. }
+            | Self::PostRegister { server, .. }
+            | Self::Browse { server, .. }
+            | Self::GetAuthMetadataAgain { server, .. }
+            | Self::PostToken { server, .. }
+            | Self::PostDeviceAuthorization { server, .. }
+            | Self::ShowCode { server, .. }
+            | Self::PostPoll { server, .. }
+            | Self::GetWhoami { server, .. }
+            | Self::PostRevoke { server, .. } => Some(server),
+            Self::GetWellKnown { .. }
+            | Self::GetVersions { .. }
+            | Self::Locate { .. }
+            | Self::GetLogin { .. }
+            | Self::GetAuthMetadata { .. }
+            | Self::Choose { .. }
+            | Self::Wait { .. }
+            | Self::Done(_) => None,
+        }
+    }
+
     pub(crate) fn out_of_step(&self, input: &'static str) -> Error {
         Error::OutOfStep { input, due: self.step() }
     }
@@ -202,11 +255,14 @@ impl Due {
             | Self::PostRegister { .. }
             | Self::GetAuthMetadataAgain { .. }
             | Self::PostToken { .. }
+            | Self::PostDeviceAuthorization { .. }
+            | Self::PostPoll { .. }
             | Self::GetWhoami { .. }
             | Self::PostRevoke { .. } => "Send",
             Self::Locate { .. } => "Locate",
             Self::Choose { .. } => "Choose",
             Self::Browse { .. } => "Browse",
+            Self::ShowCode { .. } => "ShowCode",
             Self::Wait { .. } => "Wait",
             Self::Done(_) => "Done",
         }

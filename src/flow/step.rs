@@ -9,6 +9,7 @@ use crate::endpoint::login_types::LoginTypes;
 use crate::endpoint::oauth::auth_metadata::AuthMetadata;
 use crate::endpoint::server_error::ServerError;
 use crate::endpoint::well_known::DiscoveryFailure;
+use crate::flow::shown_code::ShownCode;
 use crate::flow::wait::Wait;
 use crate::session::Session;
 use crate::shown::without_secrets;
@@ -52,6 +53,11 @@ pub enum Step<'a> {
     /// Open this URL in a browser. When it comes back, call
     /// [`handle_callback`](crate::LoginFlow::handle_callback); if the user gives up, [`back`](crate::LoginFlow::back).
     Browse(&'a Url),
+    /// Show the user this code, and where to enter it. Wait as long as it [says](ShownCode::remaining), and call
+    /// [`handle_timeout`](crate::LoginFlow::handle_timeout); if the user gives up,
+    /// [`back`](crate::LoginFlow::back). The step comes again after each poll that finds the user undecided: show the
+    /// code once.
+    ShowCode(&'a ShownCode),
     /// Logged in.
     Done(&'a Session),
 }
@@ -90,6 +96,7 @@ impl fmt::Debug for Step<'_> {
                 .field("refused", refused)
                 .finish(),
             Self::Browse(url) => write!(formatter, "Browse({})", without_secrets(url.as_str())),
+            Self::ShowCode(code) => formatter.debug_tuple("ShowCode").field(code).finish(),
             Self::Done(session) => formatter.debug_tuple("Done").field(session).finish(),
         }
     }

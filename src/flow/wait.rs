@@ -10,26 +10,25 @@ const CENTURY: Duration = Duration::from_secs(3_155_760_000);
 /// A wait that the homeserver asks for before it takes the request that is due.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    until: SystemTime,
+    received_at: SystemTime,
     delay: Duration,
     attempt: u32,
     error: ServerError,
 }
 
 impl Wait {
-    pub(crate) fn new(error: ServerError, attempt: u32, received_at: SystemTime) -> Self {
+    /// A wait of a length that is at least `interval`.
+    pub(crate) fn new(error: ServerError, attempt: u32, interval: Duration, received_at: SystemTime) -> Self {
         let asked = error.retry_after.and_then(|retry_after| retry_after.delay(received_at));
-        let delay = asked.unwrap_or_else(|| backoff(attempt));
+        let delay = asked.unwrap_or_else(|| backoff(attempt)).max(interval);
         // A server may ask for more than time can hold: then a century will do.
-        let until = received_at.checked_add(delay).or_else(|| received_at.checked_add(CENTURY));
-        let until = until.unwrap_or(received_at);
-        let delay = until.duration_since(received_at).unwrap_or(Duration::ZERO);
-        Self { until, delay, attempt, error }
+        let delay = if received_at.checked_add(delay).is_some() { delay } else { delay.min(CENTURY) };
+        Self { received_at, delay, attempt, error }
     }
 
-    /// When the wait is over.
+    /// When the wait is over. If time cannot hold that, it is when the wait began.
     pub fn until(&self) -> SystemTime {
-        self.until
+        self.received_at.checked_add(self.delay).unwrap_or(self.received_at)
     }
 
     /// How long the wait is, from the arrival of the response that asked for it.
@@ -40,7 +39,7 @@ impl Wait {
     /// What is left of the wait at a given time; zero if it is over. It is never more than the whole
     /// [delay](Self::delay), also if the clock was set back in between.
     pub fn remaining(&self, now: SystemTime) -> Duration {
-        self.until.duration_since(now).unwrap_or(Duration::ZERO).min(self.delay)
+        left(self.delay, self.received_at, now)
     }
 
     /// How often in a row the request was put off: 1 for the first time. The flow never gives up; the driver may.
@@ -52,4 +51,11 @@ impl Wait {
     pub fn error(&self) -> &ServerError {
         &self.error
     }
+}
+
+/// What is left at `now` of a delay that began at a given time. A clock that was set back counts as one that stood still:
+/// otherwise five seconds could become a day, or nothing.
+pub(crate) fn left(delay: Duration, since: SystemTime, now: SystemTime) -> Duration {
+    let elapsed = now.duration_since(since).unwrap_or(Duration::ZERO);
+    delay.saturating_sub(elapsed)
 }

@@ -68,6 +68,8 @@ fn drive(
             answer(&target, sent.get()).ok_or_else(|| "connection reset".into())
         },
         |_| waits.set(waits.get() + 1),
+        |url| Err(format!("nobody is there to open {url}").into()),
+        |code| panic!("nobody is there to see {code:?}"),
     );
     (session, sent.get(), waits.get())
 }

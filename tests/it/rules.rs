@@ -11,9 +11,10 @@ use crate::{
     support::{
         golden,
         scenario::{
-            CALLBACK, CODE_CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID, OFFERS,
-            REFUSED_BY_OAUTH, REGISTERED, STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS, WELL_KNOWN,
-            WHOAMI, answer, code, noon, password, picture, request_id, sso, whole, with_oauth,
+            CALLBACK, CODE_CALLBACK, CODE_LIFETIME, CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, METADATA,
+            OAUTH_DEVICE_ID, OFFERS, PENDING, REFUSED_BY_OAUTH, REGISTERED, STATE, Scenario, TOKENS, TOKENS_THAT_END,
+            UNRECOGNIZED, VERSIONS, WELL_KNOWN, WHOAMI, answer, code, noon, password, picture, request_id, sso, whole,
+            with_oauth,
         },
     },
 };
@@ -102,6 +103,16 @@ pub fn states() -> Vec<(&'static str, Scenario)> {
         ("POST token", Scenario::with_a_code()),
         ("POST token, waiting", after(Scenario::with_a_code(), |story| story.answer(429, ""))),
         ("POST token, after a resume", after(resumed(), |story| story.answer(200, METADATA))),
+        ("POST device_authorization", Scenario::asking_for_a_code_to_show()),
+        (
+            "POST device_authorization, waiting",
+            after(Scenario::asking_for_a_code_to_show(), |story| story.answer(429, "")),
+        ),
+        ("ShowCode", Scenario::showing_a_code()),
+        ("ShowCode, after a poll", after(Scenario::polling(), |story| story.answer(400, PENDING))),
+        ("POST token, a poll", Scenario::polling()),
+        ("POST token, a poll, waiting", after(Scenario::polling(), |story| story.answer(429, ""))),
+        ("GET whoami, after a poll", after(Scenario::polling(), |story| story.answer(200, TOKENS))),
         ("GET whoami", Scenario::with_tokens()),
         ("GET whoami, waiting", after(Scenario::with_tokens(), |story| story.answer(429, ""))),
         ("GET whoami, tokens that end", after(Scenario::with_a_code(), |story| story.answer(200, TOKENS_THAT_END))),
@@ -136,6 +147,12 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         }),
         ("metadata", |flow, id| respond(flow, id, 200, METADATA)),
         ("registration", |flow, id| respond(flow, id, 201, REGISTERED)),
+        ("code to show", |flow, id| respond(flow, id, 200, CODE_TO_SHOW)),
+        ("pending", |flow, id| respond(flow, id, 400, PENDING)),
+        ("slow down", |flow, id| respond(flow, id, 429, r#"{"error":"slow_down"}"#)),
+        ("pending after the end", |flow, id| {
+            flow.handle_response(id, &answer(403, &[], PENDING), noon() + CODE_LIFETIME)
+        }),
         ("tokens", |flow, id| respond(flow, id, 200, TOKENS)),
         ("whoami", |flow, id| respond(flow, id, 200, WHOAMI)),
         ("whoami without a device", |flow, id| respond(flow, id, 200, r#"{"user_id":"@alice:example.org"}"#)),
@@ -152,6 +169,7 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("choose password", |flow, _| flow.choose(password())),
         ("choose sso", |flow, _| flow.choose(sso())),
         ("choose code", |flow, _| flow.choose(code())),
+        ("choose device", |flow, _| flow.choose(matrix_login::Choice::device_authorization())),
         ("choose what is not offered", |flow, _| {
             flow.choose(matrix_login::Choice::custom("org.example.unknown", serde_json::Map::new())?)
         }),
@@ -179,6 +197,7 @@ fn due(flow: &LoginFlow) -> String {
                 "/register" => "register",
                 "/token" => "token",
                 "/revoke" => "revoke",
+                "/device" => "device_authorization",
                 _ => return format!("{} {}", request.method(), request.uri()),
             };
             format!("{} {name}", request.method())
@@ -188,6 +207,7 @@ fn due(flow: &LoginFlow) -> String {
         Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
         Step::Choose { refused: None, .. } => "Choose".to_owned(),
         Step::Browse(_) => "Browse".to_owned(),
+        Step::ShowCode(_) => "ShowCode".to_owned(),
         Step::Done(_) => "Done".to_owned(),
     }
 }
@@ -201,7 +221,7 @@ fn kind(error: &Error) -> String {
 }
 
 /// The inputs that are about a request, in their order.
-const ABOUT_A_REQUEST: [&str; 19] = [
+const ABOUT_A_REQUEST: [&str; 23] = [
     "well-known",
     "versions",
     "login types",
@@ -210,6 +230,10 @@ const ABOUT_A_REQUEST: [&str; 19] = [
     "session of somebody else",
     "metadata",
     "registration",
+    "code to show",
+    "pending",
+    "slow down",
+    "pending after the end",
     "tokens",
     "whoami",
     "whoami without a device",

@@ -6,17 +6,18 @@
 use std::collections::BTreeMap;
 
 use http::Response;
-use matrix_login::{Error, LoginFlow, LoginSettings, MAX_BODY, ResponseError, Step};
+use matrix_login::{Choice, Error, LoginFlow, LoginSettings, MAX_BODY, ResponseError, Step};
 
 use crate::{
     documents::table,
     refresh,
     support::scenario::{
-        AUTH_METADATA_URL, CALLBACK, CODE_CALLBACK, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID, OFFERS, REGISTERED,
-        STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS, WELL_KNOWN, WHOAMI, answer, code,
-        metadata_with, noon, sso, whole, with_oauth,
+        AUTH_METADATA_URL, CALLBACK, CODE_CALLBACK, CODE_LIFETIME, CODE_TO_SHOW, GRANTED, HOMESERVER, METADATA,
+        OAUTH_DEVICE_ID, OFFERS, REGISTERED, STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS,
+        WELL_KNOWN, WHOAMI, answer, code, metadata_with, noon, sso, whole, with_oauth,
     },
 };
+use serde_json::json;
 
 const COLUMNS: [&str; 9] =
     ["due", "good", "not usable", "3xx", "4xx", "rate limit", "5xx", "not Matrix", "unreachable"];
@@ -255,11 +256,12 @@ fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
 }
 
 /// The requests of an OAuth 2.0 login, in the words of the table.
-const OTHER_REQUESTS: [(&str, &str); 4] = [
+const OTHER_REQUESTS: [(&str, &str); 5] = [
     ("/_matrix/client/v1/auth_metadata", "GET auth_metadata"),
     ("/token", "POST token"),
     ("/_matrix/client/v3/account/whoami", "GET whoami"),
     ("/register", "POST register"),
+    ("/device", "POST device_authorization"),
 ];
 
 fn step(flow: &LoginFlow) -> String {
@@ -277,6 +279,7 @@ fn step(flow: &LoginFlow) -> String {
         Step::Choose { refused: Some(_), .. } => "Choose, refused".to_owned(),
         Step::Choose { refused: None, .. } => "Choose".to_owned(),
         Step::Browse(_) => "Browse".to_owned(),
+        Step::ShowCode(_) => "ShowCode".to_owned(),
         Step::Done(_) => "Done".to_owned(),
     }
 }
@@ -411,8 +414,52 @@ fn post_register() {
     Row::new(story.flow, REGISTERED)
         .and("good", [201, 202].map(|status| answer(status, &[], REGISTERED)))
         .and("not usable", [answer(201, &[], r#"{"client_id":""}"#), answer(201, &[], r#"{"client_id":7}"#)])
+        .case("good", "for a device", [])
         .of_oauth()
         .check("POST register");
+    let mut story = Scenario::at_the_question_with_oauth();
+    story.choose(Choice::device_authorization());
+    Row::new(story.flow, REGISTERED)
+        .case("good", "", [])
+        .case("good", "for a device", [201, 202].map(|status| answer(status, &[], REGISTERED)))
+        .of_oauth()
+        .check("POST register");
+}
+
+#[test]
+fn post_device_authorization() {
+    Row::new(Scenario::asking_for_a_code_to_show().flow, CODE_TO_SHOW)
+        .and("not usable", [answer(200, &[], r#"{"device_code":"d","user_code":"u"}"#)])
+        .of_oauth()
+        .check("POST device_authorization");
+}
+
+#[test]
+fn post_token_as_a_poll() {
+    let undecided = || {
+        let codes = ["authorization_pending", "slow_down"];
+        let responses = [200, 400, 401, 403].map(|status| {
+            codes.map(|code| answer(status, &[("retry-after", "9")], json!({"error": code}).to_string()))
+        });
+        responses.into_iter().flatten()
+    };
+    let slow_down = |response: &Response<Vec<u8>>| response.body() == br#"{"error":"slow_down"}"#;
+    let refusals = ["access_denied", "expired_token", "invalid_grant", "server_error", "M_FORBIDDEN"];
+    Row::new(Scenario::polling().flow, TOKENS)
+        .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
+        .of_oauth()
+        .and("4xx", refusals.map(|code| answer(400, &[], json!({"error": code}).to_string())))
+        .case("4xx", "pending or slow_down", undecided())
+        .case("4xx", "pending or slow_down, after the end of the code", [])
+        .without("rate limit", slow_down)
+        .case("rate limit", "slow_down", [answer(429, &[], r#"{"error":"slow_down"}"#)])
+        .check("POST token, a poll");
+    let mut ended = Scenario::asking_for_a_code_to_show();
+    ended.answer_at(noon() - CODE_LIFETIME, 200, CODE_TO_SHOW).timeout();
+    for response in undecided() {
+        let expected = &cells("POST token, a poll")["4xx"]["pending or slow_down, after the end of the code"];
+        assert_eq!(&outcome(&ended.flow, &response), expected);
+    }
 }
 
 #[test]
@@ -537,6 +584,8 @@ fn the_table_has_these_rows_and_no_others() {
         "POST register",
         "callback, of the code grant",
         "POST token",
+        "POST device_authorization",
+        "POST token, a poll",
         "GET whoami",
         "POST revoke",
     ];

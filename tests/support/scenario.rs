@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Response, StatusCode};
 use matrix_login::{
     Choice, CodeVerifier, DiscoveryOutcome, Error, LoginFlow, LoginSettings, LoginType, OAuthClient, Password,
-    Redirect, RequestId, ResponseError, ServerError, Session, Step, UserIdentifier, Wait,
+    Redirect, RequestId, ResponseError, ServerError, Session, ShownCode, Step, UserIdentifier, Wait,
 };
 use serde_json::{Value, json};
 
@@ -36,13 +36,15 @@ pub const AUTHORIZATION_URL: &str = "https://auth.example.org/authorize";
 pub const TOKEN_URL: &str = "https://auth.example.org/token";
 pub const REGISTRATION_URL: &str = "https://auth.example.org/register";
 pub const REVOCATION_URL: &str = "https://auth.example.org/revoke";
+pub const DEVICE_AUTHORIZATION_URL: &str = "https://auth.example.org/device";
 
 pub const METADATA: &str = r#"{"issuer":"https://auth.example.org/",
     "authorization_endpoint":"https://auth.example.org/authorize","token_endpoint":"https://auth.example.org/token",
     "registration_endpoint":"https://auth.example.org/register",
     "revocation_endpoint":"https://auth.example.org/revoke","response_types_supported":["code"],
-    "response_modes_supported":["query","fragment"],"grant_types_supported":["authorization_code","refresh_token"],
-    "code_challenge_methods_supported":["S256"]}"#;
+    "device_authorization_endpoint":"https://auth.example.org/device",
+    "response_modes_supported":["query","fragment"],"grant_types_supported":["authorization_code","refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code"],"code_challenge_methods_supported":["S256"]}"#;
 /// An ID of which a form and a URL must encode all that is not a letter.
 pub const CLIENT_ID: &str = "c1+/=";
 pub const REGISTERED: &str = r#"{"client_id":"c1+/="}"#;
@@ -54,6 +56,13 @@ pub const WHOAMI: &str = r#"{"user_id":"@alice:example.org","device_id":"KITCHEN
 pub const OAUTH_DEVICE_ID: &str = "KITCHENTABLET";
 pub const REFUSED_BY_OAUTH: &str = r#"{"error":"invalid_grant","error_description":"No."}"#;
 pub const UNRECOGNIZED: &str = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
+
+/// A code that lives for half an hour, with a poll every seven seconds.
+pub const CODE_TO_SHOW: &str = r#"{"device_code":"dev1ce-c0de","user_code":"WDJB-MJHT","expires_in":1800,"interval":7,
+    "verification_uri":"https://auth.example.org/link",
+    "verification_uri_complete":"https://auth.example.org/link?code=WDJB-MJHT"}"#;
+pub const CODE_LIFETIME: Duration = Duration::from_secs(1800);
+pub const PENDING: &str = r#"{"error":"authorization_pending"}"#;
 
 /// The verifier of RFC 7636, appendix B, and its challenge.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -244,6 +253,27 @@ impl Scenario {
         story
     }
 
+    /// POST `device_authorization` is due.
+    pub fn asking_for_a_code_to_show() -> Self {
+        let mut story = Self::at_the_question_with_oauth();
+        story.choose(Choice::device_authorization()).answer(201, REGISTERED);
+        story
+    }
+
+    /// The user has a code to enter somewhere else.
+    pub fn showing_a_code() -> Self {
+        let mut story = Self::asking_for_a_code_to_show();
+        story.answer(200, CODE_TO_SHOW);
+        story
+    }
+
+    /// POST token is due, as a poll.
+    pub fn polling() -> Self {
+        let mut story = Self::showing_a_code();
+        story.timeout();
+        story
+    }
+
     // What the flow asks for.
 
     pub fn gets(&mut self, url: &str) -> &mut Self {
@@ -275,6 +305,27 @@ impl Scenario {
                 "client_id": CLIENT_ID, "code_verifier": VERIFIER,
             }),
         )
+    }
+
+    /// The server is to say whether the user has decided.
+    pub fn polls(&mut self) -> &mut Self {
+        let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+        let form = json!({"grant_type": grant_type, "device_code": "dev1ce-c0de", "client_id": CLIENT_ID});
+        self.posts_form(TOKEN_URL, form)
+    }
+
+    /// A code is to be shown, and the next poll is so long after noon.
+    pub fn shows_a_code(&mut self, seconds: u64) -> &mut Self {
+        assert_eq!(self.code().user_code(), "WDJB-MJHT");
+        assert_eq!(self.code().remaining(noon()), Duration::from_secs(seconds));
+        self
+    }
+
+    pub fn code(&self) -> &ShownCode {
+        match self.flow.step() {
+            Step::ShowCode(code) => code,
+            step => panic!("{step:?}"),
+        }
     }
 
     /// The homeserver is to say whose token this is.
@@ -344,9 +395,17 @@ impl Scenario {
     }
 
     pub fn answer_with(&mut self, response: Response<Vec<u8>>) -> &mut Self {
+        self.answer_with_at(noon(), response)
+    }
+
+    pub fn answer_at(&mut self, time: SystemTime, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
+        self.answer_with_at(time, answer(status, &[], body))
+    }
+
+    fn answer_with_at(&mut self, time: SystemTime, response: Response<Vec<u8>>) -> &mut Self {
         let before = picture(&self.flow);
         let id = self.see();
-        self.flow.handle_response(id, &response, noon()).unwrap();
+        self.flow.handle_response(id, &response, time).unwrap();
         assert_ne!(picture(&self.flow), before, "accepted, but nothing moved");
         self.see();
         self

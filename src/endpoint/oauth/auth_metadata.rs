@@ -112,7 +112,7 @@ impl AuthMetadata {
     pub(crate) fn without_authorization_code(&self) -> Option<(&'static str, &'static str)> {
         let Lists { grant_types: [has_grant, ..], response_modes, .. } = self.lists;
         let ([has_code], [has_s256]) = (self.lists.response_types, self.lists.code_challenge_methods);
-        [
+        unmet(&[
             (self.authorization_endpoint.is_some(), "`authorization_endpoint`", "is not an https URL"),
             (!self.has_parameters(), "`authorization_endpoint`", "has a parameter that the login adds"),
             (self.token_endpoint.is_some(), "`token_endpoint`", "is not an https URL"),
@@ -125,9 +125,7 @@ impl AuthMetadata {
             (has_grant, "`grant_types_supported`", "is without `authorization_code`"),
             (has_s256, "`code_challenge_methods_supported`", "is without `S256`"),
             (response_modes.contains(&true), "`response_modes_supported`", "is without `query` and `fragment`"),
-        ]
-        .iter()
-        .find_map(|(is_met, member, problem)| (!is_met).then_some((*member, *problem)))
+        ])
     }
 
     /// Whether the query of the authorization endpoint has parameters that the login adds.
@@ -136,10 +134,27 @@ impl AuthMetadata {
         endpoint.flat_map(|endpoint| endpoint.url().query_pairs()).any(|(name, _)| PARAMETERS.contains(&&*name))
     }
 
-    /// Whether a login with a code that a device shows is offered.
+    /// Whether a login with a code that a device shows is offered. The token endpoint must be on the origin of the
+    /// endpoint that gives the code, for the same reason.
     pub fn offers_device_authorization(&self) -> bool {
-        let [.., is_listed] = self.lists.grant_types;
-        is_listed && self.gives_tokens_at(self.device_authorization_endpoint.as_ref())
+        self.without_device_authorization().is_none()
+    }
+
+    /// Why a login with a code that a device shows is not offered: the member of the metadata, and what is wrong with
+    /// it.
+    pub(crate) fn without_device_authorization(&self) -> Option<(&'static str, &'static str)> {
+        let [.., has_grant] = self.lists.grant_types;
+        let endpoint = self.device_authorization_endpoint.as_ref();
+        unmet(&[
+            (endpoint.is_some(), "`device_authorization_endpoint`", "is not an https URL"),
+            (self.token_endpoint.is_some(), "`token_endpoint`", "is not an https URL"),
+            (
+                self.gives_tokens_at(endpoint),
+                "`token_endpoint`",
+                "is not on the origin of `device_authorization_endpoint`",
+            ),
+            (has_grant, "`grant_types_supported`", "is without the grant type of RFC 8628"),
+        ])
     }
 
     /// Whether sessions can be refreshed.
@@ -185,6 +200,11 @@ impl AuthMetadata {
     fn gives_tokens_at(&self, endpoint: Option<&HttpsUrl>) -> bool {
         endpoint.zip(self.token_endpoint.as_ref()).is_some_and(|(one, other)| one.has_origin_of(other))
     }
+}
+
+/// The first condition that is not met: the member that it is about, and what is wrong with it.
+fn unmet(conditions: &[(bool, &'static str, &'static str)]) -> Option<(&'static str, &'static str)> {
+    conditions.iter().find_map(|(is_met, member, problem)| (!is_met).then_some((*member, *problem)))
 }
 
 /// Without the members that nobody has read.

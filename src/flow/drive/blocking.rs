@@ -109,18 +109,22 @@ pub trait Transport {
 ///
 /// [`DriveError`], as [`drive`](crate::drive()) has it.
 pub fn drive<'a, T: Transport>(flow: &'a mut LoginFlow, transport: &mut T) -> Result<Step<'a>, DriveError<T::Error>> {
+    flow.put_off_poll(|| transport.now())?;
+    // A code that is due now was returned by an earlier call.
+    let is_shown = flow.shown_code().is_some();
     loop {
-        match flow.step() {
+        let pause = match flow.step() {
             Step::Send { id, request } => {
                 let response = transport.send(request).map_err(DriveError::Transport)?;
                 flow.handle_response(id, &response, transport.now())?;
+                continue;
             }
-            Step::Wait(wait) => {
-                transport.pause(Pause::RateLimit(wait)).map_err(DriveError::Transport)?;
-                flow.handle_timeout()?;
-            }
-            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::Done(_) => break,
-        }
+            Step::Wait(wait) => Pause::RateLimit(wait),
+            Step::ShowCode(code) if is_shown => Pause::Poll(code),
+            Step::Locate { .. } | Step::Choose { .. } | Step::Browse(_) | Step::ShowCode(_) | Step::Done(_) => break,
+        };
+        transport.pause(pause).map_err(DriveError::Transport)?;
+        flow.handle_timeout()?;
     }
     Ok(flow.step())
 }

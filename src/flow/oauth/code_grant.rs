@@ -99,7 +99,7 @@ pub(crate) fn after_token<B: AsRef<[u8]>>(
     response: &Response<B>,
     received_at: SystemTime,
 ) -> Result<Next, ResponseError> {
-    let (server, tokens) = (server.clone(), token::response(response)?);
+    let tokens = token::response(response)?;
     let (client_id, metadata) = (grant.client_id.clone(), Arc::clone(metadata));
-    Ok(Next::To(Due::GetWhoami { server, granted: Box::new(Granted { client_id, metadata, tokens, received_at }) }))
+    Ok(server.ask_whose(Granted { client_id, metadata, tokens, received_at }))
 }
