@@ -158,6 +158,7 @@
 //! | `Locate` | asks the user for the homeserver's URL, or tries again | [`use_homeserver`](LoginFlow::use_homeserver), or [`back`](LoginFlow::back) |
 //! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
 //! | `Browse` | opens the URL and takes the callback | [`handle_callback`](LoginFlow::handle_callback), or [`back`](LoginFlow::back) |
+//! | `ShowCode` | shows the code once, and waits until the next poll | [`handle_timeout`](LoginFlow::handle_timeout), or [`back`](LoginFlow::back) |
 //! | `Done` | stores the session | |
 //!
 //! The page of [`handle_response`](LoginFlow::handle_response) has the table of what each response does.
@@ -347,6 +348,96 @@
 //!
 //! **If the response to POST token is lost**, the same request is due. Some servers take the code again within a few
 //! seconds. Others end the session that the first request has made: then go [back](LoginFlow::back), and log in again.
+//!
+//! # A device without a browser
+//!
+//! A bot on a server, the command line of a bridge and a television have no browser that can come back. They show a
+//! code and an address. The user opens that address on any device, and enters the code there. Meanwhile the flow polls.
+//! The settings are those of any OAuth 2.0 login, and they need a device ID too:
+//!
+//! ```
+//! use std::error::Error;
+//!
+//! use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step, blocking, one_line};
+//!
+//! /// Logs in with a code that the user enters elsewhere.
+//! fn log_in<T>(flow: &mut LoginFlow, transport: &mut T) -> Result<Session, Box<dyn Error>>
+//! where
+//!     T: blocking::Transport<Error: Error + 'static>,
+//! {
+//!     loop {
+//!         match blocking::drive(flow, transport) {
+//!             Ok(Step::Choose { refused: Some(refused), .. }) => return Err(refused.clone().into()),
+//!             Ok(Step::Choose { .. }) => flow.choose(Choice::device_authorization())?,
+//!             Ok(Step::ShowCode(code)) => {
+//!                 let user_code = one_line(code.user_code());
+//!                 println!("open {} on any device, and enter {user_code}", code.verification_uri());
+//!             }
+//!             Ok(Step::Done(session)) => return Ok(session.clone()),
+//!             Ok(step) => return Err(format!("a person is needed: {step:?}").into()),
+//!             Err(error) => {
+//!                 // If that was a poll, the next call waits for the interval and sends it again, until the code ends.
+//!                 let end = flow.shown_code().and_then(ShownCode::expires_at);
+//!                 if end <= Some(transport.now()) {
+//!                     return Err(error.into());
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//! #
+//! # struct ByHeart(u32);
+//! # impl blocking::Transport for ByHeart {
+//! #     type Body = &'static str;
+//! #     type Error = std::io::Error;
+//! #     fn send(&mut self, request: http::Request<Vec<u8>>) -> std::io::Result<http::Response<&'static str>> {
+//! #         Ok(http::Response::new(match request.uri().path() {
+//! #             "/_matrix/client/v3/login" => r#"{"flows": []}"#,
+//! #             "/_matrix/client/v1/auth_metadata" => r#"{"issuer": "https://a.example/",
+//! #                 "token_endpoint": "https://a.example/token",
+//! #                 "device_authorization_endpoint": "https://a.example/device",
+//! #                 "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"]}"#,
+//! #             "/device" => r#"{"device_code": "d", "user_code": "WDJB-MJHT", "expires_in": 60,
+//! #                 "verification_uri": "https://a.example/link"}"#,
+//! #             "/token" => {
+//! #                 self.0 += 1;
+//! #                 match self.0 {
+//! #                     1 => return Err(std::io::Error::other("connection reset")),
+//! #                     2 => r#"{"error": "authorization_pending"}"#,
+//! #                     _ => r#"{"access_token": "t"}"#,
+//! #                 }
+//! #             }
+//! #             _ => r#"{"user_id": "@alice:example.org", "device_id": "QWKTZRVBHM"}"#,
+//! #         }))
+//! #     }
+//! #     fn pause(&mut self, _: matrix_login::Pause<'_>) -> std::io::Result<()> { Ok(()) }
+//! #     fn now(&self) -> std::time::SystemTime { std::time::SystemTime::now() }
+//! # }
+//! # let client = matrix_login::OAuthClient::registered("c")?;
+//! # let settings = matrix_login::LoginSettings::default().with_oauth(client).with_device_id("QWKTZRVBHM")?;
+//! # let mut flow = LoginFlow::at("https://example.org".parse()?, settings);
+//! # assert_eq!(log_in(&mut flow, &mut ByHeart(0))?.device_id(), "QWKTZRVBHM");
+//! # Ok::<(), Box<dyn Error>>(())
+//! ```
+//!
+//! 1. The flow registers the client, and asks for a code.
+//! 2. [`Step::ShowCode`] has the code, the address where the user enters it, and perhaps the same address with the code
+//!    in it, for a QR code. Show the host of that address next to the homeserver: a code is to be entered only if the
+//!    two belong together. `SECURITY.md` says why.
+//! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has decided.
+//!    A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
+//!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has not
+//!    decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
+//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If the user has
+//!    refused, or if the code has ended, the question is due again, and its `refused` says why: `access_denied` or
+//!    `expired_token`.
+//!
+//! **A poll that fails does not end the login.** The same poll is due then. Wait for the
+//! [interval](ShownCode::interval) before you send it again: a server that is asked too often makes all later polls
+//! wait longer. [`drive()`] does that. If the code [has an end](ShownCode::expires_at), stop there.
+//!
+//! A flow that is suspended while it shows a code asks again how to log in: the device code can buy tokens, so that it
+//! is never stored.
 //!
 //! # The session
 //!

@@ -3,11 +3,14 @@
 use std::{cell::Cell, error::Error};
 
 use http::Response;
-use matrix_login::{LoginFlow, LoginSettings, Session};
+use matrix_login::{Choice, LoginFlow, LoginSettings, Session};
 
 use crate::{
     driver::log_in,
-    support::scenario::{self, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN},
+    support::scenario::{
+        self, CALLBACK, CODE_CALLBACK, CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID, OFFERS,
+        PENDING, REGISTERED, TOKENS, VERSIONS, WELL_KNOWN, WHOAMI,
+    },
 };
 
 const README: &str = include_str!("../../README.md");
@@ -57,10 +60,18 @@ fn drive(
     flow: LoginFlow,
     answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
 ) -> (Result<Session, Box<dyn Error>>, u32, u32) {
-    let (sent, waits) = (Cell::new(0), Cell::new(0));
+    drive_with(scenario::password(), flow, answer)
+}
+
+fn drive_with(
+    choice: Choice,
+    flow: LoginFlow,
+    answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
+) -> (Result<Session, Box<dyn Error>>, u32, u32) {
+    let (sent, waits, codes) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let session = log_in(
         flow,
-        scenario::password(),
+        choice,
         |request| {
             sent.set(sent.get() + 1);
             assert!(sent.get() < 100, "the driver never ends");
@@ -68,9 +79,13 @@ fn drive(
             answer(&target, sent.get()).ok_or_else(|| "connection reset".into())
         },
         |_| waits.set(waits.get() + 1),
-        |url| Err(format!("nobody is there to open {url}").into()),
-        |code| panic!("nobody is there to see {code:?}"),
+        |url| Ok(if url.path() == "/authorize" { CODE_CALLBACK } else { CALLBACK }.parse()?),
+        |code| {
+            assert_eq!(code.user_code(), "WDJB-MJHT");
+            codes.set(codes.get() + 1);
+        },
     );
+    assert!(codes.get() <= 1, "a code is shown once");
     (session, sent.get(), waits.get())
 }
 
@@ -91,6 +106,11 @@ fn good(target: &str) -> Response<Vec<u8>> {
             "GET /_matrix/client/versions" => VERSIONS,
             "GET /_matrix/client/v3/login" => OFFERS,
             "POST /_matrix/client/v3/login" => GRANTED,
+            "GET /_matrix/client/v1/auth_metadata" => METADATA,
+            "POST /register" => REGISTERED,
+            "POST /device" => CODE_TO_SHOW,
+            "POST /token" => TOKENS,
+            "GET /_matrix/client/v3/account/whoami" => WHOAMI,
             target => panic!("{target}"),
         },
     )
@@ -103,6 +123,38 @@ fn the_driver_logs_in() {
     assert_eq!((session.unwrap().device_id(), sent), ("DEVICEID", 4));
     let (session, sent, _) = drive(at, |target, _| Some(good(target)));
     assert_eq!((session.unwrap().device_id(), sent), ("DEVICEID", 2));
+}
+
+#[test]
+fn the_same_driver_serves_every_way_to_log_in() {
+    for (choice, requests) in [(scenario::sso(), 5), (scenario::code(), 7), (Choice::device_authorization(), 8)] {
+        let flow = LoginFlow::discover("example.org".parse().unwrap(), scenario::with_oauth());
+        let is_legacy = choice.login_type() == "m.login.sso";
+        let (session, sent, waits) = drive_with(choice, flow, |target, _| Some(good(target)));
+        let session = session.unwrap();
+        assert_eq!((session.device_id(), sent), (if is_legacy { "DEVICEID" } else { OAUTH_DEVICE_ID }, requests));
+        assert_eq!(waits, u32::from(requests == 8), "before the first poll");
+    }
+}
+
+#[test]
+fn the_driver_sends_a_poll_that_has_failed_again() {
+    let flow = || LoginFlow::at(HOMESERVER.parse().unwrap(), scenario::with_oauth());
+    let (session, sent, waits) = drive_with(Choice::device_authorization(), flow(), |target, sent| match sent {
+        5 => None,
+        6 => Some(scenario::answer(502, &[], "<html>")),
+        7 => Some(scenario::answer(400, &[], PENDING)),
+        _ => Some(good(target)),
+    });
+    assert_eq!((session.unwrap().device_id(), sent, waits), (OAUTH_DEVICE_ID, 9, 4));
+    // It gives up if nobody knows when the code ends.
+    let endless = CODE_TO_SHOW.replace("expires_in", "x");
+    let (session, sent, _) = drive_with(Choice::device_authorization(), flow(), |target, _| match target {
+        "POST /device" => Some(scenario::answer(200, &[], endless.as_str())),
+        "POST /token" => None,
+        _ => Some(good(target)),
+    });
+    assert_eq!((session.unwrap_err().to_string(), sent), ("connection reset".to_owned(), 5));
 }
 
 #[test]
