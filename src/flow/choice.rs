@@ -169,7 +169,7 @@ impl Choice {
         }
     }
 
-    /// The credentials. `None` if they come from a browser.
+    /// The credentials. `None` if the user enters them in a browser.
     pub fn credentials(&self) -> Option<&Credentials> {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
