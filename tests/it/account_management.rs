@@ -64,6 +64,27 @@ fn an_older_name_is_used_where_only_that_is_listed() {
 }
 
 #[test]
+fn an_older_name_means_the_same_action() {
+    let new = json!(["org.matrix.devices_list", "org.matrix.device_view", "org.matrix.device_delete"]);
+    for (action, page) in [
+        ("sessions_list", "action=org.matrix.devices_list"),
+        ("org.matrix.session_view", "action=org.matrix.device_view&device_id=D"),
+        ("session_end", "action=org.matrix.device_delete&device_id=D"),
+    ] {
+        assert_eq!(url(new.clone(), action, Some("D")).as_deref(), Some(page), "{action}");
+    }
+    for (listed, action, page) in [
+        (json!(["org.matrix.session_end"]), "org.matrix.session_end", "action=org.matrix.session_end&device_id=D"),
+        (json!(["org.matrix.session_end"]), "session_end", "action=org.matrix.session_end&device_id=D"),
+        (json!(["session_view"]), "org.matrix.session_view", "action=session_view&device_id=D"),
+        // The caller's own name, if the server lists it too.
+        (json!(["org.matrix.device_view", "session_view"]), "session_view", "action=session_view&device_id=D"),
+    ] {
+        assert_eq!(url(listed.clone(), action, Some("D")).as_deref(), Some(page), "{listed} {action}");
+    }
+}
+
+#[test]
 fn without_an_action_the_page_itself_is_opened() {
     let plain = metadata(json!("https://auth.example.org/account/"), Value::Null);
     assert_eq!(plain.account_management_url(None, Some("D")).unwrap().as_str(), "https://auth.example.org/account/");

@@ -169,8 +169,8 @@ impl AuthMetadata {
     }
 
     /// The page where the user manages the account, for an action such as `org.matrix.devices_list` (specification,
-    /// "Account management"). Without an action, the page itself. A server that knows an action by an older name only
-    /// is asked with that name.
+    /// "Account management"). Without an action, the page itself. The action may be without `org.matrix.`, and it may be
+    /// an older name such as `sessions_list`. A server is asked with a name that it lists.
     ///
     /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server
     /// has no such page, or does not say that it knows the action.
@@ -181,7 +181,8 @@ impl AuthMetadata {
         let is_supported =
             |name: &str| supported.as_array().is_some_and(|names| names.iter().any(|listed| listed == name));
         let base = action.strip_prefix(PREFIX).unwrap_or(action);
-        let old = OLD_ACTIONS.iter().find(|(name, _)| *name == base).map_or(base, |(_, old)| *old);
+        let renamed = OLD_ACTIONS.into_iter().find(|(name, old)| [*name, *old].contains(&base));
+        let (base, old) = renamed.unwrap_or((base, base));
         let names = [action.to_owned(), format!("{PREFIX}{base}"), format!("{PREFIX}{old}"), old.to_owned()];
         let name = names.into_iter().find(|name| is_supported(name))?;
         url.query_pairs_mut().append_pair("action", &name);
