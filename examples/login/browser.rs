@@ -22,6 +22,12 @@ use crate::{
 /// How long a user has for the pages, in seconds, unless the command line says something else.
 pub const PATIENCE: u64 = 300;
 
+/// What somebody at a terminal is asked, next to the host of the page.
+pub const QUESTION: &str = "Open it in a browser?";
+
+/// What to do where no browser opens.
+pub const NOT_OPENED: &str = "no browser opens by itself: open the URL with one";
+
 pub struct Browser {
     open: bool,
     /// What the demo follows the link with.
@@ -75,8 +81,7 @@ impl Browser {
     /// Returns the address that the browser would be sent to if there was no need of one.
     fn open(&self, url: &Url) -> Result<Option<Url>, Failure> {
         say!("log in at {url}");
-        // Its error lists the programs that it has tried, and that helps nobody.
-        let opened = self.open && open::that_detached(url.as_str()).is_ok();
+        let opened = self.open && opens(url);
         match &self.demo {
             Some(transport) if !opened => {
                 say!("no browser is used: the demo opens the page and presses its button, as a user would");
@@ -87,7 +92,7 @@ impl Browser {
             }
             None => {
                 if self.open && !opened {
-                    say!("no browser opens by itself: open the URL with one");
+                    say!("{NOT_OPENED}");
                 }
                 say!("if the browser is on another machine, paste the address here that it ends on");
                 self.callbacks.read_pasted();
@@ -103,7 +108,13 @@ pub fn is_wanted(question: &Question<'_>, metadata: &AuthMetadata, person: &mut 
     let provider = metadata.authorization_endpoint.as_ref().map(|endpoint| endpoint.url().authority());
     let homeserver = Url::parse(question.homeserver.as_str())?;
     say!("you log in at {} for the homeserver {}", provider.unwrap_or_default(), homeserver.authority());
-    Ok(!person.can_answer_yes_or_no() || person.confirms("Open it in a browser?")?)
+    Ok(!person.can_answer_yes_or_no() || person.confirms(QUESTION)?)
+}
+
+/// Opens a URL in a browser. Returns whether there is one.
+pub fn opens(url: &Url) -> bool {
+    // Its error lists the programs that it has tried, and that helps nobody.
+    open::that_detached(url.as_str()).is_ok()
 }
 
 /// What to say when the browser came back without a login.

@@ -8,6 +8,7 @@
 //! - `person.rs` asks the person who logs in,
 //! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
 //! - `stored.rs` keeps the session, and ends it,
+//! - `account.rs` shows the page where the user manages the account,
 //! - `session_file.rs` is where it is stored,
 //! - `failure.rs` is what is said when something goes wrong,
 //! - `started.rs` reads the command line,
@@ -28,6 +29,7 @@
 #[macro_use]
 mod say;
 
+mod account;
 mod browser;
 mod callback;
 mod demo;
@@ -82,7 +84,7 @@ struct Arguments {
     phone: Option<String>,
 
     /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
-    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo"])]
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "demo"])]
     legacy: bool,
 
     /// Print the URL only, instead of opening a browser too
@@ -118,6 +120,12 @@ struct Arguments {
     #[arg(long, group = "stored")]
     logout: bool,
 
+    /// Show the page where the user of the stored session manages the account, if the homeserver has OAuth 2.0. ACTION
+    /// is what to do there, such as profile; without it the page shows what there is
+    #[arg(long, group = "stored", value_name = "ACTION", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "the option can be there without an action")]
+    account: Option<Option<String>>,
+
     /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
     #[arg(long, group = "stored")]
     again: bool,
@@ -144,6 +152,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         stored::refresh_now(&data(), homeserver_url, &transport)
     } else if arguments.logout {
         stored::log_out(&data(), homeserver_url, &transport)
+    } else if let Some(action) = &arguments.account {
+        account::show(&data(), action.as_deref(), homeserver_url, !arguments.no_browser, &transport)
     } else if arguments.again {
         log_in_again(&data(), &arguments, &transport)
     } else if arguments.demo {

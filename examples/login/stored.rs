@@ -273,7 +273,7 @@ fn refresh(
 }
 
 /// The session in the file, with a homeserver, which the chapter's own client does not always write.
-fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
+pub fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
     located(file.session()?, file, homeserver_url, transport)
 }
 
@@ -334,7 +334,7 @@ fn send(
 }
 
 /// What an error means for the session, and what to do.
-fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
+pub fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
     let advice = match verdict {
         Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is".to_owned(),
         Verdict::Refresh { delay } => granted_and_refused(delay),

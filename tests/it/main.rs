@@ -12,6 +12,7 @@ mod support;
 
 mod accessors;
 mod account_management;
+mod account_program;
 mod addresses;
 mod again;
 mod at_once;

@@ -168,13 +168,13 @@ fn an_application_service_has_no_device_and_a_guest_is_one() {
 
 #[test]
 fn without_a_session_nothing_is_sent() {
-    for option in ["--whoami", "--refresh", "--again"] {
+    for option in ["--whoami", "--refresh", "--account", "--again"] {
         for stored in [json!({}), json!({"next_batch": "s1"})] {
             let run = Run::with(folder_with(&stored), &[option], "");
             run.fails("Error: nobody is logged in in data.json: log in first");
         }
     }
-    for option in ["--whoami", "--refresh", "--logout", "--again"] {
+    for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
         // The name may be mistyped.
         let run = Run::with(folder(), &[option, "--data", "other.json"], "");
         run.fails("Error: there is no other.json: log in first");
@@ -830,7 +830,7 @@ fn a_session_that_does_not_say_where_it_is_is_discovered() {
 fn a_token_is_not_sent_to_another_homeserver() {
     let other = Loopback::start(|_| answer(200, VERSIONS));
     let before = stored("https://hs.example.org", FUTURE);
-    for option in ["--whoami", "--refresh", "--logout", "--again"] {
+    for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
         let run = Run::with(folder_with(&before), &[option, "-H", &other.url], "");
         run.fails("Error: the session in data.json is of https://hs.example.org: leave -H out");
     }
