@@ -9,7 +9,8 @@ use std::{
 };
 
 use matrix_login::Session;
-use matrix_login_synapse::{ask, url};
+use matrix_login_synapse::{ask, servers, url};
+use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
@@ -167,4 +168,43 @@ fn the_login_program_names_the_browser_program_in_a_pipe() {
     let (status, _, stderr) = Program::start("LOGIN_PROGRAM", &folder, &["-H", url("oauth"), "alice"]).end();
     assert_eq!(status, Some(1));
     assert!(stderr.ends_with("without --legacy: cargo run --example browser -- SERVER\n"), "{stderr}");
+}
+
+#[test]
+fn the_account_page_is_that_of_the_provider_for_a_session_of_either_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, authorization_url) = Program::begin(&folder, &["-H", url("oauth"), "--suspend", "login.json"]);
+    let callback = authorize(&authorization_url, "alice");
+    assert_eq!(program.end().0, Some(0));
+    let resumed = ["--resume", "login.json", callback.as_str()];
+    Program::start("BROWSER_PROGRAM", &folder, &resumed).logs_in("alice");
+
+    let path = folder.path().join("data.json");
+    let granted = session(&folder);
+    let provider = servers()["provider"].as_str().unwrap();
+    let host = provider.trim_start_matches("http://");
+    let device = format!("{provider}/account?action=org.matrix.device_delete&device_id={}", granted.device_id());
+    let list = format!("{provider}/account?action=org.matrix.devices_list");
+    // This homeserver grants no session of the legacy API. One from before it had the provider looks like this.
+    let mut legacy: Value = serde_json::from_str(&granted.to_json()).unwrap();
+    legacy.as_object_mut().unwrap().remove("oauth");
+    for stored in [granted.to_json(), legacy.to_string()] {
+        fs::write(&path, &stored).unwrap();
+        for (action, page) in [
+            (&[][..], format!("{provider}/account")),
+            (&["devices_list"], list.clone()),
+            (&["org.matrix.sessions_list"], list.clone()),
+            (&["device_delete"], device.clone()),
+        ] {
+            let arguments = [&["--account"], action].concat();
+            let (status, stdout, stderr) = Program::start("LOGIN_PROGRAM", &folder, &arguments).end();
+            assert_eq!((status, stdout), (Some(0), format!("{page}\n")), "{stderr}");
+            assert!(stderr.contains(&format!("you manage your account at {host} for the homeserver ")), "{stderr}");
+        }
+        let (status, _, stderr) = Program::start("LOGIN_PROGRAM", &folder, &["--account", "profile"]).end();
+        let line = "Error: the account page does not offer the action profile; it offers org.matrix.devices_list, \
+                    org.matrix.device_delete";
+        assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), stored);
+    }
 }

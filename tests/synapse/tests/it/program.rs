@@ -279,3 +279,16 @@ fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
     assert_eq!((status, stdout), (Some(0), line), "{stderr}");
     assert_eq!(run(&folder, &["--whoami"], "").0, Some(0));
 }
+
+#[test]
+fn a_homeserver_without_oauth_has_no_account_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, stderr) = log_in(&folder, "full", "dave");
+    assert_eq!(status, Some(0), "{stderr}");
+    let (status, stdout, stderr) = run(&folder, &["--account"], "");
+    let homeserver = url("full");
+    let line = format!(
+        "Error: the homeserver {homeserver} does not have OAuth 2.0, and so it names no page to manage an account"
+    );
+    assert_eq!((status, stdout.as_str(), stderr.lines().last()), (Some(1), "", Some(line.as_str())));
+}
