@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::{
-    browsing::{Running, agent, browse},
-    loopback::{self, Answer, Loopback, Received, answer},
-    programs::{build, command},
-    scenario::FORBIDDEN,
+use crate::{
+    login_types::of_an_oauth_server,
+    support::{
+        browsing::{Running, agent, browse},
+        loopback::{self, Answer, Loopback, Received, answer},
+        programs::{build, command},
+        scenario::FORBIDDEN,
+    },
 };
 
 const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},
@@ -114,6 +117,25 @@ fn the_homeserver_is_told_what_the_user_wants() {
         running.child.kill().unwrap();
         running.child.wait().unwrap();
     }
+}
+
+#[test]
+fn the_legacy_api_of_an_oauth_server_logs_in_and_is_told_what_the_user_wants() {
+    let homeserver = Loopback::start(|received| loopback::good(&of_an_oauth_server(), received));
+    for (option, action) in [(&["--legacy"][..], "login"), (&["--legacy", "--register"], "register")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = begin(&folder, &homeserver, option);
+        let url = running.url();
+        // It has no identity providers: its own page asks.
+        assert_eq!(url.path(), "/_matrix/client/v3/login/sso/redirect");
+        let told: Vec<_> = url.query_pairs().filter(|(name, _)| name != "redirectUrl").collect();
+        let named = |name: &'static str| (name.into(), action.into());
+        assert_eq!(told, [named("action"), named("org.matrix.msc3824.action")]);
+        browse(&with_token(redirect_url(&url)));
+        let (status, _, stderr) = running.end();
+        assert_eq!((status, token_of(&homeserver)), (Some(0), "t0k3n".into()), "{stderr}");
+    }
+    assert!(!homeserver.targets().iter().any(|target| target.contains("auth_metadata")));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use matrix_login::{
-    Choice, Error, IdentityProvider, LoginToken, LoginType, LoginTypes, MAX_BODY, Redirect, ResponseError,
-    endpoint::login_types,
+    Action, Choice, Error, IdentityProvider, LoginToken, LoginType, LoginTypes, MAX_BODY, Redirect, ResponseError,
+    Step, endpoint::login_types,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::scenario::{
     CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso, whole,
@@ -274,6 +274,36 @@ fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
         // A preference for people: all of them are still there.
         assert_eq!(names(&login_types), [PASSWORD, SSO, TOKEN, "org.example.badge", APPLICATION_SERVICE], "{hint}");
     }
+}
+
+/// What matrix-authentication-service offers in the legacy API, as it was recorded.
+pub fn of_an_oauth_server() -> String {
+    let recorded = include_str!("../transcripts/recorded-oauth/mas-legacy-login-get-mas.json");
+    let recorded: Value = serde_json::from_str(recorded).unwrap();
+    recorded["response"]["body"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_person_at_the_legacy_api_of_an_oauth_server_is_sent_to_the_page_for_what_they_want() {
+    for (action, named) in [(Action::Login, "login"), (Action::Register, "register")] {
+        let mut story = Scenario::at(HOMESERVER);
+        story.answer(200, of_an_oauth_server());
+        let Step::Choose { login_types, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
+        assert_eq!(for_a_person(login_types), [SSO]);
+        assert!(login_types.get(SSO).unwrap().other().is_empty(), "both spellings are read");
+        let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap().with_action(action);
+        let url = story.choose(Choice::sso(redirect)).browses();
+        assert_eq!(url.path(), "/_matrix/client/v3/login/sso/redirect");
+        let told: Vec<_> = url.query_pairs().filter(|(name, _)| name != "redirectUrl").collect();
+        let told_in = |name: &'static str| (name.into(), named.into());
+        assert_eq!(told, [told_in("action"), told_in("org.matrix.msc3824.action")]);
+        story.callback(CALLBACK);
+        story.posts(LOGIN_URL, json!({"type": TOKEN, "token": "t0k3n", "refresh_token": true}));
+        story.answer(200, GRANTED).session();
+    }
+    // A caller who knows better can still choose the password.
+    let mut story = Scenario::at(HOMESERVER);
+    story.answer(200, of_an_oauth_server()).choose(password()).answer(200, GRANTED).session();
 }
 
 #[test]
