@@ -1,7 +1,7 @@
 //! Answers the question how to log in: at a terminal with a browser if the homeserver has OAuth 2.0 and the user wants
 //! that, and else with a password, which is asked for, and again if it was wrong.
 
-use matrix_login::{Action, Choice, ServerError, one_line};
+use matrix_login::{Action, Choice, LoginType, ServerError, one_line};
 use url::Url;
 
 use crate::{
@@ -40,6 +40,10 @@ impl Answers for WithPassword<'_> {
             None => {
                 if let Some(choice) = self.browser_choice(question)? {
                     return Ok(choice);
+                }
+                // Somebody who was asked about the browser knows.
+                if question.oauth.is_none() && question.login_types.iter().any(LoginType::oauth_aware_preferred) {
+                    say!("the homeserver asks people to {}", driver::USE_A_BROWSER);
                 }
             }
         }

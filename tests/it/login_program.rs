@@ -434,6 +434,25 @@ fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
 }
 
 #[test]
+fn a_homeserver_that_prefers_a_browser_takes_a_password_and_that_is_said() {
+    let said = format!("\nthe homeserver asks people to {USE_A_BROWSER}\n");
+    for (hint, is_said) in [
+        (r#""oauth_aware_preferred":true"#, true),
+        (r#""org.matrix.msc3824.delegated_oidc_compatibility":true"#, true),
+        (r#""oauth_aware_preferred":false"#, false),
+    ] {
+        let offers = format!(r#"{{"flows":[{{"type":"m.login.password"}},{{"type":"m.login.sso",{hint}}}]}}"#);
+        let homeserver = Loopback::start(move |received| loopback::good(&offers, received));
+        for more in [&[][..], &["--legacy"]] {
+            let arguments = [&["-H", &homeserver.url, "alice"], more].concat();
+            let run = Run::with(folder(), &arguments, "wonderland\n");
+            run.says("logged in as @alice:example.org with device ID DEVICEID");
+            assert_eq!(run.stderr.matches(&said).count(), usize::from(is_said), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn an_address_without_a_homeserver_says_how_to_give_another() {
     let web_site = Loopback::start(|_| answer(200, "<!DOCTYPE html>"));
     let run = Run::with(folder(), &["-H", &web_site.url, "alice"], "");

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::{
-    browsing::{Running, browse},
-    loopback::{self, Answer, Loopback, Received, answer},
-    programs,
-    run::{PASSWORD, Run, folder, program},
-    scenario::OFFERS,
+use crate::{
+    login_types::of_an_oauth_server,
+    support::{
+        browsing::{Running, browse},
+        loopback::{self, Answer, Loopback, Received, answer},
+        programs,
+        run::{PASSWORD, Run, folder, program},
+        scenario::OFFERS,
+    },
 };
 
 const METADATA: &str = "GET /_matrix/client/v1/auth_metadata";
@@ -392,6 +395,19 @@ mod at_a_terminal {
         let shown = at_a_terminal(program(), &folder, &arguments(&servers), &answers);
         assert!(shown.contains("logged in as @alice:example.org with device ID DEVICEID"), "{shown}");
         assert_eq!(file(&folder).get("oauth"), None);
+    }
+
+    #[test]
+    fn somebody_who_wants_no_browser_is_not_sent_there_again() {
+        let prefers: Different =
+            |received| (received.target == "GET /_matrix/client/v3/login").then(|| answer(200, of_an_oauth_server()));
+        let said = "the homeserver asks people to log in with a browser";
+        let typed = [(OPEN, "n\n"), ("Password for alice: ", "wonderland\n")];
+        for (option, typed, is_said) in [("", &typed[..], false), ("--legacy ", &typed[1..], true)] {
+            let servers = Servers::with(prefers, |_| None);
+            let shown = at_a_terminal(program(), &folder(), &format!("{option}{}", arguments(&servers)), typed);
+            assert!(shown.contains("status 0") && shown.contains(said) == is_said, "{shown}");
+        }
     }
 
     #[test]
