@@ -60,6 +60,42 @@ fn every_transcript_replays_to_the_lines_beside_it() {
     }
 }
 
+/// The status and the body of every response in a value.
+fn responses(value: &Value) -> Vec<(Value, Value)> {
+    match value {
+        Value::Object(members) => {
+            let own = members.get("response").map(|response| (response["status"].clone(), response["body"].clone()));
+            own.into_iter().chain(members.values().flat_map(responses)).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(responses).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_logins_of_recorded_responses_have_the_bytes_that_were_recorded() {
+    let folder = folder().join("recorded-oauth");
+    let (logins, recordings): (Vec<_>, Vec<_>) = transcripts()
+        .into_iter()
+        .filter(|path| path.starts_with(&folder))
+        .map(|path| {
+            let transcript: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            (path, transcript)
+        })
+        .partition(|(_, transcript)| transcript.get("inputs").is_some());
+    let recorded: Vec<_> = recordings.iter().flat_map(|(_, transcript)| responses(transcript)).collect();
+    assert!(logins.len() >= 8 && recorded.len() > 50, "{} logins, {} recordings", logins.len(), recorded.len());
+    for (path, login) in logins {
+        let responses = responses(&login);
+        // No GET login of oidc-provider's homeserver was recorded.
+        let made_up = usize::from(login["about"].as_str().unwrap().contains("GET login is made up"));
+        assert!(responses.len() >= 5, "{}", path.display());
+        for response in &responses[made_up..] {
+            assert!(recorded.contains(response), "{}: {response:?}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_transcript_says_what_it_is_about() {
     for path in transcripts() {
