@@ -5,7 +5,7 @@ use matrix_login::{
     Password, Redirect, Session, Suspended, UserIdentifier,
     endpoint::{
         get_token, login, login_fallback, login_types, logout, logout_all,
-        oauth::{auth_metadata, registration, revocation, token},
+        oauth::{auth_metadata, device_authorization, registration, revocation, token},
         refresh as refresh_endpoint, sso, versions, well_known, whoami,
     },
 };
@@ -152,6 +152,54 @@ fn a_choice_of_the_code_grant_is_read_back() {
     let choice = choice.with_field("login_hint", "alice").and_then(|choice| choice.with_field("max_age", 7)).unwrap();
     assert_eq!(json!(choice.fields()), json!({"login_hint": "alice", "max_age": 7}));
     assert_eq!(choice.device_id(), Some("KITCHENTABLET"));
+}
+
+#[test]
+fn a_choice_of_the_device_grant_is_read_back() {
+    let choice = Choice::device_authorization();
+    assert_eq!(choice.login_type(), "urn:ietf:params:oauth:grant-type:device_code");
+    assert!(choice.credentials().is_none() && choice.redirect().is_none() && choice.fields().is_empty());
+    assert_eq!((choice.device_id(), choice.is_unlisted()), (None, false));
+    let choice = choice.with_device_id("KITCHENTABLET").unwrap().unlisted();
+    assert_eq!((choice.device_id(), choice.is_unlisted()), (Some("KITCHENTABLET"), true));
+}
+
+#[test]
+fn a_code_to_show_is_read_back() {
+    let story = Scenario::showing_a_code();
+    let code = story.code();
+    assert_eq!(code.user_code(), "WDJB-MJHT");
+    assert_eq!(code.verification_uri().as_str(), "https://auth.example.org/link");
+    let complete = code.verification_uri_complete().map(url::Url::as_str);
+    assert_eq!(complete, Some("https://auth.example.org/link?code=WDJB-MJHT"));
+    assert_eq!(code.expires_in(), Some(scenario::CODE_LIFETIME));
+    assert_eq!(code.expires_at(), Some(scenario::noon() + scenario::CODE_LIFETIME));
+    let seven = std::time::Duration::from_secs(7);
+    assert_eq!((code.interval(), code.delay(), code.remaining(scenario::noon())), (seven, seven, seven));
+    assert!(code.is_new());
+
+    let mut story = Scenario::asking_for_a_code_to_show();
+    let least = r#"{"device_code":"d","user_code":"u","verification_uri":"https://auth.example.org/#link"}"#;
+    let code = story.answer(200, least).code();
+    assert_eq!(code.verification_uri().as_str(), "https://auth.example.org/#link");
+    assert!(code.verification_uri_complete().is_none() && code.expires_in().is_none() && code.expires_at().is_none());
+}
+
+#[test]
+fn a_code_is_known_as_long_as_the_flow_polls() {
+    let code = |story: &Scenario| story.flow.shown_code().map(|code| code.user_code().to_owned());
+    let mut story = Scenario::asking_for_a_code_to_show();
+    assert_eq!(code(&story), None);
+    story.answer(200, scenario::CODE_TO_SHOW);
+    assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
+    story.timeout();
+    assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
+    story.answer(429, "");
+    assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
+    story.timeout().answer(403, scenario::PENDING);
+    assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
+    story.timeout().answer(200, scenario::TOKENS);
+    assert_eq!(code(&story), None);
 }
 
 #[test]
@@ -387,8 +435,10 @@ fn a_request_to_an_oauth_server_goes_where_its_metadata_say() {
     let endpoint: HttpsUrl = "https://auth.example.org/x?y=z".parse().unwrap();
     let client = OAuthClient::new("https://app.example.com/".parse().unwrap(), "Example");
     let (access_token, refresh_token) = (AccessToken::new("t").unwrap(), matrix_login::RefreshToken::new("r"));
+    let device_id = matrix_login::DeviceId::new("KITCHENTABLET").unwrap();
     for (named, request) in [
         (registration::ENDPOINT, registration::request(&endpoint, &client, &[]).unwrap()),
+        (device_authorization::ENDPOINT, device_authorization::request(&endpoint, "client", &device_id)),
         (token::ENDPOINT, token::request(&endpoint, "client", token::Grant::RefreshToken(&refresh_token))),
         (revocation::ENDPOINT, revocation::request(&endpoint, "client", revocation::Token::Access(&access_token))),
     ] {

@@ -8,7 +8,7 @@ use matrix_login::{
     UserId, UserIdentifier,
     endpoint::{
         login, login_types,
-        oauth::{auth_metadata, authorization, registration, revocation, token},
+        oauth::{auth_metadata, authorization, device_authorization, registration, revocation, token},
         versions, well_known, whoami,
     },
 };
@@ -18,7 +18,8 @@ use crate::{
     auth_metadata::{document, read},
     refresh,
     support::scenario::{
-        GRANTED, HOMESERVER, STATE, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, request_id, respond,
+        CODE_LIFETIME, GRANTED, HOMESERVER, METADATA, PENDING, STATE, Scenario, VERSIONS, WELL_KNOWN, answer,
+        metadata_with, noon, password, request_id, respond, with_oauth,
     },
 };
 
@@ -296,6 +297,10 @@ fn an_oauth_response_that_is_not_one_names_its_endpoint() {
     let page = answer(404, &[], "<html>");
     for (error, endpoint) in [
         (registration::response(&page).unwrap_err(), "registration_endpoint"),
+        (
+            device_authorization::response(&HOMESERVER.parse().unwrap(), &page).unwrap_err(),
+            "device_authorization_endpoint",
+        ),
         (token::response(&page).unwrap_err(), "token_endpoint"),
         (revocation::response(&page).unwrap_err(), "revocation_endpoint"),
     ] {
@@ -307,6 +312,15 @@ fn an_oauth_response_that_is_not_one_names_its_endpoint() {
         (
             registration::response(&answer(201, &[], "{}")).unwrap_err(),
             "invalid answer to POST registration_endpoint: expected `client_id` to be a string that is not empty; the \
+             server is at fault",
+        ),
+        (
+            device_authorization::response(
+                &HOMESERVER.parse().unwrap(),
+                &answer(200, &[], r#"{"device_code":"d","user_code":"u","verification_uri":"http://a.example/"}"#),
+            )
+            .unwrap_err(),
+            "invalid answer to POST device_authorization_endpoint: expected `verification_uri` to be an https URL; the \
              server is at fault",
         ),
         (
@@ -355,6 +369,9 @@ fn out_of_step_names_the_input_and_what_is_due() {
         (call(Scenario::lost(), |flow| flow.choose(password())), "choose is out of step: Locate is due"),
         (call(Scenario::logged_in(), LoginFlow::back), "back is out of step: Done is due"),
         (call(Scenario::in_the_browser(), LoginFlow::handle_timeout), "handle_timeout is out of step: Browse is due"),
+        (call(Scenario::showing_a_code(), |flow| flow.choose(password())), "choose is out of step: ShowCode is due"),
+        (call(Scenario::polling(), LoginFlow::handle_timeout), "handle_timeout is out of step: Send is due"),
+        (call(Scenario::polling(), unreachable), "handle_unreachable is out of step: Send is due"),
         (
             call(Scenario::at_the_question(), |flow| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
             "handle_callback is out of step: Choose is due",
@@ -408,6 +425,59 @@ fn not_offered_names_what_is() {
         ),
     ] {
         says(not_offered(flows, choice), message, false);
+    }
+}
+
+#[test]
+fn a_device_grant_that_is_not_offered_says_what_is_missing() {
+    let choose = |settings: LoginSettings, metadata: &str| {
+        let mut story = Scenario::with_metadata(settings, metadata);
+        story.flow.choose(Choice::device_authorization()).unwrap_err()
+    };
+    for (member, value, problem) in [
+        ("device_authorization_endpoint", json!(null), "`device_authorization_endpoint` is not an https URL"),
+        (
+            "token_endpoint",
+            json!("https://auth.example.org:444/"),
+            "`token_endpoint` is not on the origin of \
+            `device_authorization_endpoint`",
+        ),
+        ("grant_types_supported", json!([]), "`grant_types_supported` is without the grant type of RFC 8628"),
+    ] {
+        let message = format!(
+            "the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({problem}), but \
+             m.login.password, m.login.sso, m.login.token, m.login.application_service, org.example.badge"
+        );
+        says(choose(with_oauth(), &metadata_with(member, value)), &message, false);
+    }
+    let without_device = LoginSettings::default().with_oauth(with_oauth().oauth().unwrap().clone());
+    let message = "invalid device ID: expected at least 10 characters of A-Z, a-z, 0-9, -, ., _ and ~ for an OAuth 2.0 \
+                   login";
+    says(choose(without_device, METADATA), message, false);
+}
+
+#[test]
+fn a_code_that_was_not_entered_says_why() {
+    let refused = |time, status, body: &str| {
+        let mut story = Scenario::polling();
+        story.answer_at(time, status, body);
+        story.refused().clone()
+    };
+    let pending = r#"{"error":"authorization_pending","error_description":"Wait for the user."}"#;
+    for (error, message) in [
+        (refused(noon() + CODE_LIFETIME, 400, pending), "the server refused (status 400, expired_token)"),
+        (refused(noon() + CODE_LIFETIME, 403, PENDING), "the server refused (status 403, expired_token)"),
+        (
+            refused(noon(), 403, r#"{"error":"expired_token","error_description":"The code\nhas ended."}"#),
+            "the server refused (status 403, expired_token): The code has ended.",
+        ),
+        (
+            refused(noon(), 403, r#"{"error":"access_denied","error_description":"The user said no."}"#),
+            "the server refused (status 403, access_denied): The user said no.",
+        ),
+    ] {
+        assert_eq!(error.to_string(), message);
+        says(error, message, false);
     }
 }
 

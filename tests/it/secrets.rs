@@ -12,7 +12,7 @@ use matrix_login::{
         oauth::{
             auth_metadata,
             authorization::{self, AuthorizationCode},
-            registration, revocation,
+            device_authorization, registration, revocation,
             token::{self, DeviceCode, Grant},
         },
         refresh, versions, well_known, whoami,
@@ -424,6 +424,9 @@ fn oauth_choice() -> Choice {
 const REGISTERED: &str = r#"{"client_id":"client","client_secret":"s3cr3t","registration_access_token":"s3cr3t"}"#;
 const TOKENS: &str = r#"{"access_token":"s3cr3t","token_type":"Bearer","expires_in":9,"refresh_token":"s3cr3t",
     "scope":"a scope","id_token":"s3cr3t","x":{"y":["s3cr3t",5317008853]}}"#;
+/// The code that the user enters is no secret.
+const CODE_TO_SHOW: &str = r#"{"device_code":"s3cr3t","user_code":"WDJB-MJHT","expires_in":1800,"x":["s3cr3t",5317008853],
+    "verification_uri":"https://auth.example.org/link"}"#;
 const OAUTH_CALLBACK: &str = "http://127.0.0.1:9/cb?key=s3cr3t&state=0123456789-s3cr3t&code=s3cr3t";
 
 /// Flows at each step of a whole code grant: the question, the registration, the browser, the browser and the metadata
@@ -459,6 +462,34 @@ fn oauth_steps() -> Vec<LoginFlow> {
     flows
 }
 
+/// The same for a whole device grant: the request for a code, the code, the poll, a wait, the code again, whoami, the
+/// revocation, and the end.
+fn device_steps() -> Vec<LoginFlow> {
+    let settings = LoginSettings::default().with_device_id("KITCHENTABLET").unwrap().with_oauth(oauth_client());
+    let mut metadata = document();
+    metadata["org.example.x"] = json!({"deep": ["s3cr3t", SECRET_NUMBER]});
+    let mut story = Scenario::with_metadata(settings, metadata.to_string());
+    story.choose(Choice::device_authorization()).answer(201, REGISTERED);
+    let mut flows = vec![story.flow.clone()];
+    story.answer(200, CODE_TO_SHOW);
+    flows.push(story.flow.clone());
+    story.timeout();
+    flows.push(story.flow.clone());
+    let mut waiting = story.clone();
+    waiting.answer(429, "");
+    flows.push(waiting.flow.clone());
+    story.answer(403, r#"{"error":"authorization_pending","x":"s3cr3t"}"#);
+    flows.push(story.flow.clone());
+    story.timeout().answer(200, TOKENS);
+    flows.push(story.flow.clone());
+    let mut back = story.clone();
+    back.back();
+    flows.push(back.flow.clone());
+    story.answer(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
+    flows.push(story.flow.clone());
+    flows
+}
+
 /// Responses of an OAuth 2.0 server with secrets in them, whole and broken.
 fn oauth_answers() -> Vec<Response<Vec<u8>>> {
     let bodies = [
@@ -468,6 +499,15 @@ fn oauth_answers() -> Vec<Response<Vec<u8>>> {
         r#"{"access_token":["s3cr3t"],"refresh_token":"s3cr3t"}"#,
         r#"{"access_token":"s3cr3t s3cr3t","expires_in":"s3cr3t"}"#,
         r#"{"client_id":["s3cr3t"],"client_secret":"s3cr3t"}"#,
+        CODE_TO_SHOW,
+        r#"{"device_code":["s3cr3t"],"user_code":"WDJB-MJHT","verification_uri":"https://auth.example.org/link"}"#,
+        r#"{"device_code":"s3cr3t","user_code":["s3cr3t"],"verification_uri":"https://auth.example.org/link"}"#,
+        r#"{"device_code":"s3cr3t","user_code":"WDJB-MJHT","verification_uri":"http://s3cr3t.example.org/link"}"#,
+        r#"{"device_code":"s3cr3t","user_code":"WDJB-MJHT","interval":"s3cr3t","expires_in":["s3cr3t"],
+            "verification_uri":"https://auth.example.org/link","verification_uri_complete":"s3cr3t"}"#,
+        r#"{"device_code":"s3cr3t"#,
+        r#"{"error":"authorization_pending","x":"s3cr3t","error_uri":"https://x/?s3cr3t","retry_after_ms":"s3cr3t"}"#,
+        r#"{"error":"slow_down","device_code":"s3cr3t"}"#,
         r#"{"issuer":["s3cr3t"],"token_endpoint":"https://s3cr3t@auth.example.org/"}"#,
         r#"{"error":["s3cr3t"],"error_description":["s3cr3t"]}"#,
         r#"{"error":"invalid_grant","x":"s3cr3t","error_uri":"https://x/?s3cr3t","retry_after_ms":"s3cr3t"}"#,
@@ -539,6 +579,42 @@ fn an_oauth_login_hides_what_it_was_given_and_what_it_was_told() {
 }
 
 #[test]
+fn a_device_grant_hides_its_code_and_stores_nothing() {
+    let (mut sent, mut shown) = (0, 0);
+    for flow in device_steps() {
+        sent += usize::from(crate::support::replay::step_line(&flow.step(), noon()).to_string().contains(SECRET));
+        shown += usize::from(flow.shown_code().is_some());
+        let hides = |what: &str, flow: &LoginFlow| {
+            clean_debug(what, flow);
+            clean_debug(what, &flow.step());
+            clean_debug(what, &flow.shown_code());
+            clean_debug(what, &flow.session());
+            clean_debug(what, &flow.suspend());
+            // The client's own fields are stored, and nothing else with a secret.
+            let mut stored = serde_json::to_value(flow.suspend()).unwrap();
+            if let Some(settings) = stored.get_mut("settings") {
+                assert!(settings["oauth"]["fields"].take().is_object());
+            }
+            clean(what, &stored.to_string());
+            assert!(!stored.to_string().contains("WDJB-MJHT"), "{stored}");
+        };
+        hides("flow", &flow);
+        for response in login_answers().into_iter().chain(oauth_answers()) {
+            for time in [noon(), noon() + crate::support::scenario::CODE_LIFETIME] {
+                let mut flow = flow.clone();
+                let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
+                if let Err(error) = flow.handle_response(id, &response, time) {
+                    clean_error("answer", &error);
+                }
+                hides("flow after the answer", &flow);
+            }
+        }
+    }
+    // The device code goes out in a poll, and the tokens in whoami, in the revocation and at the end.
+    assert_eq!((sent, shown), (4, 4));
+}
+
+#[test]
 fn oauth_functions_hide_what_they_read() {
     fn clean_result<T: std::fmt::Debug, E: StdError + 'static>(what: &str, result: &Result<T, E>) {
         clean_debug(what, result);
@@ -549,6 +625,7 @@ fn oauth_functions_hide_what_they_read() {
     for response in login_answers().into_iter().chain(oauth_answers()) {
         clean_result("metadata", &auth_metadata::response(&HOMESERVER.parse().unwrap(), &response));
         clean_result("registration", &registration::response(&response));
+        clean_result("code", &device_authorization::response(&HOMESERVER.parse().unwrap(), &response));
         clean_result("token", &token::response(&response));
         clean_result("revocation", &revocation::response(&response));
         for stored in [json!({}), json!({"refresh_token": "s3cr3t"})] {

@@ -1,11 +1,11 @@
 //! Suspend and resume: in every state, by another process, and with data that somebody has tampered with.
 
-use matrix_login::{LoginFlow, LoginSettings, Suspended};
+use matrix_login::{Choice, LoginFlow, LoginSettings, Suspended};
 use serde_json::{Value, json};
 
 use crate::support::scenario::{
-    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, OFFERS, Scenario, VERSIONS, WELL_KNOWN, WELL_KNOWN_URL,
-    answer, noon, password, sso,
+    CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, METADATA, OFFERED, OFFERS, PENDING, Scenario, TOKENS,
+    VERSIONS, WELL_KNOWN, WELL_KNOWN_URL, answer, noon, password, sso,
 };
 
 fn stored(story: &Scenario) -> Value {
@@ -134,6 +134,45 @@ fn nothing_that_a_server_said_is_stored() {
     let text = stored(&story).to_string();
     for said in ["v1.11", "badge", "oidc-x", "M_FORBIDDEN", "Invalid username"] {
         assert!(!text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn nothing_of_a_device_grant_is_stored_but_the_settings() {
+    let form = |story: &Scenario| {
+        let mut stored = stored(story);
+        assert!(stored["request_id"].take().is_u64());
+        stored
+    };
+    let question = form(&Scenario::at_the_question_with_oauth());
+    let mut members: Vec<_> = question.as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["homeserver", "request_id", "settings", "version"]);
+
+    let mut registering = Scenario::at_the_question_with_oauth();
+    registering.choose(Choice::device_authorization().with_device_id("ANOTHERDEVICE").unwrap());
+    let mut waiting_for_a_code = Scenario::asking_for_a_code_to_show();
+    waiting_for_a_code.answer(429, "");
+    let mut pending = Scenario::polling();
+    pending.answer(403, PENDING);
+    let mut waiting_to_poll = Scenario::polling();
+    waiting_to_poll.answer(429, "");
+    let mut with_tokens = Scenario::polling();
+    with_tokens.answer(200, TOKENS);
+    for mut story in [
+        registering,
+        Scenario::asking_for_a_code_to_show(),
+        waiting_for_a_code,
+        Scenario::showing_a_code(),
+        Scenario::polling(),
+        pending,
+        waiting_to_poll,
+        with_tokens,
+    ] {
+        assert_eq!(form(&story), question);
+        story.suspend().gets(LOGIN_URL);
+        assert!(story.flow.shown_code().is_none());
+        story.answer(200, OFFERS).answer(200, METADATA).asks(&OFFERED);
     }
 }
 
