@@ -6,6 +6,11 @@ const issuer = `http://127.0.0.1:${port}`;
 // The path that Synapse asks at.
 const introspection = '/oauth2/introspect';
 const device = 'urn:matrix:client:device:';
+// In seconds: how long a poll has to wait for the next one, and how long a device code lives. Tests of its end register
+// a client with a shorter life.
+const INTERVAL = 1;
+const LIFE = 60;
+const life = 'example.device_code_life';
 const provider = new Provider(issuer, {
   clients: [{ client_id: 'synapse', client_secret: secret, redirect_uris: [callback] }],
   claims: { openid: ['sub'], profile: ['name'] },
@@ -27,6 +32,7 @@ const provider = new Provider(issuer, {
     registration: { enabled: true, issueRegistrationAccessToken: false },
     revocation: { enabled: true },
   },
+  extraClientMetadata: { properties: [life] },
   routes: { introspection },
   discovery: {
     // Synapse requires the first.
@@ -37,9 +43,25 @@ const provider = new Provider(issuer, {
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
   expiresWithSession: () => false,
   rotateRefreshToken: true,
-  // In seconds. A test waits until an access token expires.
-  ttl: { AccessToken: 6, RefreshToken: 600 },
+  // In seconds. A test waits until an access token expires, and another one until a device code is forgotten, which is
+  // so long after its end.
+  clockTolerance: 5,
+  ttl: { AccessToken: 6, RefreshToken: 600, DeviceCode: (_ctx, _code, client) => client[life] ?? LIFE },
 });
+
+// The provider takes polls at any rate. A server that does not is what RFC 8628, section 3.5, describes: a poll that
+// comes too early is put off, and the interval grows by five seconds for good.
+const polls = new Map();
+function keepInterval({ oidc, body }, arrived) {
+  const code = oidc.params?.device_code;
+  const poll = polls.get(code) ?? { interval: INTERVAL, last: -Infinity };
+  const isEarly = arrived < poll.last + poll.interval * 1000;
+  if (isEarly) poll.interval += 5;
+  polls.set(code, { ...poll, last: arrived });
+  if (isEarly && body.error === 'authorization_pending') {
+    Object.assign(body, { error: 'slow_down', error_description: `once in ${poll.interval} seconds, please` });
+  }
+}
 
 // Only the authorization server makes and deletes devices.
 async function tell(path, token) {
@@ -53,14 +75,27 @@ async function tell(path, token) {
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
 }
 
+// The connection breaks where a test wants it: before the request is handled, or after.
 provider.use(async (ctx, next) => {
+  const cut = ctx.get('x-cut');
+  if (cut !== 'request') await next();
+  if (cut) {
+    ctx.respond = false;
+    ctx.req.socket.destroy();
+  }
+});
+
+provider.use(async (ctx, next) => {
+  const arrived = performance.now();
   // Synapse sends a bearer token where the provider expects the name and the secret of a client.
   if (ctx.path === introspection && ctx.get('authorization') === `Bearer ${secret}`) {
     const basic = Buffer.from(`synapse:${secret}`).toString('base64');
     ctx.req.headers.authorization = `Basic ${basic}`;
   }
   await next();
+  if (ctx.oidc?.params?.grant_type === 'urn:ietf:params:oauth:grant-type:device_code') keepInterval(ctx, arrived);
   if (ctx.status !== 200) return;
+  if (ctx.oidc?.route === 'device_authorization') ctx.body.interval = INTERVAL;
   const token = ctx.oidc?.entities.AccessToken ?? ctx.oidc?.entities.RefreshToken;
   switch (token && ctx.oidc.route) {
     case 'introspection':

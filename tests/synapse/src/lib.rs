@@ -6,18 +6,17 @@ mod replay;
 
 use std::{
     collections::BTreeSet,
-    convert::Infallible,
-    env, fs,
+    env, fs, io,
     path::Path,
     sync::OnceLock,
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Request, Response, Uri, header, uri::Scheme};
 use matrix_login::{
-    DiscoveryOutcome, Error, LoginFlow, Pause, RequestId, ServerError, Session, Step,
+    DiscoveryOutcome, DriveError, Error, LoginFlow, Pause, RequestId, ServerError, Session, ShownCode, Step,
     blocking::{self, Transport},
 };
 use serde::Deserialize;
@@ -168,7 +167,8 @@ impl Story {
     }
 
     fn new(name: Option<&'static str>, start: Value, settings: Value, flow: LoginFlow) -> Self {
-        let recorder = Recorder { inputs: Vec::new(), received_at: UNIX_EPOCH };
+        let recorder =
+            Recorder { inputs: Vec::new(), received_at: UNIX_EPOCH, sent: Vec::new(), cut: None, has_failed: false };
         Self { name, login: Login { start, settings, recorder, flow } }
     }
 
@@ -218,7 +218,7 @@ impl Login {
     /// What the flow makes of the answer.
     pub fn send(&mut self) -> Result<(), Error> {
         let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
-        let Ok(response) = self.recorder.send(request);
+        let response = self.recorder.send(request).unwrap();
         self.flow.handle_response(id, &response, self.recorder.now())
     }
 
@@ -246,8 +246,72 @@ impl Login {
 
     /// Sends whatever is due until something else is, and waits if the server says so.
     pub fn run(&mut self) -> &mut Self {
-        let _ = blocking::drive(&mut self.flow, &mut self.recorder).unwrap();
+        self.try_to_run().unwrap();
         self
+    }
+
+    /// The same if something may fail.
+    ///
+    /// # Errors
+    ///
+    /// The loop's. It goes on if it is called again.
+    pub fn try_to_run(&mut self) -> Result<(), DriveError<ureq::Error>> {
+        let driven = blocking::drive(&mut self.flow, &mut self.recorder).map(drop);
+        self.recorder.has_failed = driven.is_err();
+        driven
+    }
+
+    /// The code that is shown.
+    pub fn code(&self) -> ShownCode {
+        match self.flow.step() {
+            Step::ShowCode(code) => code.clone(),
+            step => panic!("{step:?}"),
+        }
+    }
+
+    /// Polls once, when it is time for that.
+    pub fn poll(&mut self) -> &mut Self {
+        thread::sleep(self.code().remaining(SystemTime::now()));
+        self.poll_at_once()
+    }
+
+    /// Polls once, also if that is too early.
+    pub fn poll_at_once(&mut self) -> &mut Self {
+        self.make_poll_due().send().unwrap();
+        self
+    }
+
+    /// Ends the wait for the next poll.
+    pub fn make_poll_due(&mut self) -> &mut Self {
+        self.recorder.inputs.push(json!({ "timeout": true }));
+        self.flow.handle_timeout().unwrap();
+        self
+    }
+
+    /// Breaks the connection of the next request.
+    pub fn cut(&mut self, cut: Cut) -> &mut Self {
+        self.recorder.cut = Some(cut);
+        self
+    }
+
+    /// The names of the OAuth 2.0 errors that came, in order.
+    pub fn errors(&self) -> Vec<String> {
+        let bodies = self.recorder.inputs.iter().filter_map(|input| input["response"]["body"].as_str());
+        let bodies = bodies.filter_map(|body| serde_json::from_str::<Value>(body).ok());
+        let errors = bodies.filter(|body| body["errcode"].is_null());
+        errors.filter_map(|body| body["error"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// When polls were sent.
+    pub fn polls(&self) -> Vec<Instant> {
+        let polls = self.recorder.sent.iter().filter(|sent| sent.is_poll);
+        polls.map(|sent| sent.at).collect()
+    }
+
+    /// Where the requests were sent since the last poll.
+    pub fn paths_since_the_last_poll(&self) -> Vec<&str> {
+        let since = self.recorder.sent.rsplit(|sent| sent.is_poll).next().unwrap();
+        since.iter().map(|sent| &*sent.path).collect()
     }
 
     /// Answers the question, in the transcripts' form.
@@ -362,27 +426,68 @@ pub struct Held {
     pub received_at: SystemTime,
 }
 
+/// Where a connection breaks.
+#[derive(Clone, Copy)]
+pub enum Cut {
+    /// At the provider, before it handles the request.
+    Request,
+    /// At the provider, after it has handled the request.
+    Response,
+    /// On the way back, from any server.
+    WayBack,
+}
+
+/// A request that was sent.
+struct Sent {
+    path: String,
+    is_poll: bool,
+    at: Instant,
+}
+
 /// Carries requests, and keeps all that comes in, in the transcripts' form.
 struct Recorder {
     inputs: Vec<Value>,
     received_at: SystemTime,
+    sent: Vec<Sent>,
+    cut: Option<Cut>,
+    /// The loop has returned an error, and begins anew.
+    has_failed: bool,
 }
 
 impl Transport for Recorder {
     type Body = Vec<u8>;
-    type Error = Infallible;
+    type Error = ureq::Error;
 
-    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Infallible> {
-        let response = send(request).unwrap();
+    fn send(&mut self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
+        let is_poll = String::from_utf8_lossy(request.body()).contains("grant-type%3Adevice_code");
+        self.has_failed = false;
+        self.sent.push(Sent { path: request.uri().path().to_owned(), is_poll, at: Instant::now() });
+        let cut = self.cut.take();
+        match cut {
+            Some(Cut::Request) => set_cut(&mut request, "request"),
+            Some(Cut::Response) => set_cut(&mut request, "response"),
+            Some(Cut::WayBack) | None => (),
+        }
+        let mut response = send(request);
+        if let Some(Cut::WayBack) = cut {
+            response = Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
+        }
         self.received_at = now();
-        self.inputs.push(json!({ "response": recorded(&response, self.received_at) }));
-        Ok(response)
+        let input = match &response {
+            Ok(response) => json!({ "response": recorded(response, self.received_at) }),
+            Err(_) => json!({ "lost": true }),
+        };
+        self.inputs.push(input);
+        response
     }
 
-    fn pause(&mut self, pause: Pause<'_>) -> Result<(), Infallible> {
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
         assert!(pause.remaining(self.received_at) < Duration::from_secs(10), "{pause:?}");
         thread::sleep(pause.remaining(SystemTime::now()));
-        self.inputs.push(json!({ "timeout": true }));
+        // A poll that has failed is still due. It is the loop that waits before it sends that poll again.
+        if !(self.has_failed && matches!(pause, Pause::Poll(_))) {
+            self.inputs.push(json!({ "timeout": true }));
+        }
         Ok(())
     }
 
@@ -392,10 +497,17 @@ impl Transport for Recorder {
     }
 }
 
+fn set_cut(request: &mut Request<Vec<u8>>, place: &'static str) {
+    request.headers_mut().insert("x-cut", HeaderValue::from_static(place));
+}
+
 /// The tokens in a JSON object.
 fn tokens_of(json: &str) -> BTreeSet<String> {
     let object: Value = serde_json::from_str(json).unwrap_or_default();
-    ["access_token", "refresh_token"].iter().filter_map(|key| object[key].as_str().map(str::to_owned)).collect()
+    ["access_token", "refresh_token", "device_code"]
+        .iter()
+        .filter_map(|key| object[key].as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Writes a transcript and the lines that it replays to, if `RECORD_TO` names a folder.

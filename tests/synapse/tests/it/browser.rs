@@ -179,6 +179,37 @@ impl Chromium {
         self.click("a[href$='/abort']");
     }
 
+    /// Enters a user code at the provider's page for that, which then shows it for a comparison.
+    pub fn enter(&self, user_code: &str) {
+        self.type_into("input[name=user_code]", user_code);
+        self.click("button[form='op.deviceInputForm']");
+        self.compare(user_code);
+    }
+
+    /// Sees this code at the page where the user compares it with what the device shows.
+    pub fn compare(&self, user_code: &str) {
+        self.sees("Confirm Device");
+        self.sees(user_code);
+    }
+
+    /// Confirms the code that the page shows, logs in, and agrees.
+    pub fn confirm(&self, user: &str) {
+        self.go_on();
+        self.log_in(user);
+        self.sees("Sign-in Success");
+    }
+
+    /// Confirms the code that the page shows.
+    pub fn go_on(&self) {
+        self.click("button[form='op.deviceConfirmForm'][autofocus]");
+    }
+
+    /// Refuses the code that the page shows.
+    pub fn abort(&self) {
+        self.click("button[name=abort]");
+        self.sees("The Sign-in request was interrupted");
+    }
+
     /// The address once it is the application's, also if nobody listens there.
     pub fn callback(&self, application: &str) -> Url {
         for _ in 0..1_000 {

@@ -3,6 +3,7 @@
 mod answers;
 mod browser;
 mod browser_program;
+mod device_grant;
 mod discovery;
 mod late;
 mod limits;

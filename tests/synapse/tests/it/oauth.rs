@@ -11,7 +11,7 @@ use crate::browser::{Chromium, authorize, refuse};
 
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
 
-fn settings(device_id: &str) -> Value {
+pub fn settings(device_id: &str) -> Value {
     json!({
         "device_id": device_id,
         "oauth": { "client_uri": "https://example.org/", "client_name": "matrix-login" },
@@ -35,17 +35,17 @@ fn log_in(name: &'static str, user: &str, device_id: &str) -> Session {
     })
 }
 
-fn judge(name: &str, session: &Session) -> Verdict {
+pub fn judge(name: &str, session: &Session) -> Verdict {
     let request = matrix_login::endpoint::whoami::request(session.homeserver().unwrap(), session.access_token());
     session.judge(&exchange(name, "whoami", request))
 }
 
-fn refresh(name: &str, session: &mut Session) -> Refresh {
+pub fn refresh(name: &str, session: &mut Session) -> Refresh {
     let response = exchange(name, "token", session.refresh_request().unwrap());
     session.handle_refresh(&response, now())
 }
 
-fn log_out(name: &str, session: &Session) -> logout::Response {
+pub fn log_out(name: &str, session: &Session) -> logout::Response {
     let response = exchange(name, "revocation", session.logout_request().unwrap());
     session.handle_logout(&response).unwrap()
 }
