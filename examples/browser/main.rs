@@ -24,6 +24,9 @@ mod browser;
 mod callback;
 #[path = "../login/demo/mod.rs"]
 mod demo;
+#[allow(dead_code, reason = "nobody asks for a code here")]
+#[path = "../login/device.rs"]
+mod device;
 #[path = "../login/driver.rs"]
 mod driver;
 #[path = "../login/failure.rs"]
@@ -54,9 +57,7 @@ use std::{
 };
 
 use clap::Parser;
-use matrix_login::{
-    Action, Choice, IdentityProvider, LoginFlow, Meaning, ServerAddress, Session, Step, Suspended, Typed, one_line,
-};
+use matrix_login::{Action, Choice, IdentityProvider, LoginFlow, Session, Step, Suspended, one_line};
 use url::Url;
 
 use self::{
@@ -209,26 +210,13 @@ fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure
 fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Failure> {
     let address = match &arguments.homeserver_url {
         Some(url) => who::address(url)?,
-        None => server(arguments.server.as_deref().unwrap_or_default())?,
+        None => who::server(arguments.server.as_deref().unwrap_or_default())?,
     };
     driver::at(address, api(arguments), transport)
 }
 
 fn api(arguments: &Arguments) -> Api {
     if arguments.legacy || arguments.provider.is_some() { Api::Legacy } else { Api::Any }
-}
-
-/// The server that a text names. A user ID stands for its server.
-fn server(text: &str) -> Result<ServerAddress, Failure> {
-    let typed: Typed = text.parse()?;
-    let server_name = typed.meanings().find_map(|meaning| match meaning {
-        Meaning::UserId(user_id) => Some(user_id.server_name()),
-        _ => None,
-    });
-    match server_name {
-        Some(server_name) => Ok(ServerAddress::ServerName(server_name)),
-        None => Ok(ServerAddress::try_from(&typed)?),
-    }
 }
 
 /// Answers with what the user does in a browser.
@@ -244,7 +232,7 @@ impl Answers for WithBrowser<'_> {
         if let Some(refused) = question.refused {
             return Err(browser::refused(refused));
         }
-        if let Some(metadata) = question.oauth {
+        if let Some(metadata) = question.code_grant() {
             if !browser::is_wanted(question, metadata, self.person)? {
                 return Err(Failure("nothing was opened; --legacy logs in by single sign-on".to_owned()));
             }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, header::LOCATION};
 use matrix_login::{
-    Action, Choice, CodeVerifier, DeviceId, Redirect, ServerError, endpoint::oauth::auth_metadata::AuthMetadata,
-    one_line,
+    Action, Choice, CodeVerifier, HttpsUrl, Redirect, ServerError, endpoint::oauth::auth_metadata::AuthMetadata,
 };
 use url::Url;
 
 use crate::{
     callback::Callbacks,
-    driver::{self, Callback, Question},
+    driver::{Callback, Question},
     failure::Failure,
     person::Person,
     transport::Transport,
@@ -53,14 +52,7 @@ impl Browser {
     /// The choice of OAuth 2.0.
     pub fn code_choice(&self, question: &Question<'_>, action: Action) -> Result<Choice, Failure> {
         let verifier = CodeVerifier::new(URL_SAFE_NO_PAD.encode(random::<32>()?))?;
-        let choice = Choice::authorization_code(self.redirect(action)?, verifier);
-        // That of a session of the legacy API can be unfit.
-        if DeviceId::new(question.device_id).is_ok_and(|device_id| device_id.is_recommended()) {
-            return Ok(choice);
-        }
-        let (old, new) = (one_line(question.device_id), driver::random_device_id()?);
-        say!("the device ID {old} cannot be used with OAuth 2.0: asking for {new}");
-        Ok(choice.with_device_id(new)?)
+        question.with_fit_device(Choice::authorization_code(self.redirect(action)?, verifier))
     }
 
     /// Shows the URL, once, opens it, and waits until the browser comes back.
@@ -102,13 +94,24 @@ impl Browser {
     }
 }
 
-/// Says where the user logs in, and for which homeserver, and asks somebody at a terminal whether to go there. A
-/// homeserver can name any server as its own. Enter alone is yes.
+/// Asks somebody at a terminal whether to open the page of an OAuth 2.0 server.
 pub fn is_wanted(question: &Question<'_>, metadata: &AuthMetadata, person: &mut Person) -> Result<bool, Failure> {
-    let provider = metadata.authorization_endpoint.as_ref().map(|endpoint| endpoint.url().authority());
+    agrees(question, metadata.authorization_endpoint.as_ref(), QUESTION, person)
+}
+
+/// Says where the user logs in, and for which homeserver, and asks somebody at a terminal whether to go on. Enter alone
+/// is yes.
+pub fn agrees(
+    question: &Question<'_>,
+    endpoint: Option<&HttpsUrl>,
+    whether: &str,
+    person: &mut Person,
+) -> Result<bool, Failure> {
+    let provider = endpoint.map(|endpoint| endpoint.url().authority());
     let homeserver = Url::parse(question.homeserver.as_str())?;
     say!("you log in at {} for the homeserver {}", provider.unwrap_or_default(), homeserver.authority());
-    Ok(!person.can_answer_yes_or_no() || person.confirms(QUESTION)?)
+    say!("go on only if the two belong together: a homeserver can name any server as its own");
+    Ok(!person.can_answer_yes_or_no() || person.confirms(whether)?)
 }
 
 /// Opens a URL in a browser. Returns whether there is one.

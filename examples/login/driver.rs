@@ -5,8 +5,9 @@ use std::{thread, time::Duration};
 
 use http::Method;
 use matrix_login::{
-    Choice, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings, LoginType,
-    LoginTypes, OAuthClient, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName, Session, Step,
+    Choice, DeviceId, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings,
+    LoginType, LoginTypes, OAuthClient, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName,
+    Session, Step,
     blocking::{self, Transport as _},
     endpoint::{
         oauth::{auth_metadata::AuthMetadata, revocation},
@@ -17,6 +18,7 @@ use matrix_login::{
 use url::Url;
 
 use crate::{
+    device,
     failure::Failure,
     say::in_words,
     stored,
@@ -39,12 +41,34 @@ pub trait Answers {
 pub struct Question<'a> {
     pub homeserver: &'a Homeserver,
     pub login_types: &'a LoginTypes,
-    /// The OAuth 2.0 server, if it grants logins in a browser that comes back.
+    /// The OAuth 2.0 server, if there is one.
     pub oauth: Option<&'a AuthMetadata>,
     /// The device that is asked for.
     pub device_id: &'a str,
     /// Why the last choice was refused.
     pub refused: Option<&'a ServerError>,
+}
+
+impl<'a> Question<'a> {
+    /// The OAuth 2.0 server, if it grants logins in a browser that comes back.
+    pub fn code_grant(&self) -> Option<&'a AuthMetadata> {
+        self.oauth.filter(|metadata| metadata.offers_authorization_code())
+    }
+
+    /// The OAuth 2.0 server, if it grants logins with a code that is shown.
+    pub fn device_grant(&self) -> Option<&'a AuthMetadata> {
+        self.oauth.filter(|metadata| metadata.offers_device_authorization())
+    }
+
+    /// A choice of OAuth 2.0 with a device ID that its scope can hold. That of a legacy session can be unfit.
+    pub fn with_fit_device(&self, choice: Choice) -> Result<Choice, Failure> {
+        if DeviceId::new(self.device_id).is_ok_and(|device_id| device_id.is_recommended()) {
+            return Ok(choice);
+        }
+        let (old, new) = (one_line(self.device_id), random_device_id()?);
+        say!("the device ID {old} cannot be used with OAuth 2.0: asking for {new}");
+        Ok(choice.with_device_id(new)?)
+    }
 }
 
 /// What the browser brought.
@@ -84,7 +108,7 @@ pub fn settings(api: Api) -> Result<LoginSettings, Failure> {
 }
 
 /// A device ID that both APIs take.
-pub fn random_device_id() -> Result<String, Failure> {
+fn random_device_id() -> Result<String, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| char::from(b'A' + byte % 26)).collect())
@@ -143,6 +167,10 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
                     (Ok(()), _) => Callback::Accepted,
                 });
             }
+            Step::ShowCode(code) => {
+                device::show(code, flow.homeserver());
+                drive(&mut flow, transport)?;
+            }
             Step::Done(session) => {
                 tell_another_device(&flow, session);
                 return Ok(session.clone());
@@ -166,10 +194,10 @@ fn tell_another_device(flow: &LoginFlow, session: &Session) {
     }
 }
 
-/// Does what is due, except for a visit to the browser.
+/// Does what is due, except for what the user does in a browser.
 pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<(), Failure> {
     match flow.step() {
-        Step::Send { .. } | Step::Wait(_) | Step::ShowCode(_) => drive(flow, transport)?,
+        Step::Send { .. } | Step::Wait(_) => drive(flow, transport)?,
         Step::Locate { failure, .. } => {
             let homeserver = locate(failure, flow.server_name(), transport)?;
             flow.use_homeserver(homeserver)?;
@@ -178,13 +206,13 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
             let choice = answers.choose(&Question {
                 homeserver: flow.homeserver().expect("a question is put by a homeserver"),
                 login_types,
-                oauth: oauth.filter(|metadata| metadata.offers_authorization_code()),
+                oauth,
                 device_id: flow.settings().device_id().unwrap_or_default(),
                 refused,
             })?;
             flow.choose(choice)?;
         }
-        Step::Browse(_) | Step::Done(_) => {}
+        Step::Browse(_) | Step::ShowCode(_) | Step::Done(_) => {}
     }
     Ok(())
 }
@@ -198,7 +226,11 @@ fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure>
     let mut pause = Duration::from_secs(1);
     let mut tries = 1;
     loop {
-        let Err(error) = blocking::drive(flow, &mut transport) else { return Ok(()) };
+        let driven = match flow.shown_code().cloned() {
+            Some(code) => device::poll(flow, &code, transport),
+            None => blocking::drive(flow, &mut transport).map(drop),
+        };
+        let Err(error) = driven else { return Ok(()) };
         if !has_tokens(flow) {
             return failed(flow, error, transport);
         }
@@ -208,7 +240,7 @@ fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure>
             DriveError::Flow(error) => error.may_retry(),
         };
         if !may_retry || tries == MAX_TRIES {
-            return Err(Failure(format!("{}; {}", in_short(error), revoke(flow, transport))));
+            return Err(Failure(format!("{}; {}", in_short(&error), revoke(flow, transport))));
         }
         say!("the homeserver does not say yet who is logged in: asking again in {}", in_words(pause));
         thread::sleep(pause);
@@ -225,9 +257,10 @@ fn has_tokens(flow: &LoginFlow) -> bool {
     matches!(flow.step(), Step::Send { request, .. } if request.uri().path().ends_with(whoami::ENDPOINT.path()))
 }
 
-fn in_short(error: DriveError<String>) -> String {
+/// Why the flow does not go on, without advice.
+pub fn in_short(error: &DriveError<String>) -> String {
     match error {
-        DriveError::Transport(reason) => reason,
+        DriveError::Transport(reason) => reason.clone(),
         DriveError::Flow(error) => error.to_string(),
     }
 }

@@ -4,6 +4,7 @@
 //! - `driver.rs` drives the flow,
 //! - `password.rs` answers its question,
 //! - `browser.rs` sends the user to a browser, and `callback.rs` waits for it to come back,
+//! - `device.rs` shows a code to enter in a browser elsewhere, and waits until the user has done that,
 //! - `who.rs` reads who logs in, and where,
 //! - `person.rs` asks the person who logs in,
 //! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
@@ -33,6 +34,7 @@ mod account;
 mod browser;
 mod callback;
 mod demo;
+mod device;
 mod driver;
 mod failure;
 mod password;
@@ -48,10 +50,11 @@ mod who;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgGroup, Parser};
-use matrix_login::LoginFlow;
+use matrix_login::{LoginFlow, Session};
 
 use self::{
     demo::homeserver::{PASSWORD, USER},
+    device::WithCode,
     driver::Api,
     failure::Failure,
     password::WithPassword,
@@ -82,6 +85,11 @@ struct Arguments {
     /// USER is a phone number as it is dialled in this country, which is given by its two letters
     #[arg(long, value_name = "COUNTRY", requires = "homeserver_url", conflicts_with_all = ["stored", "demo"])]
     phone: Option<String>,
+
+    /// Show a code to enter in a browser on any device: for a machine without a browser. The homeserver must have OAuth
+    /// 2.0. A server name will do as USER, and with -H none is needed
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo", "email", "phone", "legacy"])]
+    device: bool,
 
     /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "demo"])]
@@ -166,6 +174,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 fn log_in(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
     stored::look_at(file)?;
     let mut person = Person::at_standard_input();
+    let session = if arguments.device {
+        log_in_with_code(arguments, transport, &mut person)?
+    } else {
+        log_in_as_user(arguments, transport, &mut person)?
+    };
+    stored::store(file, &session, None, transport, &mut person)?;
+    stored::show_session(&session)
+}
+
+fn log_in_as_user(arguments: &Arguments, transport: &Transport, person: &mut Person) -> Result<Session, Failure> {
     let text = match &arguments.user {
         Some(user) => user.clone(),
         None => person.ask("User ID: ", "a user ID")?,
@@ -173,21 +191,34 @@ fn log_in(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> R
     let user = match &arguments.phone {
         Some(country) => User::phone(country, &text)?,
         None if arguments.email => User::email(&text)?,
-        None => User::typed(&text, &mut person)?,
+        None => User::typed(&text, person)?,
     };
-    let api = password::api(arguments.legacy, &person);
+    let api = password::api(arguments.legacy, person);
     let flow = begin(&user, arguments.homeserver_url.as_deref(), api, transport)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, &mut person))?;
-    stored::store(file, &session, None, transport, &mut person)?;
-    stored::show_session(&session)
+    driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, person))
+}
+
+/// The server's page asks who it is: the program needs to know only where.
+fn log_in_with_code(arguments: &Arguments, transport: &Transport, person: &mut Person) -> Result<Session, Failure> {
+    let address = match (&arguments.homeserver_url, &arguments.user) {
+        (Some(url), _) => who::address(url)?,
+        (None, Some(text)) => who::server(text)?,
+        (None, None) => who::server(&person.ask("Server: ", "a server name")?)?,
+    };
+    let flow = driver::at(address, Api::Any, transport)?;
+    driver::log_in(flow, transport, &mut WithCode::new(person))
 }
 
 fn log_in_again(file: &SessionFile, arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
     let mut person = Person::at_standard_input();
-    let api = password::api(arguments.legacy, &person);
+    let api = if arguments.device { Api::Any } else { password::api(arguments.legacy, &person) };
     let (flow, ended) = stored::again(file, arguments.homeserver_url.as_deref(), api, transport)?;
-    let user = User::typed(ended.user_id().as_str(), &mut person)?;
-    let session = driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, &mut person))?;
+    let session = if arguments.device {
+        driver::log_in(flow, transport, &mut WithCode::new(&mut person))?
+    } else {
+        let user = User::typed(ended.user_id().as_str(), &mut person)?;
+        driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, &mut person))?
+    };
     stored::store(file, &session, Some(&ended), transport, &mut person)?;
     stored::show_session(&session)
 }

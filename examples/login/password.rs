@@ -70,7 +70,7 @@ impl<'a> WithPassword<'a> {
 
     /// OAuth 2.0, if the homeserver has it and the user wants to open a browser.
     fn browser_choice(&mut self, question: &Question<'_>) -> Result<Option<Choice>, Failure> {
-        match question.oauth {
+        match question.code_grant() {
             Some(metadata) if browser::is_wanted(question, metadata, self.person)? => {
                 let browser = Browser::new(self.opens, browser::PATIENCE, None)?;
                 self.browser.insert(browser).code_choice(question, Action::Login).map(Some)

@@ -8,7 +8,7 @@ use std::{
 
 use matrix_login::Password;
 
-use crate::say;
+use crate::{device, say};
 
 /// The exit status that a shell gives a program which Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
@@ -97,6 +97,8 @@ impl Person {
 /// switches its echo off. The exit status is the one that a shell gives a program which the signal has ended.
 #[cfg(unix)]
 pub fn restore_terminal_when_ended() {
+    use std::sync::atomic::Ordering;
+
     use signal_hook::{
         consts::{SIGHUP, SIGINT, SIGTERM},
         iterator::Signals,
@@ -109,7 +111,12 @@ pub fn restore_terminal_when_ended() {
         if let Some(signal) = signals.forever().next() {
             if let Some(found) = &found {
                 let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+            }
+            if io::stderr().is_terminal() {
                 say!("");
+            }
+            if device::WAITS.load(Ordering::SeqCst) {
+                say!("{}", device::STOPPED);
             }
             process::exit(128 + signal);
         }

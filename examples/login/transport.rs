@@ -63,7 +63,7 @@ impl Transport {
         // A query may contain a login token.
         let uri = request.uri().to_string();
         say::part(&format!("{} {}", request.method(), uri.split('?').next().unwrap_or_default()));
-        let outcome = self.run(request);
+        let outcome = self.carry_silently(request);
         match &outcome {
             Ok(response) => say!(": {}", response.status()),
             Err(reason) => say!(": {reason}"),
@@ -76,7 +76,8 @@ impl Transport {
         self.carry(request).map_err(|reason| no_response(&reason))
     }
 
-    fn run(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+    /// The same without a word: for a request that is sent again and again.
+    pub fn carry_silently(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
         let uri = request.uri().clone();
         let proxy = Proxy::of(&uri)?;
         let request =

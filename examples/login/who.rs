@@ -102,3 +102,20 @@ fn with_article(kind: &str) -> String {
 pub fn address(text: &str) -> Result<ServerAddress, Failure> {
     Ok(ServerAddress::try_from(&text.parse::<Typed>()?)?)
 }
+
+/// The server in the text. A user ID stands for its server.
+///
+/// # Errors
+///
+/// What to type instead.
+pub fn server(text: &str) -> Result<ServerAddress, Failure> {
+    let typed: Typed = text.parse()?;
+    let server_name = typed.meanings().find_map(|meaning| match meaning {
+        Meaning::UserId(user_id) => Some(user_id.server_name()),
+        _ => None,
+    });
+    match server_name {
+        Some(server_name) => Ok(ServerAddress::ServerName(server_name)),
+        None => Ok(ServerAddress::try_from(&typed)?),
+    }
+}

@@ -28,6 +28,7 @@ mod demo_homeserver;
 mod device_authorization;
 mod device_grant;
 mod device_id;
+mod device_program;
 mod discovery;
 mod documents;
 mod drive;

@@ -19,9 +19,9 @@ use crate::{
     },
 };
 
-const METADATA: &str = "GET /_matrix/client/v1/auth_metadata";
-const WHOAMI: &str = "GET /_matrix/client/v3/account/whoami";
-const LOGGED_IN: &str = "logged in as @alice:example.org with device ID DEVICEID01";
+pub const METADATA: &str = "GET /_matrix/client/v1/auth_metadata";
+pub const WHOAMI: &str = "GET /_matrix/client/v3/account/whoami";
+pub const LOGGED_IN: &str = "logged in as @alice:example.org with device ID DEVICEID01";
 
 /// A homeserver with both APIs, and the authorization server that it names.
 struct Servers {
@@ -112,7 +112,7 @@ impl Servers {
     }
 }
 
-fn metadata(url: &str) -> Value {
+pub fn metadata(url: &str) -> Value {
     json!({
         "issuer": url, "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
         "registration_endpoint": format!("{url}/register"), "revocation_endpoint": format!("{url}/revoke"),
@@ -157,7 +157,7 @@ fn file(folder: &TempDir) -> Value {
     serde_json::from_slice(&fs::read(folder.path().join("data.json")).unwrap()).unwrap()
 }
 
-fn last_line(stderr: &str) -> &str {
+pub fn last_line(stderr: &str) -> &str {
     stderr.lines().last().unwrap_or_default()
 }
 

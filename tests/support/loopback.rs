@@ -1,6 +1,7 @@
 //! A scripted homeserver on a real socket, for the programs. It remembers what it was asked.
 
 use std::{
+    io::Write,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
@@ -24,6 +25,9 @@ pub struct Received {
 
 /// Status, headers and body.
 pub type Answer = (u16, Vec<(&'static str, String)>, String);
+
+/// In place of a status: what comes is not HTTP, so that the client has no response.
+pub const NO_RESPONSE: u16 = 0;
 
 pub fn answer(status: u16, body: impl Into<String>) -> Answer {
     (status, Vec::new(), body.into())
@@ -70,6 +74,11 @@ impl Loopback {
                 };
                 let (status, headers, body) = script(&this);
                 log.lock().unwrap().push(this);
+                if status == NO_RESPONSE {
+                    let mut connection = request.into_writer();
+                    let _ = connection.write_all(b"no response\r\n").and_then(|()| connection.flush());
+                    continue;
+                }
                 let mut response = Response::from_string(body).with_status_code(status);
                 for (name, value) in headers {
                     response.add_header(Header::from_bytes(name, value).unwrap());

@@ -1,0 +1,282 @@
+//! Logs in with a code: shows it, and waits until the user has entered it in a browser on any device. The login ends
+//! when the user decides, or when the code ends. A server that fails for a moment does not end it.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{Method, Request, Response};
+use matrix_login::{
+    Choice, DriveError, Error, Homeserver, LoginFlow, Pause, ResponseError, ServerError, ShownCode, Step,
+    blocking::{self, Transport as _},
+    one_line,
+};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+use url::Url;
+
+use crate::{
+    browser,
+    driver::{self, Answers, Callback, Question},
+    failure::Failure,
+    person::Person,
+    say::{self, in_words},
+    transport::Transport,
+};
+
+/// How often in a row a poll may fail, if the code has no end that would limit that.
+const MAX_FAILURES: u32 = 5;
+
+const ENDED: &str = "the code has ended, and nobody is logged in: begin again for a new one";
+
+/// Whether the program waits with a code on the screen, and nothing is granted yet.
+pub static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// What to say if the program is ended then.
+#[cfg(unix)]
+pub const STOPPED: &str = "nobody is logged in: do not enter the code any more";
+
+/// Answers the question how to log in with a code.
+pub struct WithCode<'a> {
+    person: &'a mut Person,
+}
+
+impl<'a> WithCode<'a> {
+    pub fn new(person: &'a mut Person) -> Self {
+        Self { person }
+    }
+}
+
+impl Answers for WithCode<'_> {
+    fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
+        match question.refused {
+            Some(error) => Err(refused(error)),
+            None if is_refused(question, self.person)? => Err(Failure("nothing was asked of that server".to_owned())),
+            None => choice(question),
+        }
+    }
+
+    fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
+        unreachable!("a code needs no browser here")
+    }
+
+    fn came_back(&mut self, _: Callback) {}
+}
+
+/// Asks somebody at a terminal whether to get a code. Without the grant there is nothing to ask: the flow says why.
+fn is_refused(question: &Question<'_>, person: &mut Person) -> Result<bool, Failure> {
+    let Some(metadata) = question.device_grant() else { return Ok(false) };
+    let endpoint = metadata.device_authorization_endpoint.as_ref();
+    Ok(!browser::agrees(question, endpoint, "Get a code to enter there?", person)?)
+}
+
+fn choice(question: &Question<'_>) -> Result<Choice, Failure> {
+    question.with_fit_device(Choice::device_authorization())
+}
+
+/// What to say when the server grants nothing.
+fn refused(error: &ServerError) -> Failure {
+    match error.errcode.as_deref() {
+        Some("expired_token") => Failure(ENDED.to_owned()),
+        Some("access_denied") => {
+            Failure(format!("the login was denied, and nobody is logged in: {error}; begin again"))
+        }
+        _ => browser::refused(error),
+    }
+}
+
+/// Shows the code, and where to enter it. The user has not seen the address of the page before: it stands next to the
+/// homeserver.
+pub fn show(code: &ShownCode, homeserver: Option<&Homeserver>) {
+    let homeserver = homeserver.map(Homeserver::as_str).unwrap_or_default();
+    say!("to log in to {homeserver}, open in a browser on any device");
+    say!("    {}", one_line(code.verification_uri().as_str()));
+    say!("and enter the code");
+    say!("    {}", one_line(code.user_code()));
+    if let Some(picture) = picture(code) {
+        say!("or scan this, which has both in it:\n{picture}");
+    }
+}
+
+/// A QR code, for a terminal that is wide enough. Nobody can read its address: it must lead where the other one does.
+fn picture(code: &ShownCode) -> Option<String> {
+    let address = code.verification_uri_complete()?;
+    if !io::stderr().is_terminal() || address.origin() != code.verification_uri().origin() {
+        return None;
+    }
+    let picture = QrCode::with_error_correction_level(address.as_str(), EcLevel::L).ok()?;
+    // Light is drawn and dark is not, in colours that do not depend on those of the terminal.
+    let drawn = picture.render().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let width = drawn.lines().next()?.chars().count();
+    let lines: Vec<String> = drawn.lines().map(|line| format!("\x1b[40;97m{line}\x1b[0m")).collect();
+    (width <= columns()).then(|| lines.join("\n"))
+}
+
+#[cfg(unix)]
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr());
+    // A terminal that does not know it says 0.
+    size.map(|size| usize::from(size.ws_col)).ok().filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// Not every terminal there knows the colours.
+#[cfg(not(unix))]
+fn columns() -> usize {
+    0
+}
+
+/// Waits until the user has decided, and polls meanwhile.
+pub fn poll(flow: &mut LoginFlow, code: &ShownCode, transport: &Transport) -> Result<(), DriveError<String>> {
+    let mut polls = Polls {
+        transport,
+        ends_at: code.expires_at(),
+        progress: Progress::new(),
+        has_polled: false,
+        failures: 0,
+        has_said_failure: false,
+    };
+    loop {
+        polls.has_polled = false;
+        let Err(error) = blocking::drive(flow, &mut polls) else { return Ok(()) };
+        if flow.shown_code().is_none() || is_final(flow, &error) || !polls.may_go_on(&driver::in_short(&error)) {
+            return Err(error);
+        }
+    }
+}
+
+/// Whether a poll that failed ends the login. What is not from the server says nothing about the code.
+fn is_final(flow: &LoginFlow, error: &DriveError<String>) -> bool {
+    match error {
+        // Else it was given up before it was sent.
+        DriveError::Transport(_) => !matches!(flow.step(), Step::Send { .. }),
+        DriveError::Flow(Error::Response(error @ ResponseError::Server(_))) => !error.may_retry(),
+        DriveError::Flow(Error::Response(ResponseError::InvalidResponse { .. })) => true,
+        DriveError::Flow(error) => !matches!(error, Error::Response(_)),
+    }
+}
+
+/// Carries the polls silently, and shows how long the code lives.
+struct Polls<'a> {
+    transport: &'a Transport,
+    ends_at: Option<SystemTime>,
+    progress: Progress,
+    /// Whether the last request was a poll, in this run of the loop.
+    has_polled: bool,
+    /// How many polls in a row have failed.
+    failures: u32,
+    has_said_failure: bool,
+}
+
+impl Polls<'_> {
+    fn may_go_on(&mut self, reason: &str) -> bool {
+        self.failures += 1;
+        if self.ends_at.is_none() && self.failures == MAX_FAILURES {
+            return false;
+        }
+        if !std::mem::replace(&mut self.has_said_failure, true) {
+            self.progress.finish();
+            say!("the server does not say now whether the code was entered: {}; asking on", one_line(reason));
+        }
+        true
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.ends_at.map(|end| end.duration_since(self.now()).unwrap_or_default())
+    }
+
+    fn wait(&mut self, pause: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let left = self.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(ENDED.to_owned());
+            }
+            self.progress.show(left);
+            let rest = pause.saturating_sub(begun.elapsed());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(rest.min(left.unwrap_or(rest)).min(Duration::from_secs(1)));
+        }
+    }
+}
+
+impl blocking::Transport for Polls<'_> {
+    type Body = Vec<u8>;
+    type Error = String;
+
+    fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
+        // After them, the flow asks who is logged in.
+        self.has_polled = request.method() == Method::POST;
+        if self.has_polled {
+            return self.transport.carry_silently(request);
+        }
+        self.progress.finish();
+        self.transport.carry(request)
+    }
+
+    fn pause(&mut self, pause: Pause<'_>) -> Result<(), String> {
+        match pause {
+            Pause::RateLimit(_) if self.has_polled && self.ends_at.is_some() => {
+                self.may_go_on("it limits the rate");
+            }
+            Pause::RateLimit(_) => {
+                self.progress.finish();
+                return self.transport.pause(pause);
+            }
+            // The poll before it has not failed.
+            _ if self.has_polled => self.failures = 0,
+            _ => {}
+        }
+        WAITS.store(true, Ordering::SeqCst);
+        let waited = self.wait(pause.remaining(self.now()));
+        WAITS.store(false, Ordering::SeqCst);
+        waited
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// What is said while the program waits: on a terminal a line that is written anew, elsewhere a line once.
+struct Progress {
+    is_terminal: bool,
+    has_begun: bool,
+    is_open: bool,
+}
+
+/// Shorter than the narrowest terminal, and longer than what it replaces.
+const WIDTH: usize = 60;
+
+impl Progress {
+    fn new() -> Self {
+        Self { is_terminal: io::stderr().is_terminal(), has_begun: false, is_open: false }
+    }
+
+    fn show(&mut self, left: Option<Duration>) {
+        let left = left.map(|left| format!(": {} left", in_words(left))).unwrap_or_default();
+        let line = format!("waiting until the code is entered{left}");
+        if self.is_terminal {
+            say::part(&format!("\r{line:WIDTH$}"));
+            self.is_open = true;
+        } else if !self.has_begun {
+            say!("{line}");
+        }
+        self.has_begun = true;
+    }
+
+    fn finish(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            say!("");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,279 @@
+//! The login program with a code, run as a process: what it shows, how it waits, and how it ends. A second is the
+//! shortest time between two polls, and so these tests wait.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    oauth_programs::{LOGGED_IN, METADATA, WHOAMI, last_line, metadata},
+    support::{
+        browsing::Running,
+        loopback::{self, Answer, Loopback, NO_RESPONSE, Received, answer},
+        programs,
+        run::{Run, folder, program},
+        scenario::{OFFERS, PENDING},
+    },
+};
+
+const WAITING: &str = "waiting until the code is entered";
+const NOT_NOW: &str = "the server does not say now whether the code was entered: ";
+const ENDED: &str = "Error: the code has ended, and nobody is logged in: begin again for a new one";
+const TOKENS: &str =
+    r#"{"access_token":"access-1","refresh_token":"refresh-1","token_type":"Bearer","expires_in":300}"#;
+
+/// A homeserver, and the OAuth 2.0 server that it names.
+struct Servers {
+    homeserver: Loopback,
+    provider: Loopback,
+}
+
+impl Servers {
+    /// The polls get these responses in turn.
+    fn start(polls: &[Answer]) -> Self {
+        Self::with(polls, |_, _| {}, |_| None)
+    }
+
+    /// The same with other metadata or another code. What the homeserver does otherwise comes last.
+    fn with(
+        polls: &[Answer],
+        change: fn(&mut Value, &mut Value),
+        mut homeserver: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+    ) -> Self {
+        let mut polls: Vec<Answer> = polls.iter().rev().cloned().collect();
+        let provider = Loopback::start(move |received| match received.target.as_str() {
+            "POST /register" => answer(201, r#"{"client_id":"client-1"}"#),
+            "POST /device" => {
+                let mut code = json!({
+                    "device_code": "dev1ce-c0de", "user_code": "WDJB-\u{1b}MJHT",
+                    "verification_uri": "http://127.0.0.1:9/link",
+                    "verification_uri_complete": "http://127.0.0.1:9/link?code=WDJB-MJHT",
+                    "expires_in": 1200, "interval": 1,
+                });
+                change(&mut json!({}), &mut code);
+                answer(200, code.to_string())
+            }
+            "POST /token" => polls.pop().expect("nobody polls any more"),
+            _ => answer(404, "<html>"),
+        });
+        let mut metadata = metadata(&provider.url);
+        metadata["device_authorization_endpoint"] = format!("{}/device", provider.url).into();
+        let grants = json!(["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]);
+        metadata["grant_types_supported"] = grants;
+        change(&mut metadata, &mut json!({}));
+        let homeserver = Loopback::start(move |received| {
+            homeserver(received).unwrap_or_else(|| match received.target.as_str() {
+                METADATA => answer(200, metadata.to_string()),
+                WHOAMI => answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID01"}"#),
+                _ => loopback::good(OFFERS, received),
+            })
+        });
+        Self { homeserver, provider }
+    }
+
+    fn run(&self) -> Run {
+        Run::with(folder(), &["--device", &self.homeserver.url], "")
+    }
+
+    fn polls(&self) -> usize {
+        self.provider.targets().iter().filter(|target| *target == "POST /token").count()
+    }
+
+    fn stored(&self) -> Value {
+        let url = &self.provider.url;
+        json!({
+            "access_token": "access-0", "refresh_token": "refresh-0", "user_id": "@alice:example.org",
+            "device_id": "DEVICEID01", "base_client_url": format!("{}/_matrix/client/", self.homeserver.url),
+            "oauth": {"client_id": "client-1", "issuer": url, "token_endpoint": format!("{url}/token"),
+                "revocation_endpoint": format!("{url}/revoke")},
+        })
+    }
+}
+
+fn pending() -> Answer {
+    answer(403, PENDING)
+}
+
+fn tokens() -> Answer {
+    answer(200, TOKENS)
+}
+
+fn error(status: u16, code: &str) -> Answer {
+    answer(status, json!({ "error": code, "error_description": "In its\nwords" }).to_string())
+}
+
+fn count(run: &Run, text: &str) -> usize {
+    run.stderr.matches(text).count()
+}
+
+fn folder_with(stored: &Value) -> TempDir {
+    let folder = folder();
+    fs::write(folder.path().join("data.json"), stored.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
+    let servers = Servers::start(&[pending(), tokens()]);
+    let run = servers.run();
+    run.says(LOGGED_IN);
+    let host = |url: &str| url.trim_start_matches("http://").to_owned();
+    let (provider, homeserver) = (host(&servers.provider.url), host(&servers.homeserver.url));
+    // The host is there before anything is asked of it, and the homeserver is next to the page.
+    let (before, after) = run.stderr.split_once("POST").unwrap();
+    assert!(before.contains(&format!("you log in at {provider} for the homeserver {homeserver}\ngo on only if")));
+    let shown = format!(
+        "to log in to http://{homeserver}, open in a browser on any device\n    http://127.0.0.1:9/link\n\
+         and enter the code\n    WDJB- MJHT\n{WAITING}: 20m left\nGET http://{homeserver}"
+    );
+    assert!(after.contains(&shown), "{}", run.stderr);
+    assert_eq!((count(&run, "/link"), count(&run, "WDJB"), count(&run, WAITING)), (1, 1, 1), "{}", run.stderr);
+    for secret in ["dev1ce-c0de", "access-1", "refresh-1", "\u{1b}"] {
+        assert!(!run.stderr.contains(secret), "{}", run.stderr);
+    }
+    assert_eq!((&run.file("data.json")["access_token"], servers.polls()), (&json!("access-1"), 2));
+    Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
+}
+
+// A server that fails for a moment.
+
+#[test]
+fn polls_that_fail_do_not_end_it_and_that_is_said_once() {
+    let lost = (NO_RESPONSE, vec![], String::new());
+    let limited = (429, vec![("Retry-After", "1".to_owned())], String::new());
+    let page = answer(200, "<!DOCTYPE html>log in to this network");
+    let servers = Servers::start(&[lost, answer(502, "<html>"), limited, page, tokens()]);
+    let run = servers.run();
+    run.says(LOGGED_IN);
+    assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 5), "{}", run.stderr);
+    assert!(run.stderr.contains("is not a response in HTTP; asking on\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_code_without_an_end_is_given_up_after_some_failures() {
+    let failed = || answer(503, "");
+    let servers = Servers::with(
+        &[failed(), failed(), pending(), failed(), failed(), failed(), failed(), failed()],
+        |_, code| code["expires_in"] = Value::Null,
+        |_| None,
+    );
+    let run = servers.run();
+    assert!(last_line(&run.stderr).starts_with("Error: the answer to POST token_endpoint"), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("{WAITING}\n")), "{}", run.stderr);
+    assert_eq!((run.status, servers.polls(), run.files()), (Some(1), 8, vec![]));
+}
+
+#[test]
+fn tokens_are_kept_when_the_homeserver_fails_after_the_grant() {
+    let mut failures = 1;
+    let servers = Servers::with(
+        &[tokens()],
+        |_, _| {},
+        move |received| {
+            let fails = received.target == WHOAMI && failures > 0;
+            failures -= u32::from(fails);
+            fails.then(|| answer(502, "<html>"))
+        },
+    );
+    let run = servers.run();
+    run.says(LOGGED_IN);
+    assert_eq!((servers.polls(), count(&run, "asking again in 1s")), (1, 1), "{}", run.stderr);
+}
+
+// How it ends without a login.
+
+#[test]
+fn a_login_that_is_denied_says_so() {
+    let servers = Servers::start(&[error(403, "access_denied")]);
+    let run = servers.run();
+    run.fails(
+        "Error: the login was denied, and nobody is logged in: the server refused (status 403, access_denied): \
+         In its words; begin again",
+    );
+    assert_eq!((run.files(), servers.polls()), (vec![], 1));
+}
+
+#[test]
+fn a_code_that_has_ended_by_the_server_says_so() {
+    Servers::start(&[error(400, "expired_token")]).run().fails(ENDED);
+}
+
+#[test]
+fn other_refusals_end_it() {
+    let servers = Servers::start(&[error(400, "invalid_grant")]);
+    servers.run().fails("Error: the server refused (status 400, invalid_grant): In its words; begin again");
+    assert_eq!(servers.polls(), 1);
+}
+
+#[test]
+fn a_code_that_has_ended_by_the_clock_is_not_polled_for() {
+    // The next poll would be seconds later than the end.
+    let servers = Servers::with(&[error(400, "slow_down")], |_, code| code["expires_in"] = json!(2), |_| None);
+    let run = servers.run();
+    run.fails(ENDED);
+    assert_eq!((servers.polls(), run.files()), (1, vec![]));
+}
+
+#[test]
+fn a_server_without_the_grant_is_told_apart_before_anything_is_asked_of_it() {
+    let offers = |member| {
+        format!(
+            "Error: the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({member}), but \
+             m.login.password"
+        )
+    };
+    let servers = Servers::with(&[], |metadata, _| metadata["grant_types_supported"] = Value::Null, |_| None);
+    let run = servers.run();
+    let line = offers("`grant_types_supported` is without the grant type of RFC 8628");
+    assert!(last_line(&run.stderr).starts_with(&line), "{}", run.stderr);
+    assert_eq!(servers.provider.targets(), Vec::<String>::new());
+
+    let legacy = Loopback::start(|received| loopback::good(OFFERS, received));
+    let run = Run::with(folder(), &["--device", "-H", &legacy.url], "");
+    assert!(last_line(&run.stderr).starts_with(&offers("it has no OAuth 2.0 API")), "{}", run.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn told_to_end_while_it_waits_it_says_that_nobody_is_logged_in() {
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let servers = Servers::with(&[], |_, code| code["interval"] = json!(600), |_| None);
+        let folder = folder();
+        let mut running =
+            Running::of(programs::command(program()), folder.path(), &["--device", &servers.homeserver.url]);
+        running.line_with(WAITING);
+        programs::signal(signal, &running.child.id().to_string());
+        let (ended, stdout, stderr) = running.end();
+        assert_eq!((ended, stdout.as_str()), (Some(status), ""));
+        assert_eq!(last_line(&stderr), "nobody is logged in: do not enter the code any more");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+// What else the command line can say.
+
+#[test]
+fn an_ended_session_begins_again_on_its_device() {
+    let servers = Servers::start(&[tokens()]);
+    let run = Run::with(folder_with(&servers.stored()), &["--again", "--device"], "");
+    run.says(LOGGED_IN);
+    let asked = servers.provider.received().into_iter().find(|received| received.target == "POST /device").unwrap();
+    let scope = "urn:matrix:client:api:* urn:matrix:client:device:DEVICEID01";
+    assert_eq!(asked.body, json!({"client_id": "client-1", "scope": scope}));
+    assert_eq!(run.file("data.json")["access_token"], "access-1");
+}
+
+#[test]
+fn the_server_may_be_named_in_several_ways() {
+    // Nothing listens on the default port of loopback.
+    for (named, input) in [("@alice:127.0.0.1:9", ""), ("127.0.0.1:9", ""), ("", "127.0.0.1:9\n")] {
+        let arguments = ["--device", named];
+        let run = Run::with(folder(), &arguments[..arguments.len() - usize::from(named.is_empty())], input);
+        assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
+    }
+    for senseless in ["--legacy", "--email", "--phone=GB", "--whoami", "--refresh", "--logout"] {
+        let run = Run::with(folder(), &["--device", "-H", "http://127.0.0.1:9", senseless], "");
+        assert_eq!(run.status, Some(2), "{senseless}: {}", run.stderr);
+    }
+}
