@@ -219,6 +219,9 @@ fn api(arguments: &Arguments) -> Api {
     if arguments.legacy || arguments.provider.is_some() { Api::Legacy } else { Api::Any }
 }
 
+/// What to do where there is no browser.
+const USE_A_CODE: &str = "cargo run --example login -- --device SERVER";
+
 /// Answers with what the user does in a browser.
 struct WithBrowser<'a> {
     provider: Option<&'a str>,
@@ -233,6 +236,9 @@ impl Answers for WithBrowser<'_> {
             return Err(browser::refused(refused));
         }
         if let Some(metadata) = question.code_grant() {
+            if question.device_grant().is_some() && device::lacks_browser() {
+                say!("there is no browser here: {USE_A_CODE} shows a code for one on any device");
+            }
             if !browser::is_wanted(question, metadata, self.person)? {
                 return Err(Failure("nothing was opened; --legacy logs in by single sign-on".to_owned()));
             }

@@ -2,6 +2,7 @@
 //! when the user decides, or when the code ends. A server that fails for a moment does not end it.
 
 use std::{
+    env,
     io::{self, IsTerminal},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -51,11 +52,11 @@ impl<'a> WithCode<'a> {
 
 impl Answers for WithCode<'_> {
     fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
-        match question.refused {
-            Some(error) => Err(refused(error)),
-            None if is_refused(question, self.person)? => Err(Failure("nothing was asked of that server".to_owned())),
-            None => choice(question),
+        if let Some(error) = question.refused {
+            return Err(refused(error));
         }
+        wanted(question, self.person)?
+            .ok_or_else(|| Failure("no code was asked for, and nobody is logged in".to_owned()))
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
@@ -65,19 +66,27 @@ impl Answers for WithCode<'_> {
     fn came_back(&mut self, _: Callback) {}
 }
 
-/// Asks somebody at a terminal whether to get a code. Without the grant there is nothing to ask: the flow says why.
-fn is_refused(question: &Question<'_>, person: &mut Person) -> Result<bool, Failure> {
-    let Some(metadata) = question.device_grant() else { return Ok(false) };
-    let endpoint = metadata.device_authorization_endpoint.as_ref();
-    Ok(!browser::agrees(question, endpoint, "Get a code to enter there?", person)?)
+/// Whether no browser can open where the person is: there is no screen, or the screen is another machine's.
+pub fn lacks_browser() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let needs_display = cfg!(all(unix, not(target_os = "macos")));
+    let has_display = !needs_display || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY");
+    !has_display || is_set("SSH_CONNECTION") || is_set("SSH_TTY")
 }
 
-fn choice(question: &Question<'_>) -> Result<Choice, Failure> {
-    question.with_fit_device(Choice::device_authorization())
+/// The choice of a code, if the person wants one. Without the grant there is nothing to ask: the flow says why.
+pub fn wanted(question: &Question<'_>, person: &mut Person) -> Result<Option<Choice>, Failure> {
+    if let Some(metadata) = question.device_grant() {
+        let endpoint = metadata.device_authorization_endpoint.as_ref();
+        if !browser::agrees(question, endpoint, "Get a code to enter there?", person)? {
+            return Ok(None);
+        }
+    }
+    question.with_fit_device(Choice::device_authorization()).map(Some)
 }
 
 /// What to say when the server grants nothing.
-fn refused(error: &ServerError) -> Failure {
+pub fn refused(error: &ServerError) -> Failure {
     match error.errcode.as_deref() {
         Some("expired_token") => Failure(ENDED.to_owned()),
         Some("access_denied") => {

@@ -1,4 +1,4 @@
-//! Logs in as a user to a homeserver, with a password or with a browser, and keeps the session:
+//! Logs in as a user to a homeserver, with a password or with a browser here or elsewhere, and keeps the session:
 //! `cargo run --example login -- USER`.
 //!
 //! - `driver.rs` drives the flow,
@@ -65,7 +65,8 @@ use self::{
     who::User,
 };
 
-/// Log in as a user to a homeserver: at a terminal with a browser if it has OAuth 2.0, or else with a password
+/// Log in as a user to a homeserver: at a terminal with a browser, here or on another device, if it has OAuth 2.0, or
+/// else with a password
 #[derive(Parser)]
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
@@ -95,7 +96,7 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "demo"])]
     legacy: bool,
 
-    /// Print the URL only, instead of opening a browser too
+    /// Print the URL only, instead of opening a browser too, and show no code where there is no browser
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo"])]
     no_browser: bool,
 

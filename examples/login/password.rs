@@ -1,11 +1,13 @@
 //! Answers the question how to log in: at a terminal with a browser if the homeserver has OAuth 2.0 and the user wants
-//! that, and else with a password, which is asked for, and again if it was wrong.
+//! that, or with a code where there is no browser, and else with a password, which is asked for, and again if it was
+//! wrong.
 
 use matrix_login::{Action, Choice, LoginType, ServerError, one_line};
 use url::Url;
 
 use crate::{
     browser::{self, Browser},
+    device,
     driver::{self, Answers, Api, Callback, Question},
     failure::Failure,
     person::Person,
@@ -30,15 +32,18 @@ pub struct WithPassword<'a> {
     opens: bool,
     /// Once the user wants one.
     browser: Option<Browser>,
+    /// Whether a code was chosen.
+    has_code: bool,
 }
 
 impl Answers for WithPassword<'_> {
     fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
         match question.refused {
+            Some(refused) if self.has_code => return Err(device::refused(refused)),
             Some(refused) if self.browser.is_some() => return Err(browser::refused(refused)),
             Some(refused) => self.try_again(refused)?,
             None => {
-                if let Some(choice) = self.browser_choice(question)? {
+                if let Some(choice) = self.oauth_choice(question)? {
                     return Ok(choice);
                 }
                 // Somebody who was asked about the browser knows.
@@ -65,11 +70,16 @@ impl Answers for WithPassword<'_> {
 
 impl<'a> WithPassword<'a> {
     pub fn new(user: User, opens: bool, person: &'a mut Person) -> Self {
-        Self { user, person, tries: 0, opens, browser: None }
+        Self { user, person, tries: 0, opens, browser: None, has_code: false }
     }
 
-    /// OAuth 2.0, if the homeserver has it and the user wants to open a browser.
-    fn browser_choice(&mut self, question: &Question<'_>) -> Result<Option<Choice>, Failure> {
+    /// OAuth 2.0, if the homeserver has it and the user wants to open a browser, here or elsewhere.
+    fn oauth_choice(&mut self, question: &Question<'_>) -> Result<Option<Choice>, Failure> {
+        if self.opens && question.device_grant().is_some() && device::lacks_browser() {
+            let choice = device::wanted(question, self.person)?;
+            self.has_code = choice.is_some();
+            return Ok(choice);
+        }
         match question.code_grant() {
             Some(metadata) if browser::is_wanted(question, metadata, self.person)? => {
                 let browser = Browser::new(self.opens, browser::PATIENCE, None)?;

@@ -277,3 +277,116 @@ fn the_server_may_be_named_in_several_ways() {
         assert_eq!(run.status, Some(2), "{senseless}: {}", run.stderr);
     }
 }
+
+#[cfg(target_os = "linux")]
+mod at_a_terminal {
+    use std::path::Path;
+
+    use super::*;
+    use crate::support::{
+        programs::build,
+        terminal::{at_a_terminal, watch},
+    };
+
+    const GET: &str = "Get a code to enter there? [Y/n] ";
+    const OPEN: &str = "Open it in a browser? [Y/n] ";
+    const NO_SCREEN: &str = "-u DISPLAY -u WAYLAND_DISPLAY -u SSH_CONNECTION -u SSH_TTY";
+
+    /// The program in another environment.
+    fn within(environment: &str, program: &Path, arguments: &str) -> String {
+        format!("{environment} {} {arguments}", program.display())
+    }
+
+    fn log_in(environment: &str, servers: &Servers, more: &str, typed: &[(&str, &str)]) -> String {
+        let arguments = format!("-H {} {more}", servers.homeserver.url);
+        at_a_terminal(Path::new("env"), &folder(), &within(environment, program(), &arguments), typed)
+    }
+
+    #[test]
+    fn the_code_is_drawn_and_one_line_shows_how_long_it_lives() {
+        let servers = Servers::start(&[pending(), tokens()]);
+        let shown = log_in("", &servers, "--device", &[(GET, "\n")]);
+        assert!(shown.contains(LOGGED_IN) && shown.contains("status 0"), "{shown}");
+        let (before, drawn) = shown.split_once("or scan this, which has both in it:").unwrap();
+        assert!(before.contains("WDJB- MJHT") && !shown.contains("WDJB-MJHT"), "{shown}");
+        let lines = drawn.lines().filter(|line| line.starts_with("\u{1b}[40;97m")).count();
+        // 29 squares and a margin of four around them, two in a line.
+        assert_eq!(lines, (29 + 8_usize).div_ceil(2), "{shown}");
+        let line = drawn.lines().find(|line| line.contains(WAITING)).unwrap();
+        let rewritten: Vec<&str> = line.split('\r').filter(|text| text.contains(WAITING)).collect();
+        assert!(rewritten.len() > 1 && rewritten.iter().all(|text| text.len() == 60), "{line:?}");
+    }
+
+    #[test]
+    fn a_picture_that_leads_elsewhere_is_not_drawn() {
+        let elsewhere = |_: &mut Value, code: &mut Value| {
+            code["verification_uri_complete"] = json!("http://127.0.0.1:8/link?code=WDJB-MJHT");
+        };
+        let servers = Servers::with(&[tokens()], elsewhere, |_| None);
+        let shown = log_in("", &servers, "--device", &[(GET, "\n")]);
+        assert!(shown.contains(LOGGED_IN) && !shown.contains("scan"), "{shown}");
+    }
+
+    #[test]
+    fn nothing_is_registered_before_somebody_agrees() {
+        let servers = Servers::start(&[]);
+        let shown = log_in("", &servers, "--device", &[(GET, "n\n")]);
+        assert!(shown.contains("Error: no code was asked for, and nobody is logged in"), "{shown}");
+        assert_eq!(servers.provider.targets(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn interrupted_it_finishes_the_line() {
+        let servers = Servers::with(&[], |_, code| code["interval"] = json!(600), |_| None);
+        let arguments = format!("--device {}", servers.homeserver.url);
+        let shown = watch(program(), &folder(), &arguments, &[GET, "left"], |number, _| {
+            if number == 0 { "\n".to_owned() } else { "\u{3}".to_owned() }
+        });
+        let said = "\r\nnobody is logged in: do not enter the code any more\r\nstatus 130";
+        assert!(shown.contains(said), "{shown:?}");
+    }
+
+    #[test]
+    fn where_there_is_no_browser_a_code_is_offered_instead() {
+        for environment in [NO_SCREEN, "DISPLAY=:0 SSH_TTY=/dev/pts/0", "DISPLAY=:0 SSH_CONNECTION=x"] {
+            let servers = Servers::start(&[tokens()]);
+            let shown = log_in(environment, &servers, "alice", &[(GET, "\n")]);
+            assert!(shown.contains(LOGGED_IN) && shown.contains("WDJB"), "{environment}: {shown}");
+        }
+        let servers = Servers::start(&[error(403, "access_denied")]);
+        let shown = log_in(NO_SCREEN, &servers, "alice", &[(GET, "\n")]);
+        assert!(shown.contains("Error: the login was denied") && !shown.contains("Password"), "{shown}");
+        let servers = Servers::start(&[]);
+        let shown = log_in(NO_SCREEN, &servers, "alice", &[(GET, "n\n"), ("Password for alice: ", "wonderland\n")]);
+        assert!(shown.contains("logged in as @alice:example.org with device ID DEVICEID\r"), "{shown}");
+    }
+
+    #[test]
+    fn where_there_is_a_browser_or_no_grant_nothing_changes() {
+        let typed = [(OPEN, "n\n"), ("Password for alice: ", "wonderland\n")];
+        let servers = Servers::start(&[]);
+        let screens = ["DISPLAY", "WAYLAND_DISPLAY"].map(|name| format!("{NO_SCREEN} {name}=:0"));
+        for environment in &screens {
+            let shown = log_in(environment, &servers, "alice", &typed);
+            assert!(shown.contains("status 0") && !shown.contains(GET), "{environment}: {shown}");
+        }
+        let shown = log_in(NO_SCREEN, &servers, "--no-browser alice", &typed);
+        assert!(shown.contains("status 0") && !shown.contains(GET), "{shown}");
+        let servers = Servers::with(&[], |metadata, _| metadata["grant_types_supported"] = Value::Null, |_| None);
+        let shown = log_in(NO_SCREEN, &servers, "alice", &typed);
+        assert!(shown.contains("status 0") && !shown.contains(GET), "{shown}");
+        assert!(!servers.provider.targets().contains(&"POST /device".to_owned()));
+    }
+
+    #[test]
+    fn the_browser_program_names_the_option_where_there_is_no_browser() {
+        let hint = "there is no browser here: cargo run --example login -- --device SERVER shows a code";
+        let with_screen = format!("{NO_SCREEN} DISPLAY=:0");
+        for (environment, is_said) in [(NO_SCREEN, true), (with_screen.as_str(), false)] {
+            let servers = Servers::start(&[]);
+            let arguments = within(environment, &build("browser"), &format!("-H {}", servers.homeserver.url));
+            let shown = at_a_terminal(Path::new("env"), &folder(), &arguments, &[(OPEN, "n\n")]);
+            assert_eq!(shown.contains(hint), is_said, "{shown}");
+        }
+    }
+}
