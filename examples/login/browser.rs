@@ -127,16 +127,23 @@ pub fn refused(refused: &ServerError) -> Failure {
 
 /// Opens the page of the demo, presses its button, and returns where that leads.
 fn follow(url: &Url, transport: &Transport) -> Result<Url, Failure> {
-    let unexpected = || Failure("the page of the demo is not as expected".to_owned());
     let page = transport.ask(Request::get(url.as_str()).body(Vec::new())?)?;
     let page = String::from_utf8_lossy(page.body()).into_owned();
-    let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"'));
-    let (action, _) = action.ok_or_else(unexpected)?;
-    let pressed = transport.ask(Request::post(url.join(action)?.as_str()).body(Vec::new())?)?;
+    let pressed = transport.ask(Request::post(url.join(action(&page)?)?.as_str()).body(Vec::new())?)?;
     let location = pressed.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let address = url.join(location.ok_or_else(unexpected)?)?;
     say!("a browser would now open {} with a login token", address.as_str().split('?').next().unwrap_or_default());
     Ok(address)
+}
+
+/// Where the button of a page of the demo leads.
+pub fn action(page: &str) -> Result<&str, Failure> {
+    let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"'));
+    action.map(|(action, _)| action).ok_or_else(unexpected)
+}
+
+fn unexpected() -> Failure {
+    Failure("the page of the demo is not as expected".to_owned())
 }
 
 /// Bytes that nobody can guess.

@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header::CONTENT_TYPE};
 use matrix_login::{
     Choice, DriveError, Error, Homeserver, LoginFlow, Pause, ResponseError, ServerError, ShownCode, Step,
     blocking::{self, Transport as _},
     one_line,
 };
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::{
     browser,
@@ -42,11 +42,23 @@ pub const STOPPED: &str = "nobody is logged in: do not enter the code any more";
 /// Answers the question how to log in with a code.
 pub struct WithCode<'a> {
     person: &'a mut Person,
+    demo: Option<Visit<'a>>,
+}
+
+/// How the demo gets to the page.
+struct Visit<'a> {
+    opens: bool,
+    transport: &'a Transport,
 }
 
 impl<'a> WithCode<'a> {
     pub fn new(person: &'a mut Person) -> Self {
-        Self { person }
+        Self { person, demo: None }
+    }
+
+    /// For the demo, whose page nobody can open elsewhere: opens a browser, or does what a user would do in it.
+    pub fn in_demo(person: &'a mut Person, opens: bool, transport: &'a Transport) -> Self {
+        Self { person, demo: Some(Visit { opens, transport }) }
     }
 }
 
@@ -64,6 +76,33 @@ impl Answers for WithCode<'_> {
     }
 
     fn came_back(&mut self, _: Callback) {}
+
+    fn code_shown(&mut self, code: &ShownCode) -> Result<(), Failure> {
+        let Some(Visit { opens, transport }) = self.demo else { return Ok(()) };
+        let address = code.verification_uri_complete().unwrap_or(code.verification_uri());
+        if opens && !lacks_browser() && open::that_detached(address.as_str()).is_ok() {
+            say!("the page opens in the browser; if none opens, end this with Ctrl-C, and add --no-browser");
+            return Ok(());
+        }
+        say!("no browser is used: the demo enters the code and presses the button, as a user would");
+        enter(code, transport)
+    }
+}
+
+/// Enters the code on the page of the demo, and allows the login.
+fn enter(code: &ShownCode, transport: &Transport) -> Result<(), Failure> {
+    let page = code.verification_uri();
+    let confirmation = transport.ask(form(page, "code", code.user_code())?)?;
+    let confirmation = String::from_utf8_lossy(confirmation.body()).into_owned();
+    let action = browser::action(&confirmation)?;
+    transport.ask(form(&page.join(action)?, "decision", "allow")?)?;
+    Ok(())
+}
+
+fn form(address: &Url, name: &str, value: &str) -> Result<Request<Vec<u8>>, Failure> {
+    let body = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    let request = Request::post(address.as_str()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    Ok(request.body(body.into_bytes())?)
 }
 
 /// Whether no browser can open where the person is: there is no screen, or the screen is another machine's.

@@ -7,7 +7,7 @@ use http::Method;
 use matrix_login::{
     Choice, DeviceId, DiscoveryFailure, DiscoveryOutcome, DriveError, Error, Homeserver, LoginFlow, LoginSettings,
     LoginType, LoginTypes, OAuthClient, Pause, RequestId, ResponseError, ServerAddress, ServerError, ServerName,
-    Session, Step,
+    Session, ShownCode, Step,
     blocking::{self, Transport as _},
     endpoint::{
         oauth::{auth_metadata::AuthMetadata, revocation},
@@ -35,6 +35,11 @@ pub trait Answers {
 
     /// What that URL means for this login.
     fn came_back(&mut self, callback: Callback);
+
+    /// A code is on the screen: the demo has to enter it.
+    fn code_shown(&mut self, _: &ShownCode) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// The question how to log in.
@@ -169,6 +174,7 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
             }
             Step::ShowCode(code) => {
                 device::show(code, flow.homeserver());
+                answers.code_shown(code)?;
                 drive(&mut flow, transport)?;
             }
             Step::Done(session) => {

@@ -89,7 +89,7 @@ struct Arguments {
 
     /// Show a code to enter in a browser on any device: for a machine without a browser. The homeserver must have OAuth
     /// 2.0. A server name will do as USER, and with -H none is needed
-    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo", "email", "phone", "legacy"])]
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "email", "phone", "legacy"])]
     device: bool,
 
     /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
@@ -97,7 +97,7 @@ struct Arguments {
     legacy: bool,
 
     /// Print the URL only, instead of opening a browser too, and show no code where there is no browser
-    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "demo"])]
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout"])]
     no_browser: bool,
 
     /// File that the session is stored in [default: data.json]
@@ -113,7 +113,8 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file
+    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file. With
+    /// --device it is a login with a code; with --no-browser, and if no browser opens, the demo enters it
     #[arg(long, conflicts_with_all = ["user", "homeserver_url"])]
     demo: bool,
 
@@ -142,7 +143,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     person::restore_terminal_when_ended();
-    match run(started::arguments()) {
+    match run(&started::arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say!("{failure}");
@@ -151,7 +152,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
     let transport = Transport::new(arguments.timeout);
     let data = || SessionFile::new(arguments.data.clone().unwrap_or_else(|| "data.json".into()));
     let homeserver_url = arguments.homeserver_url.as_deref();
@@ -164,11 +165,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if let Some(action) = &arguments.account {
         account::show(&data(), action.as_deref(), homeserver_url, !arguments.no_browser, &transport)
     } else if arguments.again {
-        log_in_again(&data(), &arguments, &transport)
+        log_in_again(&data(), arguments, &transport)
     } else if arguments.demo {
-        show_demo(arguments.data, &transport)
+        show_demo(arguments, &transport)
     } else {
-        log_in(&data(), &arguments, &transport)
+        log_in(&data(), arguments, &transport)
     }
 }
 
@@ -224,8 +225,11 @@ fn log_in_again(file: &SessionFile, arguments: &Arguments, transport: &Transport
     stored::show_session(&session)
 }
 
-fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure> {
-    let tour = Tour::begin(data)?;
+fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
+    let tour = Tour::begin(arguments.data.clone())?;
+    if arguments.device {
+        return show_demo_of_code(tour, !arguments.no_browser, transport);
+    }
     say!(
         "\n1. Log in with a password. The first one is wrong, to show how a homeserver refuses it. This homeserver then"
     );
@@ -235,6 +239,15 @@ fn show_demo(data: Option<PathBuf>, transport: &Transport) -> Result<(), Failure
     let flow = begin(&user, Some(tour.url()), Api::Legacy, transport)?;
     let session = driver::log_in(flow, transport, &mut WithPassword::new(user, false, &mut person))?;
     tour.go_on(&session, "@alice:example.org", transport, &mut person)
+}
+
+fn show_demo_of_code(tour: Tour, opens: bool, transport: &Transport) -> Result<(), Failure> {
+    say!("\n1. Log in with a code: the user enters it on a page, in a browser on any device. The program asks every");
+    say!("second whether that is done, and does not show these requests.");
+    let mut person = Person::Script([].into());
+    let flow = driver::at(who::address(tour.url())?, Api::Any, transport)?;
+    let session = driver::log_in(flow, transport, &mut WithCode::in_demo(&mut person, opens, transport))?;
+    tour.go_on(&session, "--device example.org", transport, &mut person)
 }
 
 /// Begins where the arguments say.

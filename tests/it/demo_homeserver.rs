@@ -2,11 +2,13 @@
 
 #[path = "../../examples/login/demo/homeserver.rs"]
 mod homeserver;
+#[path = "../../examples/login/demo/oauth.rs"]
+mod oauth;
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use self::homeserver::{Homeserver, PASSWORD, Reply, Request};
 
@@ -47,6 +49,57 @@ impl Story {
 
     fn get(&mut self, target: &str) -> Reply {
         self.send(&Request { method: "GET", target, authorization: None, content_type: None, body: b"" })
+    }
+
+    fn post_form(&mut self, target: &str, form: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let content_type = Some("application/x-www-form-urlencoded");
+        self.send(&Request { method: "POST", target, authorization: None, content_type, body: body.as_bytes() })
+    }
+
+    /// A code that nobody has entered yet.
+    fn code(&mut self, client_name: &str) -> HandedOut {
+        let client = json!({ "client_uri": "https://example.org/", "client_name": client_name });
+        let (status, registered) = self.post(oauth::REGISTER, &client);
+        assert_eq!(status, 201, "{registered}");
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        let scope = "urn:matrix:client:api:* urn:matrix:client:device:DEVICE<1>";
+        let (status, code) = read(&self.post_form(oauth::DEVICE, &[("client_id", &client_id), ("scope", scope)]));
+        assert_eq!((status, &code["interval"], &code["expires_in"]), (200, &json!(1), &json!(300)), "{code}");
+        let text = |name: &str| code[name].as_str().unwrap().to_owned();
+        assert_eq!(text("verification_uri"), format!("{URL}{}", oauth::LINK));
+        assert_eq!(text("verification_uri_complete"), format!("{URL}{}?code={}", oauth::LINK, text("user_code")));
+        HandedOut { client_id, device_code: text("device_code"), user_code: text("user_code") }
+    }
+
+    /// The error of a poll, or the tokens.
+    fn poll(&mut self, code: &HandedOut, seconds: u64) -> Result<Session, String> {
+        self.now += Duration::from_secs(seconds);
+        let form =
+            [("grant_type", oauth::DEVICE_CODE), ("device_code", &code.device_code), ("client_id", &code.client_id)];
+        match read(&self.post_form(oauth::TOKEN, &form)) {
+            (200, granted) => {
+                assert_eq!((&granted["token_type"], &granted["expires_in"]), (&json!("Bearer"), &json!(300)));
+                Ok(Session::of(&granted))
+            }
+            (400, error) => Err(error["error"].as_str().unwrap().to_owned()),
+            (status, body) => panic!("{status} {body}"),
+        }
+    }
+
+    /// Enters a code, and presses a button. Returns the page between.
+    fn decide(&mut self, code: &HandedOut, decision: &str) -> String {
+        let entered = self.post_form(oauth::LINK, &[("code", &code.user_code)]);
+        assert_eq!(entered.status, 200, "{}", entered.body);
+        let button = entered.body.split_once("action=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+        assert_eq!(self.post_form(&button, &[("decision", decision)]).status, 200);
+        assert_eq!(self.post_form(&button, &[("decision", "allow")]).status, 404, "it is decided once");
+        entered.body
+    }
+
+    fn refresh_by_oauth(&mut self, token: &str, client_id: &str) -> (u16, Value) {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", client_id)];
+        read(&self.post_form(oauth::TOKEN, &form))
     }
 
     fn log_in(&mut self, more: &Value) -> Session {
@@ -104,6 +157,12 @@ impl Session {
         let token = |name: &str| granted[name].as_str().unwrap_or_default().to_owned();
         Self { access: token("access_token"), refresh: token("refresh_token") }
     }
+}
+
+struct HandedOut {
+    client_id: String,
+    device_code: String,
+    user_code: String,
 }
 
 fn read(reply: &Reply) -> (u16, Value) {
@@ -264,4 +323,94 @@ fn a_login_token_is_valid_once_and_for_two_minutes() {
     let address = story.sign_on();
     story.now += Duration::from_secs(120);
     assert_eq!(story.post(LOGIN, &token(&address.query_pairs().nth(1).unwrap().1)).0, 403);
+}
+
+// OAuth 2.0.
+
+#[test]
+fn a_code_that_is_allowed_gets_tokens_once() {
+    let mut story = Story::new();
+    let code = story.code("A program");
+    assert_eq!(story.poll(&code, 1).err().as_deref(), Some("authorization_pending"));
+    // A poll that comes too early makes the interval longer, for good.
+    assert_eq!(story.poll(&code, 0).err().as_deref(), Some("slow_down"));
+    assert_eq!(story.poll(&code, 5).err().as_deref(), Some("slow_down"));
+    assert_eq!(story.poll(&code, 11).err().as_deref(), Some("authorization_pending"));
+    story.decide(&code, "allow");
+    let session = story.poll(&code, 11).ok().unwrap();
+    let (_, who) = story.with_token("GET", WHOAMI, &session.access);
+    assert_eq!(who["device_id"], "DEVICE<1>");
+    assert_eq!(story.poll(&code, 11).err().as_deref(), Some("invalid_grant"));
+}
+
+#[test]
+fn a_code_that_is_denied_or_has_ended_gets_none() {
+    let mut story = Story::new();
+    let (denied, late, other) = (story.code("A"), story.code("B"), story.code("C"));
+    story.decide(&denied, "deny");
+    assert_eq!(story.poll(&denied, 1).err().as_deref(), Some("access_denied"));
+    let foreign = HandedOut { client_id: other.client_id, ..story.code("D") };
+    assert_eq!(story.poll(&foreign, 0).err().as_deref(), Some("invalid_grant"));
+    story.decide(&late, "allow");
+    assert_eq!(story.poll(&late, 299).err().as_deref(), Some("expired_token"));
+    assert_eq!(story.post_form(oauth::LINK, &[("code", &other.user_code)]).status, 400);
+}
+
+#[test]
+fn the_page_of_a_code_shows_who_asks_and_escapes_it() {
+    let mut story = Story::new();
+    let code = story.code("<b>\"Mine\"</b> & 'yours'");
+    let page = story.decide(&code, "allow");
+    assert!(page.contains("&lt;b&gt;&quot;Mine&quot;&lt;/b&gt; &amp; &#39;yours&#39;"), "{page}");
+    assert!(page.contains("DEVICE&lt;1&gt;") && page.contains(&code.user_code), "{page}");
+    let typed = format!(" {}", code.user_code.to_lowercase().replace('-', ""));
+    assert_eq!(story.post_form(oauth::LINK, &[("code", &typed)]).status, 200, "as people type it");
+    let wrong = story.post_form(oauth::LINK, &[("code", "\"><script>")]);
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{}", wrong.body);
+    let filled = story.get(&format!("{}?code=%22%3E", oauth::LINK));
+    assert!(filled.status == 200 && filled.body.contains("value=\"&quot;&gt;\""), "{}", filled.body);
+}
+
+#[test]
+fn each_api_refreshes_and_ends_only_what_it_has_granted() {
+    let mut story = Story::new();
+    let legacy = story.log_in(&json!({ "refresh_token": true }));
+    let code = story.code("A program");
+    story.decide(&code, "allow");
+    let session = story.poll(&code, 1).ok().unwrap();
+    story.is_refused(&session.refresh);
+    assert_eq!(story.refresh_by_oauth(&legacy.refresh, &code.client_id).1["error"], "invalid_grant");
+    assert_eq!(story.refresh_by_oauth(&session.refresh, "another").1["error"], "invalid_grant");
+    let (status, granted) = story.refresh_by_oauth(&session.refresh, &code.client_id);
+    assert_eq!(status, 200, "{granted}");
+    let session = Session::of(&granted);
+    story.is_valid(&session.access);
+    for (token, client_id) in [(&session.refresh, "another"), (&legacy.refresh, &code.client_id)] {
+        assert_eq!(story.post_form(oauth::REVOKE, &[("token", token), ("client_id", client_id)]).status, 200);
+    }
+    story.is_valid(&session.access);
+    story.is_valid(&legacy.access);
+    let form = [("token", session.refresh.as_str()), ("client_id", code.client_id.as_str())];
+    assert_eq!(story.post_form(oauth::REVOKE, &form).status, 200);
+    story.has_ended(&session.access, false);
+}
+
+#[test]
+fn oauth_requests_that_are_not_as_specified_are_refused() {
+    let mut story = Story::new();
+    let HandedOut { client_id, .. } = story.code("A program");
+    assert_eq!(story.post(oauth::REGISTER, &json!({ "client_name": "A" })).1["error"], "invalid_client_metadata");
+    for (target, form, code) in [
+        (oauth::DEVICE, vec![("client_id", "another"), ("scope", "")], "invalid_client"),
+        (oauth::DEVICE, vec![("client_id", &*client_id), ("scope", "openid")], "invalid_scope"),
+        (oauth::DEVICE, vec![("client_id", &*client_id)], "invalid_request"),
+        (oauth::TOKEN, vec![("grant_type", "password")], "unsupported_grant_type"),
+        (oauth::TOKEN, vec![], "invalid_request"),
+        (oauth::REVOKE, vec![("client_id", &*client_id)], "invalid_request"),
+    ] {
+        let (status, error) = read(&story.post_form(target, &form));
+        assert_eq!((status, &error["error"]), (400, &json!(code)), "{target}");
+    }
+    assert_eq!(story.post(oauth::TOKEN, &json!({})).1["error"], "invalid_request");
 }

@@ -251,6 +251,38 @@ fn told_to_end_while_it_waits_it_says_that_nobody_is_logged_in() {
     }
 }
 
+// The demo.
+
+#[test]
+fn the_demo_of_a_code_shows_a_login_and_what_follows() {
+    let mut command = programs::command(program());
+    command.args(["--demo", "--device", "--no-browser"]).env("CARGO", "cargo");
+    let run = Run::of(folder(), command, "");
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let who = lines[0].strip_prefix("logged in as ").unwrap();
+    assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+    assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+    let mut rest = run.stderr.as_str();
+    for said in [
+        "\n1. Log in with a code",
+        "\nand enter the code\n",
+        "the demo enters the code and presses the button, as a user would\n",
+        "/link: 200 OK\n",
+        WAITING,
+        "/_matrix/client/v3/account/whoami: 200 OK\n",
+        "\n2. Ask the homeserver who is logged in",
+        "\n3. Refresh the session",
+        "/oauth/token: 200 OK\n",
+        "\n4. Log out",
+        "/oauth/revoke: 200 OK\n",
+        "\nNow log in to your own homeserver:\n    cargo run --example login -- --device example.org\n",
+    ] {
+        rest = rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1;
+    }
+    assert_eq!((rest, run.files()), ("", vec![]));
+}
+
 // What else the command line can say.
 
 #[test]

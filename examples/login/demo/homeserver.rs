@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 
+use super::oauth::{self, Form, Granted, OAuth};
+
 /// The only user, and the password.
 pub const USER: &str = "alice";
 pub const PASSWORD: &str = "wonderland";
@@ -47,6 +49,7 @@ pub struct Homeserver {
     visits: Vec<(String, Url)>,
     /// Login tokens, and when they expire.
     login_tokens: Vec<(String, Instant)>,
+    oauth: OAuth,
 }
 
 struct Device {
@@ -57,14 +60,23 @@ struct Device {
     refresh_token: Option<String>,
     /// The refresh token before. It is valid until one of the new tokens is used, because the response may be lost.
     old_refresh_token: Option<String>,
+    /// To whom OAuth 2.0 has granted the tokens. `None` if that was the login API.
+    client_id: Option<String>,
 }
 
 /// A reply, or the reply that says what is wrong.
-type Outcome = Result<Reply, Reply>;
+pub type Outcome = Result<Reply, Reply>;
 
 impl Homeserver {
     pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), refused: false, devices: Vec::new(), visits: Vec::new(), login_tokens: Vec::new() }
+        Self {
+            url: url.to_owned(),
+            refused: false,
+            devices: Vec::new(),
+            visits: Vec::new(),
+            login_tokens: Vec::new(),
+            oauth: OAuth::new(url),
+        }
     }
 
     pub fn respond(&mut self, request: &Request<'_>, now: Instant) -> Reply {
@@ -93,6 +105,14 @@ impl Homeserver {
                 self.devices.retain(|device| device.id != device_id);
                 Ok(reply(200, &json!({})))
             }
+            ("GET", oauth::METADATA) => Ok(self.oauth.metadata()),
+            ("POST", oauth::REGISTER) => self.oauth.register(object(request)?),
+            ("POST", oauth::DEVICE) => self.oauth.hand_out_code(&oauth::form(request)?, now),
+            ("GET", oauth::LINK) => Ok(OAuth::ask_for_code(query)),
+            ("POST", oauth::LINK) => self.oauth.look_up(&oauth::form(request)?, now),
+            ("POST", path) if path.starts_with(oauth::LINK) => self.oauth.decide(path, &oauth::form(request)?, now),
+            ("POST", oauth::TOKEN) => self.grant(&oauth::form(request)?, now),
+            ("POST", oauth::REVOKE) => self.revoke(&oauth::form(request)?),
             (_, VERSIONS | LOGIN | SSO | REFRESH | WHOAMI | LOGOUT) => {
                 Err(error(405, "M_UNRECOGNIZED", "Unrecognized request"))
             }
@@ -118,21 +138,64 @@ impl Homeserver {
             other => return Err(error(400, "M_UNKNOWN", &format!("Unknown login type {other}"))),
         }
 
-        // The tokens that the device had before are no longer valid.
-        self.devices.retain(|device| device.id != device_id);
-        let device = Device {
-            id: device_id,
+        let mut granted = self.add(Device {
+            id: device_id.clone(),
             access_token: random_text(),
             expires_at: wants_refresh_token.then(|| now + ACCESS_TOKEN_LIFETIME),
             refresh_token: wants_refresh_token.then(random_text),
             old_refresh_token: None,
-        };
-        let mut granted = device.granted();
+            client_id: None,
+        });
         granted["user_id"] = json!(self.user_id());
-        granted["device_id"] = json!(device.id);
+        granted["device_id"] = json!(device_id);
         granted["well_known"] = json!({ "m.homeserver": { "base_url": format!("{}/", self.url) } });
-        self.devices.push(device);
         Ok(reply(200, &granted))
+    }
+
+    /// The tokens that the device had before are no longer valid. Returns the new ones.
+    fn add(&mut self, device: Device) -> Value {
+        self.devices.retain(|other| other.id != device.id);
+        let granted = device.granted();
+        self.devices.push(device);
+        granted
+    }
+
+    /// The tokens of OAuth 2.0.
+    fn grant(&mut self, form: &Form, now: Instant) -> Outcome {
+        let granted = match oauth::value(form, "grant_type")? {
+            oauth::DEVICE_CODE => {
+                let Granted { client_id, device_id } = self.oauth.poll(form, now)?;
+                self.add(Device {
+                    id: device_id,
+                    access_token: random_text(),
+                    expires_at: Some(now + ACCESS_TOKEN_LIFETIME),
+                    refresh_token: Some(random_text()),
+                    old_refresh_token: None,
+                    client_id: Some(client_id),
+                })
+            }
+            "refresh_token" => {
+                let (token, client_id) = (oauth::value(form, "refresh_token")?, oauth::value(form, "client_id")?);
+                let refreshed = self.replace_tokens(token, Some(client_id), now);
+                refreshed.ok_or_else(|| oauth::error("invalid_grant"))?
+            }
+            _ => return Err(oauth::error("unsupported_grant_type")),
+        };
+        let tokens = json!({
+            "access_token": granted["access_token"], "refresh_token": granted["refresh_token"],
+            "token_type": "Bearer", "expires_in": ACCESS_TOKEN_LIFETIME.as_secs(),
+        });
+        Ok(reply(200, &tokens))
+    }
+
+    /// A token that is not known is revoked already.
+    fn revoke(&mut self, form: &Form) -> Outcome {
+        let (token, client_id) = (oauth::value(form, "token")?, oauth::value(form, "client_id")?);
+        self.devices.retain(|device| {
+            let is_its = device.access_token == token || device.refresh_token.as_deref() == Some(token);
+            !is_its || device.client_id.as_deref() != Some(client_id)
+        });
+        Ok(reply(200, &json!({})))
     }
 
     fn check_password(&mut self, body: &mut Map<String, Value>) -> Result<(), Reply> {
@@ -174,17 +237,12 @@ impl Homeserver {
         let redirect_url =
             Url::parse(&redirect_url).map_err(|_| error(400, "M_INVALID_PARAM", "Invalid redirectUrl"))?;
         let path = format!("{BUTTON}{}", random_text());
-        let page = format!(
-            "<!DOCTYPE html><meta charset=\"utf-8\"><title>Demo homeserver</title><h1>Demo homeserver</h1>\
-             <p>A program on this machine asks you to log in.</p>\
+        let text = format!(
+            "<p>A program on this machine asks you to log in.</p>\
              <form method=\"post\" action=\"{path}\"><button>Log in as {USER}</button></form>"
         );
         self.visits.push((path, redirect_url));
-        let headers = vec![
-            ("Content-Type", "text/html; charset=utf-8".to_owned()),
-            ("Referrer-Policy", "no-referrer".to_owned()),
-        ];
-        Ok(Reply { status: 200, headers, body: page })
+        Ok(oauth::page(200, &text))
     }
 
     /// Sends the browser back, with a login token. A button can be pressed once.
@@ -200,16 +258,25 @@ impl Homeserver {
     }
 
     fn refresh(&mut self, request: &Request<'_>, now: Instant) -> Outcome {
-        let token = Some(text(&mut object(request)?, "refresh_token")?);
-        let of_token = |device: &&mut Device| token == device.refresh_token || token == device.old_refresh_token;
-        let Some(device) = self.devices.iter_mut().find(of_token) else {
-            return Err(error(401, "M_UNKNOWN_TOKEN", "Unknown refresh token"));
-        };
+        let token = text(&mut object(request)?, "refresh_token")?;
+        let refreshed = self.replace_tokens(&token, None, now);
+        refreshed
+            .map(|tokens| reply(200, &tokens))
+            .ok_or_else(|| error(401, "M_UNKNOWN_TOKEN", "Unknown refresh token"))
+    }
+
+    /// The new tokens for a refresh token, at the API that has granted it.
+    fn replace_tokens(&mut self, token: &str, client_id: Option<&str>, now: Instant) -> Option<Value> {
+        let is_it = |known: &Option<String>| known.as_deref() == Some(token);
+        let device = self.devices.iter_mut().find(|device| {
+            device.client_id.as_deref() == client_id
+                && (is_it(&device.refresh_token) || is_it(&device.old_refresh_token))
+        })?;
         device.access_token = random_text();
         device.expires_at = Some(now + ACCESS_TOKEN_LIFETIME);
         device.refresh_token = Some(random_text());
-        device.old_refresh_token = token;
-        Ok(reply(200, &device.granted()))
+        device.old_refresh_token = Some(token.to_owned());
+        Some(device.granted())
     }
 
     /// The device of an access token.
@@ -259,7 +326,7 @@ fn object(request: &Request<'_>) -> Result<Map<String, Value>, Reply> {
     }
 }
 
-fn text(object: &mut Map<String, Value>, key: &str) -> Result<String, Reply> {
+pub fn text(object: &mut Map<String, Value>, key: &str) -> Result<String, Reply> {
     match object.remove(key) {
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(error(400, "M_BAD_JSON", &format!("{key}: expected a string"))),
@@ -271,12 +338,12 @@ fn error(status: u16, errcode: &str, message: &str) -> Reply {
     reply(status, &json!({ "errcode": errcode, "error": message }))
 }
 
-fn reply(status: u16, body: &Value) -> Reply {
+pub fn reply(status: u16, body: &Value) -> Reply {
     Reply { status, headers: vec![("Content-Type", "application/json".to_owned())], body: body.to_string() }
 }
 
 /// What nobody can guess.
-fn random_text() -> String {
+pub fn random_text() -> String {
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system has random numbers");
     format!("{:032X}", u128::from_ne_bytes(random))

@@ -1,7 +1,8 @@
 //! A homeserver on loopback, for people without an account at hand. `homeserver.rs` is what it knows and what it
-//! responds; this file carries that over HTTP.
+//! responds, and `oauth.rs` the part of that for OAuth 2.0; this file carries that over HTTP.
 
 pub mod homeserver;
+mod oauth;
 
 use std::{
     io,
