@@ -20,6 +20,8 @@ pub const ALICE: &str = "@alice:example.org";
 pub const DEVICE_ID: &str = "KITCHENTABLET";
 /// Who gives tokens.
 pub const ISSUER: &str = "https://auth.example.org/";
+/// What every code that a good answer gives to the user begins with. It is no secret.
+pub const USER_CODE: &str = "WDJB-MJHT";
 const HOMESERVERS: [&str; 3] = ["https://hs.example.org", "http://localhost:8008/prefix", "https://[2001:db8::1]:8448"];
 
 #[derive(Arbitrary, Debug)]
@@ -27,7 +29,7 @@ pub struct Answer {
     pub status: Status,
     pub headers: Vec<Header>,
     pub body: Body,
-    /// In milliseconds since the epoch.
+    /// In milliseconds since the epoch, or since another response.
     pub received_at: i64,
 }
 
@@ -87,7 +89,8 @@ pub enum Body {
 #[derive(Arbitrary, Debug)]
 pub struct Grant {
     user: User,
-    token: u8,
+    /// At a question with both grants, an odd one leads to that of a device.
+    pub token: u8,
     refresh_token: bool,
     expires: bool,
 }
@@ -96,7 +99,10 @@ pub struct Grant {
 pub enum OAuthCode {
     InvalidGrant,
     InvalidClient,
+    AuthorizationPending,
     SlowDown,
+    AccessDenied,
+    ExpiredToken,
     ServerError,
     Json(Json),
 }
@@ -108,9 +114,11 @@ pub struct Metadata {
     token: Address,
     registration: Option<Address>,
     revocation: Option<Address>,
+    device: Option<Address>,
     promises_iss: bool,
     creates_users: bool,
     modes: Modes,
+    grants: Grants,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -130,6 +138,14 @@ pub enum Modes {
     Both,
     Query,
     Fragment,
+    NoList,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Grants {
+    All,
+    Code,
+    Device,
     NoList,
 }
 
@@ -162,6 +178,12 @@ pub enum Field {
     ExpiresIn(Json),
     Scope(Json),
     OAuthError(OAuthCode),
+    DeviceCode(Token),
+    ShownCode(u8),
+    UserCode(Json),
+    VerificationUri(Address),
+    VerificationUriComplete(Address),
+    Interval(Json),
     Unknown(Token),
 }
 
@@ -270,9 +292,11 @@ impl Grant {
             r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
             {{"type":"m.login.sso"}},{{"type":"m.login.token"}},{{"type":"m.login.application_service"}},
             {{"type":"org.example.badge"}}],"user_id":"{}","device_id":"{DEVICE_ID}",
-            "access_token":"{SECRET}{token}","client_id":"c+/=",{}"#,
+            "access_token":"{SECRET}{token}","client_id":"c+/=","device_code":"{SECRET}-device{token}",
+            "user_code":"{USER_CODE}-{token}","verification_uri":"{ISSUER}link","interval":{},{}"#,
             HOMESERVERS[0],
             user.id(),
+            token % 8,
             server.members()
         );
         if *refresh_token {
@@ -291,7 +315,10 @@ impl OAuthCode {
         let code = match self {
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidClient => "invalid_client",
+            Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
             Self::ServerError => "server_error",
             Self::Json(json) => return json.text(),
         };
@@ -308,9 +335,11 @@ impl Metadata {
             token: Address::Ours,
             registration: Some(Address::Ours),
             revocation: Some(Address::Ours),
+            device: Some(Address::Ours),
             promises_iss: false,
             creates_users: true,
             modes: Modes::Both,
+            grants: Grants::All,
         }
     }
 
@@ -326,6 +355,7 @@ impl Metadata {
             "token_endpoint": self.token.url("token"),
             "registration_endpoint": self.registration.as_ref().map(|address| address.url("register")),
             "revocation_endpoint": self.revocation.as_ref().map(|address| address.url("revoke")),
+            "device_authorization_endpoint": self.device.as_ref().map(|address| address.url("device")),
             "authorization_response_iss_parameter_supported": self.promises_iss,
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
@@ -338,6 +368,13 @@ impl Metadata {
             Modes::Query => members["response_modes_supported"] = json!(["query"]),
             Modes::Fragment => members["response_modes_supported"] = json!(["fragment"]),
             Modes::NoList => {}
+        }
+        let (code, device) = ("authorization_code", "urn:ietf:params:oauth:grant-type:device_code");
+        match self.grants {
+            Grants::All => members["grant_types_supported"] = json!([code, "refresh_token", device]),
+            Grants::Code => members["grant_types_supported"] = json!([code, "refresh_token"]),
+            Grants::Device => members["grant_types_supported"] = json!([device]),
+            Grants::NoList => {}
         }
         let text = members.to_string();
         text[1..text.len() - 1].to_owned()
@@ -433,6 +470,14 @@ impl Field {
             Self::ExpiresIn(json) => ("expires_in", json.text()),
             Self::Scope(json) => ("scope", json.text()),
             Self::OAuthError(code) => ("error", code.text()),
+            Self::DeviceCode(token) => ("device_code", token.text()),
+            Self::ShownCode(code) => ("user_code", format!("\"{USER_CODE}-{code}\"")),
+            Self::UserCode(json) => ("user_code", json.text()),
+            Self::VerificationUri(address) => ("verification_uri", json!(address.url("link")).to_string()),
+            Self::VerificationUriComplete(address) => {
+                ("verification_uri_complete", json!(address.url("link?code=WDJB-MJHT")).to_string())
+            }
+            Self::Interval(json) => ("interval", json.text()),
             Self::Unknown(token) => ("org.example.unknown", token.text()),
         };
         format!("\"{key}\":{value}")
@@ -481,10 +526,6 @@ impl Answer {
             }
         }
         response.body(self.body.bytes()).expect("the status is one")
-    }
-
-    pub fn received_at(&self) -> SystemTime {
-        time(self.received_at)
     }
 }
 

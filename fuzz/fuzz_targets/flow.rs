@@ -11,6 +11,10 @@
 //! A code goes to the origin that the browser was sent to, and to no other. Once it has become tokens, it goes nowhere.
 //! The verifier is stored in the browser, and at no other time.
 //!
+//! A device code goes to the origin that it came from, and to no other. Once it has become tokens, no poll is due. The
+//! interval never gets shorter for one code. What is left of it is never more than the delay, and no clock that was set
+//! back shortens it. Who has not decided when the code ends is refused. Neither code is ever stored.
+//!
 //! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach
 //! the login, those of a single sign-on also through a suspension.
 
@@ -18,20 +22,21 @@
 
 mod answers;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
     AccessToken, Action, Choice, CodeVerifier, Error, Homeserver, LoginFlow, LoginSettings, LoginToken, OAuthClient,
-    Password, Redirect, RequestId, ResponseError, Session, Step, UserIdentifier,
+    Password, Redirect, RequestId, ResponseError, Session, ShownCode, Step, UserIdentifier,
 };
 use serde_json::{Map, Value, json};
 use url::{Origin, Url, form_urlencoded};
 
 use self::answers::{
-    ALICE, Answer, Body, DEVICE_ID, Grant, ISSUER, SECRET, Status, Stored, check_error, homeserver, shows_no_secret,
+    ALICE, Answer, Body, DEVICE_ID, Grant, ISSUER, OAuthCode, SECRET, Status, Stored, USER_CODE, check_error,
+    homeserver, shows_no_secret, time,
 };
 
 const STATE: &str = "0123456789abcdef";
@@ -106,6 +111,7 @@ enum Chosen {
     Custom,
     Sso { provider: bool },
     Code { way: Way, device_id: bool, register: bool, unlisted: bool },
+    Device { device_id: bool, unlisted: bool },
 }
 
 /// How the browser comes back with a code.
@@ -168,9 +174,12 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
             let redirect = if is_in_query { redirect.in_query() } else { redirect };
             let redirect = if *register { redirect.with_action(Action::Register) } else { redirect };
             let verifier = CodeVerifier::new(VERIFIER).expect("it is long enough");
-            let choice = Choice::authorization_code(redirect, verifier);
-            let choice = if *unlisted { choice.unlisted() } else { choice };
-            if *device_id { choice.with_device_id(CHOSEN_DEVICE_ID).expect("it is OAuth") } else { choice }
+            of_oauth(Choice::authorization_code(redirect, verifier), *device_id, *unlisted)
+        }
+        Chosen::Device { device_id, unlisted } => {
+            let choice = of_oauth(Choice::device_authorization(), *device_id, *unlisted);
+            assert!(choice.clone().with_field(FURTHER, SECRET).is_err(), "there is no room for a field");
+            return choice;
         }
     };
     let is_code = matches!(chosen, Chosen::Code { .. });
@@ -178,6 +187,11 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
         return choice.with_field(FURTHER, SECRET).expect("it is not reserved, and a string");
     }
     if further { choice.with_field(FURTHER, json!([SECRET])).expect("it is not reserved") } else { choice }
+}
+
+fn of_oauth(choice: Choice, device_id: bool, unlisted: bool) -> Choice {
+    let choice = if unlisted { choice.unlisted() } else { choice };
+    if device_id { choice.with_device_id(CHOSEN_DEVICE_ID).expect("it is OAuth") } else { choice }
 }
 
 /// The code of the browser that comes back with this count is another one each time.
@@ -265,7 +279,22 @@ const LATE: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"ver
     "user_id":"@alice:example.org","device_id":"KITCHENTABLET","access_token":"s3cr3t-late","client_id":"late",
     "issuer":"https://auth.example.org/","authorization_endpoint":"https://auth.example.org/authorize",
     "token_endpoint":"https://auth.example.org/token","response_types_supported":["code"],
-    "code_challenge_methods_supported":["S256"]}"#;
+    "code_challenge_methods_supported":["S256"],"device_code":"s3cr3t-late","user_code":"LATE",
+    "verification_uri":"https://auth.example.org/link"}"#;
+
+/// What does not change while one code is shown, except that the interval grows.
+struct Shown {
+    user_code: String,
+    expires_at: Option<SystemTime>,
+    interval: Duration,
+}
+
+impl Shown {
+    fn of(code: &ShownCode) -> Self {
+        let user_code = code.user_code().to_owned();
+        Self { user_code, expires_at: code.expires_at(), interval: code.interval() }
+    }
+}
 
 /// A flow, and what is known of it from without.
 struct Login {
@@ -280,8 +309,14 @@ struct Login {
     has_further: bool,
     /// The device of the last choice, if it is one of OAuth 2.0.
     chosen_device_id: Option<&'static str>,
-    /// Where the browser was sent to for a code.
+    /// Where the browser was sent to for a code, or where the device was.
     sent_to: Option<Origin>,
+    /// When the last response that counted arrived, in milliseconds since the epoch.
+    now: i64,
+    /// The code that is shown.
+    shown: Option<Shown>,
+    /// What was polled with since it is shown.
+    device_code: Option<String>,
     /// How often the browser has come back. Its codes with a lower count must go nowhere.
     callbacks: usize,
     /// The number of callbacks whose codes have become tokens, or were given up.
@@ -328,6 +363,9 @@ impl Login {
             has_further: false,
             chosen_device_id: None,
             sent_to: None,
+            now: 0,
+            shown: None,
+            device_code: None,
             callbacks: 0,
             spent: 0,
             stale: Vec::new(),
@@ -354,8 +392,14 @@ impl Login {
             }),
             Step::Wait(_) => Operation::Timeout,
             Step::Locate { .. } => Operation::UseHomeserver(0),
+            Step::Choose { oauth: Some(metadata), .. }
+                if metadata.offers_device_authorization()
+                    && (grant.token % 2 == 1 || !metadata.offers_authorization_code()) =>
+            {
+                Operation::Choose(Chosen::Device { device_id: self.needs_device_id(), unlisted: false }, false)
+            }
             Step::Choose { oauth: Some(metadata), .. } if metadata.offers_authorization_code() => {
-                let (way, device_id) = (Way::Loopback, self.device_id.is_none_or(|device_id| device_id.len() < 10));
+                let (way, device_id) = (Way::Loopback, self.needs_device_id());
                 Operation::Choose(Chosen::Code { way, device_id, register: false, unlisted: false }, false)
             }
             Step::Choose { .. } => Operation::Choose(Chosen::Password, false),
@@ -363,15 +407,21 @@ impl Login {
                 Operation::Callback(Callback::Code { in_fragment: false, iss: Iss::Ours })
             }
             Step::Browse(_) => Operation::Callback(Callback::Ours),
+            Step::ShowCode(_) => Operation::Timeout,
             Step::Done(_) => Operation::Suspend,
         }
+    }
+
+    /// Whether that of the settings is missing, or unfit for OAuth 2.0.
+    fn needs_device_id(&self) -> bool {
+        self.device_id.is_none_or(|device_id| device_id.len() < 10)
     }
 
     /// Returns all that can be seen. `answered` is the request that the last operation has answered.
     fn check(&mut self, answered: Option<(RequestId, &Answer)>) -> Picture {
         let picture = Picture::of(&self.flow);
         if let Some((id, answer)) = answered {
-            self.refuses(id, &answer.response(), answer.received_at());
+            self.refuses(id, &answer.response(), time(self.now));
         }
         for index in 0..self.stale.len() {
             self.refuses(self.stale[index], &Response::new(LATE), UNIX_EPOCH);
@@ -404,6 +454,8 @@ impl Login {
             Err(error) => assert!(matches!(error, Error::AlreadyLoggedIn) && flow.session().is_some(), "rule 3"),
         }
 
+        self.check_code();
+
         let flow = &self.flow;
         match flow.step() {
             Step::Send { request, .. } => {
@@ -422,7 +474,8 @@ impl Login {
                     None => assert_eq!((target.scheme(), request.method().as_str()), ("https", "GET")),
                 }
                 if is_form {
-                    self.check_form(&target, request.body());
+                    let body = request.body().clone();
+                    self.check_form(&target, &body);
                 } else if request.method() == "POST" && path.ends_with("/v3/login") {
                     let body: Value = serde_json::from_slice(request.body()).expect("it is JSON");
                     assert_eq!(body.get("device_id").and_then(Value::as_str), self.device_id);
@@ -436,7 +489,15 @@ impl Login {
                     }
                 }
             }
-            Step::Wait(wait) => assert!(wait.attempt() == self.attempts && self.attempts > 0),
+            Step::Wait(wait) => {
+                assert!(wait.attempt() == self.attempts && self.attempts > 0);
+                let interval = flow.shown_code().map_or(Duration::ZERO, ShownCode::interval);
+                self.check_remaining(wait.delay(), interval, |now| wait.remaining(now));
+            }
+            Step::ShowCode(code) => {
+                self.check_remaining(code.delay(), code.interval(), |now| code.remaining(now));
+                assert_eq!(flow.shown_code().map(ShownCode::user_code), Some(code.user_code()));
+            }
             Step::Browse(url) if is_of_a_code(url) => {
                 may_name(flow.homeserver().expect("it is known"), url);
                 let values = |name: &str| -> Vec<String> {
@@ -458,8 +519,41 @@ impl Login {
         picture
     }
 
-    /// A request to the OAuth 2.0 server: that for tokens, or a revocation.
-    fn check_form(&self, target: &Url, body: &[u8]) {
+    /// A code is shown until something else than a poll is due. Meanwhile it is the same.
+    fn check_code(&mut self) {
+        let shown = self.flow.shown_code().map(Shown::of);
+        match (&self.shown, &shown) {
+            (Some(before), Some(after)) => {
+                assert_eq!((&before.user_code, before.expires_at), (&after.user_code, after.expires_at));
+                let slower = before.interval + Duration::from_secs(5);
+                assert!([before.interval, slower].contains(&after.interval), "the interval grows by five seconds");
+            }
+            (None, Some(after)) => {
+                assert!(matches!(self.flow.step(), Step::ShowCode(code) if code.is_new()));
+                assert!(!after.interval.is_zero(), "nobody polls without a pause");
+            }
+            (_, None) => self.device_code = None,
+        }
+        self.shown = shown;
+    }
+
+    /// What is left of a wait, right after the response that asked for it, and with any other clock.
+    fn check_remaining(&self, delay: Duration, least: Duration, remaining: impl Fn(SystemTime) -> Duration) {
+        let received_at = time(self.now);
+        assert!(delay >= least && remaining(received_at) == delay);
+        for back in [1, 1000, 86_400_000, self.now.unsigned_abs()] {
+            let back = Duration::from_millis(back);
+            if let Some(earlier) = received_at.checked_sub(back) {
+                assert_eq!(remaining(earlier), delay, "the clock was set back");
+            }
+            if let Some(later) = received_at.checked_add(back) {
+                assert_eq!(remaining(later), delay.saturating_sub(back));
+            }
+        }
+    }
+
+    /// A request to the OAuth 2.0 server: that for a code to show, that for tokens, or a revocation.
+    fn check_form(&mut self, target: &Url, body: &[u8]) {
         let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
         let value = |name: &str| {
             let mut values = form.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
@@ -468,7 +562,18 @@ impl Login {
             value
         };
         assert!(value("client_id").is_some_and(|client_id| !client_id.is_empty()));
-        if value("grant_type").is_some() {
+        if let Some(scope) = value("scope") {
+            let device_id = self.chosen_device_id.expect("it was chosen");
+            assert_eq!(scope, format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}"));
+            assert_eq!(form.len(), 2);
+            self.sent_to = Some(target.origin());
+        } else if let Some(device_code) = value("device_code") {
+            assert_eq!(value("grant_type"), Some("urn:ietf:params:oauth:grant-type:device_code"));
+            assert!(self.shown.is_some(), "a poll without a code, or after tokens");
+            assert_eq!(form.len(), 3);
+            assert_eq!(self.device_code.get_or_insert_with(|| device_code.to_owned()), device_code);
+            assert_eq!(Some(target.origin()), self.sent_to, "mix-up");
+        } else if value("grant_type").is_some() {
             let code = format!("{SECRET}-{}", self.callbacks);
             assert_eq!((value("code"), value("code_verifier")), (Some(code.as_str()), Some(VERIFIER)));
             assert!(self.spent < self.callbacks, "the code has become tokens before");
@@ -504,7 +609,9 @@ impl Login {
         let fields = stored.as_object_mut().and_then(|stored| stored.remove("fields"));
         let has_fields = self.has_further && !is_in_browser && matches!(flow.step(), Step::Browse(_));
         assert_eq!(fields, has_fields.then(|| json!({FURTHER: [SECRET]})));
-        shows_no_secret(&stored.to_string());
+        let stored = stored.to_string();
+        shows_no_secret(&stored);
+        assert!(!stored.contains(USER_CODE), "the code is stored: {stored}");
     }
 
     /// Neither a response to this request counts, nor that there is none.
@@ -515,6 +622,39 @@ impl Login {
         assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale request is unreachable: {outcome:?}");
     }
 
+    /// What a poll must lead to, if it is sure: the code of the refusal, or how much slower the next polls are.
+    fn expected_of_poll(&self, answer: &Answer, received_at: SystemTime) -> Option<Result<Duration, &'static str>> {
+        let shown = self.shown.as_ref().filter(|_| due_id(&self.flow).is_some())?;
+        // All but a redirect and what is no whole response.
+        if matches!(answer.status, Status::Found | Status::Any(_)) {
+            return None;
+        }
+        let Body::OAuthRefusal(code) = &answer.body else { return None };
+        let has_ended = shown.expires_at.is_some_and(|end| end <= received_at);
+        match code {
+            OAuthCode::AuthorizationPending | OAuthCode::SlowDown if has_ended => Some(Err("expired_token")),
+            OAuthCode::AuthorizationPending => Some(Ok(Duration::ZERO)),
+            OAuthCode::SlowDown => Some(Ok(Duration::from_secs(5))),
+            OAuthCode::AccessDenied => Some(Err("access_denied")),
+            OAuthCode::ExpiredToken => Some(Err("expired_token")),
+            _ => None,
+        }
+    }
+
+    /// The user has decided, or not.
+    fn check_poll(&self, expected: Result<Duration, &'static str>) {
+        match (expected, self.flow.step()) {
+            (Ok(slower), Step::ShowCode(code)) => {
+                let interval = self.shown.as_ref().map(|shown| shown.interval + slower);
+                assert!(Some(code.interval()) == interval && !code.is_new());
+            }
+            (Err(code), Step::Choose { refused, .. }) => {
+                assert_eq!(refused.and_then(|refused| refused.errcode.as_deref()), Some(code));
+            }
+            (expected, step) => panic!("{expected:?}: {step:?}"),
+        }
+    }
+
     /// The ID for an input that belongs to a request: if none is due, that of the last one.
     fn id(&self) -> RequestId {
         due_id(&self.flow).or_else(|| self.stale.last().copied()).unwrap_or(self.unseen)
@@ -522,22 +662,32 @@ impl Login {
 
     fn apply(&mut self, operation: &Operation) -> Result<(), Error> {
         let id = self.id();
-        let Self { flow, attempts, has_further, chosen_device_id, callbacks, device_id, stale, .. } = self;
+        let Self { flow, attempts, has_further, chosen_device_id, callbacks, device_id, stale, now, .. } = self;
         match operation {
             Operation::Late { which, answer } => {
                 if let Some(index) = usize::from(*which).checked_rem(stale.len()) {
                     let id = stale[index];
-                    self.refuses(id, &answer.response(), answer.received_at());
+                    self.refuses(id, &answer.response(), time(answer.received_at));
                 }
                 return Err(Error::StaleResponse);
             }
             Operation::Respond(answer) => {
-                flow.handle_response(id, &answer.response(), answer.received_at())?;
-                if let Step::Wait(wait) = flow.step() {
-                    assert!(wait.until() >= answer.received_at(), "rule 4");
-                    *attempts += 1;
+                // The clock jumps, back too.
+                let arrival = now.saturating_add(answer.received_at);
+                let received_at = time(arrival);
+                let expected = self.expected_of_poll(answer, received_at);
+                self.flow.handle_response(id, &answer.response(), received_at)?;
+                self.now = arrival;
+                if let Some(expected) = expected {
+                    self.check_poll(expected);
+                }
+                if let Step::Wait(wait) = self.flow.step() {
+                    assert!(wait.until() >= received_at, "rule 4");
+                    self.attempts += 1;
                     return Ok(());
                 }
+                self.attempts = 0;
+                return Ok(());
             }
             // The request that was put off is due: the next time counts on.
             Operation::Timeout => return flow.handle_timeout(),
@@ -545,9 +695,11 @@ impl Login {
             Operation::UseHomeserver(index) => flow.use_homeserver(homeserver(*index))?,
             Operation::Choose(chosen, further) => {
                 flow.choose(choice(chosen, *further))?;
-                *has_further = *further;
+                *has_further = *further && !matches!(chosen, Chosen::Device { .. });
                 *chosen_device_id = match chosen {
-                    Chosen::Code { device_id: true, .. } => Some(CHOSEN_DEVICE_ID),
+                    Chosen::Code { device_id: true, .. } | Chosen::Device { device_id: true, .. } => {
+                        Some(CHOSEN_DEVICE_ID)
+                    }
                     _ => *device_id,
                 };
             }
@@ -631,7 +783,11 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
         Operation::Timeout | Operation::Unreachable | Operation::Back => matches!(error, Error::OutOfStep { .. }),
         // The latter while tokens wait for whoami.
         Operation::UseHomeserver(_) => matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. }),
-        Operation::Choose(Chosen::Code { .. }, _) if matches!(error, Error::InvalidInput(_)) => true,
+        Operation::Choose(Chosen::Code { .. } | Chosen::Device { .. }, _)
+            if matches!(error, Error::InvalidInput(_)) =>
+        {
+            true
+        }
         Operation::Choose(..) => {
             matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. } | Error::NotOffered { .. })
         }

@@ -82,7 +82,7 @@ fn check(session: &Session) {
 fn refresh(session: &mut Session, answer: &Answer) -> Value {
     let mut expected = kept(session);
     let response = answer.response();
-    let refresh = session.handle_refresh(&response, answer.received_at());
+    let refresh = session.handle_refresh(&response, time(answer.received_at));
     shows_no_secret(&format!("{refresh:?}"));
     match &refresh {
         Refresh::Refreshed => {
@@ -121,7 +121,7 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                 ),
                 "{error}"
             );
-            let hint = error.retry_after().and_then(|hint| hint.delay(answer.received_at()));
+            let hint = error.retry_after().and_then(|hint| hint.delay(time(answer.received_at)));
             assert_eq!(*delay, hint.unwrap_or(*delay));
             assert!(hint.is_some() || (Duration::from_secs(1)..=Duration::from_secs(60)).contains(delay));
         }
