@@ -199,6 +199,14 @@ impl Chromium {
         self.sees("Sign-in Success");
     }
 
+    /// The same in a browser that knows its user.
+    pub fn agree(&self) {
+        self.go_on();
+        self.sees("Authorize");
+        self.click("button[type=submit]");
+        self.sees("Sign-in Success");
+    }
+
     /// Confirms the code that the page shows.
     pub fn go_on(&self) {
         self.click("button[form='op.deviceConfirmForm'][autofocus]");
