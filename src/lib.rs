@@ -698,7 +698,7 @@ pub use self::fields::Fields;
 pub use self::flow::LoginFlow;
 pub use self::flow::choice::Choice;
 pub use self::flow::drive::body::BodyCollector;
-pub use self::flow::drive::{DriveError, Pause, Transport, blocking, drive};
+pub use self::flow::drive::{DriveError, Pause, TooLong, Transport, blocking, drive};
 pub use self::flow::shown_code::ShownCode;
 pub use self::flow::state::Discovered;
 pub use self::flow::step::{RequestId, Step};

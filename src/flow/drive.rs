@@ -86,6 +86,20 @@ impl Pause<'_> {
         }
     }
 
+    /// What is left of the pause at a given time, for a driver that does not wait for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`] if the homeserver limits the rate for longer than `longest`, or more than `attempts` times in a row.
+    /// Never before a poll, because a code has an end.
+    pub fn remaining_within(&self, longest: Duration, attempts: u32, now: SystemTime) -> Result<Duration, TooLong> {
+        let remaining = self.remaining(now);
+        match self {
+            Self::RateLimit(wait) if remaining > longest || wait.attempt() > attempts => Err(TooLong { remaining }),
+            _ => Ok(remaining),
+        }
+    }
+
     /// How often in a row the driver must wait for a request: 1 for the first time. Nobody else counts: decide how often
     /// you want to. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
     pub fn attempt(&self) -> u32 {
@@ -94,6 +108,20 @@ impl Pause<'_> {
             Self::Poll(_) => 1,
         }
     }
+}
+
+/// A pause is longer than a driver wants to wait, or comes too often.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the homeserver limits the rate: try again in {} s", in_whole_seconds(*remaining))]
+#[non_exhaustive]
+pub struct TooLong {
+    /// What is left of the pause.
+    pub remaining: Duration,
+}
+
+/// Rounded up: a client that comes back a moment too early is limited again.
+fn in_whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// Why [`drive`] has stopped before a person was needed. The same step is still due: call it again, or stop. There is

@@ -16,7 +16,7 @@ use matrix_login::{
 };
 
 use crate::support::scenario::{
-    FORBIDDEN, GRANTED, HOMESERVER, OFFERS, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
+    FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
 };
 
 /// Why the transport has no response.
@@ -443,4 +443,33 @@ fn a_body_that_was_too_long_is_an_error_of_the_flow() {
 #[test]
 fn a_body_does_not_show_its_bytes() {
     assert_eq!(format!("{:?}", collected(&[b"s3cret"])), "BodyCollector([6 bytes])");
+}
+
+#[test]
+fn a_driver_need_not_wait_for_ever() {
+    let seconds = Duration::from_secs;
+    let mut story = Scenario::logging_in();
+    for attempt in 1..=3 {
+        story.answer_with(answer(429, &[("retry-after", "60")], ""));
+        let pause = Pause::RateLimit(story.wait());
+        assert_eq!(pause.attempt(), attempt);
+        let within = |longest, attempts| pause.remaining_within(seconds(longest), attempts, noon());
+        assert_eq!(within(60, attempt), Ok(seconds(60)));
+        let error = within(59, attempt).unwrap_err();
+        assert_eq!(error.to_string(), "the homeserver limits the rate: try again in 60 s");
+        assert_eq!(within(60, attempt - 1).unwrap_err().remaining, seconds(60));
+        let later = noon() + seconds(1) + Duration::from_millis(1);
+        assert_eq!(pause.remaining_within(seconds(59), 3, later), Ok(Duration::from_millis(58_999)));
+        let error = pause.remaining_within(seconds(1), 3, later).unwrap_err();
+        assert_eq!(error.to_string(), "the homeserver limits the rate: try again in 59 s");
+        story.timeout();
+    }
+}
+
+#[test]
+fn a_poll_is_always_waited_for() {
+    let story = Scenario::showing_a_code();
+    let pause = Pause::Poll(story.code());
+    assert_eq!(pause.remaining_within(Duration::ZERO, 0, noon()), Ok(Duration::from_secs(7)));
+    assert_eq!(pause.attempt(), 1);
 }

@@ -30,11 +30,8 @@
 //!     }
 //!
 //!     fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
-//!         let remaining = pause.remaining(self.now());
-//!         if remaining > Duration::from_secs(60) || pause.attempt() > 3 {
-//!             return Err(io::Error::other("the homeserver limits the rate for too long").into());
-//!         }
-//!         thread::sleep(remaining);
+//!         let remaining = pause.remaining_within(Duration::from_secs(60), 3, self.now());
+//!         thread::sleep(remaining.map_err(io::Error::other)?);
 //!         Ok(())
 //!     }
 //!
