@@ -1,0 +1,296 @@
+//! Every program logs in, or fails in plain words, whatever the homeserver does. The programs must be built before.
+
+use std::{
+    env,
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use tiny_http::{Header, Request, Response, Server};
+
+/// The HTTP clients, with what they do unless they are told otherwise.
+const CLIENTS: [Client; 5] = [
+    Client { name: "hyper", decodes: false, uses_proxy: false },
+    Client { name: "isahc", decodes: true, uses_proxy: true },
+    Client { name: "reqwest", decodes: true, uses_proxy: true },
+    Client { name: "reqwest-blocking", decodes: true, uses_proxy: true },
+    Client { name: "ureq", decodes: true, uses_proxy: true },
+];
+
+#[derive(Clone, Copy)]
+struct Client {
+    name: &'static str,
+    decodes: bool,
+    uses_proxy: bool,
+}
+
+const OFFERS: &str = r#"{"flows":[{"type":"m.login.password"}]}"#;
+const GRANTED: &str = r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"t0k3n"}"#;
+const FORBIDDEN: &str = r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#;
+const LIMITED: &str = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":20}"#;
+
+/// Status, headers and body.
+type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+
+fn json(status: u16, body: &str) -> Answer {
+    (status, Vec::new(), body.into())
+}
+
+/// A homeserver that grants every login.
+fn good(target: &str) -> Answer {
+    match target {
+        "GET /_matrix/client/v3/login" => json(200, OFFERS),
+        "POST /_matrix/client/v3/login" => json(200, GRANTED),
+        _ => json(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    }
+}
+
+/// A scripted homeserver. It ends when it is dropped.
+struct Homeserver {
+    url: String,
+    server: Arc<Server>,
+    thread: Option<JoinHandle<()>>,
+    targets: Arc<Mutex<Vec<String>>>,
+}
+
+impl Homeserver {
+    fn start(mut script: impl FnMut(&str, &Request) -> Answer + Send + 'static) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let url = format!("http://{}", server.server_addr());
+        let targets = Arc::new(Mutex::new(Vec::new()));
+        let (requests, log) = (Arc::clone(&server), Arc::clone(&targets));
+        let thread = thread::spawn(move || {
+            for request in requests.incoming_requests() {
+                let target = format!("{} {}", request.method(), request.url());
+                log.lock().unwrap().push(target.clone());
+                let response = script(&target, &request);
+                respond(request, response);
+            }
+        });
+        Self { url, server, thread: Some(thread), targets }
+    }
+
+    fn targets(&self) -> Vec<String> {
+        self.targets.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Homeserver {
+    fn drop(&mut self) {
+        self.server.unblock();
+        let ended = self.thread.take().unwrap().join();
+        assert!(thread::panicking() || ended.is_ok(), "the script panicked");
+    }
+}
+
+fn respond(request: Request, (status, headers, body): Answer) {
+    let mut response = Response::from_data(body).with_status_code(status);
+    for (name, value) in headers {
+        response.add_header(Header::from_bytes(name, value).unwrap());
+    }
+    // A client that has gone has read enough.
+    let _ = request.respond(response);
+}
+
+/// A server that does something with each connection. It ends with the test.
+fn server(act: impl Fn(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || listener.incoming().for_each(|connection| act(connection.unwrap())));
+    url
+}
+
+/// The head of a request, as it arrives.
+fn head(connection: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        connection.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    head
+}
+
+/// Logs in with a program.
+fn log_in(client: Client, homeserver: &str, environment: &[(&str, &str)]) -> Output {
+    // Beside the folder of this test.
+    let folder: PathBuf = env::current_exe().unwrap().parent().and_then(|folder| folder.parent()).unwrap().into();
+    let mut command = Command::new(folder.join(format!("login-with-{}", client.name)));
+    for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(variable).env_remove(variable.to_uppercase());
+    }
+    command.args([homeserver, "alice"]).envs(environment.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = command.spawn().expect("the programs are built: cargo build --manifest-path stacks/Cargo.toml");
+    program.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
+    program.wait_with_output().unwrap()
+}
+
+fn succeeds(client: Client, output: &Output) {
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{}: {shown}", client.name);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "logged in as @alice:example.org\n", "{}", client.name);
+}
+
+fn fails(client: Client, output: &Output, reason: &str) {
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{}: {shown}", client.name);
+    assert!(shown.contains(reason) && !shown.contains("panicked"), "{}: {shown}", client.name);
+    assert!(!shown.contains("wonderland"), "{}: {shown}", client.name);
+}
+
+#[test]
+fn the_right_password() {
+    for client in CLIENTS {
+        let homeserver = Homeserver::start(|target, _| good(target));
+        succeeds(client, &log_in(client, &homeserver.url, &[]));
+    }
+}
+
+#[test]
+fn a_wrong_password() {
+    for client in CLIENTS {
+        let homeserver = Homeserver::start(|target, _| match target {
+            "POST /_matrix/client/v3/login" => json(403, FORBIDDEN),
+            _ => good(target),
+        });
+        fails(client, &log_in(client, &homeserver.url, &[]), "Invalid username or password");
+        assert_eq!(homeserver.targets().len(), 2, "{}", client.name);
+    }
+}
+
+#[test]
+fn a_rate_limit_is_waited_out() {
+    for client in CLIENTS {
+        let mut is_limited = true;
+        let homeserver = Homeserver::start(move |target, _| match target {
+            "POST /_matrix/client/v3/login" if std::mem::take(&mut is_limited) => json(429, LIMITED),
+            _ => good(target),
+        });
+        succeeds(client, &log_in(client, &homeserver.url, &[]));
+        assert_eq!(homeserver.targets().len(), 3, "{}", client.name);
+    }
+}
+
+#[test]
+fn a_redirect_of_the_login_is_not_followed() {
+    for client in CLIENTS {
+        for status in [301, 302, 303, 307, 308] {
+            let homeserver = Homeserver::start(move |target, _| match target {
+                "POST /_matrix/client/v3/login" => (status, vec![("Location", "/elsewhere".to_owned())], Vec::new()),
+                _ => good(target),
+            });
+            fails(client, &log_in(client, &homeserver.url, &[]), "is a redirect to /elsewhere that is not followed");
+            assert_eq!(homeserver.targets().len(), 2, "{}", client.name);
+        }
+    }
+}
+
+#[test]
+fn a_body_that_never_ends_is_cut_off() {
+    for client in CLIENTS {
+        let url = server(|mut connection| {
+            head(&mut connection);
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"flows\":[");
+            // The connection breaks when the client has read enough.
+            while connection.write_all(&[b' '; 4096]).is_ok() {}
+        });
+        fails(client, &log_in(client, &url, &[]), "bytes are too long");
+    }
+}
+
+#[test]
+fn a_silent_homeserver_is_given_up() {
+    // Every client waits as long as it is told to: all at once.
+    thread::scope(|scope| {
+        for client in CLIENTS {
+            scope.spawn(move || {
+                let kept = Mutex::new(Vec::new());
+                let url = server(move |connection| kept.lock().unwrap().push(connection));
+                fails(client, &log_in(client, &url, &[]), "");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_is_closed_halfway() {
+    for client in CLIENTS {
+        let url = server(|mut connection| {
+            head(&mut connection);
+            connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"flows\"").unwrap();
+        });
+        fails(client, &log_in(client, &url, &[]), "");
+    }
+}
+
+#[test]
+fn a_body_in_gzip() {
+    for client in CLIENTS {
+        let homeserver = Homeserver::start(move |target, request| {
+            let accepts = request.headers().iter().find(|header| header.field.equiv("Accept-Encoding"));
+            let accepts = accepts.is_some_and(|header| header.value.as_str().contains("gzip"));
+            assert_eq!(accepts, client.decodes, "{} asks for what it decodes", client.name);
+            compressed(good(target))
+        });
+        let output = log_in(client, &homeserver.url, &[]);
+        if client.decodes {
+            succeeds(client, &output);
+        } else {
+            fails(client, &output, "is still encoded (gzip, status 200)");
+        }
+    }
+}
+
+fn compressed((status, mut headers, body): Answer) -> Answer {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&body).unwrap();
+    headers.push(("Content-Encoding", "gzip".to_owned()));
+    (status, headers, encoder.finish().unwrap())
+}
+
+/// A proxy to one homeserver. It counts its connections. Some clients ask for a tunnel (CONNECT), and some do not.
+fn proxy_to(homeserver: &Homeserver) -> (String, Arc<AtomicUsize>) {
+    let address = homeserver.url.strip_prefix("http://").unwrap().to_owned();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let url = server(move |mut client| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let mut server = TcpStream::connect(&address).unwrap();
+        thread::spawn(move || {
+            let head = head(&mut client);
+            if head.starts_with(b"CONNECT ") {
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            } else {
+                server.write_all(&head).unwrap();
+            }
+            let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut from_server, &mut to_client));
+            let _ = io::copy(&mut client, &mut server);
+            let _ = server.shutdown(Shutdown::Write);
+        });
+    });
+    (url, count)
+}
+
+#[test]
+fn a_proxy_in_the_environment() {
+    for client in CLIENTS {
+        let homeserver = Homeserver::start(|target, _| {
+            // Through a proxy without a tunnel, a request names the whole URL.
+            let (method, url) = target.split_once(' ').unwrap();
+            good(&format!("{method} {}", &url[url.find("/_matrix").unwrap()..]))
+        });
+        let (proxy, connections) = proxy_to(&homeserver);
+        succeeds(client, &log_in(client, &homeserver.url, &[("http_proxy", &proxy)]));
+        assert_eq!(connections.load(Ordering::SeqCst) > 0, client.uses_proxy, "{}", client.name);
+    }
+}
