@@ -301,6 +301,15 @@ def build(example):
     return artifacts[-1]["executable"]
 
 
+def build_stacks():
+    """The folder with the programs of `stacks`, as they are now."""
+    target = TOP / "target" / "stacks"
+    for manifest in sorted((TOP / "stacks").glob("*/Cargo.toml")):
+        command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]
+        subprocess.run(command, check=True)
+    return str(target / "debug")
+
+
 def application_service(folder):
     path = folder / "application_service.yaml"
     path.write_text(json.dumps({
@@ -407,6 +416,7 @@ def main():
             (folder / "servers.json").write_text(json.dumps(described))
             environment["SERVERS"] = str(folder / "servers.json")
             environment["LOGIN_PROGRAM"], environment["BROWSER_PROGRAM"] = build("login"), build("browser")
+            environment["STACKS"] = build_stacks()
             command = ["cargo", "test", "--locked", "--manifest-path", str(HERE / "Cargo.toml"), *arguments]
             environment.setdefault("CARGO_TARGET_DIR", str(TOP / "target" / "synapse" / "cargo"))
             status = subprocess.run(command, env=environment).returncode

@@ -14,4 +14,5 @@ mod passwords;
 mod program;
 mod sessions;
 mod sso;
+mod stacks;
 mod uia;
