@@ -149,6 +149,21 @@
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
+//! # HTTP clients
+//!
+//! A transport needs from its client: a 4xx and a 5xx as responses, no redirects, and a limit of time. It can do
+//! without a decoder: the flow says so if a body is still encoded. No client here keeps cookies unless a feature of its
+//! crate is switched on.
+//!
+//! | client | a 4xx, a 5xx | redirects | gzip | proxy of the environment | limit of time |
+//! | --- | --- | --- | --- | --- | --- |
+//! | `hyper-util` 0.1 | responses | not followed | not asked for | not used | none: `tokio::time::timeout(..)` |
+//! | `isahc` 2 | responses | not followed | decoded; off: `automatic_decompression(false)` | used; off: `proxy(None)` | `timeout(..)` |
+//! | `reqwest` 0.13 | responses | followed; off: `redirect(Policy::none())` | decoded with the feature `gzip`; off: `no_gzip()` | used; off: `no_proxy()` | `timeout(..)` |
+//! | `ureq` 3 | errors; off: `http_status_as_error(false)` | followed; off: `max_redirects(0)` | decoded; off: without the feature `gzip` | used; off: `proxy(None)` | `timeout_global(Some(..))` |
+//!
+//! The folder `stacks` has a whole program for each of them in sixty lines, and the tests that the table comes from.
+//!
 //! # What the steps ask for
 //!
 //! | [`Step`] | the driver | then |
@@ -424,10 +439,10 @@
 //! 2. [`Step::ShowCode`] has the code, the address where the user enters it, and perhaps the same address with the code
 //!    in it, for a QR code. Show the host of that address next to the homeserver: a code is to be entered only if the
 //!    two belong together. `SECURITY.md` says why.
-//! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has decided.
-//!    A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
-//!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has not
-//!    decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
+//! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has
+//!    decided. A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
+//!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has
+//!    not decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
 //! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If the user has
 //!    refused, or if the code has ended, the question is due again, and its `refused` says why: `access_denied` or
 //!    `expired_token`.

@@ -54,8 +54,16 @@ pub trait Transport {
     /// one; `Box<dyn Error>` is not.
     type Error;
 
-    /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Follows **no
-    /// redirects**. Stops reading the body one byte after [`MAX_BODY`](crate::MAX_BODY).
+    /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Stops reading
+    /// the body one byte after [`MAX_BODY`](crate::MAX_BODY).
+    ///
+    /// - **Redirects:** follow none, because the client would send the credentials on to wherever a server says. The
+    ///   flow follows those of the well-known file itself.
+    /// - **Time:** limit the whole exchange, the body included, because a silent server otherwise holds it for ever.
+    /// - **Proxies:** many clients use the proxy that the environment names; on a machine with several users, decide
+    ///   whether you want that.
+    ///
+    /// The [manual](crate#http-clients) has a table of the switches of some clients.
     fn send(&mut self, request: Request<Vec<u8>>) -> impl Future<Output = Result<Response<Self::Body>, Self::Error>>;
 
     /// Waits as long as the pause [says](Pause::remaining). A transport that does not want to wait so long, or so
@@ -100,8 +108,8 @@ impl Pause<'_> {
         }
     }
 
-    /// How often in a row the driver must wait for a request: 1 for the first time. Nobody else counts: decide how often
-    /// you want to. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
+    /// How often in a row the driver must wait for a request: 1 for the first time. Nobody else counts: decide how
+    /// often you want to. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
     pub fn attempt(&self) -> u32 {
         match self {
             Self::RateLimit(wait) => wait.attempt(),

@@ -80,8 +80,7 @@ pub trait Transport {
     /// one; `Box<dyn Error>` is not.
     type Error;
 
-    /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Follows **no
-    /// redirects**. Stops reading the body one byte after [`MAX_BODY`](crate::MAX_BODY).
+    /// Sends a request and returns the response. The rules are those of [`send`](crate::Transport::send) there.
     ///
     /// # Errors
     ///
