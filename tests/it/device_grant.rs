@@ -297,6 +297,21 @@ fn a_pending_response_after_the_end_is_an_expired_code() {
 }
 
 #[test]
+fn no_poll_moves_the_end_of_the_code() {
+    let end = Some(noon() + CODE_LIFETIME);
+    for body in [PENDING, SLOW_DOWN] {
+        let mut story = Scenario::polling();
+        story.answer_at(noon() + CODE_LIFETIME / 2, 400, body);
+        assert_eq!((story.code().expires_in(), story.code().expires_at()), (Some(CODE_LIFETIME), end));
+        story.timeout().answer_at(noon() + CODE_LIFETIME, 400, body);
+        assert_eq!(story.refused().errcode.as_deref(), Some("expired_token"));
+    }
+    let mut story = Scenario::polling();
+    story.answer_at(noon() + CODE_LIFETIME / 2, 429, "");
+    assert_eq!(story.flow.shown_code().unwrap().expires_at(), end);
+}
+
+#[test]
 fn no_poll_is_due_after_tokens_were_granted() {
     let mut story = Scenario::polling();
     let poll = story.request_id();

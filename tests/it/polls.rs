@@ -140,6 +140,7 @@ impl World {
 
     fn wait(&mut self, pause: Pause<'_>) -> Result<(), &'static str> {
         let remaining = pause.remaining(self.now());
+        assert!(pause.attempt() == 1 || matches!(pause, Pause::RateLimit(_)), "nobody counts polls");
         let turn = self.turns.get(self.turn).cloned();
         let Some(turn) = turn else {
             self.time += remaining;
