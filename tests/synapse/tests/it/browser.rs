@@ -186,9 +186,10 @@ impl Chromium {
         self.compare(user_code);
     }
 
-    /// Sees this code at the page where the user compares it with what the device shows.
+    /// Sees this code at the page where the user compares it with what the device shows, and the client that asks.
     pub fn compare(&self, user_code: &str) {
         self.sees("Confirm Device");
+        self.sees("matrix-login");
         self.sees(user_code);
     }
 

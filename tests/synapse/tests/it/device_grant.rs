@@ -232,6 +232,23 @@ fn loses_a_response(login: &mut Login, cut: Cut) {
 }
 
 #[test]
+fn a_code_that_is_lost_on_the_way_is_never_shown() {
+    Story::at_with("oauth_device_code_lost", "oauth", settings("UNREADDEVICE")).tell(|login| {
+        login.run().choose(device_grant()).send().unwrap();
+        let Step::Send { request, .. } = login.flow().step() else { panic!("{:?}", login.flow().step()) };
+        assert_eq!(request.uri().path(), "/device/auth");
+        loses_a_response(login, Cut::Response);
+        // There is another one.
+        let code = login.run().code();
+        assert!(code.is_new());
+        let chromium = Chromium::start();
+        enter(&chromium, &code);
+        chromium.confirm("bob");
+        assert_eq!(login.run().session().device_id(), "UNREADDEVICE");
+    });
+}
+
+#[test]
 fn a_poll_that_is_lost_is_sent_again() {
     Story::at_with("oauth_device_poll_lost", "oauth", settings("OFFLINEDEVICE")).tell(|login| {
         let code = shows_a_code(login);
