@@ -173,7 +173,7 @@ class OAuthSynapse(Synapse):
         )
 
     def make_users(self):
-        for user in ["alice", "bob"]:
+        for user in ["alice", "bob", "carol"]:
             request("POST", f"{self.url}/_synapse/mas/provision_user", {"localpart": user}, PROVIDER_SECRET)
 
 

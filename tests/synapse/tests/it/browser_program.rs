@@ -17,13 +17,13 @@ use url::Url;
 use crate::browser::{Browser, Chromium, authorize};
 
 /// A program as it runs.
-struct Program {
+pub struct Program {
     child: Child,
     stderr: BufReader<ChildStderr>,
 }
 
 impl Program {
-    fn start(variable: &str, folder: &TempDir, arguments: &[&str]) -> Self {
+    pub fn start(variable: &str, folder: &TempDir, arguments: &[&str]) -> Self {
         let mut command = Command::new(env::var(variable).expect("run.py builds the program"));
         command.args(arguments).current_dir(folder.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -34,24 +34,33 @@ impl Program {
     /// The browser program, and the URL that it tells the user to open.
     fn begin(folder: &TempDir, arguments: &[&str]) -> (Self, Url) {
         let mut program = Self::start("BROWSER_PROGRAM", folder, arguments);
-        let mut line = String::new();
-        while !line.starts_with("log in at ") {
-            line.clear();
-            assert_ne!(program.stderr.read_line(&mut line).unwrap(), 0, "the program ended too early");
-        }
-        let url = line.trim_start_matches("log in at ").trim().parse().unwrap();
+        let said = program.says("log in at ");
+        let url = said.lines().last().unwrap().trim_start_matches("log in at ").parse().unwrap();
         (program, url)
     }
 
+    /// What it has said, once a line begins with this.
+    pub fn says(&mut self, beginning: &str) -> String {
+        let mut said = String::new();
+        while !said.lines().last().is_some_and(|line| line.starts_with(beginning)) {
+            assert_ne!(self.stderr.read_line(&mut said).unwrap(), 0, "the program ended too early: {said}");
+        }
+        said
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Exit status, and both outputs.
-    fn end(mut self) -> (Option<i32>, String, String) {
+    pub fn end(mut self) -> (Option<i32>, String, String) {
         let (mut shown, mut stdout) = (String::new(), String::new());
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         self.stderr.read_to_string(&mut shown).unwrap();
         (self.child.wait().unwrap().code(), stdout, shown)
     }
 
-    fn logs_in(self, user: &str) {
+    pub fn logs_in(self, user: &str) {
         let (status, stdout, shown) = self.end();
         assert_eq!(status, Some(0), "{shown}");
         assert!(stdout.starts_with(&format!("logged in as @{user}:example.test with device ID ")), "{stdout}");
@@ -59,11 +68,11 @@ impl Program {
 }
 
 /// The login program with the stored session.
-fn login(folder: &TempDir, option: &str) -> (Option<i32>, String, String) {
+pub fn login(folder: &TempDir, option: &str) -> (Option<i32>, String, String) {
     Program::start("LOGIN_PROGRAM", folder, &[option]).end()
 }
 
-fn session(folder: &TempDir) -> Session {
+pub fn session(folder: &TempDir) -> Session {
     Session::from_json(fs::read(folder.path().join("data.json")).unwrap()).unwrap().unwrap()
 }
 
