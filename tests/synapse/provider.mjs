@@ -7,10 +7,11 @@ const issuer = `http://127.0.0.1:${port}`;
 const introspection = '/oauth2/introspect';
 const device = 'urn:matrix:client:device:';
 // In seconds: how long a poll has to wait for the next one, and how long a device code lives. Tests of its end register
-// a client with a shorter life.
+// a client with a shorter life. Another client is not told the interval: the provider by itself tells nobody.
 const INTERVAL = 1;
 const LIFE = 60;
 const life = 'example.device_code_life';
+const untold = 'example.interval_untold';
 const provider = new Provider(issuer, {
   clients: [{ client_id: 'synapse', client_secret: secret, redirect_uris: [callback] }],
   claims: { openid: ['sub'], profile: ['name'] },
@@ -32,7 +33,7 @@ const provider = new Provider(issuer, {
     registration: { enabled: true, issueRegistrationAccessToken: false },
     revocation: { enabled: true },
   },
-  extraClientMetadata: { properties: [life] },
+  extraClientMetadata: { properties: [life, untold] },
   routes: { introspection },
   discovery: {
     // Synapse requires the first.
@@ -95,7 +96,7 @@ provider.use(async (ctx, next) => {
   await next();
   if (ctx.oidc?.params?.grant_type === 'urn:ietf:params:oauth:grant-type:device_code') keepInterval(ctx, arrived);
   if (ctx.status !== 200) return;
-  if (ctx.oidc?.route === 'device_authorization') ctx.body.interval = INTERVAL;
+  if (ctx.oidc?.route === 'device_authorization' && !ctx.oidc.client[untold]) ctx.body.interval = INTERVAL;
   const token = ctx.oidc?.entities.AccessToken ?? ctx.oidc?.entities.RefreshToken;
   switch (token && ctx.oidc.route) {
     case 'introspection':
