@@ -89,17 +89,46 @@ pub struct LoginFlow {
 
 impl LoginFlow {
     /// Begins with a server name, whose homeserver is discovered (specification, "Server Discovery").
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// let Step::Send { request, .. } = flow.step() else { unreachable!() };
+    /// assert_eq!(request.uri(), "https://example.org/.well-known/matrix/client");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn discover(server_name: ServerName, settings: LoginSettings) -> Self {
         let due = Due::GetWellKnown { server_name: server_name.clone(), redirects: Redirects::default() };
         Self { server_name: Some(server_name), ..Self::new(settings, due) }
     }
 
     /// Begins with a homeserver whose address is known.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let flow = LoginFlow::at("https://matrix.example.org".parse()?, LoginSettings::default());
+    /// let Step::Send { request, .. } = flow.step() else { unreachable!() };
+    /// assert_eq!(request.uri(), "https://matrix.example.org/_matrix/client/v3/login");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn at(homeserver: Homeserver, settings: LoginSettings) -> Self {
         Self::new(settings, Due::GetLogin { homeserver, refused: None })
     }
 
     /// Begins at the end, with a session that was restored from storage, so that a driver needs no other case for it.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, Session, Step};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::logged_in(session);
+    /// assert!(matches!(flow.step(), Step::Done(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn logged_in(session: Session) -> Self {
         Self::new(LoginSettings::default(), Due::Done(Box::new(session)))
     }
@@ -112,6 +141,18 @@ impl LoginFlow {
     /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The homeserver decides
     /// about the device: if its response names another one, the new session has that device ID. Compare the two before
     /// you use old encryption keys. If the response names no device, the ID that was asked for counts.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::again(&session, LoginSettings::default());
+    /// assert_eq!(flow.expected_user(), Some(session.user_id()));
+    /// assert_eq!(flow.settings().device_id(), Some(session.device_id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn again(session: &Session, settings: LoginSettings) -> Self {
         let settings = settings.with_known_device_id(session.device_id().to_owned());
         let user_id = session.user_id().clone();
@@ -124,6 +165,18 @@ impl LoginFlow {
 
     /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process. It refuses responses to
     /// requests that the first flow gave out before it was suspended. Do not go on with the first flow.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Suspended};
+    ///
+    /// let flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// let stored = serde_json::to_string(&flow.suspend())?;
+    /// // In another process:
+    /// let suspended: Suspended = serde_json::from_str(&stored)?;
+    /// let flow = LoginFlow::resume(suspended);
+    /// assert!(flow.server_name().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resume(suspended: Suspended) -> Self {
         let Suspended { position, settings, expected_user, request_id } = suspended;
         let flow = match position {
@@ -149,6 +202,17 @@ impl LoginFlow {
     }
 
     /// What is due. A pure function of the flow: ask as often as you like.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// match flow.step() {
+    ///     Step::Send { request, .. } => println!("send {} {}", request.method(), request.uri()),
+    ///     step => println!("{step:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn step(&self) -> Step<'_> {
         let request = match &self.due {
             Due::Wait { wait, .. } => return Step::Wait(wait),
@@ -228,6 +292,22 @@ impl LoginFlow {
     /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter.
     ///   The last of duplicate keys counts. An optional field that is not usable counts as absent.
     ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use http::Response;
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// let Step::Send { id, request } = flow.step() else { unreachable!() };
+    /// # drop(request);
+    /// // Your HTTP client sends the request, and has this response:
+    /// let response = Response::new(r#"{"flows": [{"type": "m.login.password"}]}"#);
+    /// flow.handle_response(id, &response, SystemTime::now())?;
+    /// assert!(matches!(flow.step(), Step::Choose { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::StaleResponse`] if the response belongs to another request than the one that is due, or if none is due.
@@ -248,6 +328,17 @@ impl LoginFlow {
     /// The driver gives up on a request that got no response, if the flow can go on without it. In discovery,
     /// [`Step::Locate`] is due. After GET `auth_metadata` next to login types, the question is due, without OAuth 2.0.
     /// After the revocation of tokens that nobody wants, the question is due too.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// // Nothing listens there.
+    /// flow.handle_unreachable(id)?;
+    /// assert!(matches!(flow.step(), Step::Locate { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -275,6 +366,22 @@ impl LoginFlow {
     /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due. Or the time until the next
     /// poll of [`Step::ShowCode`] is over: the poll is due.
     ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// # let limited = http::Response::builder().status(429).body("")?;
+    /// # flow.handle_response(id, &limited, SystemTime::now())?;
+    /// let Step::Wait(wait) = flow.step() else { unreachable!() };
+    /// println!("wait for {:?}", wait.remaining(SystemTime::now()));
+    /// flow.handle_timeout()?;
+    /// assert!(matches!(flow.step(), Step::Send { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::OutOfStep`] if no wait is due.
@@ -298,6 +405,24 @@ impl LoginFlow {
     /// For a code grant, the code becomes tokens then. After a resume the metadata are read again before that. If the
     /// server or the user has refused, the question is due.
     ///
+    /// ```
+    /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
+    ///
+    /// # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
+    /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
+    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
+    /// # flow.choose(Choice::sso(redirect))?;
+    /// let Step::Browse(url) = flow.step() else { unreachable!() };
+    /// println!("log in at {url}");
+    /// // The browser comes back to:
+    /// let callback = "http://127.0.0.1:8765/callback?state=00112233445566778899aabbccddeeff&loginToken=t";
+    /// flow.handle_callback(&callback.parse()?)?;
+    /// assert!(matches!(flow.step(), Step::Send { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::ForeignCallback`] if the URL does not belong to this login; the flow still waits for the one that does.
@@ -319,6 +444,15 @@ impl LoginFlow {
 
     /// Goes on with this homeserver instead of any other. The flow forgets the login types and the choice.
     ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// flow.use_homeserver("https://matrix.example.org".parse()?)?;
+    /// assert_eq!(flow.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::AlreadyLoggedIn`] if there is a session. [`Error::OutOfStep`] if an OAuth 2.0 server has granted tokens
@@ -333,6 +467,20 @@ impl LoginFlow {
 
     /// Answers the question how to log in. If the flow refuses the choice, the choice is dropped: keep a clone of it if
     /// it contains what the user should not type again.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginFlow, LoginSettings, Password, Step, UserIdentifier};
+    ///
+    /// # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
+    /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
+    /// let Step::Choose { login_types, .. } = flow.step() else { unreachable!() };
+    /// assert!(login_types.get("m.login.password").is_some());
+    /// flow.choose(Choice::password(UserIdentifier::user("alice"), Password::new("correct horse")))?;
+    /// assert!(matches!(flow.step(), Step::Send { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -361,6 +509,21 @@ impl LoginFlow {
     /// After an OAuth 2.0 server has granted tokens and before whoami has said whose they are, their revocation is due
     /// first, if the server has an endpoint for that. Another `back` leaves it out: the tokens stay valid then.
     ///
+    /// ```
+    /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
+    ///
+    /// # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
+    /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
+    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
+    /// # flow.choose(Choice::sso(redirect))?;
+    /// // The user does not want to log in with a browser.
+    /// flow.back()?;
+    /// assert!(matches!(flow.step(), Step::Choose { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::OutOfStep`] if nothing was chosen, and no address is missing.
@@ -387,6 +550,21 @@ impl LoginFlow {
     ///
     /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the question
     /// is put again. A device code can buy tokens.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
+    ///
+    /// # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
+    /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
+    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
+    /// # flow.choose(Choice::sso(redirect))?;
+    /// let stored = serde_json::to_string(&flow.suspend().expect("nobody is logged in yet"))?;
+    /// let flow = LoginFlow::resume(serde_json::from_str(&stored)?);
+    /// assert!(matches!(flow.step(), Step::Browse(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn suspend(&self) -> Option<Suspended> {
         let position = match self.due.behind_wait() {
             Due::GetWellKnown { server_name, .. }
@@ -404,17 +582,42 @@ impl LoginFlow {
 
     /// The settings that the flow began with. After [`again`](Self::again) they have the device ID of the session. A
     /// flow from [`logged_in`](Self::logged_in) has the default settings.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let settings = LoginSettings::default().with_device_id("KITCHEN")?;
+    /// let flow = LoginFlow::at("https://example.org".parse()?, settings);
+    /// assert_eq!(flow.settings().device_id(), Some("KITCHEN"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn settings(&self) -> &LoginSettings {
         &self.settings
     }
 
     /// The server name that the flow began with. `None` if it began with the address of a homeserver or with a session,
     /// or if it was suspended after the address was known.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// assert_eq!(flow.server_name().map(|name| name.as_str()), Some("example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn server_name(&self) -> Option<&ServerName> {
         self.server_name.as_ref()
     }
 
     /// The address in use, once it is known. After the login it is the session's.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let flow = LoginFlow::at("https://matrix.example.org/".parse()?, LoginSettings::default());
+    /// assert_eq!(flow.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn homeserver(&self) -> Option<&Homeserver> {
         match self.due.behind_wait() {
             Due::GetVersions { well_known, .. } => Some(&well_known.base_url),
@@ -428,18 +631,60 @@ impl LoginFlow {
 
     /// What discovery found out about the homeserver that the login was asked of; `None` if its address was given, or
     /// the flow was resumed.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use http::Response;
+    /// use matrix_login::{LoginFlow, LoginSettings, Step};
+    ///
+    /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// for response in [r#"{"m.homeserver": {"base_url": "https://matrix.example.org"}}"#, r#"{"versions": ["v1.18"]}"#] {
+    ///     let Step::Send { id, .. } = flow.step() else { unreachable!() };
+    ///     flow.handle_response(id, &Response::new(response), SystemTime::now())?;
+    /// }
+    /// let discovered = flow.discovered().expect("the homeserver is found");
+    /// assert_eq!(discovered.versions.versions, ["v1.18"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn discovered(&self) -> Option<&Discovered> {
         self.discovered.as_deref()
     }
 
     /// Who must be logged in: the user of the session that the flow logs in [again](Self::again). `None` if anybody
     /// may.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::again(&session, LoginSettings::default());
+    /// assert_eq!(flow.expected_user().map(|user_id| user_id.as_str()), Some("@alice:example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expected_user(&self) -> Option<&UserId> {
         self.expected_user.as_ref()
     }
 
     /// The code that the user must enter. It is here while [`Step::ShowCode`] is due, and also while the flow polls, so
     /// that it need not vanish from the screen.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, one_line};
+    ///
+    /// /// What a screen shows, whatever step is due.
+    /// fn status_line(flow: &LoginFlow) -> String {
+    ///     match flow.shown_code() {
+    ///         Some(code) => format!("enter {} at {}", one_line(code.user_code()), code.verification_uri()),
+    ///         None => String::new(),
+    ///     }
+    /// }
+    /// # let flow = LoginFlow::at("https://example.org".parse()?, matrix_login::LoginSettings::default());
+    /// # assert_eq!(status_line(&flow), "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shown_code(&self) -> Option<&ShownCode> {
         match self.due.behind_wait() {
             Due::ShowCode { grant, .. } | Due::PostPoll { grant, .. } => Some(&grant.code),
@@ -448,22 +693,69 @@ impl LoginFlow {
     }
 
     /// The session; `None` until logged in.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::logged_in(session);
+    /// assert_eq!(flow.session().map(Session::device_id), Some("KITCHEN"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn session(&self) -> Option<&Session> {
         if let Due::Done(session) = &self.due { Some(session) } else { None }
     }
 
     /// Who is logged in; `None` until logged in.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::logged_in(session);
+    /// assert_eq!(flow.user_id().map(|user_id| user_id.as_str()), Some("@alice:example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn user_id(&self) -> Option<&UserId> {
         self.session().map(Session::user_id)
     }
 
     /// The device that is logged in; `None` until logged in. The homeserver decides about it: compare it with
     /// [the device ID that was asked for](LoginSettings::device_id) before you use old encryption keys.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::logged_in(session);
+    /// assert_eq!(flow.device_id(), Some("KITCHEN"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn device_id(&self) -> Option<&str> {
         self.session().map(Session::device_id)
     }
 
     /// The session by value.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::logged_in(session);
+    /// match flow.into_session() {
+    ///     Ok(session) => println!("logged in as {}", session.user_id()),
+    ///     Err(flow) => println!("not yet: {:?}", flow.step()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

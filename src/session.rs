@@ -67,6 +67,21 @@ impl Session {
     /// Two settings count: [`follow_well_known`](LoginSettings::follow_well_known), and the device ID if the response
     /// has none. This function accepts a session that cannot be refreshed; only a flow checks that.
     ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use http::Response;
+    /// use matrix_login::{LoginSettings, Session, endpoint::login};
+    ///
+    /// # let body = r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#;
+    /// # let response = Response::new(body);
+    /// let granted = login::response(&response)?;
+    /// let homeserver = "https://example.org".parse()?;
+    /// let session = Session::granted(homeserver, granted, &LoginSettings::default(), SystemTime::now())?;
+    /// assert_eq!(session.device_id(), "KITCHEN");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SessionError::NoDeviceId`] if neither the response nor the settings have a device ID.
@@ -103,6 +118,17 @@ impl Session {
     }
 
     /// Sets the homeserver: for a session whose stored form has no `base_client_url`, after discovery.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// session.set_homeserver("https://matrix.example.org".parse()?);
+    /// assert_eq!(session.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_homeserver(&mut self, homeserver: Homeserver) {
         self.homeserver = Some(homeserver);
     }
@@ -110,48 +136,142 @@ impl Session {
     /// Where the session is valid. `None` if the stored form does not say so. Some clients write the address only if
     /// the login response names one: then the [server](UserId::server_name) of the user ID must be
     /// [discovered](crate#finding-the-homeserver) again.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert_eq!(session.homeserver().map(|homeserver| homeserver.as_str()), Some("https://example.org"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn homeserver(&self) -> Option<&Homeserver> {
         self.homeserver.as_ref()
     }
 
     /// Who is logged in.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert_eq!(session.user_id().as_str(), "@alice:example.org");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn user_id(&self) -> &UserId {
         &self.user_id
     }
 
     /// The device that is logged in.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert_eq!(session.device_id(), "KITCHEN");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn device_id(&self) -> &str {
         &self.device_id
     }
 
     /// What authenticates requests; [`authorize`](Self::authorize) puts it where it belongs.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert_eq!(session.access_token().expose(), "t");
+    /// assert_eq!(format!("{:?}", session.access_token()), "[redacted]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn access_token(&self) -> &AccessToken {
         &self.access_token
     }
 
     /// Whether another session has the same access token. Two copies of one session differ if one of them was refreshed
     /// after the copy was made.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let used = session.clone();
+    /// // Another task may have refreshed the session meanwhile.
+    /// assert!(session.has_token_of(&used));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_token_of(&self, other: &Self) -> bool {
         self.access_token.expose() == other.access_token.expose()
     }
 
     /// The refresh token, which gets the next access token. `None` if the session cannot be refreshed.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert!(session.refresh_token().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn refresh_token(&self) -> Option<&RefreshToken> {
         self.refresh_token.as_ref()
     }
 
     /// The `well_known` of the login response, whole.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert!(session.well_known().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn well_known(&self) -> Option<&Fields> {
         self.well_known.as_ref()
     }
 
     /// The keys of the login response that this crate does not read, and the deprecated `home_server`. They are not
     /// stored: a restored session has none.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert!(session.other().get("org.example.extension").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn other(&self) -> &Fields {
         &self.other
     }
 
     /// When the access token expires, if it does.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// // The homeserver has not said when.
+    /// assert!(session.expires_at().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expires_at(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_nanos(self.valid_until?))
     }
@@ -159,12 +279,41 @@ impl Session {
     /// Whether the access token expires before `now + margin`. Always `false` if the access token does not expire.
     /// `now` and the arrival times of the responses must come from the same clock. [`refresh_in`](Self::refresh_in)
     /// says when to refresh.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert!(!session.is_expired(SystemTime::now(), Duration::from_secs(30)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_expired(&self, now: SystemTime, margin: Duration) -> bool {
         // A time that is too far away to be held is after any expiry.
         self.expires_at().is_some_and(|end| now.checked_add(margin).is_none_or(|then| then >= end))
     }
 
     /// Adds the access token to a request, in an `Authorization` header that is marked as sensitive.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let uri = "https://example.org/_matrix/client/v3/account/whoami";
+    /// let mut request = Request::get(uri).body(())?;
+    /// session.authorize(&mut request)?;
+    /// assert!(request.headers().contains_key("authorization"));
+    ///
+    /// let mut elsewhere = Request::get("https://other.example.org/").body(())?;
+    /// assert!(session.authorize(&mut elsewhere).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

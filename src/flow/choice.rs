@@ -57,17 +57,43 @@ pub(crate) struct CodeChoice {
 
 impl Choice {
     /// `m.login.password`
+    ///
+    /// ```
+    /// use matrix_login::{Choice, Password, UserIdentifier};
+    ///
+    /// let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
+    /// assert_eq!(choice.login_type(), "m.login.password");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn password(identifier: UserIdentifier, password: Password) -> Self {
         Credentials::password(identifier, password).into()
     }
 
     /// `m.login.token`: with a token from `get_token`, for instance. The token that ends a single sign-on goes to
     /// [`handle_callback`](crate::LoginFlow::handle_callback) instead.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginToken};
+    ///
+    /// let choice = Choice::token(LoginToken::new("from get_token"));
+    /// assert_eq!(choice.login_type(), "m.login.token");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn token(token: LoginToken) -> Self {
         Credentials::token(token).into()
     }
 
     /// `m.login.sso`: the user logs in with a browser.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, Redirect};
+    ///
+    /// # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
+    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", sixteen_random_bytes_in_hex)?;
+    /// let choice = Choice::sso(redirect);
+    /// assert!(choice.redirect().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sso(redirect: Redirect) -> Self {
         Kind::Sso { redirect, fields: Fields::default() }.into()
     }
@@ -77,6 +103,18 @@ impl Choice {
     ///
     /// Take a new random verifier and a new random state in the redirect for every login. An identity provider in the
     /// redirect does not count: the server's page asks.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, CodeVerifier, Redirect};
+    ///
+    /// # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
+    /// # let thirty_two_random_bytes_in_base64url = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", sixteen_random_bytes_in_hex)?;
+    /// let verifier = CodeVerifier::new(thirty_two_random_bytes_in_base64url)?;
+    /// let choice = Choice::authorization_code(redirect, verifier);
+    /// assert_eq!(choice.login_type(), "authorization_code");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn authorization_code(redirect: Redirect, verifier: CodeVerifier) -> Self {
         GrantChoice::Code(CodeChoice { redirect, verifier }).into()
     }
@@ -84,16 +122,44 @@ impl Choice {
     /// The device authorization grant of the OAuth 2.0 API, for a device without a browser: it shows a code, and the
     /// user enters that code in a browser on any device. The settings must [ask for that
     /// API](crate::LoginSettings::with_oauth).
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// let choice = Choice::device_authorization();
+    /// assert_eq!(choice.login_type(), "urn:ietf:params:oauth:grant-type:device_code");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn device_authorization() -> Self {
         GrantChoice::Device.into()
     }
 
     /// `m.login.application_service`: an application service logs in as one of its users, with its `as_token`.
+    ///
+    /// ```
+    /// use matrix_login::{AccessToken, Choice, UserIdentifier};
+    ///
+    /// let as_token = AccessToken::new("from-the-registration-file")?;
+    /// let choice = Choice::application_service(UserIdentifier::user("bridge_bob"), as_token);
+    /// assert_eq!(choice.login_type(), "m.login.application_service");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn application_service(identifier: UserIdentifier, as_token: AccessToken) -> Self {
         Credentials::application_service(identifier, as_token).into()
     }
 
     /// Any other login type, with its own fields.
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    /// use serde_json::{Map, Value};
+    ///
+    /// let mut fields = Map::new();
+    /// fields.insert("token".to_owned(), Value::from("a JSON Web Token"));
+    /// let choice = Choice::custom("org.matrix.login.jwt", fields)?;
+    /// assert_eq!(choice.login_type(), "org.matrix.login.jwt");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -105,6 +171,16 @@ impl Choice {
     /// Adds a field to the login request, for extensions that this crate does not know. It is dropped with the
     /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is
     /// stored with the flow. With a code grant it is a parameter of the authorization URL, such as `login_hint`.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginToken};
+    ///
+    /// let choice = Choice::token(LoginToken::new("t")).with_field("org.example.badge", "blue")?;
+    /// assert!(choice.fields().get("org.example.badge").is_some());
+    /// // The crate writes that one itself:
+    /// assert!(choice.with_field("device_id", "KITCHEN").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -132,6 +208,14 @@ impl Choice {
     /// Takes another device ID than the one in the [settings](crate::LoginSettings::with_device_id), for an OAuth 2.0
     /// login: that of a legacy session can be unfit for it, and a server can refuse a device that it knows.
     ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// let choice = Choice::device_authorization().with_device_id("QWKTZRVBHM")?;
+    /// assert_eq!(choice.device_id(), Some("QWKTZRVBHM"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`InvalidInput`] if the choice is not one of the OAuth 2.0 API.
@@ -144,6 +228,13 @@ impl Choice {
     }
 
     /// The device ID that replaces the one in the settings.
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// assert_eq!(Choice::device_authorization().device_id(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn device_id(&self) -> Option<&str> {
         if let Kind::OAuth(choice) = &self.kind { choice.device_id.as_deref() } else { None }
     }
@@ -151,16 +242,38 @@ impl Choice {
     /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some
     /// homeservers accept more than they list: Conduit takes token logins, for instance. It does not count for OAuth
     /// 2.0.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginToken};
+    ///
+    /// let choice = Choice::token(LoginToken::new("t")).unlisted();
+    /// assert!(choice.is_unlisted());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unlisted(self) -> Self {
         Self { is_unlisted: true, ..self }
     }
 
     /// Whether the choice need not be listed.
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// assert!(!Choice::device_authorization().is_unlisted());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_unlisted(&self) -> bool {
         self.is_unlisted
     }
 
     /// The login type that the homeserver must offer for this choice. Of the OAuth 2.0 API, it is the grant type.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginToken};
+    ///
+    /// assert_eq!(Choice::token(LoginToken::new("t")).login_type(), "m.login.token");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn login_type(&self) -> &str {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.login_type(),
@@ -170,11 +283,26 @@ impl Choice {
     }
 
     /// The credentials. `None` if the user enters them in a browser.
+    ///
+    /// ```
+    /// use matrix_login::{Choice, LoginToken};
+    ///
+    /// assert!(Choice::token(LoginToken::new("t")).credentials().is_some());
+    /// assert!(Choice::device_authorization().credentials().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn credentials(&self) -> Option<&Credentials> {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
 
     /// Where the browser goes, and how it comes back. `None` if no browser is needed.
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// assert!(Choice::device_authorization().redirect().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn redirect(&self) -> Option<&Redirect> {
         match &self.kind {
             Kind::Credentials(_) => None,
@@ -184,6 +312,13 @@ impl Choice {
     }
 
     /// The fields that were [added](Self::with_field).
+    ///
+    /// ```
+    /// use matrix_login::Choice;
+    ///
+    /// assert!(Choice::device_authorization().fields().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fields(&self) -> &Fields {
         match &self.kind {
             Kind::Credentials(credentials) => credentials.fields(),

@@ -125,21 +125,61 @@ impl StoredGrant {
 
 impl Suspended {
     /// The settings of the flow.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let settings = LoginSettings::default().with_device_id("KITCHEN")?;
+    /// let flow = LoginFlow::at("https://example.org".parse()?, settings);
+    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// assert_eq!(suspended.settings().device_id(), Some("KITCHEN"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn settings(&self) -> &LoginSettings {
         &self.settings
     }
 
     /// The server name whose homeserver is looked for. `None` once the address of the homeserver is known.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
+    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// assert!(suspended.server_name().is_some() && suspended.homeserver().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn server_name(&self) -> Option<&ServerName> {
         if let Position::Discovery(server_name) = &self.position { Some(server_name) } else { None }
     }
 
     /// The homeserver, once its address is known.
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings};
+    ///
+    /// let flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
+    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// assert!(suspended.homeserver().is_some() && suspended.server_name().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn homeserver(&self) -> Option<&Homeserver> {
         if let Position::LogIn { homeserver, .. } = &self.position { Some(homeserver) } else { None }
     }
 
     /// Who must be logged in, if it is to be [again](crate::LoginFlow::again).
+    ///
+    /// ```
+    /// use matrix_login::{LoginFlow, LoginSettings, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let flow = LoginFlow::again(&session, LoginSettings::default());
+    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// assert_eq!(suspended.expected_user(), Some(session.user_id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expected_user(&self) -> Option<&UserId> {
         self.expected_user.as_ref()
     }

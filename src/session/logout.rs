@@ -14,6 +14,17 @@ impl Session {
     ///
     /// Finish a refresh first: revoking a refresh token that has just been replaced does nothing on some servers.
     ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let request = session.logout_request()?;
+    /// assert_eq!(request.uri(), "https://example.org/_matrix/client/v3/logout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SessionError::UnknownHomeserver`] if the homeserver [is not known](Self::homeserver).
@@ -28,6 +39,19 @@ impl Session {
     }
 
     /// Reads the response to [`logout_request`](Self::logout_request).
+    ///
+    /// ```
+    /// use http::Response;
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let response = Response::new("{}");
+    /// let outcome = session.handle_logout(&response)?;
+    /// assert!(!outcome.already_logged_out);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,31 @@ impl Session {
     /// The session that an OAuth 2.0 server grants, for a login that went another way than through a flow. The response
     /// of `whoami` is the one to the new access token. `received_at` is when the token response arrived.
     ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use http::Response;
+    /// use matrix_login::{
+    ///     Error, Homeserver, Session,
+    ///     endpoint::{
+    ///         oauth::{auth_metadata::AuthMetadata, token},
+    ///         whoami,
+    ///     },
+    /// };
+    ///
+    /// fn session(
+    ///     homeserver: Homeserver,
+    ///     metadata: &AuthMetadata,
+    ///     token_response: &Response<Vec<u8>>,
+    ///     whoami_response: &Response<Vec<u8>>,
+    /// ) -> Result<Session, Error> {
+    ///     let (granted, whoami) = (token::response(token_response)?, whoami::response(whoami_response)?);
+    ///     let now = SystemTime::now();
+    ///     Ok(Session::granted_by_oauth(homeserver, "the client ID", metadata, granted, whoami, now)?)
+    /// }
+    /// # let _ = session;
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SessionError::NoDevice`] if whoami names no device: the token belongs to none. The error owns the tokens.
@@ -59,17 +84,56 @@ impl Session {
     }
 
     /// Whether the OAuth 2.0 API has granted this session. The legacy API does not know its tokens.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert!(!session.is_oauth());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_oauth(&self) -> bool {
         self.oauth.is_some()
     }
 
     /// The ID of the OAuth 2.0 client that has logged in.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// // The legacy API has granted it.
+    /// assert!(session.client_id().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn client_id(&self) -> Option<&str> {
         self.oauth.as_ref().map(|origin| &*origin.client_id)
     }
 
     /// Takes the endpoints from the metadata of the homeserver, after they have moved. Ask for the metadata again if a
     /// refresh or a logout fails for no clear reason.
+    ///
+    /// ```
+    /// use http::Response;
+    /// use matrix_login::{Error, Homeserver, Session, endpoint::oauth::auth_metadata};
+    ///
+    /// /// `response` is the one to [`auth_metadata::request`].
+    /// fn look_again(
+    ///     session: &mut Session,
+    ///     homeserver: &Homeserver,
+    ///     response: &Response<Vec<u8>>,
+    /// ) -> Result<(), Error> {
+    ///     if let Some(metadata) = auth_metadata::response(homeserver, response)? {
+    ///         session.set_auth_metadata(&metadata)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let _ = look_again;
+    /// ```
     ///
     /// # Errors
     ///

@@ -70,6 +70,21 @@ impl Session {
     /// The margin covers the time that a request takes, and clocks that differ. It should be less than the lifetime of
     /// the access token; otherwise a refresh is always due. Clocks jump, so ask again before each request or after each
     /// sleep. A clock that was set back hides that a token has expired. So also [`judge`](Self::judge) every response.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// match session.refresh_in(SystemTime::now(), Duration::from_secs(30)) {
+    ///     Some(delay) => println!("refresh in {delay:?}"),
+    ///     None => println!("there is no need"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn refresh_in(&self, now: SystemTime, margin: Duration) -> Option<Duration> {
         self.refresh_token.as_ref()?;
         // A time before now is an error, and it is time then.
@@ -81,6 +96,17 @@ impl Session {
     ///
     /// Only one thread or process at a time may send it: the manual says [why and
     /// how](crate#keeping-a-session-alive).
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let request = session.refresh_request()?;
+    /// assert_eq!(request.uri(), "https://example.org/_matrix/client/v3/refresh");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -101,6 +127,24 @@ impl Session {
     /// Takes the response to [`refresh_request`](Self::refresh_request), and the time when it arrived. Only
     /// [`Refresh::Refreshed`] changes what is stored. The session also counts the attempts, so that the
     /// [delays](Refresh::Later) grow: keep the session after every outcome.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use http::Response;
+    /// use matrix_login::{Refresh, Session};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let response = Response::new(r#"{"access_token": "t2", "refresh_token": "r2", "expires_in_ms": 300000}"#);
+    /// match session.handle_refresh(&response, SystemTime::now()) {
+    ///     // Store the session before you use it.
+    ///     Refresh::Refreshed => assert_eq!(session.access_token().expose(), "t2"),
+    ///     outcome => println!("{outcome:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_refresh<B: AsRef<[u8]>>(&mut self, response: &Response<B>, received_at: SystemTime) -> Refresh {
         match self.new_tokens(response) {
             Ok(granted) => {
@@ -149,6 +193,17 @@ impl Session {
     /// cannot: those servers report an expired token as one that was revoked. Log in
     /// [again](crate#logging-in-again-and-logging-out) on the same device then, and keep its encryption keys until the
     /// homeserver grants another device.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// session.forget_refresh_token();
+    /// assert!(session.refresh_request().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forget_refresh_token(&mut self) {
         self.refresh_token = None;
     }

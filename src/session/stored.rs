@@ -17,6 +17,17 @@ impl Session {
     ///
     /// Other keys of the list above that cannot be used count as absent. Keys that are not listed are kept.
     ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// let stored = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
+    /// let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// assert_eq!(session.device_id(), "KITCHEN");
+    /// // Nobody is logged in:
+    /// assert!(Session::from_json("{}")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`InvalidInput`] if it is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be used. It
@@ -54,6 +65,17 @@ impl Session {
     }
 
     /// Writes the stored form, **secrets included**. Keys that are not listed above are written as they were read.
+    ///
+    /// ```
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let stored = session.to_json();
+    /// assert!(Session::from_json(stored)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_json(&self) -> String {
         let mut listed = Map::new();
         self.store_in(&mut listed);
@@ -69,6 +91,20 @@ impl Session {
 
     /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
     /// listed above, those without a value are removed: they would belong to another session.
+    ///
+    /// ```
+    /// use serde_json::Map;
+    /// use matrix_login::Session;
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let mut file = Map::new();
+    /// file.insert("theme".to_owned(), "dark".into());
+    /// session.store_in(&mut file);
+    /// assert!(file.contains_key("access_token") && file.contains_key("theme"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn store_in(&self, object: &mut Map<String, Value>) {
         let text = |text: &str| Some(Value::from(text));
         let values = [

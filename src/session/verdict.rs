@@ -55,6 +55,22 @@ impl Session {
     /// What a response means for the session whose access token the request had. Not for the response to a refresh, a
     /// login or a logout. Ask about successes too: then the session, and every copy of it with the same access token,
     /// knows that the token works.
+    ///
+    /// ```
+    /// use http::Response;
+    /// use matrix_login::{Session, Verdict};
+    ///
+    /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+    /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let refused = Response::builder().status(401).body(r#"{"errcode": "M_UNKNOWN_TOKEN"}"#)?;
+    /// match session.judge(&refused) {
+    ///     Verdict::Unaffected => println!("go on"),
+    ///     Verdict::Refresh { .. } => println!("refresh, and send the request again"),
+    ///     verdict => println!("log in again, perhaps: {verdict:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn judge<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Verdict {
         if response.status().is_success() || response.status().is_redirection() {
             if response.status().is_success() {
