@@ -6,8 +6,8 @@ const issuer = `http://127.0.0.1:${port}`;
 // The path that Synapse asks at.
 const introspection = '/oauth2/introspect';
 const device = 'urn:matrix:client:device:';
-// In seconds: how long a poll has to wait for the next one, and how long a device code lives. Tests of its end register
-// a client with a shorter life. Another client is not told the interval: the provider by itself tells nobody.
+// In seconds: the time between two polls, and how long a device code lives. Tests of its end register a client with a
+// shorter life. Another client is not told the interval: the provider by itself tells nobody.
 const INTERVAL = 1;
 const LIFE = 60;
 const life = 'example.device_code_life';

@@ -68,7 +68,8 @@ def install_provider():
     folder = INSTALLED / f"provider-{PROVIDER_VERSION}"
     if not (folder / "finished").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--prefix", folder, f"oidc-provider@{PROVIDER_VERSION}"], check=True)
+        package = f"oidc-provider@{PROVIDER_VERSION}"
+        subprocess.run(["npm", "install", "--silent", "--prefix", folder, package], check=True)
         (folder / "finished").touch()
     # It finds the package beside it.
     shutil.copy(HERE / "provider.mjs", folder)
@@ -225,10 +226,12 @@ class Nginx:
     def __init__(self, folder, port, tls_port, homeserver_url, closed_port):
         self.port, self.tls_port, self.folder = port, tls_port, folder / "nginx"
         self.folder.mkdir()
-        well_known = json.dumps({"m.homeserver": {"base_url": "https://example.test"}, "org.example.padding": "x" * 2000})
+        homeserver = {"base_url": "https://example.test"}
+        well_known = json.dumps({"m.homeserver": homeserver, "org.example.padding": "x" * 2000})
         (self.folder / "client").write_text(well_known)
         listen = f"listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl;"
-        file = f"location = /.well-known/matrix/client {{ default_type application/octet-stream; alias {self.folder}/client; }}"
+        served = f"default_type application/octet-stream; alias {self.folder}/client;"
+        file = f"location = /.well-known/matrix/client {{ {served} }}"
         hosts = {
             "example.test": f"{file} location / {{ proxy_pass {homeserver_url}; }}",
             # The homeserver's own well-known file names its address without TLS.
@@ -270,7 +273,8 @@ class Nginx:
 def make_certificates(folder, hosts):
     """A throw-away authority, and a certificate of it for these hosts."""
     def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["openssl", *arguments], check=True, cwd=folder, **nowhere)
 
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "authority.key", "-out", "authority.pem",
             "-days", "2", "-subj", "/CN=throw-away authority", "-addext", "basicConstraints=critical,CA:TRUE")
@@ -332,7 +336,8 @@ def start(python, provider_folder, folder, started):
     servers = [
         # With all that is optional: a well-known, refresh tokens, login tokens, an application service.
         synapse(
-            "full", ports[0], public_baseurl=f"http://127.0.0.1:{ports[0]}/", app_service_config_files=[application_service(folder)],
+            "full", ports[0], public_baseurl=f"http://127.0.0.1:{ports[0]}/",
+            app_service_config_files=[application_service(folder)],
             refreshable_access_token_lifetime="5m", refresh_token_lifetime="1h",
             login_via_existing_session={"enabled": True, "require_ui_auth": False, "token_timeout": "2s"},
             rc_login_token={"per_second": 10000, "burst_count": 10000}, allow_guest_access=True,
@@ -388,7 +393,8 @@ def check_programs():
     }
     missing = [package for program, package in packages.items() if not find(program)]
     if missing:
-        raise SystemExit(f"programs are missing: install Debian's {' '.join(missing)}, or what your system has for them")
+        debians = " ".join(missing)
+        raise SystemExit(f"programs are missing: install Debian's {debians}, or what your system has for them")
 
 
 def find(program):
