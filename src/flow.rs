@@ -267,8 +267,8 @@ impl LoginFlow {
     /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a
     ///   4xx of any kind for GET `auth_metadata` means that there is no OAuth 2.0: a page must not cost a login with a
     ///   password.
-    /// - **Polls.** *pending* is the error `authorization_pending`. The codes of RFC 8628, section 3.5, count before the
-    ///   status: servers send them under 400, 403 and 429. A response of that kind that arrives after the
+    /// - **Polls.** *pending* is the error `authorization_pending`. The codes of RFC 8628, section 3.5, count before
+    ///   the status: servers send them under 400, 403 and 429. A response of that kind that arrives after the
     ///   [end](ShownCode::expires_at) of the code counts as `expired_token`. `slow_down` makes the
     ///   [interval](ShownCode::interval) longer by five seconds for good. A longer hint of the server counts for one
     ///   poll. A rate limit lasts at least the interval. After an error, wait for the interval, and then send the poll
@@ -548,8 +548,8 @@ impl LoginFlow {
     /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
     /// [`Session`] then.
     ///
-    /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the question
-    /// is put again. A device code can buy tokens.
+    /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the
+    /// question is put again. A device code can buy tokens.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
@@ -639,7 +639,8 @@ impl LoginFlow {
     /// use matrix_login::{LoginFlow, LoginSettings, Step};
     ///
     /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
-    /// for response in [r#"{"m.homeserver": {"base_url": "https://matrix.example.org"}}"#, r#"{"versions": ["v1.18"]}"#] {
+    /// let well_known = r#"{"m.homeserver": {"base_url": "https://matrix.example.org"}}"#;
+    /// for response in [well_known, r#"{"versions": ["v1.18"]}"#] {
     ///     let Step::Send { id, .. } = flow.step() else { unreachable!() };
     ///     flow.handle_response(id, &Response::new(response), SystemTime::now())?;
     /// }

@@ -214,3 +214,35 @@ fn a_server_that_answers_nonsense_gets_few_requests() {
         }
     }
 }
+
+#[test]
+fn each_method_of_a_login_and_a_session_has_an_example() {
+    for file in [
+        include_str!("../../src/flow.rs"),
+        include_str!("../../src/flow/choice.rs"),
+        include_str!("../../src/flow/suspended.rs"),
+        include_str!("../../src/session.rs"),
+        include_str!("../../src/session/logout.rs"),
+        include_str!("../../src/session/oauth.rs"),
+        include_str!("../../src/session/refresh.rs"),
+        include_str!("../../src/session/stored.rs"),
+        include_str!("../../src/session/verdict.rs"),
+    ] {
+        for item in syn::parse_file(file).unwrap().items {
+            let syn::Item::Impl(block) = item else { continue };
+            for item in block.items {
+                let syn::ImplItem::Fn(method) = item else { continue };
+                if matches!(method.vis, syn::Visibility::Public(_)) {
+                    let has_example = |attribute: &syn::Attribute| match &attribute.meta {
+                        syn::Meta::NameValue(syn::MetaNameValue {
+                            value: syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }),
+                            ..
+                        }) => line.value().contains("```"),
+                        _ => false,
+                    };
+                    assert!(method.attrs.iter().any(has_example), "{} has no example", method.sig.ident);
+                }
+            }
+        }
+    }
+}
