@@ -1,0 +1,163 @@
+//! A session that several tasks share. They call the homeserver with it, and whatever the homeserver says about its
+//! tokens is dealt with here: once, and not by each task.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, bail};
+use http::{Request, Response};
+use matrix_login::{
+    Choice, Homeserver, LoginFlow, LoginSettings, Password, Refresh, Session, Step, UserIdentifier, Verdict, drive,
+};
+use tokio::{sync::Mutex, time::sleep};
+
+use crate::client::Client;
+
+/// A refresh is due so long before the access token expires.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// How often a request is sent. A homeserver that grants a token and refuses it must not keep a task for ever.
+const MAX_TRIES: u32 = 5;
+
+pub struct Bot {
+    client: Client,
+    password: Choice,
+    file: PathBuf,
+    /// Who has the lock may replace the session. It is held while that happens, so that the other tasks wait.
+    session: Mutex<Session>,
+}
+
+impl Bot {
+    /// Takes the session from the file. If there is none, logs in.
+    pub async fn start(homeserver: Homeserver, user: &str, password: Password, file: PathBuf) -> anyhow::Result<Self> {
+        let client = Client::new()?;
+        let password = Choice::password(UserIdentifier::user(user), password);
+        let session = match restore(&file)? {
+            Some(session) => session,
+            None => {
+                let session = log_in(LoginFlow::at(homeserver, settings()), &password, &client).await?;
+                store(&file, &session.to_json())?;
+                session
+            }
+        };
+        Ok(Self { client, password, file, session: Mutex::new(session) })
+    }
+
+    /// Calls the homeserver, as often as its tokens have to be replaced.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Response<Vec<u8>>> {
+        for _ in 0..MAX_TRIES {
+            // 1. Refresh in time: a request with a token that has expired is lost.
+            let session = self.session.lock().await.clone();
+            if session.refresh_in(SystemTime::now(), MARGIN) == Some(Duration::ZERO) {
+                self.refresh(&session).await?;
+            }
+            // 2. Call.
+            let used = self.session.lock().await.clone();
+            let homeserver = used.homeserver().context("the session does not know its homeserver")?;
+            let mut request = Request::get(format!("{homeserver}{path}")).body(Vec::new())?;
+            used.authorize(&mut request)?;
+            let response = self.client.exchange(request).await?;
+            // 3. Judge: every response may say something about the token.
+            match used.judge(&response) {
+                Verdict::Unaffected => return Ok(response),
+                Verdict::NotMatrix => bail!("something else responds in place of the homeserver"),
+                Verdict::Locked => bail!("the account is locked: start again later"),
+                Verdict::LoggedOut => bail!("somebody has ended the session: start again to log in anew"),
+                // 4. Refresh, and call again.
+                Verdict::Refresh { delay } => {
+                    sleep(delay).await;
+                    self.refresh(&used).await?;
+                }
+                // 5. The device is still there: log in again on it.
+                Verdict::SoftLogout => self.log_in_again(&used).await?,
+            }
+        }
+        bail!("the homeserver refuses every token that it grants")
+    }
+
+    /// Refreshes the session, unless another task has done that since `used` was.
+    async fn refresh(&self, used: &Session) -> anyhow::Result<()> {
+        let mut session = self.session.lock().await;
+        if !session.has_token_of(used) || session.refresh_token().is_none() {
+            return Ok(());
+        }
+        let mut next = session.clone();
+        let response = self.client.exchange(next.refresh_request()?).await?;
+        match next.handle_refresh(&response, SystemTime::now()) {
+            Refresh::Refreshed => {
+                // Before they are used: then the old refresh token is spent.
+                store(&self.file, &next.to_json())?;
+                *session = next;
+            }
+            Refresh::Later { delay, .. } => {
+                *session = next;
+                // With the lock: nobody else needs to ask before.
+                sleep(delay).await;
+            }
+            // The next verdict says whether the device is still there.
+            Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
+            Refresh::SoftLogout(_) => self.replace(&mut session).await?,
+            Refresh::Locked(error) => bail!(*error),
+        }
+        Ok(())
+    }
+
+    /// Logs in again on the same device, unless another task has done that since `used` was.
+    async fn log_in_again(&self, used: &Session) -> anyhow::Result<()> {
+        let mut session = self.session.lock().await;
+        if session.has_token_of(used) { self.replace(&mut session).await } else { Ok(()) }
+    }
+
+    async fn replace(&self, session: &mut Session) -> anyhow::Result<()> {
+        let granted = log_in(LoginFlow::again(session, settings()), &self.password, &self.client).await?;
+        store(&self.file, &granted.to_json())?;
+        *session = granted;
+        Ok(())
+    }
+
+    /// Ends the session.
+    pub async fn log_out(self) -> anyhow::Result<()> {
+        let session = self.session.into_inner();
+        let response = self.client.exchange(session.logout_request()?).await?;
+        session.handle_logout(&response)?;
+        store(&self.file, "{}")
+    }
+}
+
+fn settings() -> LoginSettings {
+    LoginSettings::default().with_initial_device_display_name("bot")
+}
+
+async fn log_in(mut flow: LoginFlow, password: &Choice, client: &Client) -> anyhow::Result<Session> {
+    let mut client = client.clone();
+    if let Step::Choose { .. } = drive(&mut flow, &mut client).await? {
+        flow.choose(password.clone())?;
+    }
+    match drive(&mut flow, &mut client).await? {
+        Step::Done(session) => Ok(session.clone()),
+        Step::Choose { refused: Some(refused), .. } => bail!(refused.clone()),
+        step => bail!("a person is needed: {step:?}"),
+    }
+}
+
+fn restore(file: &Path) -> anyhow::Result<Option<Session>> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    Ok(Session::from_json(fs::read(file)?)?)
+}
+
+/// Writes a new file, which only this user can read, and puts it in the place of the old one: no crash leaves half a
+/// session.
+fn store(file: &Path, session: &str) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(session.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist(file)?;
+    Ok(())
+}

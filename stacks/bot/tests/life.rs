@@ -1,0 +1,198 @@
+//! A bot's life at a scripted homeserver, as a process.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use serde_json::{Value, json};
+use tiny_http::{Header, Request, Response, Server};
+
+/// What the homeserver knows. The access token and the refresh token have the same number.
+#[derive(Default)]
+struct Known {
+    /// Of the tokens that count.
+    number: u32,
+    /// How long an access token lives, in milliseconds.
+    lifetimes: Vec<u64>,
+    /// After so many calls in a row with one token, what becomes of it.
+    ends: Vec<(u32, End)>,
+    calls: u32,
+    ended: Option<End>,
+    /// What was asked, in its order.
+    log: Vec<String>,
+    /// The devices that logins asked for.
+    devices: Vec<Value>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// The access token expires.
+    Expires,
+    SoftLogout,
+    Logout,
+}
+
+impl Known {
+    fn tokens(&mut self) -> Value {
+        (self.number, self.calls, self.ended) = (self.number + 1, 0, None);
+        let lifetime = if self.lifetimes.is_empty() { 3_600_000 } else { self.lifetimes.remove(0) };
+        json!({
+            "access_token": format!("t{}", self.number), "refresh_token": format!("r{}", self.number),
+            "expires_in_ms": lifetime,
+        })
+    }
+
+    fn refused(&self) -> (u16, Value) {
+        let is_soft = self.ended != Some(End::Logout);
+        (401, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "Unknown token", "soft_logout": is_soft}))
+    }
+
+    fn respond(&mut self, target: &str, token: &str, body: &Value) -> (u16, Value) {
+        let path = target.rsplit('/').next().unwrap();
+        self.log.push(path.to_owned());
+        match target {
+            "GET /_matrix/client/v3/login" => {
+                self.log.pop();
+                (200, json!({"flows": [{"type": "m.login.password"}]}))
+            }
+            "POST /_matrix/client/v3/login" => {
+                self.devices.push(body["device_id"].clone());
+                let mut granted = self.tokens();
+                granted["user_id"] = "@alice:example.org".into();
+                granted["device_id"] = "BOTDEVICE".into();
+                (200, granted)
+            }
+            "POST /_matrix/client/v3/refresh" => {
+                let is_current = body["refresh_token"] == format!("r{}", self.number).as_str();
+                let is_over = matches!(self.ended, Some(End::SoftLogout | End::Logout));
+                if is_current && !is_over { (200, self.tokens()) } else { self.refused() }
+            }
+            "GET /_matrix/client/v3/account/whoami" => {
+                if self.ended.is_none() && self.ends.first().is_some_and(|(calls, _)| self.calls == *calls) {
+                    self.ended = Some(self.ends.remove(0).1);
+                }
+                if self.ended.is_some() || token != format!("Bearer t{}", self.number) {
+                    return self.refused();
+                }
+                self.calls += 1;
+                (200, json!({"user_id": "@alice:example.org", "device_id": "BOTDEVICE"}))
+            }
+            "POST /_matrix/client/v3/logout" => (200, json!({})),
+            target => panic!("nobody asks for {target}"),
+        }
+    }
+}
+
+struct Homeserver {
+    url: String,
+    server: Arc<Server>,
+    thread: Option<JoinHandle<()>>,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Homeserver {
+    fn start(known: Known) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let url = format!("http://{}", server.server_addr());
+        let known = Arc::new(Mutex::new(known));
+        let (requests, state) = (Arc::clone(&server), Arc::clone(&known));
+        let thread = thread::spawn(move || requests.incoming_requests().for_each(|request| answer(request, &state)));
+        Self { url, server, thread: Some(thread), known }
+    }
+
+    /// How often that was asked.
+    fn count(&self, path: &str) -> usize {
+        self.known.lock().unwrap().log.iter().filter(|logged| *logged == path).count()
+    }
+}
+
+fn answer(mut request: Request, known: &Mutex<Known>) {
+    let mut body = String::new();
+    request.as_reader().read_to_string(&mut body).unwrap();
+    let target = format!("{} {}", request.method(), request.url());
+    let token = request.headers().iter().find(|header| header.field.equiv("Authorization"));
+    let token = token.map(|header| header.value.to_string()).unwrap_or_default();
+    let body = serde_json::from_str(&body).unwrap_or_default();
+    let (status, body) = known.lock().unwrap().respond(&target, &token, &body);
+    let json = Header::from_bytes("Content-Type", "application/json").unwrap();
+    let _ = request.respond(Response::from_string(body.to_string()).with_status_code(status).with_header(json));
+}
+
+impl Drop for Homeserver {
+    fn drop(&mut self) {
+        self.server.unblock();
+        let ended = self.thread.take().unwrap().join();
+        assert!(thread::panicking() || ended.is_ok(), "the script panicked");
+    }
+}
+
+fn run(homeserver: &Homeserver, folder: &Path, calls: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bot"));
+    for variable in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env_remove(variable).env_remove(variable.to_uppercase());
+    }
+    command.env("BOT_PASSWORD", "wonderland").current_dir(folder);
+    command.args([homeserver.url.as_str(), "alice", "session.json", calls]).output().unwrap()
+}
+
+fn succeeds(output: &Output, lines: &str) {
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), lines, "{shown}");
+    assert!(output.status.success(), "{shown}");
+}
+
+const WHOLE: &str = "logged in\ncalled 30 times\nlogged out\n";
+
+#[test]
+fn its_tokens_expire_and_its_session_is_soft_logged_out() {
+    let homeserver =
+        Homeserver::start(Known { ends: vec![(7, End::Expires), (11, End::SoftLogout)], ..Known::default() });
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
+    // Three tasks meet each end at once, and one of them deals with it.
+    assert_eq!((homeserver.count("refresh"), homeserver.count("login"), homeserver.count("logout")), (2, 2, 1));
+    assert_eq!(homeserver.known.lock().unwrap().devices, [Value::Null, "BOTDEVICE".into()]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("session.json")).unwrap(), "{}");
+}
+
+#[test]
+fn it_refreshes_before_the_token_expires() {
+    let homeserver = Homeserver::start(Known { lifetimes: vec![1_000], ..Known::default() });
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
+    let log = homeserver.known.lock().unwrap().log.clone();
+    assert_eq!(log[..3], ["login", "refresh", "whoami"]);
+    assert_eq!(log.iter().filter(|path| *path == "refresh").count(), 1);
+}
+
+#[test]
+fn it_goes_on_with_the_session_that_it_has_stored() {
+    let homeserver = Homeserver::start(Known::default());
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(&run(&homeserver, folder.path(), "0"), "logged in\n");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.path().join("session.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "nobody else can read the tokens");
+    }
+    succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
+    assert_eq!(homeserver.count("login"), 1);
+    // Nobody is logged in then: the next start logs in.
+    succeeds(&run(&homeserver, folder.path(), "0"), "logged in\n");
+    assert_eq!(homeserver.count("login"), 2);
+}
+
+#[test]
+fn a_session_that_somebody_has_ended_is_not_replaced() {
+    let homeserver = Homeserver::start(Known { ends: vec![(5, End::Logout)], ..Known::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&homeserver, folder.path(), "10");
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && shown.contains("somebody has ended the session"), "{shown}");
+    assert!(!shown.contains("wonderland"), "{shown}");
+    assert_eq!(homeserver.count("login"), 1);
+}
