@@ -36,7 +36,7 @@ pub trait Answers {
     /// What that URL means for this login.
     fn came_back(&mut self, callback: Callback);
 
-    /// A code is on the screen: the demo has to enter it.
+    /// A code is on the screen. The demo enters it.
     fn code_shown(&mut self, _: &ShownCode) -> Result<(), Failure> {
         Ok(())
     }
