@@ -335,9 +335,10 @@ fn a_code_that_is_allowed_gets_tokens_once() {
     // A poll that comes too early makes the interval longer, for good.
     assert_eq!(story.poll(&code, 0).err().as_deref(), Some("slow_down"));
     assert_eq!(story.poll(&code, 5).err().as_deref(), Some("slow_down"));
-    assert_eq!(story.poll(&code, 11).err().as_deref(), Some("authorization_pending"));
+    assert_eq!(story.poll(&code, 10).err().as_deref(), Some("slow_down"));
+    assert_eq!(story.poll(&code, 16).err().as_deref(), Some("authorization_pending"));
     story.decide(&code, "allow");
-    let session = story.poll(&code, 11).ok().unwrap();
+    let session = story.poll(&code, 16).ok().unwrap();
     let (_, who) = story.with_token("GET", WHOAMI, &session.access);
     assert_eq!(who["device_id"], "DEVICE<1>");
     assert_eq!(story.poll(&code, 11).err().as_deref(), Some("invalid_grant"));

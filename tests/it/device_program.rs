@@ -143,10 +143,11 @@ fn polls_that_fail_do_not_end_it_and_that_is_said_once() {
     let lost = (NO_RESPONSE, vec![], String::new());
     let limited = (429, vec![("Retry-After", "1".to_owned())], String::new());
     let page = answer(200, "<!DOCTYPE html>log in to this network");
-    let servers = Servers::start(&[lost, answer(502, "<html>"), limited, page, tokens()]);
+    let failed = error(503, "temporarily_unavailable");
+    let servers = Servers::start(&[lost, answer(502, "<html>"), limited, page, failed, tokens()]);
     let run = servers.run();
     run.says(LOGGED_IN);
-    assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 5), "{}", run.stderr);
+    assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 6), "{}", run.stderr);
     assert!(run.stderr.contains("is not a response in HTTP; asking on\n"), "{}", run.stderr);
 }
 
@@ -216,6 +217,15 @@ fn a_code_that_has_ended_by_the_clock_is_not_polled_for() {
 }
 
 #[test]
+fn a_rate_limit_is_waited_out_until_the_code_ends() {
+    let limited = (429, vec![("Retry-After", "600".to_owned())], String::new());
+    let servers = Servers::with(&[limited], |_, code| code["expires_in"] = json!(2), |_| None);
+    let run = servers.run();
+    run.fails(ENDED);
+    assert!(run.stderr.contains(&format!("{NOT_NOW}it limits the rate; asking on\n")), "{}", run.stderr);
+}
+
+#[test]
 fn a_server_without_the_grant_is_told_apart_before_anything_is_asked_of_it() {
     let offers = |member| {
         format!(
@@ -227,6 +237,7 @@ fn a_server_without_the_grant_is_told_apart_before_anything_is_asked_of_it() {
     let run = servers.run();
     let line = offers("`grant_types_supported` is without the grant type of RFC 8628");
     assert!(last_line(&run.stderr).starts_with(&line), "{}", run.stderr);
+    assert!(!run.stderr.contains("you log in at"), "{}", run.stderr);
     assert_eq!(servers.provider.targets(), Vec::<String>::new());
 
     let legacy = Loopback::start(|received| loopback::good(OFFERS, received));
