@@ -16,8 +16,8 @@ use crate::support::scenario::{
 /// What the server does with a poll.
 #[derive(Clone, Debug)]
 enum Poll {
-    Pending(u16),
-    SlowDown(u16),
+    Pending(u16, Option<u64>),
+    SlowDown(u16, Option<u64>),
     Limited(Option<u64>),
     Failed(u16),
     NotJson,
@@ -116,17 +116,24 @@ impl World {
             turn.map_or((Poll::Granted, Passing { seconds: 0, jump: 0 }), |turn| (turn.poll, turn.in_flight));
         self.pass(&passing);
         let is_over = self.shown_at.is_some_and(|shown_at| self.now() >= shown_at + CODE_LIFETIME);
-        self.has_ended = is_over && matches!(poll, Poll::Pending(_) | Poll::SlowDown(_));
-        if matches!(poll, Poll::SlowDown(_)) {
+        self.has_ended = is_over && matches!(poll, Poll::Pending(..) | Poll::SlowDown(..));
+        if matches!(poll, Poll::SlowDown(..)) {
             self.interval += Duration::from_secs(5);
         }
-        self.next_poll = self.time + self.interval;
-        let error = |status: u16, code: &str| answer(status, &[], json!({"error": code}).to_string());
+        let hint = match poll {
+            Poll::Pending(_, hint) | Poll::SlowDown(_, hint) | Poll::Limited(hint) => hint,
+            _ => None,
+        };
+        self.next_poll = self.time + self.interval.max(Duration::from_secs(hint.unwrap_or_default()));
+        let limited = |status: u16, body: String| match hint {
+            Some(seconds) => answer(status, &[("retry-after", &seconds.to_string())], body),
+            None => answer(status, &[], body),
+        };
+        let error = |status: u16, code: &str| limited(status, json!({"error": code}).to_string());
         Ok(match poll {
-            Poll::Pending(status) => answer(status, &[], PENDING),
-            Poll::SlowDown(status) => error(status, "slow_down"),
-            Poll::Limited(None) => answer(429, &[], ""),
-            Poll::Limited(Some(seconds)) => answer(429, &[("retry-after", &seconds.to_string())], ""),
+            Poll::Pending(status, _) => limited(status, PENDING.to_owned()),
+            Poll::SlowDown(status, _) => error(status, "slow_down"),
+            Poll::Limited(_) => limited(429, String::new()),
             Poll::Failed(status) => answer(status, &[], "<html>"),
             Poll::NotJson => answer(200, &[], "<html>"),
             Poll::Refused => error(403, "access_denied"),
@@ -248,9 +255,10 @@ fn passing() -> impl Strategy<Value = Passing> {
 
 fn poll() -> impl Strategy<Value = Poll> {
     let status = || prop::sample::select(vec![200, 400, 403, 429, 500, 503]);
+    let hint = || prop::option::weighted(0.2, 0_u64..100);
     prop_oneof![
-        6 => status().prop_map(Poll::Pending),
-        3 => status().prop_map(Poll::SlowDown),
+        6 => (status(), hint()).prop_map(|(status, hint)| Poll::Pending(status, hint)),
+        3 => (status(), hint()).prop_map(|(status, hint)| Poll::SlowDown(status, hint)),
         2 => prop::option::of(0_u64..100).prop_map(Poll::Limited),
         2 => prop::sample::select(vec![500, 502, 403, 408]).prop_map(Poll::Failed),
         1 => Just(Poll::NotJson),
