@@ -565,6 +565,96 @@
 //! out with the new access token.
 //! [`endpoint::whoami`] asks whose session it is.
 //!
+//! # The life of a bot
+//!
+//! A bot restores its session, calls the homeserver with it, and does what each verdict asks for. This is the loop
+//! around one call. `refresh` is the function above, and `log_in_again` drives [`LoginFlow::again`]:
+//!
+//! ```
+//! use std::{
+//!     error::Error,
+//!     sync::{Mutex, PoisonError},
+//!     thread,
+//!     time::{Duration, SystemTime},
+//! };
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{Session, Verdict};
+//!
+//! type Failure = Box<dyn Error + Send + Sync>;
+//!
+//! /// What the bot has beside its session.
+//! trait World {
+//!     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>;
+//!     fn refresh(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure>;
+//!     fn log_in_again(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure>;
+//! }
+//!
+//! /// Calls the homeserver with the session that threads share.
+//! fn call(
+//!     shared: &Mutex<Session>,
+//!     path: &str,
+//!     world: &impl World,
+//! ) -> Result<Response<Vec<u8>>, Failure> {
+//!     let session = || shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+//!     for _ in 0..5 {
+//!         // 1. Refresh in time: 30 seconds before the access token expires.
+//!         let before = session();
+//!         let margin = Duration::from_secs(30);
+//!         if before.refresh_in(SystemTime::now(), margin) == Some(Duration::ZERO) {
+//!             world.refresh(shared, &before)?;
+//!         }
+//!         // 2. Call.
+//!         let used = session();
+//!         let homeserver = used.homeserver().ok_or("no homeserver is known")?;
+//!         let mut request = Request::get(format!("{homeserver}{path}")).body(Vec::new())?;
+//!         used.authorize(&mut request)?;
+//!         let response = world.send(request)?;
+//!         // 3. Judge every response, also a success.
+//!         match used.judge(&response) {
+//!             Verdict::Unaffected => return Ok(response),
+//!             // 4. Refresh, and call again.
+//!             Verdict::Refresh { delay } => {
+//!                 thread::sleep(delay);
+//!                 world.refresh(shared, &used)?;
+//!             }
+//!             // 5. The device is still there, with its encryption keys.
+//!             Verdict::SoftLogout => world.log_in_again(shared, &used)?,
+//!             Verdict::LoggedOut => return Err("somebody has ended the session".into()),
+//!             Verdict::Locked => return Err("the account is locked: try again later".into()),
+//!             Verdict::NotMatrix => return Err("that is not the homeserver".into()),
+//!         }
+//!     }
+//!     Err("the homeserver refuses every token that it grants".into())
+//! }
+//! #
+//! # struct OneGoodToken;
+//! # impl World for OneGoodToken {
+//! #     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure> {
+//! #         let is_good = request.headers()["authorization"] == "Bearer good";
+//! #         let refused = br#"{"errcode": "M_UNKNOWN_TOKEN", "soft_logout": true}"#;
+//! #         let response = Response::builder().status(if is_good { 200 } else { 401 });
+//! #         Ok(response.body(if is_good { b"{}".to_vec() } else { refused.to_vec() })?)
+//! #     }
+//! #     fn refresh(&self, _: &Mutex<Session>, _: &Session) -> Result<(), Failure> {
+//! #         Err("there is no refresh token".into())
+//! #     }
+//! #     fn log_in_again(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure> {
+//! #         let stored = used.to_json().replace("old", "good");
+//! #         *shared.lock().unwrap() = Session::from_json(stored)?.expect("somebody is logged in");
+//! #         Ok(())
+//! #     }
+//! # }
+//! # let stored = r#"{"access_token": "old", "user_id": "@alice:example.org", "device_id": "KITCHEN",
+//! #     "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! # let shared = Mutex::new(Session::from_json(stored)?.expect("somebody is logged in"));
+//! # let response = call(&shared, "/_matrix/client/v3/account/whoami", &OneGoodToken)?;
+//! # assert!(response.status().is_success());
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! `stacks/bot` is a whole bot of this kind, with tasks on tokio, and with tests.
+//!
 //! # Addresses from strangers
 //!
 //! A program on a server must not send requests wherever a stranger wants (server-side request forgery). A server name
