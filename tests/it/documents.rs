@@ -1,6 +1,6 @@
 //! What the README and the manual show is what is tested here: the driver, which never asks for ever, and the diagram.
 
-use std::{cell::Cell, error::Error};
+use std::{cell::Cell, error::Error, fs, path::Path};
 
 use http::Response;
 use matrix_login::{Choice, LoginFlow, LoginSettings, Session};
@@ -40,6 +40,20 @@ fn the_driver_is_the_same_everywhere() {
     let driver = include_str!("driver.rs").split_once("/// Logs in").unwrap().1.replace("pub fn", "fn");
     assert!(README.contains(&driver), "the README shows another driver");
     assert!(doc_text(MANUAL).contains(&driver), "lib.rs shows another driver");
+}
+
+#[test]
+fn the_programs_of_the_readme_are_those_that_are_compiled() {
+    let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks");
+    if !stacks.exists() {
+        // They are packages of their own, and so the archive of this one is without them.
+        return;
+    }
+    for client in ["reqwest", "ureq"] {
+        let program = fs::read_to_string(stacks.join(client).join("src/main.rs")).unwrap();
+        let (_, code) = program.split_once("\n\n").unwrap();
+        assert!(README.contains(&format!("```rust\n{code}```\n")), "the README shows another program for {client}");
+    }
 }
 
 #[test]
