@@ -7,7 +7,10 @@ use matrix_login::{
 };
 
 use crate::contender::ours;
-use crate::inputs::{AUTH_METADATA, Body, HOMESERVER, LOGIN, LOGIN_TYPES, PASSWORD, TOKEN, USER, WHOAMI};
+use crate::inputs::{
+    AUTH_METADATA, AUTHORIZATION_PENDING, Body, DEVICE_CODE, HOMESERVER, LOGIN, LOGIN_TYPES, PASSWORD, REGISTERED,
+    TOKEN, USER, WHOAMI,
+};
 
 const REDIRECT_URL: &str = "https://chat.example.com/callback";
 const STATE: &str = "0123456789abcdef0123456789abcdef";
@@ -44,6 +47,27 @@ pub fn code_grant() -> Session {
     flow.handle_callback(&CODE_CALLBACK.parse().expect("a URL")).expect("its callback");
     answer(&mut flow, &AUTH_METADATA);
     answer(&mut flow, &TOKEN);
+    answer(&mut flow, &WHOAMI);
+    flow.into_session().expect("a session")
+}
+
+/// By the device authorization grant of a client that registers first. The user decides between two polls.
+pub fn device_grant() -> Session {
+    let client = OAuthClient::new("https://chat.example.com/".parse().expect("a URL"), "Example client");
+    let mut flow = LoginFlow::at(HOMESERVER.parse().expect("a homeserver"), ours::settings().with_oauth(client));
+    for body in [&LOGIN_TYPES, &AUTH_METADATA] {
+        answer(&mut flow, body);
+    }
+    flow.choose(Choice::device_authorization()).expect("an offer");
+    for body in [&REGISTERED, &DEVICE_CODE] {
+        answer(&mut flow, body);
+    }
+    for body in [&AUTHORIZATION_PENDING, &TOKEN] {
+        let Step::ShowCode(code) = flow.step() else { panic!("{:?}", flow.step()) };
+        std::hint::black_box(code);
+        flow.handle_timeout().expect("a code is shown");
+        answer(&mut flow, body);
+    }
     answer(&mut flow, &WHOAMI);
     flow.into_session().expect("a session")
 }

@@ -32,6 +32,7 @@ struct Flows {
     password: Figures,
     sso: Figures,
     code: Figures,
+    device: Figures,
 }
 
 #[derive(Clone, Copy, Default, Serialize)]
@@ -144,6 +145,7 @@ fn flows() -> Result<Flows, String> {
         "by password",
         "by single sign-on, suspended as JSON and resumed",
         "by the code grant of OAuth 2.0, suspended as JSON and resumed",
+        "by the device grant of OAuth 2.0, registered first, with two polls",
     ];
     for ((flow, heading), figures) in FLOWS.into_iter().zip(headings).zip(&mut figures) {
         *figures = measure("ours", flow)?.into();
@@ -154,8 +156,8 @@ fn flows() -> Result<Flows, String> {
             grouped(figures.bytes)
         );
     }
-    let [password, sso, code] = figures;
-    Ok(Flows { password, sso, code })
+    let [password, sso, code, device] = figures;
+    Ok(Flows { password, sso, code, device })
 }
 
 fn memory() -> (Sizes, Heap) {

@@ -26,7 +26,7 @@ pub const OPERATIONS: [&str; 6] =
 pub const ONE_LOGIN: usize = 4;
 
 /// The whole logins of this crate.
-pub const FLOWS: [&str; 3] = ["password", "sso", "code"];
+pub const FLOWS: [&str; 4] = ["password", "sso", "code", "device"];
 
 /// What a caller makes before POST login. With ruma it is the request, so that building POST login contains it.
 pub const MAKING: &str = "make the credentials";
@@ -92,6 +92,7 @@ fn prepare(contender: &str, operation: &str) -> Result<Run, String> {
         ("ours", "password") => Some(of(flow::password)),
         ("ours", "sso") => Some(of(flow::single_sign_on)),
         ("ours", "code") => Some(of(flow::code_grant)),
+        ("ours", "device") => Some(of(flow::device_grant)),
         ("ours", MAKING) => Some(of(ours::made)),
         ("ruma", MAKING) => Some(of(ruma::made)),
         ("ours", operation) => of_contender(Ours::new(), operation),
