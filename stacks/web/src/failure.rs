@@ -1,0 +1,49 @@
+//! Why a page cannot be what was asked for, in words for the person in front of it.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{pages, store::StoreError};
+
+pub struct Failure {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Failure {
+    /// The browser must send something else.
+    pub fn of_browser(reason: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, reason: reason.into() }
+    }
+
+    /// The homeserver, or its OAuth 2.0 server, does not do what it should.
+    pub fn of_homeserver(reason: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, reason: reason.into() }
+    }
+
+    /// This program. The reason is for its log, and must not have a secret in it.
+    pub fn of_program(reason: &str) -> Self {
+        eprintln!("{reason}");
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "this page does not work now; try again later".into() }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of_program(&error.to_string())
+    }
+}
+
+impl From<getrandom::Error> for Failure {
+    fn from(error: getrandom::Error) -> Self {
+        Self::of_program(&error.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, pages::failure(&self.reason)).into_response()
+    }
+}
