@@ -293,6 +293,10 @@ fn a_pending_response_after_the_end_is_an_expired_code() {
         story.choose(device());
     }
     let mut story = Scenario::polling();
+    let late = answer(403, &[("retry-after", "60")], PENDING);
+    respond(&mut story.flow, &late, noon() + CODE_LIFETIME).unwrap();
+    assert!(story.refused().retry_after.is_none(), "nobody waits for a code that has ended");
+    let mut story = Scenario::polling();
     story.answer_at(noon() + CODE_LIFETIME - Duration::from_nanos(1), 403, PENDING);
     assert_eq!(story.code().user_code(), "WDJB-MJHT");
     // A login that is granted counts whenever it comes.

@@ -85,8 +85,9 @@ fn after_error(
 ) -> Result<Next, ResponseError> {
     let code = match error.errcode.as_deref() {
         Some("authorization_pending" | "slow_down") if grant.code.has_ended(received_at) => {
-            // The server's words are about a code that is still good.
-            let expired = ServerError { errcode: Some(EXPIRED.to_owned()), message: None, ..*error };
+            // The server's words, and its hint, are about a code that is still good.
+            let errcode = Some(EXPIRED.to_owned());
+            let expired = ServerError { errcode, message: None, retry_after: None, ..*error };
             return Ok(Next::To(server.question(Some(Box::new(expired)))));
         }
         Some("authorization_pending") => grant.code.clone(),
