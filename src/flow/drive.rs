@@ -99,17 +99,18 @@ impl Pause<'_> {
     /// # Errors
     ///
     /// [`TooLong`] if the homeserver limits the rate for longer than `longest`, or more than `attempts` times in a row.
-    /// Never before a poll, because a code has an end.
+    /// Before a poll, if the pause is longer than `longest` and the code ends before it is over, or has no known end.
     pub fn remaining_within(&self, longest: Duration, attempts: u32, now: SystemTime) -> Result<Duration, TooLong> {
         let remaining = self.remaining(now);
-        match self {
-            Self::RateLimit(wait) if remaining > longest || wait.attempt() > attempts => Err(TooLong { remaining }),
-            _ => Ok(remaining),
-        }
+        let is_too_long = match self {
+            Self::RateLimit(wait) => remaining > longest || wait.attempt() > attempts,
+            Self::Poll(code) => remaining > longest && !code.outlives(remaining, now),
+        };
+        if is_too_long { Err(TooLong { remaining }) } else { Ok(remaining) }
     }
 
-    /// How often in a row the driver must wait for a request: 1 for the first time. Nobody else counts: decide how
-    /// often you want to. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
+    /// How often in a row the driver must wait for a request: 1 for the first time. The flow sets no limit: decide how
+    /// often you wait. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
     pub fn attempt(&self) -> u32 {
         match self {
             Self::RateLimit(wait) => wait.attempt(),
@@ -120,7 +121,7 @@ impl Pause<'_> {
 
 /// A pause is longer than a driver wants to wait, or comes too often.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the homeserver limits the rate: try again in {} s", in_whole_seconds(*remaining))]
+#[error("the server asks to wait: try again in {} s", in_whole_seconds(*remaining))]
 #[non_exhaustive]
 pub struct TooLong {
     /// What is left of the pause.
@@ -142,7 +143,8 @@ pub enum DriveError<E> {
     /// The flow does not accept the response.
     #[error(transparent)]
     Flow(#[from] Error),
-    /// The transport has no response, or gives up.
+    /// The transport has no response, or gives up. If it does not want to wait so long, do not call again at once: it
+    /// would only say so again.
     #[error(transparent)]
     Transport(E),
 }

@@ -12,7 +12,7 @@ const SLOWER: Duration = Duration::from_secs(5);
 
 /// A code that the user enters on a page, in a browser on any device.
 ///
-/// It has no secret. The device code, which the flow asks for the tokens with, is not in it.
+/// It contains no secret: the flow keeps the device code to itself.
 #[derive(Clone, Debug)]
 pub struct ShownCode {
     user_code: String,
@@ -61,9 +61,14 @@ impl ShownCode {
         self.expires_at.is_some_and(|end| end <= time)
     }
 
-    /// Whether the code has just arrived: nobody has polled with it yet. Show it now if you show it once.
+    /// Whether the code has just arrived: no poll has had a response yet. Show it now if you show it once.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether a poll after a pause still finds the code alive. If nobody knows when the code ends, it does not.
+    pub(crate) fn outlives(&self, pause: Duration, now: SystemTime) -> bool {
+        self.expires_at.zip(now.checked_add(pause)).is_some_and(|(end, poll)| poll < end)
     }
 
     /// What the user enters. The text comes from the server: show it through [`one_line`](crate::one_line).
@@ -76,8 +81,8 @@ impl ShownCode {
         &self.verification_uri
     }
 
-    /// The same address with the code in it, for a QR code. Some servers do not give it: show the other address and the
-    /// code always.
+    /// The same address with the code in it, for a QR code. Some servers do not give it. Always show the plain address
+    /// and the code too.
     pub fn verification_uri_complete(&self) -> Option<&Url> {
         self.verification_uri_complete.as_ref()
     }
@@ -89,13 +94,14 @@ impl ShownCode {
 
     /// When the code ends. `None` if the server does not say so, or if time cannot hold it. The flow has no clock: it
     /// learns of the end with the response to the next poll. A driver that does not want to wait for that goes
-    /// [back](crate::LoginFlow::back).
+    /// [back](crate::LoginFlow::back). A clock that is set ahead during the login ends the code early.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
     /// How long to wait between two polls: what the server asked for, or five seconds, and five seconds more after each
-    /// `slow_down` (RFC 8628, section 3.5). After a poll that failed, wait so long before you send it again.
+    /// `slow_down` (RFC 8628, section 3.5). After a poll that failed, wait for this interval before
+    /// you send it again.
     pub fn interval(&self) -> Duration {
         self.interval
     }
@@ -108,7 +114,8 @@ impl ShownCode {
 
     /// What is left of the [delay](Self::delay) at a given time; zero if it is over. It is never more than the whole
     /// delay, and a clock that was set back since the last response makes it no shorter. A clock that was set ahead
-    /// looks like time that has passed: ask once, right after the response, and sleep so long.
+    /// looks like time that has passed: call this once, right after the response, and
+    /// sleep for the result.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         left(self.delay, self.received_at, now)
     }

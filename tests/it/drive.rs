@@ -16,7 +16,7 @@ use matrix_login::{
 };
 
 use crate::support::scenario::{
-    FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
+    CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
 };
 
 /// Why the transport has no response.
@@ -456,20 +456,34 @@ fn a_driver_need_not_wait_for_ever() {
         let within = |longest, attempts| pause.remaining_within(seconds(longest), attempts, noon());
         assert_eq!(within(60, attempt), Ok(seconds(60)));
         let error = within(59, attempt).unwrap_err();
-        assert_eq!(error.to_string(), "the homeserver limits the rate: try again in 60 s");
+        assert_eq!(error.to_string(), "the server asks to wait: try again in 60 s");
         assert_eq!(within(60, attempt - 1).unwrap_err().remaining, seconds(60));
         let later = noon() + seconds(1) + Duration::from_millis(1);
         assert_eq!(pause.remaining_within(seconds(59), 3, later), Ok(Duration::from_millis(58_999)));
         let error = pause.remaining_within(seconds(1), 3, later).unwrap_err();
-        assert_eq!(error.to_string(), "the homeserver limits the rate: try again in 59 s");
+        assert_eq!(error.to_string(), "the server asks to wait: try again in 59 s");
         story.timeout();
     }
 }
 
 #[test]
-fn a_poll_is_always_waited_for() {
-    let story = Scenario::showing_a_code();
-    let pause = Pause::Poll(story.code());
-    assert_eq!(pause.remaining_within(Duration::ZERO, 0, noon()), Ok(Duration::from_secs(7)));
-    assert_eq!(pause.attempt(), 1);
+fn a_poll_is_waited_for_while_the_code_lives() {
+    let seconds = Duration::from_secs;
+    let within = |code: String, longest| {
+        let mut story = Scenario::asking_for_a_code_to_show();
+        story.answer(200, code);
+        let pause = Pause::Poll(story.code());
+        assert_eq!(pause.attempt(), 1);
+        pause.remaining_within(seconds(longest), 0, noon()).map_err(|error| error.remaining)
+    };
+    let with = |old: &str, new: &str| CODE_TO_SHOW.replace(old, new);
+    assert_eq!(within(CODE_TO_SHOW.to_owned(), 0), Ok(seconds(7)));
+    assert_eq!(within(with("1800", "8"), 0), Ok(seconds(7)));
+    // The user may decide in the last seconds: such a poll is late, but not for nothing.
+    assert_eq!(within(with("1800", "4"), 7), Ok(seconds(7)));
+    assert_eq!(within(with("1800", "7"), 6), Err(seconds(7)));
+    assert_eq!(within(with("expires_in", "x"), 7), Ok(seconds(7)));
+    assert_eq!(within(with("expires_in", "x"), 6), Err(seconds(7)));
+    let centuries = with(":7,", ":9223372036,");
+    assert_eq!(within(centuries, 60), Err(seconds(9_223_372_036)));
 }
