@@ -99,3 +99,11 @@ fn without_an_action_the_page_itself_is_opened() {
         assert!(metadata.account_management_url(Some("org.matrix.profile"), None).is_none());
     }
 }
+
+#[test]
+fn a_parameter_of_the_servers_own_is_not_there_twice() {
+    let uri = json!("https://auth.example.org/account?action=x&lang=en&device_id=y");
+    let metadata = metadata(uri, json!(["org.matrix.device_view"]));
+    let url = metadata.account_management_url(Some("device_view"), Some("D")).unwrap();
+    assert_eq!(url.query(), Some("lang=en&action=org.matrix.device_view&device_id=D"));
+}

@@ -185,6 +185,7 @@ impl AuthMetadata {
         let (base, old) = renamed.unwrap_or((base, base));
         let names = [action.to_owned(), format!("{PREFIX}{base}"), format!("{PREFIX}{old}"), old.to_owned()];
         let name = names.into_iter().find(|name| is_supported(name))?;
+        remove_parameters(&mut url, &["action", "device_id"]);
         url.query_pairs_mut().append_pair("action", &name);
         if let Some(device_id) = device_id.filter(|_| matches!(base, "device_view" | "device_delete")) {
             url.query_pairs_mut().append_pair("device_id", device_id);
@@ -200,6 +201,14 @@ impl AuthMetadata {
 
     fn gives_tokens_at(&self, endpoint: Option<&HttpsUrl>) -> bool {
         endpoint.zip(self.token_endpoint.as_ref()).is_some_and(|(one, other)| one.has_origin_of(other))
+    }
+}
+
+/// A parameter that is added must be there once.
+fn remove_parameters(url: &mut Url, names: &[&str]) {
+    if url.query_pairs().any(|(name, _)| names.contains(&&*name)) {
+        let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| !names.contains(&name.as_str())).collect();
+        url.query_pairs_mut().clear().extend_pairs(kept);
     }
 }
 
