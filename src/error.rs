@@ -47,7 +47,7 @@ pub enum Error {
     AlreadyLoggedIn,
 
     /// The caller: the homeserver does not offer this way to log in.
-    #[error("the homeserver does not offer {}, but {}", one_line(choice), list(offered))]
+    #[error("the homeserver does not offer {}{}", one_line(choice), instead(offered))]
     #[non_exhaustive]
     NotOffered {
         /// The login type, or the identity provider, that was chosen.
@@ -134,6 +134,6 @@ impl From<DiscoveryFailure> for Error {
     }
 }
 
-fn list(offered: &[String]) -> String {
-    if offered.is_empty() { "nothing".to_owned() } else { one_line(&offered.join(", ")) }
+fn instead(offered: &[String]) -> String {
+    if offered.is_empty() { String::new() } else { format!(", but {}", one_line(&offered.join(", "))) }
 }

@@ -417,7 +417,7 @@ fn not_offered_names_what_is() {
             password(),
             "the homeserver does not offer m.login.password, but m.login.sso, org.example.badge",
         ),
-        ("[]", password(), "the homeserver does not offer m.login.password, but nothing"),
+        ("[]", password(), "the homeserver does not offer m.login.password"),
         (
             r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},{"id":"oidc-y","name":"Y"}]}]"#,
             with_provider("oidc-z"),
