@@ -549,7 +549,7 @@ impl LoginFlow {
     /// [`Session`] then.
     ///
     /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the
-    /// question is put again. A device code can buy tokens.
+    /// question is put again. Anybody who has a device code can get tokens.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
@@ -769,7 +769,7 @@ impl LoginFlow {
         }
     }
 
-    /// If a poll is due, it has failed, or nobody has waited for its response: put it off by the interval.
+    /// A poll that is due here was sent and had no usable response: it is put off by the interval.
     pub(crate) fn put_off_poll(&mut self, now: impl FnOnce() -> SystemTime) -> Result<(), Error> {
         match &self.due {
             Due::PostPoll { server, grant } => {

@@ -36,7 +36,7 @@
 //!                 let told =
 //!                     send(request).and_then(|response| Ok(flow.handle_response(id, &response, SystemTime::now())?));
 //!                 match flow.shown_code() {
-//!                     // A poll that fails does not end the login: it is sent again, as long as the code lives.
+//!                     // A poll that fails is sent again until the end of the code, if that is known.
 //!                     Some(code) if told.is_err() && code.expires_at() > Some(SystemTime::now()) => {
 //!                         sleep(code.interval());
 //!                     }
@@ -152,7 +152,7 @@
 //! # HTTP clients
 //!
 //! A transport needs from its client: a 4xx and a 5xx as responses, no redirects, and a limit of time. It can do
-//! without a decoder: the flow says so if a body is still encoded. No client here keeps cookies unless a feature of its
+//! without a decoder: if a body is still compressed, the flow returns an error that says so. No client here keeps cookies unless a feature of its
 //! crate is switched on.
 //!
 //! | client | a 4xx, a 5xx | redirects | gzip | proxy of the environment | limit of time |
@@ -368,7 +368,7 @@
 //!
 //! A bot on a server, the command line of a bridge and a television have no browser that can come back. They show a
 //! code and an address. The user opens that address on any device, and enters the code there. Meanwhile the flow polls.
-//! The settings are those of any OAuth 2.0 login, and they need a device ID too:
+//! The settings are those of any OAuth 2.0 login, with a client and a device ID. The feature `pkce` is not needed:
 //!
 //! ```
 //! use std::error::Error;
@@ -387,13 +387,16 @@
 //!             Ok(Step::ShowCode(code)) => {
 //!                 let user_code = one_line(code.user_code());
 //!                 println!("open {} on any device, and enter {user_code}", code.verification_uri());
+//!                 println!("if that page belongs to {}", flow.homeserver().expect("asked already"));
 //!             }
 //!             Ok(Step::Done(session)) => return Ok(session.clone()),
 //!             Ok(step) => return Err(format!("a person is needed: {step:?}").into()),
 //!             Err(error) => {
-//!                 // If that was a poll, the next call waits for the interval and sends it again, until the code ends.
+//!                 // A poll that has failed is still due: the next call waits for the interval, and sends it again. If
+//!                 // another step is due, the transport does not want to wait.
+//!                 let is_poll = matches!(flow.step(), Step::Send { .. });
 //!                 let end = flow.shown_code().and_then(ShownCode::expires_at);
-//!                 if end <= Some(transport.now()) {
+//!                 if !is_poll || end <= Some(transport.now()) {
 //!                     return Err(error.into());
 //!                 }
 //!             }
@@ -437,22 +440,24 @@
 //!
 //! 1. The flow registers the client, and asks for a code.
 //! 2. [`Step::ShowCode`] has the code, the address where the user enters it, and perhaps the same address with the code
-//!    in it, for a QR code. Show the host of that address next to the homeserver: a code is to be entered only if the
-//!    two belong together. `SECURITY.md` says why.
+//!    in it, for a QR code. Show the host of that address next to the homeserver: the user should enter the code only if
+//!    the two belong together. `SECURITY.md` says why.
 //! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has
 //!    decided. A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
 //!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has
 //!    not decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
-//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If the user has
+//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If whoami fails, the
+//!    flow keeps the tokens: try again. If you give up, go [back](LoginFlow::back), and send the revocation that is due
+//!    then: otherwise a device stays in the user's list that nobody uses. If the user has
 //!    refused, or if the code has ended, the question is due again, and its `refused` says why: `access_denied` or
 //!    `expired_token`.
 //!
 //! **A poll that fails does not end the login.** The same poll is due then. Wait for the
 //! [interval](ShownCode::interval) before you send it again: a server that is asked too often makes all later polls
-//! wait longer. [`drive()`] does that. If the code [has an end](ShownCode::expires_at), stop there.
+//! wait longer. [`drive()`] does that. Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
 //!
-//! A flow that is suspended while it shows a code asks again how to log in: the device code can buy tokens, so that it
-//! is never stored.
+//! A flow that is suspended while it shows a code asks again how to log in. Anybody who has the device code can get the
+//! tokens, so it is never stored.
 //!
 //! # The session
 //!
@@ -568,7 +573,7 @@
 //! # The life of a bot
 //!
 //! A bot restores its session, calls the homeserver with it, and does what each verdict asks for. This is the loop
-//! around one call. `refresh` is the function above, and `log_in_again` drives [`LoginFlow::again`]:
+//! around one call. `refresh` calls the function above, and `log_in_again` drives [`LoginFlow::again`]:
 //!
 //! ```
 //! use std::{
@@ -583,7 +588,7 @@
 //!
 //! type Failure = Box<dyn Error + Send + Sync>;
 //!
-//! /// What the bot has beside its session.
+//! /// What else the bot needs.
 //! trait World {
 //!     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>;
 //!     fn refresh(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure>;

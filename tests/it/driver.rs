@@ -25,7 +25,7 @@ pub fn log_in(
                 let told =
                     send(request).and_then(|response| Ok(flow.handle_response(id, &response, SystemTime::now())?));
                 match flow.shown_code() {
-                    // A poll that fails does not end the login: it is sent again, as long as the code lives.
+                    // A poll that fails is sent again until the end of the code, if that is known.
                     Some(code) if told.is_err() && code.expires_at() > Some(SystemTime::now()) => {
                         sleep(code.interval());
                     }

@@ -85,7 +85,7 @@ fn after_error(
 ) -> Result<Next, ResponseError> {
     let code = match error.errcode.as_deref() {
         Some("authorization_pending" | "slow_down") if grant.code.has_ended(received_at) => {
-            // The server's words, and its hint, are about a code that is still good.
+            // The server's message and its hint are dropped: they say that the code is still valid.
             let errcode = Some(EXPIRED.to_owned());
             let expired = ServerError { errcode, message: None, retry_after: None, ..*error };
             return Ok(Next::To(server.question(Some(Box::new(expired)))));
