@@ -23,11 +23,14 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// How often a request is sent. A homeserver that grants a token and refuses it must not keep a task for ever.
 const MAX_TRIES: u32 = 5;
 
+/// How long all tasks wait for the next refresh.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 pub struct Bot {
     client: Client,
     password: Choice,
     file: PathBuf,
-    /// Who has the lock may replace the session. It is held while that happens, so that the other tasks wait.
+    /// A task replaces the session only while it holds this lock. The other tasks wait.
     session: Mutex<Session>,
 }
 
@@ -47,13 +50,18 @@ impl Bot {
         Ok(Self { client, password, file, session: Mutex::new(session) })
     }
 
-    /// Calls the homeserver, as often as its tokens have to be replaced.
+    /// Calls the homeserver, and again after its tokens were replaced, five times at most.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response<Vec<u8>>> {
         for _ in 0..MAX_TRIES {
             // 1. Refresh in time: a request with a token that has expired is lost.
             let session = self.session.lock().await.clone();
-            if session.refresh_in(SystemTime::now(), MARGIN) == Some(Duration::ZERO) {
-                self.refresh(&session).await?;
+            let now = SystemTime::now();
+            if session.refresh_in(now, MARGIN) == Some(Duration::ZERO) {
+                let refreshed = self.refresh(&session).await;
+                // If that fails, the token is good for a while.
+                if session.is_expired(now, Duration::ZERO) {
+                    refreshed?;
+                }
             }
             // 2. Call.
             let used = self.session.lock().await.clone();
@@ -95,8 +103,8 @@ impl Bot {
             }
             Refresh::Later { delay, .. } => {
                 *session = next;
-                // With the lock: nobody else needs to ask before.
-                sleep(delay).await;
+                // With the lock, so that no other task asks before. A server may want a day: then ask again earlier.
+                sleep(delay.min(LONGEST_WAIT)).await;
             }
             // The next verdict says whether the device is still there.
             Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),

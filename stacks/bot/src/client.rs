@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response};
 use matrix_login::{BodyCollector, Pause, Transport};
 
-/// How long a request may take. The real bot that asks for a long poll wants more than that there.
+/// How long a request may take. A bot that asks for events with a long poll needs more for that.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]

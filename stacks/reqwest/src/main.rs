@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
     let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
-    // A 4xx and a 5xx are responses already. Redirects are not for the client to follow.
+    // A 4xx and a 5xx are responses already. The client must not follow redirects.
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     let mut client = Client(client.timeout(Duration::from_secs(10)).build()?);
     let mut flow = LoginFlow::at(homeserver.parse()?, LoginSettings::default());

@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false) // A 4xx and a 5xx are responses.
-        .max_redirects(0) // They are not for the client to follow.
+        .max_redirects(0) // The client must not follow redirects.
         .timeout_global(Some(Duration::from_secs(10)));
     let mut client = Client(config.build().into());
     let mut flow = LoginFlow::at(homeserver.parse()?, LoginSettings::default());
