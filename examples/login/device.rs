@@ -35,9 +35,22 @@ const ENDED: &str = "the code has ended, and nobody is logged in: begin again fo
 /// Whether the program waits with a code on the screen, and nothing is granted yet.
 pub static WAITS: AtomicBool = AtomicBool::new(false);
 
-/// What to say if the program is ended then.
+/// Whether the server has granted tokens, and the program has no session yet.
+pub static IS_GRANTED: AtomicBool = AtomicBool::new(false);
+
 #[cfg(unix)]
-pub const STOPPED: &str = "nobody is logged in: do not enter the code any more";
+pub fn is_granted() -> bool {
+    IS_GRANTED.load(Ordering::SeqCst)
+}
+
+/// What to say if the program is ended. While a poll is under way, nobody knows.
+#[cfg(unix)]
+pub fn stopped() -> Option<&'static str> {
+    if WAITS.load(Ordering::SeqCst) {
+        return Some("nobody is logged in: do not enter the code any more");
+    }
+    is_granted().then_some("a login was granted and is not stored: end it on the account page of the homeserver")
+}
 
 /// Answers the question how to log in with a code.
 pub struct WithCode<'a> {
@@ -143,12 +156,14 @@ pub fn show(code: &ShownCode, homeserver: Option<&Homeserver>) {
     say!("    {}", one_line(code.verification_uri().as_str()));
     say!("and enter the code");
     say!("    {}", one_line(code.user_code()));
+    say!("but only if that page belongs to the homeserver");
     if let Some(picture) = picture(code) {
-        say!("or scan this, which has both in it:\n{picture}");
+        say!("or scan this, which contains the address and the code:\n{picture}");
     }
 }
 
-/// A QR code, for a terminal that is wide enough. Nobody can read its address: it must lead where the other one does.
+/// A QR code, for a terminal that is wide enough. A person cannot read its address, so that must have the origin of the
+/// address that is shown.
 fn picture(code: &ShownCode) -> Option<String> {
     let address = code.verification_uri_complete()?;
     if !io::stderr().is_terminal() || address.origin() != code.verification_uri().origin() {
@@ -197,7 +212,7 @@ pub fn poll(flow: &mut LoginFlow, code: &ShownCode, transport: &Transport) -> Re
 /// Whether a poll that failed ends the login. What is not from the server says nothing about the code.
 fn is_final(flow: &LoginFlow, error: &DriveError<String>) -> bool {
     match error {
-        // Else it was given up before it was sent.
+        // If no request is due, the transport has given up while it waited.
         DriveError::Transport(_) => !matches!(flow.step(), Step::Send { .. }),
         DriveError::Flow(Error::Response(error @ ResponseError::Server(_))) => !error.may_retry(),
         DriveError::Flow(Error::Response(ResponseError::InvalidResponse { .. })) => true,
@@ -225,7 +240,7 @@ impl Polls<'_> {
         }
         if !std::mem::replace(&mut self.has_said_failure, true) {
             self.progress.finish();
-            say!("the server does not say now whether the code was entered: {}; asking on", one_line(reason));
+            say!("the server does not say whether the code was entered: {}; still asking", one_line(reason));
         }
         true
     }
@@ -262,6 +277,7 @@ impl blocking::Transport for Polls<'_> {
             return self.transport.carry_silently(request);
         }
         self.progress.finish();
+        IS_GRANTED.store(true, Ordering::SeqCst);
         self.transport.carry(request)
     }
 

@@ -49,7 +49,7 @@ mod who;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{ArgGroup, Parser};
+use clap::{ArgGroup, Parser, builder::NonEmptyStringValueParser};
 use matrix_login::{LoginFlow, Session};
 
 use self::{
@@ -89,7 +89,7 @@ struct Arguments {
 
     /// Show a code to enter in a browser on any device: for a machine without a browser. The homeserver must have OAuth
     /// 2.0. A server name will do as USER, and with -H none is needed
-    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "email", "phone", "legacy"])]
+    #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "email", "phone", "legacy"])]
     device: bool,
 
     /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
@@ -132,7 +132,7 @@ struct Arguments {
 
     /// Show the page where the user of the stored session manages the account, if the homeserver has OAuth 2.0. ACTION
     /// is what to do there, such as profile; without it the page shows what there is
-    #[arg(long, group = "stored", value_name = "ACTION", num_args = 0..=1)]
+    #[arg(long, group = "stored", value_name = "ACTION", num_args = 0..=1, value_parser = NonEmptyStringValueParser::new())]
     #[expect(clippy::option_option, reason = "the option can be there without an action")]
     account: Option<Option<String>>,
 
@@ -203,7 +203,12 @@ fn log_in_as_user(arguments: &Arguments, transport: &Transport, person: &mut Per
 /// The server's page asks who it is: the program needs to know only where.
 fn log_in_with_code(arguments: &Arguments, transport: &Transport, person: &mut Person) -> Result<Session, Failure> {
     let address = match (&arguments.homeserver_url, &arguments.user) {
-        (Some(url), _) => who::address(url)?,
+        (Some(_), Some(_)) => {
+            let reason =
+                "give the server as USER, or its URL with -H: a code needs no user, since the page asks for that";
+            return Err(Failure(reason.to_owned()));
+        }
+        (Some(url), None) => who::address(url)?,
         (None, Some(text)) => who::server(text)?,
         (None, None) => who::server(&person.ask("Server: ", "a server name")?)?,
     };

@@ -36,6 +36,9 @@ pub struct WithPassword<'a> {
     has_code: bool,
 }
 
+/// What to do about a homeserver that has neither passwords nor a browser that comes back.
+const USE_A_CODE: &str = "log in with a code: cargo run --example login -- --device SERVER";
+
 impl Answers for WithPassword<'_> {
     fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure> {
         match question.refused {
@@ -52,8 +55,11 @@ impl Answers for WithPassword<'_> {
                 }
             }
         }
-        driver::offered(question.login_types, "m.login.password", "password")
-            .map_err(|Failure(reason)| Failure(format!("{reason}; {}", driver::USE_A_BROWSER)))?;
+        driver::offered(question.login_types, "m.login.password", "password").map_err(|Failure(reason)| {
+            let only_code = question.device_grant().is_some() && question.code_grant().is_none();
+            let advice = if only_code { USE_A_CODE } else { driver::USE_A_BROWSER };
+            Failure(format!("{reason}; {advice}"))
+        })?;
         self.tries += 1;
         let password = self.person.password(&self.user.shown)?;
         Ok(Choice::password(self.user.identifier.clone(), password))

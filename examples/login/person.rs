@@ -97,8 +97,6 @@ impl Person {
 /// switches its echo off. The exit status is the one that a shell gives a program which the signal has ended.
 #[cfg(unix)]
 pub fn restore_terminal_when_ended() {
-    use std::sync::atomic::Ordering;
-
     use signal_hook::{
         consts::{SIGHUP, SIGINT, SIGTERM},
         iterator::Signals,
@@ -112,11 +110,12 @@ pub fn restore_terminal_when_ended() {
             if let Some(found) = &found {
                 let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
             }
-            if io::stderr().is_terminal() {
+            // A line may have begun that says what is asked.
+            if io::stderr().is_terminal() || device::is_granted() {
                 say!("");
             }
-            if device::WAITS.load(Ordering::SeqCst) {
-                say!("{}", device::STOPPED);
+            if let Some(said) = device::stopped() {
+                say!("{said}");
             }
             process::exit(128 + signal);
         }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const WAITING: &str = "waiting until the code is entered";
-const NOT_NOW: &str = "the server does not say now whether the code was entered: ";
+const NOT_NOW: &str = "the server does not say whether the code was entered: ";
 const ENDED: &str = "Error: the code has ended, and nobody is logged in: begin again for a new one";
 const TOKENS: &str =
     r#"{"access_token":"access-1","refresh_token":"refresh-1","token_type":"Bearer","expires_in":300}"#;
@@ -125,7 +125,7 @@ fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
     assert!(before.contains(&format!("you log in at {provider} for the homeserver {homeserver}\ngo on only if")));
     let shown = format!(
         "to log in to http://{homeserver}, open in a browser on any device\n    http://127.0.0.1:9/link\n\
-         and enter the code\n    WDJB- MJHT\n{WAITING}: 20m left\nGET http://{homeserver}"
+         and enter the code\n    WDJB- MJHT\nbut only if that page belongs to the homeserver\n{WAITING}: 20m left\nGET http://{homeserver}"
     );
     assert!(after.contains(&shown), "{}", run.stderr);
     assert_eq!((count(&run, "/link"), count(&run, "WDJB"), count(&run, WAITING)), (1, 1, 1), "{}", run.stderr);
@@ -148,7 +148,7 @@ fn polls_that_fail_do_not_end_it_and_that_is_said_once() {
     let run = servers.run();
     run.says(LOGGED_IN);
     assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 6), "{}", run.stderr);
-    assert!(run.stderr.contains("is not a response in HTTP; asking on\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not a response in HTTP; still asking\n"), "{}", run.stderr);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn a_rate_limit_is_waited_out_until_the_code_ends() {
     let servers = Servers::with(&[limited], |_, code| code["expires_in"] = json!(2), |_| None);
     let run = servers.run();
     run.fails(ENDED);
-    assert!(run.stderr.contains(&format!("{NOT_NOW}it limits the rate; asking on\n")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("{NOT_NOW}it limits the rate; still asking\n")), "{}", run.stderr);
 }
 
 #[test]
@@ -315,10 +315,13 @@ fn the_server_may_be_named_in_several_ways() {
         let run = Run::with(folder(), &arguments[..arguments.len() - usize::from(named.is_empty())], input);
         assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
     }
-    for senseless in ["--legacy", "--email", "--phone=GB", "--whoami", "--refresh", "--logout"] {
+    for senseless in ["--legacy", "--email", "--phone=GB", "--whoami", "--refresh", "--logout", "--account"] {
         let run = Run::with(folder(), &["--device", "-H", "http://127.0.0.1:9", senseless], "");
         assert_eq!(run.status, Some(2), "{senseless}: {}", run.stderr);
     }
+    let run = Run::with(folder(), &["--device", "-H", "http://127.0.0.1:9", "@bob:example.org"], "");
+    assert_eq!((run.status, run.stderr.lines().count()), (Some(1), 1), "{}", run.stderr);
+    assert!(run.stderr.starts_with("Error: give the server as USER, or its URL with -H: "), "{}", run.stderr);
 }
 
 #[cfg(target_os = "linux")]
@@ -350,7 +353,7 @@ mod at_a_terminal {
         let servers = Servers::start(&[pending(), tokens()]);
         let shown = log_in("", &servers, "--device", &[(GET, "\n")]);
         assert!(shown.contains(LOGGED_IN) && shown.contains("status 0"), "{shown}");
-        let (before, drawn) = shown.split_once("or scan this, which has both in it:").unwrap();
+        let (before, drawn) = shown.split_once("or scan this, which contains the address and the code:").unwrap();
         assert!(before.contains("WDJB- MJHT") && !shown.contains("WDJB-MJHT"), "{shown}");
         let lines = drawn.lines().filter(|line| line.starts_with("\u{1b}[40;97m")).count();
         // 29 squares and a margin of four around them, two in a line.
