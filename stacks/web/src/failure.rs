@@ -18,6 +18,10 @@ impl Failure {
         Self { status: StatusCode::BAD_REQUEST, reason: reason.into() }
     }
 
+    pub fn not_found() -> Self {
+        Self { status: StatusCode::NOT_FOUND, reason: "there is no such page".into() }
+    }
+
     /// The homeserver, or its OAuth 2.0 server, does not do what it should.
     pub fn of_homeserver(reason: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_GATEWAY, reason: reason.into() }

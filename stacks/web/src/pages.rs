@@ -86,8 +86,15 @@ pub fn logged_out(is_confirmed: bool, session: &Session) -> Markup {
 
 pub fn failure(reason: &str) -> Markup {
     let content = html! {
-        p role="alert" { (one_line(reason)) }
+        p role="alert" { (sentence(&one_line(reason))) }
         p { a href="/" { "Back to the start" } }
     };
     page("That did not work", &content)
+}
+
+/// Reasons come in the form of error messages: in lower case, without a full stop.
+fn sentence(reason: &str) -> String {
+    let mut rest = reason.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest.as_str().chars()).chain(['.']).collect()
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, FromRef, OriginalUri, Request, State},
+    extract::{DefaultBodyLimit, FromRef, OriginalUri, Request, State, rejection::FormRejection},
     http::{HeaderValue, Method, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Redirect, Response},
@@ -58,6 +58,8 @@ pub fn router(site: Site) -> Router {
         .route("/login", post(log_in))
         .route(CALLBACK, get(come_back))
         .route("/logout", post(log_out))
+        .fallback(async || Failure::not_found())
+        .method_not_allowed_fallback(async || Failure::not_found())
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(from_fn(guard))
         .with_state(site)
@@ -94,8 +96,9 @@ struct Wanted {
 async fn log_in(
     State(site): State<Site>,
     jar: PrivateCookieJar,
-    Form(wanted): Form<Wanted>,
+    wanted: Result<Form<Wanted>, FormRejection>,
 ) -> Result<(PrivateCookieJar, Markup), Failure> {
+    let Form(wanted) = wanted.map_err(|_| Failure::of_browser("the form has no homeserver, or it is too long"))?;
     let browser = match site.cookies.browser(&jar) {
         Some(browser) => browser,
         None => random::<32>()?,

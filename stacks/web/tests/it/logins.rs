@@ -12,8 +12,8 @@ use crate::{
 };
 
 const POST_LOGIN: &str = "POST /_matrix/client/v3/login";
-const OVER: &str = "this login was finished already, or it took too long; begin again";
-const FOREIGN: &str = "this login began in another browser";
+const OVER: &str = "This login was finished already, or it took too long; begin again.";
+const FOREIGN: &str = "This login began in another browser";
 
 /// From the first instance, which is killed meanwhile, to the second one.
 async fn from_one_to_the_other(offers: Offers, page_of_login: &str, end: &str) {
@@ -177,7 +177,7 @@ async fn a_redis_that_is_gone_is_said_in_plain_words() {
     let [instance, _] = Instance::two(&redis, &[]).await;
     drop(redis);
     let page = browser.begin(&instance, &homeserver.url()).await;
-    page.assert_refused(503, "this page does not work now; try again later");
+    page.assert_refused(503, "This page does not work now; try again later.");
 }
 
 #[tokio::test]
@@ -188,6 +188,22 @@ async fn words_of_a_homeserver_are_escaped() {
     let page = browser.open(&instance, &callback).await;
     page.assert_refused(502, "&lt;script&gt;alert(1)&lt;/script&gt;");
     assert!(!page.text.contains("<script"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn what_is_not_a_login_is_refused_in_plain_words() {
+    let (instance, browser) = (Instance::start(&[]).await, Browser::new());
+    for (path, status, words) in [
+        ("/callback", 400, "This is not the end of a login."),
+        ("/callback?state=made-up&loginToken=made-up", 400, OVER),
+        ("/login", 404, "There is no such page."),
+        ("/made-up", 404, "There is no such page."),
+    ] {
+        browser.open(&instance, &instance.url.join(path).unwrap()).await.assert_refused(status, words);
+    }
+    browser.begin(&instance, "").await.assert_refused(400, "expected");
+    let page = browser.begin(&instance, &"a".repeat(20_000)).await;
+    page.assert_refused(400, "The form has no homeserver, or it is too long.");
 }
 
 #[tokio::test]
