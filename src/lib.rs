@@ -297,7 +297,7 @@
 //! The callback may reach another process, or this one after a restart. [`LoginFlow::suspend`] makes a small object in
 //! every state, without any credential, and [`LoginFlow::resume`] goes on with it. [`endpoint::callback::state`] finds
 //! the state in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a
-//! login stays with the browser that began it.
+//! login stays with the browser that began it. The folder `stacks/web` has a whole web application.
 //!
 //! # OAuth 2.0
 //!
