@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use redis::AsyncCommands;
-use tokio::{join, task::JoinSet, time::sleep};
+use tokio::{
+    join,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     browser::Browser,
@@ -119,9 +123,12 @@ async fn a_login_ends_after_a_while() {
     let ([first, second], browser) = (Instance::two(&redis, &["--time-to-live", "1"]).await, Browser::new());
     let callback = browser.begin_and_log_in(&first, &homeserver.url()).await;
     let mut connection = redis.connect().await;
-    while !connection.keys::<_, Vec<String>>("*").await.unwrap().is_empty() {
-        sleep(Duration::from_millis(50)).await;
-    }
+    let is_over = async {
+        while !connection.keys::<_, Vec<String>>("*").await.unwrap().is_empty() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), is_over).await.expect("the login is still there");
     browser.open(&second, &callback).await.assert_refused(400, OVER);
     assert_eq!(homeserver.count(POST_LOGIN), 0);
 }
@@ -218,11 +225,13 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cookie_of_a_public_address_with_https_is_for_that_host_alone() {
-    let (homeserver, browser) = (Homeserver::start(Offers::SingleSignOn).await, Browser::new());
+async fn a_public_address_with_https_has_safer_cookies_and_a_callback_that_arrives() {
+    let (homeserver, browser) = (Homeserver::start(Offers::OAuth).await, Browser::new());
     let instance = Instance::start(&["--allow-private", "--public-address", "https://login.example.org"]).await;
     let page = browser.begin(&instance, &homeserver.url()).await;
     let cookie = page.headers["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-browser=") && cookie.contains("Secure") && cookie.contains("Path=/"));
     assert!(!cookie.contains("Domain"));
+    // No browser sends a fragment.
+    assert!(page.link().query_pairs().any(|(name, value)| name == "response_mode" && value == "query"));
 }
