@@ -4,6 +4,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use matrix_login::ServerError;
 
 use crate::{pages, store::StoreError};
 
@@ -20,6 +21,11 @@ impl Failure {
 
     pub fn not_found() -> Self {
         Self { status: StatusCode::NOT_FOUND, reason: "there is no such page".into() }
+    }
+
+    /// The homeserver, its OAuth 2.0 server, or the person on its page has said no.
+    pub fn refused(refusal: &ServerError) -> Self {
+        Self { status: StatusCode::FORBIDDEN, reason: format!("nobody is logged in: {refusal}; begin again") }
     }
 
     /// The homeserver, or its OAuth 2.0 server, does not do what it should.

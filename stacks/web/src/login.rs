@@ -105,9 +105,7 @@ fn key(state: &str) -> String {
 /// Nobody is there to go on with such a step.
 fn unexpected(step: &Step<'_>) -> Failure {
     match step {
-        Step::Choose { refused: Some(refused), .. } => {
-            Failure::of_homeserver(format!("nobody is logged in: {refused}; begin again"))
-        }
+        Step::Choose { refused: Some(refused), .. } => Failure::refused(refused),
         Step::Locate { failure, .. } => Failure::of_homeserver(format!("the homeserver was not found: {failure}")),
         step => Failure::of_program(&format!("a login cannot go on: {step:?}")),
     }

@@ -12,6 +12,7 @@ mod public;
 mod random;
 mod sessions;
 mod site;
+mod stop;
 mod store;
 
 use std::{net::SocketAddr, time::Duration};
@@ -87,7 +88,8 @@ async fn main() -> anyhow::Result<()> {
         },
         sessions: Sessions { outgoing, store },
     };
+    let signalled = stop::signalled()?;
     println!("listening on {own}");
-    axum::serve(listener, site::router(site)).await?;
+    axum::serve(listener, site::router(site)).with_graceful_shutdown(signalled).await?;
     Ok(())
 }

@@ -59,16 +59,20 @@ impl Browser {
 
     /// Opens the public address at the instance that the load balancer chooses.
     pub async fn open(&self, instance: &Instance, address: &Url) -> Page {
+        let page = self.open_without_redirect(instance, address).await;
+        match page.headers.get(LOCATION) {
+            Some(location) => {
+                let next = instance.url.join(location.to_str().unwrap()).unwrap();
+                self.open_without_redirect(instance, &next).await
+            }
+            None => page,
+        }
+    }
+
+    pub async fn open_without_redirect(&self, instance: &Instance, address: &Url) -> Page {
         let mut address = address.clone();
         address.set_port(instance.url.port()).unwrap();
-        let response = self.0.get(address.clone()).send().await.unwrap();
-        match response.headers().get(LOCATION) {
-            Some(location) => {
-                let next = address.join(location.to_str().unwrap()).unwrap();
-                page(self.0.get(next).send().await.unwrap()).await
-            }
-            None => page(response).await,
-        }
+        page(self.0.get(address).send().await.unwrap()).await
     }
 
     pub async fn start_page(&self, instance: &Instance) -> Page {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::{
     net::TcpListener,
+    sync::{RwLock, RwLockWriteGuard},
     task::{AbortHandle, spawn},
 };
 use url::{Url, form_urlencoded};
@@ -32,6 +33,8 @@ pub enum Offers {
     OAuth,
     /// Single sign-on, but nobody gets in.
     Nothing,
+    /// Single sign-on, but nobody gets out.
+    NoLogout,
 }
 
 pub struct Homeserver {
@@ -44,6 +47,8 @@ struct Script {
     port: u16,
     offers: Offers,
     requests: Mutex<Vec<String>>,
+    /// Responses wait for it.
+    gate: RwLock<()>,
     /// What the program has sent to the authorization endpoint, by number of the login.
     grants: Mutex<BTreeMap<usize, BTreeMap<String, String>>>,
     logins: Mutex<usize>,
@@ -57,6 +62,7 @@ impl Homeserver {
             port: address.port(),
             offers,
             requests: Mutex::default(),
+            gate: RwLock::default(),
             grants: Mutex::default(),
             logins: Mutex::default(),
         });
@@ -67,6 +73,11 @@ impl Homeserver {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// No response comes as long as this is held.
+    pub async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.script.gate.write().await
     }
 
     /// How many requests it saw to an endpoint: `POST /_matrix/client/v3/login`.
@@ -86,6 +97,7 @@ async fn respond(State(script): State<Arc<Script>>, request: Request<Body>) -> R
     let body = body::to_bytes(body, usize::MAX).await.unwrap();
     let endpoint = format!("{} {}", head.method, head.uri.path());
     script.requests.lock().unwrap().push(endpoint.clone());
+    let _open = script.gate.read().await;
     script.outcome(&endpoint, &parameters(head.uri.query().unwrap_or_default().as_bytes()), &head.headers, &body)
 }
 
@@ -138,6 +150,9 @@ impl Script {
                 let number = number(headers[header::AUTHORIZATION].to_str().unwrap());
                 let device = &self.grants.lock().unwrap()[&number]["device"];
                 granted(json!({ "user_id": format!("@user{number}:example.org"), "device_id": device }))
+            }
+            "POST /_matrix/client/v3/logout" if self.offers == Offers::NoLogout => {
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
             "POST /_matrix/client/v3/logout" | "POST /revoke" => granted(json!({})),
             _ => (StatusCode::NOT_FOUND, json!({ "errcode": "M_UNRECOGNIZED" }).to_string()).into_response(),

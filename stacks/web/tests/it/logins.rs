@@ -3,16 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use redis::AsyncCommands;
-use tokio::{
-    join,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{join, task::JoinSet, time::sleep};
 
 use crate::{
     browser::Browser,
     homeserver::{Homeserver, Offers, SECRETS, number},
-    program::{Instance, Redis},
+    program::{Instance, Redis, until},
 };
 
 const POST_LOGIN: &str = "POST /_matrix/client/v3/login";
@@ -104,6 +100,50 @@ async fn a_callback_of_another_browser_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_stopped_finishes_its_logins() {
+    let (redis, homeserver) = (Redis::start().await, Homeserver::start(Offers::SingleSignOn).await);
+    let ([first, second], browser) = (Instance::two(&redis, &[]).await, Browser::new());
+    let callback = browser.begin_and_log_in(&first, &homeserver.url()).await;
+    let held = homeserver.hold().await;
+    let stop = async {
+        until(async || homeserver.count(POST_LOGIN) == 1).await;
+        first.stop().await;
+        drop(held);
+    };
+    let (page, ()) = join!(browser.open_without_redirect(&first, &callback), stop);
+    assert_eq!(page.status, 303, "{}", page.text);
+    first.end().await;
+    let page = browser.start_page(&second).await;
+    assert!(page.text.contains("@user1:example.org"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_person_can_refuse() {
+    let (homeserver, browser) = (Homeserver::start(Offers::OAuth).await, Browser::new());
+    let instance = Instance::start(&["--allow-private"]).await;
+    let page = browser.begin(&instance, &homeserver.url()).await;
+    let state = page.link().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let callback = instance.url.join(&format!("/callback?error=access_denied&state={state}")).unwrap();
+    browser
+        .open(&instance, &callback)
+        .await
+        .assert_refused(403, "Nobody is logged in: the server refused (access_denied)");
+    browser.open(&instance, &callback).await.assert_refused(400, OVER);
+}
+
+#[tokio::test]
+async fn a_logout_that_the_homeserver_does_not_confirm_ends_the_session_here() {
+    let (homeserver, browser) = (Homeserver::start(Offers::NoLogout).await, Browser::new());
+    let instance = Instance::start(&["--allow-private"]).await;
+    let callback = browser.begin_and_log_in(&instance, &homeserver.url()).await;
+    browser.open(&instance, &callback).await;
+    let page = browser.log_out(&instance).await;
+    assert!(page.text.contains("your homeserver has not confirmed it"), "{}", page.text);
+    let page = browser.start_page(&instance).await;
+    assert!(page.text.contains("Your homeserver"), "{}", page.text);
+}
+
+#[tokio::test]
 async fn two_tabs_of_a_browser_both_log_in() {
     let (redis, homeserver) = (Redis::start().await, Homeserver::start(Offers::SingleSignOn).await);
     let ([first, second], browser) = (Instance::two(&redis, &[]).await, Browser::new());
@@ -123,12 +163,7 @@ async fn a_login_ends_after_a_while() {
     let ([first, second], browser) = (Instance::two(&redis, &["--time-to-live", "1"]).await, Browser::new());
     let callback = browser.begin_and_log_in(&first, &homeserver.url()).await;
     let mut connection = redis.connect().await;
-    let is_over = async {
-        while !connection.keys::<_, Vec<String>>("*").await.unwrap().is_empty() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), is_over).await.expect("the login is still there");
+    until(async || connection.keys::<_, Vec<String>>("*").await.unwrap().is_empty()).await;
     browser.open(&second, &callback).await.assert_refused(400, OVER);
     assert_eq!(homeserver.count(POST_LOGIN), 0);
 }
@@ -193,7 +228,7 @@ async fn words_of_a_homeserver_are_escaped() {
     let instance = Instance::start(&["--allow-private"]).await;
     let callback = browser.begin_and_log_in(&instance, &homeserver.url()).await;
     let page = browser.open(&instance, &callback).await;
-    page.assert_refused(502, "&lt;script&gt;alert(1)&lt;/script&gt;");
+    page.assert_refused(403, "&lt;script&gt;alert(1)&lt;/script&gt;");
     assert!(!page.text.contains("<script"), "{}", page.text);
 }
 

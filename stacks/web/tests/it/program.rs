@@ -4,6 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Stdio, id},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -11,12 +12,24 @@ use redis::aio::MultiplexedConnection;
 use tempfile::{NamedTempFile, TempDir};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
+    net::TcpStream,
     process::{Child, ChildStdout, Command},
+    time::{sleep, timeout},
 };
 use url::Url;
 
 /// The address that people see. The browser of the tests chooses the instance, as a load balancer does.
 const PUBLIC: &str = "http://127.0.0.1/";
+
+/// Waits until something is so.
+pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let waited = timeout(Duration::from_secs(60), async {
+        while !is_so().await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("nothing has changed for a minute");
+}
 
 /// A Redis of its own, at a socket in a folder. It ends when it is dropped.
 pub struct Redis {
@@ -84,6 +97,19 @@ impl Instance {
         let url = redis.url();
         let all = [&["--redis", &url, "--public-address", PUBLIC, "--allow-private"], options].concat();
         [Self::start(&all).await, Self::start(&all).await]
+    }
+
+    /// Asks it to stop, and returns when it takes no more connections.
+    pub async fn stop(&self) {
+        let id = self.process.id().unwrap().to_string();
+        let killed = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().await;
+        assert!(killed.unwrap().success());
+        let address = (self.url.host_str().unwrap(), self.url.port().unwrap());
+        until(async || TcpStream::connect(address).await.is_err()).await;
+    }
+
+    pub async fn end(mut self) {
+        assert!(self.process.wait().await.unwrap().success());
     }
 
     /// Returns all that it has said.
