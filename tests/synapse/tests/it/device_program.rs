@@ -155,5 +155,8 @@ fn where_there_is_no_browser_the_program_offers_a_code() {
     });
     let line = format!("logged in as @alice:example.test with device ID {}", session(&folder).device_id());
     assert!(shown.contains(&line) && shown.contains("status 0"), "{shown}");
-    assert!(shown.contains("or scan this, which contains the address and the code:") && !shown.contains("Password"), "{shown}");
+    assert!(
+        shown.contains("or scan this, which contains the address and the code:") && !shown.contains("Password"),
+        "{shown}"
+    );
 }
