@@ -4,9 +4,10 @@
 usage: python3 tests/synapse/run.py [--record] [cargo test's arguments]
 
 Synapse is installed from PyPI into target/synapse, and an OpenID provider from npm, once. They run on loopback, with a
-database in a new folder. nginx, openssl, Node.js and Chromium with its driver have to be there (Debian: nginx-light,
-openssl, nodejs, npm, chromium, chromium-driver). All that was started is ended by its process ID, also when the tests
-fail. With --record, and if all is well, the exchanges replace those in tests/transcripts/synapse-VERSION.
+database in a new folder. So does the page of stacks/browser, if `.ci/wasm` has a compiler for it. nginx, openssl,
+Node.js and Chromium with its driver have to be there (Debian: nginx-light, openssl, nodejs, npm, chromium,
+chromium-driver). All that was started is ended by its process ID, also when the tests fail. With --record, and if all
+is well, the exchanges replace those in tests/transcripts/synapse-VERSION.
 """
 
 import base64
@@ -197,6 +198,25 @@ class Provider:
         end(self.process)
 
 
+class Page:
+    """A web server with the page of `stacks/browser`, if it could be built."""
+
+    def __init__(self, page_folder, folder, port):
+        self.port, self.log = port, folder / "page.log"
+        self.url = f"http://127.0.0.1:{port}/" if (page_folder / "index.html").exists() else None
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", page_folder, str(port)],
+                stdout=log, stderr=subprocess.STDOUT,
+            )
+
+    def wait(self):
+        wait_for_port(self.port, self.process, self.log)
+
+    def end(self):
+        end(self.process)
+
+
 def open_id(port, idp_id, idp_name):
     """Synapse's configuration of a provider. Its issuer is on plain http, which has to be permitted."""
     return {
@@ -314,6 +334,14 @@ def build_stacks():
     return str(target / "debug")
 
 
+def build_page():
+    """A folder with the page of `stacks/browser`, as it is now. It is empty where no compiler for it can be had."""
+    page = TOP / "target" / "page"
+    page.mkdir(parents=True, exist_ok=True)
+    subprocess.run([TOP / ".ci" / "wasm", page], check=True)
+    return page
+
+
 def application_service(folder):
     path = folder / "application_service.yaml"
     path.write_text(json.dumps({
@@ -324,9 +352,9 @@ def application_service(folder):
     return str(path)
 
 
-def start(python, provider_folder, folder, started):
+def start(python, provider_folder, page_folder, folder, started):
     """Starts everything, and describes it. What was started is in the list even if the next one fails."""
-    ports = free_ports(12)
+    ports = free_ports(13)
 
     def synapse(name, port, kind=Synapse, **differences):
         server = kind(name, python, folder, port, **differences)
@@ -367,15 +395,19 @@ def start(python, provider_folder, folder, started):
     started.append(provider)
     nginx = Nginx(folder, ports[5], ports[6], servers[0].url, ports[7])
     started.append(nginx)
+    page = Page(page_folder, folder, ports[12])
+    started.append(page)
     for server in servers:
         server.wait()
         server.make_users()
     nginx.wait()
     provider.wait()
+    page.wait()
     return {
         "version": VERSION,
         "servers": {server.name: server.url for server in servers},
         "provider": provider.url,
+        "page": page.url,
         "passwords": dict.fromkeys(USERS, PASSWORD),
         "application_service_token": APPLICATION_SERVICE_TOKEN,
         "admin_tokens": {server.name: server.admin_token for server in servers},
@@ -418,7 +450,7 @@ def main():
             recorded.mkdir()
             environment["RECORD_TO"] = str(recorded)
         try:
-            described = start(install(), install_provider(), folder, started)
+            described = start(install(), install_provider(), build_page(), folder, started)
             (folder / "servers.json").write_text(json.dumps(described))
             environment["SERVERS"] = str(folder / "servers.json")
             environment["LOGIN_PROGRAM"], environment["BROWSER_PROGRAM"] = build("login"), build("browser")

@@ -11,6 +11,7 @@ mod limits;
 mod oauth;
 mod oauth_server;
 mod others;
+mod page;
 mod passwords;
 mod program;
 mod sessions;

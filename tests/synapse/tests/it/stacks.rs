@@ -9,6 +9,8 @@ use std::{
 
 use matrix_login_synapse::{password, url};
 
+use crate::page;
+
 const CLIENTS: [&str; 5] = ["hyper", "isahc", "reqwest", "reqwest-blocking", "ureq"];
 
 fn run(client: &str, server: &str, password: &str) -> (Option<i32>, String, String) {
@@ -49,4 +51,5 @@ fn every_client_waits_out_a_rate_limit() {
         let (status, _, stderr) = run(client, "strict", password("alice"));
         assert_eq!(status, Some(0), "{client}: {stderr}");
     }
+    page::logs_in("strict", 3);
 }

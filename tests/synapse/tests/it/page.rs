@@ -1,0 +1,78 @@
+//! The page of `stacks/browser` in Chromium: a password, and two logins that leave the page and come back.
+
+use matrix_login_synapse::{password, servers, url};
+
+use crate::browser::Chromium;
+
+/// The page in a new browser, asked for this homeserver. `None` where the page could not be built: run.py
+/// has said so.
+fn open(homeserver: &str) -> Option<Chromium> {
+    let page = servers()["page"].as_str()?;
+    let chromium = Chromium::start();
+    find(&chromium, page, homeserver);
+    Some(chromium)
+}
+
+fn find(chromium: &Chromium, page: &str, homeserver: &str) {
+    chromium.open(&page.parse().unwrap());
+    chromium.type_into("#find:not([hidden]) input", homeserver);
+    chromium.click("#find button");
+}
+
+fn enter(chromium: &Chromium, user: &str, password: &str) {
+    chromium.type_into("#password:not([hidden]) input[name=user]", user);
+    chromium.type_into("input[name=password]", password);
+    chromium.click("#password button");
+}
+
+/// Logs in as often as this, at once.
+pub fn logs_in(server: &str, times: usize) {
+    let Some(chromium) = open(url(server)) else { return };
+    for _ in 1..times {
+        enter(&chromium, "alice", password("alice"));
+        chromium.sees("logged in as @alice:example.test");
+        find(&chromium, servers()["page"].as_str().unwrap(), url(server));
+    }
+    enter(&chromium, "alice", password("alice"));
+    chromium.sees("logged in as @alice:example.test");
+}
+
+#[test]
+fn a_wrong_password_and_the_right_one() {
+    let Some(chromium) = open(url("full")) else { return };
+    enter(&chromium, "alice", "not the password");
+    chromium.sees("Invalid username or password");
+    // The user name is still there.
+    enter(&chromium, "", password("alice"));
+    chromium.sees("logged in as @alice:example.test");
+}
+
+#[test]
+fn single_sign_on_leaves_the_page_and_comes_back() {
+    let Some(chromium) = open(url("sso")) else { return };
+    chromium.click("#page:not([hidden]) button");
+    // Synapse's page asks which provider.
+    chromium.click("a[href*='idp=oidc-op&']");
+    chromium.log_in("alice");
+    chromium.sees("logged in as @alice:example.test");
+    // No login token stays in the address.
+    let page = servers()["page"].as_str().unwrap();
+    assert_eq!(chromium.callback(page).as_str(), page);
+}
+
+#[test]
+fn a_login_with_a_code_leaves_the_page_and_comes_back() {
+    let Some(chromium) = open(url("oauth")) else { return };
+    chromium.sees("Log in at 127.0.0.1");
+    chromium.click("#page:not([hidden]) button");
+    chromium.log_in("alice");
+    chromium.sees("logged in as @alice:example.test");
+    let page = servers()["page"].as_str().unwrap();
+    assert_eq!(chromium.callback(page).as_str(), page);
+}
+
+#[test]
+fn a_homeserver_that_is_not_there_is_asked_for_again() {
+    let Some(chromium) = open("nobody.invalid") else { return };
+    chromium.sees("no answer to GET /.well-known/matrix/client");
+}
