@@ -164,6 +164,111 @@
 //!
 //! The folder `stacks` has a whole program for each of them in sixty lines, and the tests that the table comes from.
 //!
+//! # In a browser
+//!
+//! The crate compiles to `wasm32-unknown-unknown`, and asks nothing of what is around it. A [`Transport`] on `fetch`
+//! differs from others:
+//!
+//! - **The clock.** [`SystemTime::now`](std::time::SystemTime::now) compiles for that target, and panics. Use
+//!   JavaScript's `Date.now`.
+//! - **Redirects.** `fetch` does not show a script where a redirect leads: it follows the redirect, or it fails. Let it
+//!   fail (`redirect: "error"`). There is one exception: it may follow those of the well-known file, which is public.
+//! - **Limits.** `fetch` has none. `AbortSignal.timeout` limits the time, that of the body included. Read the body
+//!   chunk by chunk into a [`BodyCollector`], and cancel the reader once that is full.
+//! - **What CORS hides.** A page sees the status, the body and few of the headers. `Retry-After` is hidden unless the
+//!   server exposes it. Then the flow takes `retry_after_ms` of the body, or else times of its own, which grow. If a
+//!   server is away, if it forbids the page to read its responses, or if it redirects, `fetch` fails, and does not say
+//!   which of them it was.
+//! - **Cookies.** A login needs none: `credentials: "omit"`.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{BodyCollector, Pause, Transport};
+//!
+//! # mod js {
+//! #     use std::time::Duration;
+//! #     use http::{Request, Response};
+//! #     pub struct Reader;
+//! #     impl Reader {
+//! #         pub async fn read(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+//! #             Ok(Some(vec![b' '; 60_000]))
+//! #         }
+//! #         pub async fn cancel(self) -> Result<(), &'static str> {
+//! #             Ok(())
+//! #         }
+//! #     }
+//! #     pub async fn fetch(
+//! #         request: &Request<Vec<u8>>, redirect: &str, _: Duration,
+//! #     ) -> Result<Response<Reader>, &'static str> {
+//! #         let is_well_known = request.uri().path().starts_with("/.well-known/");
+//! #         assert_eq!(redirect == "follow", is_well_known);
+//! #         Ok(Response::new(Reader))
+//! #     }
+//! #     pub async fn sleep(_: Duration) -> Result<(), &'static str> {
+//! #         Ok(())
+//! #     }
+//! #     pub fn date_now() -> f64 {
+//! #         1500.7
+//! #     }
+//! # }
+//! /// The module `js` calls JavaScript. `stacks/browser` does the same with `web-sys`.
+//! struct Fetch;
+//!
+//! impl Transport for Fetch {
+//!     type Body = Vec<u8>;
+//!     type Error = &'static str;
+//!
+//!     async fn send(
+//!         &mut self,
+//!         request: Request<Vec<u8>>,
+//!     ) -> Result<Response<Vec<u8>>, Self::Error> {
+//!         let redirect = match request.uri().path() {
+//!             "/.well-known/matrix/client" => "follow",
+//!             _ => "error",
+//!         };
+//!         let fetched = js::fetch(&request, redirect, Duration::from_secs(30)).await?;
+//!         let (head, mut reader) = fetched.into_parts();
+//!         let mut body = BodyCollector::default();
+//!         while !body.is_full() {
+//!             let Some(chunk) = reader.read().await? else { break };
+//!             body.push(chunk);
+//!         }
+//!         reader.cancel().await?;
+//!         Ok(body.into_response(head))
+//!     }
+//!
+//!     async fn pause(&mut self, pause: Pause<'_>) -> Result<(), Self::Error> {
+//!         js::sleep(pause.remaining(self.now())).await
+//!     }
+//!
+//!     fn now(&self) -> SystemTime {
+//!         SystemTime::UNIX_EPOCH + Duration::from_millis(js::date_now() as u64)
+//!     }
+//! }
+//! #
+//! # assert_eq!(Fetch.now(), SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
+//! # for path in ["/.well-known/matrix/client", "/_matrix/client/v3/login"] {
+//! #     let request = Request::get(path).body(Vec::new()).unwrap();
+//! #     let response = futures_executor::block_on(Fetch.send(request)).unwrap();
+//! #     assert_eq!(response.body().len(), matrix_login::MAX_BODY + 1);
+//! # }
+//! ```
+//!
+//! Single sign-on and the authorization code end the page: the browser goes to the URL of [`Step::Browse`], and loads
+//! the page again at the callback. Give all of `location.href` to
+//! [`handle_callback`](LoginFlow::handle_callback), with the fragment. Then `history.replaceState` takes the token or
+//! the code out of the address.
+//!
+//! Meanwhile the [suspended](LoginFlow::suspend) flow waits in `sessionStorage`. Remove it from there before you use
+//! it, so that it counts once. `sessionStorage` belongs to one tab and one origin: the pages of the homeserver cannot
+//! read it. Every script of your origin can, and so can extensions of the browser. Such a script could also read the
+//! password, so let in no script but your own, with a `Content-Security-Policy`. `localStorage` outlives the tab: do
+//! not keep a suspended flow there.
+//!
+//! The folder `stacks/browser` has the whole page.
+//!
 //! # What the steps ask for
 //!
 //! | [`Step`] | the driver | then |
