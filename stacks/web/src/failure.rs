@@ -20,7 +20,7 @@ impl Failure {
     }
 
     pub fn not_found() -> Self {
-        Self { status: StatusCode::NOT_FOUND, reason: "there is no such page".into() }
+        Self { status: StatusCode::NOT_FOUND, reason: "this page does not exist".into() }
     }
 
     /// The homeserver, its OAuth 2.0 server, or the person on its page has said no.

@@ -238,8 +238,8 @@ async fn what_is_not_a_login_is_refused_in_plain_words() {
     for (path, status, words) in [
         ("/callback", 400, "This is not the end of a login."),
         ("/callback?state=made-up&loginToken=made-up", 400, OVER),
-        ("/login", 404, "There is no such page."),
-        ("/made-up", 404, "There is no such page."),
+        ("/login", 404, "This page does not exist."),
+        ("/made-up", 404, "This page does not exist."),
     ] {
         browser.open(&instance, &instance.url.join(path).unwrap()).await.assert_refused(status, words);
     }
