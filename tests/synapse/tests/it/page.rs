@@ -1,4 +1,12 @@
-//! The page of `stacks/browser` in Chromium: a password, and two logins that leave the page and come back.
+//! The page of `stacks/browser` in Chromium: a password, two logins that leave the page and come back, and homeservers
+//! that misbehave.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
 
 use matrix_login_synapse::{password, servers, url};
 
@@ -75,4 +83,48 @@ fn a_login_with_a_code_leaves_the_page_and_comes_back() {
 fn a_homeserver_that_is_not_there_is_asked_for_again() {
     let Some(chromium) = open("nobody.invalid") else { return };
     chromium.sees("no answer to GET /.well-known/matrix/client");
+}
+
+/// A homeserver that sends this to everybody who asks, and then the filling without end.
+fn misbehaving(head: &str, filling: &'static [u8]) -> String {
+    let head = head.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (mut connection, head) = (connection.unwrap(), head.clone());
+            thread::spawn(move || {
+                let asked = BufReader::new(&connection).lines().map_while(Result::ok).any(|line| line.is_empty());
+                if asked && connection.write_all(head.as_bytes()).is_ok() {
+                    while !filling.is_empty() && connection.write_all(filling).is_ok() {}
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_redirect_of_a_homeserver_is_not_followed() {
+    let elsewhere = format!("{}/_matrix/client/v3/login", url("full"));
+    let head = format!("HTTP/1.1 302 Found\r\nAccess-Control-Allow-Origin: *\r\nLocation: {elsewhere}\r\n\r\n");
+    let Some(chromium) = open(&misbehaving(&head, b"")) else { return };
+    chromium.sees("no response: TypeError: Failed to fetch");
+}
+
+#[test]
+fn a_body_without_end_is_not_read_to_its_end() {
+    let head = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\r\n";
+    let Some(chromium) = open(&misbehaving(head, &[b' '; 10_000])) else { return };
+    chromium.sees("too long");
+}
+
+#[test]
+fn a_rate_limit_whose_header_the_browser_hides_is_waited_out() {
+    let head = "HTTP/1.1 429 Too Many Requests\r\nAccess-Control-Allow-Origin: *\r\nRetry-After: 3600\r\n\r\n\
+        {\"errcode\": \"M_LIMIT_EXCEEDED\"}";
+    let Some(chromium) = open(&misbehaving(head, b"")) else { return };
+    // The flow's own times are 1, 2, 4 and 8 s; the page does not wait for the fourth time.
+    thread::sleep(Duration::from_secs(7));
+    chromium.sees("try again in 8 s");
 }
