@@ -179,6 +179,8 @@
 //!   server exposes it. Then the flow takes `retry_after_ms` of the body, or else times of its own, which grow. If a
 //!   server is away, if it forbids the page to read its responses, or if it redirects, `fetch` fails, and does not say
 //!   which of them it was.
+//! - **Encoding.** The browser decodes the body, and keeps the header `Content-Encoding`. Leave that header out:
+//!   otherwise the flow takes the body for encoded.
 //! - **Cookies.** A login needs none: `credentials: "omit"`.
 //!
 //! ```
