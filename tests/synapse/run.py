@@ -373,7 +373,10 @@ def start(python, provider_folder, page_folder, folder, started):
         # Without any of it, and tokens that expire.
         synapse("bare", ports[1], refreshable_access_token_lifetime=None, nonrefreshable_access_token_lifetime="3s"),
         # One login, and one more every two seconds.
-        synapse("strict", ports[2], rc_login={"address": {"per_second": 0.5, "burst_count": 1}}),
+        # Limits logins by address, and not also by account: that limit is minutes long.
+        synapse("strict", ports[2], rc_login={
+            "address": {"per_second": 0.5, "burst_count": 1}, "account": {"per_second": 10000, "burst_count": 10000},
+        }),
         synapse("no_passwords", ports[3], password_config={"enabled": False}),
         # Ended by a test.
         synapse("mortal", ports[4]),
