@@ -38,7 +38,7 @@ impl Servers {
     }
 
     fn with(
-        mut homeserver: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+        homeserver: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
         mut provider: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
     ) -> Self {
         let mut number = 0;
@@ -58,14 +58,7 @@ impl Servers {
             })
         });
         let metadata = metadata(&provider.url);
-        let homeserver = Loopback::start(move |received| {
-            homeserver(received).unwrap_or_else(|| match received.target.as_str() {
-                METADATA => answer(200, metadata.to_string()),
-                WHOAMI => answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID01"}"#),
-                _ => loopback::good(OFFERS, received),
-            })
-        });
-        Self { homeserver, provider }
+        Self { homeserver: start_homeserver(metadata, homeserver), provider }
     }
 
     fn url(&self) -> &str {
@@ -110,6 +103,20 @@ impl Servers {
         let posts: Vec<_> = self.homeserver.targets().into_iter().filter(|target| target.starts_with("POST")).collect();
         assert_eq!(posts, Vec::<String>::new());
     }
+}
+
+/// A homeserver with these metadata. What it does otherwise comes first.
+pub fn start_homeserver(
+    metadata: Value,
+    mut otherwise: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+) -> Loopback {
+    Loopback::start(move |received| {
+        otherwise(received).unwrap_or_else(|| match received.target.as_str() {
+            METADATA => answer(200, metadata.to_string()),
+            WHOAMI => answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID01"}"#),
+            _ => loopback::good(OFFERS, received),
+        })
+    })
 }
 
 pub fn metadata(url: &str) -> Value {

@@ -54,6 +54,19 @@ impl Run {
         assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
     }
 
+    /// A demo: somebody is logged in, is asked for twice, and logs out. It has said all of this in turn, and ends so.
+    pub fn is_a_demo(&self, said: &[&str]) {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        let lines: Vec<&str> = self.stdout.lines().collect();
+        let who = lines[0].strip_prefix("logged in as ").unwrap();
+        assert!(who.starts_with("@alice:127.0.0.1:") && who.contains(" with device ID "), "{who}");
+        assert_eq!(lines[1..], [lines[0], lines[0], &format!("{who} is logged out")]);
+        let rest = said.iter().fold(self.stderr.as_str(), |rest, said| {
+            rest.split_once(said).unwrap_or_else(|| panic!("no {said:?} in {rest}")).1
+        });
+        assert_eq!(rest, "");
+    }
+
     /// Nothing came of it, and the last line, which is in one piece, says why.
     pub fn fails(&self, line: &str) {
         assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);

@@ -120,15 +120,20 @@ fn oauth_with_the_real_buttons_of_chromium() {
     assert!(stderr.contains("/token: 200 OK"), "{stderr}");
     assert!(!session(&folder).has_token_of(&granted));
 
+    ends_for_good(&folder, &who);
+}
+
+/// Logs out of a session that an OAuth 2.0 server has granted.
+pub fn ends_for_good(folder: &TempDir, who: &str) {
     let path = folder.path().join("data.json");
     let stored = fs::read(&path).unwrap();
-    let (status, stdout, stderr) = login(&folder, "--logout");
+    let (status, stdout, stderr) = login(folder, "--logout");
     assert_eq!((status, stdout), (Some(0), format!("{who} is logged out\n")), "{stderr}");
     assert!(!stderr.contains("/_matrix/client/v3/logout"), "{stderr}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n");
     // A backup is put back: its refresh token is revoked.
     fs::write(&path, stored).unwrap();
-    let (status, _, stderr) = login(&folder, "--refresh");
+    let (status, _, stderr) = login(folder, "--refresh");
     assert_eq!(status, Some(1));
     assert!(stderr.contains("invalid_grant"), "{stderr}");
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     browser::Chromium,
-    browser_program::{Program, login, session},
+    browser_program::{Program, ends_for_good, login, session},
     support::{programs, terminal::watch},
 };
 
@@ -67,16 +67,7 @@ fn a_code_that_is_confirmed_in_chromium_leads_to_a_session_that_is_stored_refres
     assert_eq!((status, stdout), (Some(0), line), "{stderr}");
     assert!(!session(&folder).has_token_of(&refreshed));
 
-    let path = folder.path().join("data.json");
-    let stored = fs::read(&path).unwrap();
-    let (status, stdout, stderr) = login(&folder, "--logout");
-    assert_eq!((status, stdout), (Some(0), format!("{who} is logged out\n")), "{stderr}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n");
-    // A backup is put back: its refresh token is revoked.
-    fs::write(&path, stored).unwrap();
-    let (status, _, stderr) = login(&folder, "--refresh");
-    assert_eq!(status, Some(1));
-    assert!(stderr.contains("invalid_grant"), "{stderr}");
+    ends_for_good(&folder, &who);
 }
 
 #[test]
