@@ -4,7 +4,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -32,24 +32,20 @@ const MAX_FAILURES: u32 = 5;
 
 const ENDED: &str = "the code has ended, and nobody is logged in: begin again for a new one";
 
-/// Whether the program waits with a code on the screen, and nothing is granted yet.
-pub static WAITS: AtomicBool = AtomicBool::new(false);
+/// What becomes of the login if a signal ends the program now. While a poll is under way, nobody knows.
+static AT_AN_END: Mutex<Option<&'static str>> = Mutex::new(None);
 
-/// Whether the server has granted tokens, and the program has no session yet.
-pub static IS_GRANTED: AtomicBool = AtomicBool::new(false);
+const WAITED: &str = "nobody is logged in: do not enter the code any more";
+
+pub const GRANTED: &str = "a login was granted and is not stored: end it on the account page of the homeserver";
 
 #[cfg(unix)]
-pub fn is_granted() -> bool {
-    IS_GRANTED.load(Ordering::SeqCst)
+pub fn at_an_end() -> Option<&'static str> {
+    *AT_AN_END.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What to say if the program is ended. While a poll is under way, nobody knows.
-#[cfg(unix)]
-pub fn stopped() -> Option<&'static str> {
-    if WAITS.load(Ordering::SeqCst) {
-        return Some("nobody is logged in: do not enter the code any more");
-    }
-    is_granted().then_some("a login was granted and is not stored: end it on the account page of the homeserver")
+pub fn say_at_an_end(said: Option<&'static str>) {
+    *AT_AN_END.lock().unwrap_or_else(PoisonError::into_inner) = said;
 }
 
 /// Answers the question how to log in with a code.
@@ -277,7 +273,7 @@ impl blocking::Transport for Polls<'_> {
             return self.transport.carry_silently(request);
         }
         self.progress.finish();
-        IS_GRANTED.store(true, Ordering::SeqCst);
+        say_at_an_end(Some(GRANTED));
         self.transport.carry(request)
     }
 
@@ -294,9 +290,9 @@ impl blocking::Transport for Polls<'_> {
             _ if self.has_polled => self.failures = 0,
             _ => {}
         }
-        WAITS.store(true, Ordering::SeqCst);
+        say_at_an_end(Some(WAITED));
         let waited = self.wait(pause.remaining(self.now()));
-        WAITS.store(false, Ordering::SeqCst);
+        say_at_an_end(None);
         waited
     }
 

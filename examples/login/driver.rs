@@ -1,7 +1,7 @@
 //! Drives a login. The crate's own loop carries the requests and waits. This file does what that loop leaves open: it
 //! looks for a homeserver that discovery has not found, and asks an [`Answers`] what only a person can answer.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use http::Method;
 use matrix_login::{
@@ -178,7 +178,7 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
                 drive(&mut flow, transport)?;
             }
             Step::Done(session) => {
-                device::IS_GRANTED.store(false, Ordering::SeqCst);
+                device::say_at_an_end(None);
                 tell_another_device(&flow, session);
                 return Ok(session.clone());
             }

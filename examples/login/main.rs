@@ -132,7 +132,13 @@ struct Arguments {
 
     /// Show the page where the user of the stored session manages the account, if the homeserver has OAuth 2.0. ACTION
     /// is what to do there, such as profile; without it the page shows what there is
-    #[arg(long, group = "stored", value_name = "ACTION", num_args = 0..=1, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        long,
+        group = "stored",
+        value_name = "ACTION",
+        num_args = 0..=1,
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     #[expect(clippy::option_option, reason = "the option can be there without an action")]
     account: Option<Option<String>>,
 

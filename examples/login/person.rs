@@ -110,11 +110,12 @@ pub fn restore_terminal_when_ended() {
             if let Some(found) = &found {
                 let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
             }
-            // A line may have begun that says what is asked.
-            if io::stderr().is_terminal() || device::is_granted() {
+            let said = device::at_an_end();
+            // A line has begun then, which says what the homeserver is asked.
+            if io::stderr().is_terminal() || said == Some(device::GRANTED) {
                 say!("");
             }
-            if let Some(said) = device::stopped() {
+            if let Some(said) = said {
                 say!("{said}");
             }
             process::exit(128 + signal);

@@ -1,7 +1,7 @@
 //! The login program with a code, run as a process: what it shows, how it waits, and how it ends. A second is the
 //! shortest time between two polls, and so these tests wait.
 
-use std::fs;
+use std::{fs, sync::mpsc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -253,6 +253,35 @@ fn told_to_end_while_it_waits_it_says_that_nobody_is_logged_in() {
         assert_eq!(last_line(&stderr), "nobody is logged in: do not enter the code any more");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn told_to_end_after_the_grant_it_says_that_a_login_is_left() {
+    let (asked, is_asked) = mpsc::channel();
+    let (release, is_released) = mpsc::channel::<()>();
+    let servers = Servers::with(
+        &[tokens()],
+        |_, _| {},
+        move |received| {
+            if received.target == WHOAMI {
+                asked.send(()).unwrap();
+                // Until the program has ended.
+                let _ = is_released.recv();
+            }
+            None
+        },
+    );
+    let folder = folder();
+    let running = Running::of(programs::command(program()), folder.path(), &["--device", &servers.homeserver.url]);
+    is_asked.recv().unwrap();
+    programs::signal("INT", &running.child.id().to_string());
+    let (ended, stdout, stderr) = running.end();
+    drop(release);
+    assert_eq!((ended, stdout.as_str()), (Some(130), ""));
+    let said = "a login was granted and is not stored: end it on the account page of the homeserver";
+    assert_eq!(last_line(&stderr), said);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 // The demo.

@@ -169,8 +169,8 @@ impl AuthMetadata {
     }
 
     /// The page where the user manages the account, for an action such as `org.matrix.devices_list` (specification,
-    /// "Account management"). Without an action, the page itself. The action may be without `org.matrix.`, and it may be
-    /// an older name such as `sessions_list`. A server is asked with a name that it lists.
+    /// "Account management"). Without an action, the page itself. The action may be without `org.matrix.`, and it may
+    /// be an older name such as `sessions_list`. A server is asked with a name that it lists.
     ///
     /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server
     /// has no such page, or does not say that it knows the action.
