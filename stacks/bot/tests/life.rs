@@ -15,6 +15,8 @@ use tiny_http::{Header, Request, Response, Server};
 struct Known {
     /// Of the tokens that count.
     number: u32,
+    /// Whether it grants no refresh tokens.
+    refreshes_nothing: bool,
     /// How long an access token lives, in milliseconds.
     lifetimes: Vec<u64>,
     /// After so many calls in a row with one token, what becomes of it.
@@ -38,6 +40,9 @@ enum End {
 impl Known {
     fn tokens(&mut self) -> Value {
         (self.number, self.calls, self.ended) = (self.number + 1, 0, None);
+        if self.refreshes_nothing {
+            return json!({"access_token": format!("t{}", self.number)});
+        }
         let lifetime = if self.lifetimes.is_empty() { 3_600_000 } else { self.lifetimes.remove(0) };
         json!({
             "access_token": format!("t{}", self.number), "refresh_token": format!("r{}", self.number),
@@ -156,6 +161,15 @@ fn its_tokens_expire_and_its_session_is_soft_logged_out() {
     assert_eq!((homeserver.count("refresh"), homeserver.count("login"), homeserver.count("logout")), (2, 2, 1));
     assert_eq!(homeserver.known.lock().unwrap().devices, [Value::Null, "BOTDEVICE".into()]);
     assert_eq!(std::fs::read_to_string(folder.path().join("session.json")).unwrap(), "{}");
+}
+
+#[test]
+fn without_refresh_tokens_it_logs_in_again_once() {
+    let ends = vec![(7, End::SoftLogout), (11, End::SoftLogout)];
+    let homeserver = Homeserver::start(Known { refreshes_nothing: true, ends, ..Known::default() });
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
+    assert_eq!((homeserver.count("refresh"), homeserver.count("login")), (0, 3));
 }
 
 #[test]
