@@ -4,11 +4,18 @@ use std::{
     path::Path,
     process::{Command, Output},
     sync::{Arc, Mutex},
-    thread::{self, JoinHandle},
 };
 
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+};
 use serde_json::{Value, json};
-use tiny_http::{Header, Request, Response, Server};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+};
 
 /// What the homeserver knows. The access token and the refresh token have the same number.
 #[derive(Default)]
@@ -93,19 +100,20 @@ impl Known {
 
 struct Homeserver {
     url: String,
-    server: Arc<Server>,
-    thread: Option<JoinHandle<()>>,
     known: Arc<Mutex<Known>>,
+    /// What it runs on. It ends when this is dropped.
+    _runtime: Runtime,
 }
 
 impl Homeserver {
     fn start(known: Known) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
-        let url = format!("http://{}", server.server_addr());
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let known = Arc::new(Mutex::new(known));
-        let (requests, state) = (Arc::clone(&server), Arc::clone(&known));
-        let thread = thread::spawn(move || requests.incoming_requests().for_each(|request| answer(request, &state)));
-        Self { url, server, thread: Some(thread), known }
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&known));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { url, known, _runtime: runtime }
     }
 
     /// How often that was asked.
@@ -114,24 +122,17 @@ impl Homeserver {
     }
 }
 
-fn answer(mut request: Request, known: &Mutex<Known>) {
-    let mut body = String::new();
-    request.as_reader().read_to_string(&mut body).unwrap();
-    let target = format!("{} {}", request.method(), request.url());
-    let token = request.headers().iter().find(|header| header.field.equiv("Authorization"));
-    let token = token.map(|header| header.value.to_string()).unwrap_or_default();
+async fn respond(
+    State(known): State<Arc<Mutex<Known>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    let token = headers.get("authorization").map(|token| token.to_str().unwrap()).unwrap_or_default();
     let body = serde_json::from_str(&body).unwrap_or_default();
-    let (status, body) = known.lock().unwrap().respond(&target, &token, &body);
-    let json = Header::from_bytes("Content-Type", "application/json").unwrap();
-    let _ = request.respond(Response::from_string(body.to_string()).with_status_code(status).with_header(json));
-}
-
-impl Drop for Homeserver {
-    fn drop(&mut self) {
-        self.server.unblock();
-        let ended = self.thread.take().unwrap().join();
-        assert!(thread::panicking() || ended.is_ok(), "the script panicked");
-    }
+    let (status, body) = known.lock().unwrap().respond(&format!("{method} {uri}"), token, &body);
+    (StatusCode::from_u16(status).unwrap(), body.to_string())
 }
 
 fn run(homeserver: &Homeserver, folder: &Path, calls: &str) -> Output {
