@@ -20,8 +20,8 @@
 //! use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step, one_line};
 //! use url::Url;
 //!
-//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a URL, and
-//! /// returns the address that the browser came back to. `show` shows a code, and where to enter it.
+//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a
+//! /// URL, and returns the address that the browser came back to. `show` shows a code, and where to enter it.
 //! fn log_in(
 //!     mut flow: LoginFlow,
 //!     choice: Choice,
@@ -152,8 +152,8 @@
 //! # HTTP clients
 //!
 //! A transport needs from its client: a 4xx and a 5xx as responses, no redirects, and a limit of time. It can do
-//! without a decoder: if a body is still compressed, the flow returns an error that says so. No client here keeps cookies unless a feature of its
-//! crate is switched on.
+//! without a decoder: if a body is still compressed, the flow returns an error that says so. No client here keeps
+//! cookies unless a feature of its crate is switched on.
 //!
 //! | client | a 4xx, a 5xx | redirects | gzip | proxy of the environment | limit of time |
 //! | --- | --- | --- | --- | --- | --- |
@@ -547,17 +547,16 @@
 //!
 //! 1. The flow registers the client, and asks for a code.
 //! 2. [`Step::ShowCode`] has the code, the address where the user enters it, and perhaps the same address with the code
-//!    in it, for a QR code. Show the host of that address next to the homeserver: the user should enter the code only if
-//!    the two belong together. `SECURITY.md` says why.
+//!    in it, for a QR code. Show the host of that address next to the homeserver: the user should enter the code only
+//!    if the two belong together. `SECURITY.md` says why.
 //! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has
 //!    decided. A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
 //!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has
 //!    not decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
-//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If whoami fails, the
-//!    flow keeps the tokens: try again. If you give up, go [back](LoginFlow::back), and send the revocation that is due
-//!    then: otherwise a device stays in the user's list that nobody uses. If the user has
-//!    refused, or if the code has ended, the question is due again, and its `refused` says why: `access_denied` or
-//!    `expired_token`.
+//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If whoami fails,
+//!    the flow keeps the tokens: try again. If you give up, go [back](LoginFlow::back), and send the revocation that is
+//!    due then: otherwise a device stays in the user's list that nobody uses. If the user has refused, or if the code
+//!    has ended, the question is due again, and its `refused` says why: `access_denied` or `expired_token`.
 //!
 //! **A poll that fails does not end the login.** The same poll is due then. Wait for the
 //! [interval](ShownCode::interval) before you send it again: a server that is asked too often makes all later polls

@@ -53,8 +53,8 @@ impl Wait {
     }
 }
 
-/// What is left at `now` of a delay that began at a given time. A clock that was set back counts as one that stood still:
-/// otherwise five seconds could become a day, or nothing.
+/// What is left at `now` of a delay that began at a given time. A clock that was set back counts as one that stood
+/// still: otherwise five seconds could become a day, or nothing.
 pub(crate) fn left(delay: Duration, since: SystemTime, now: SystemTime) -> Duration {
     let elapsed = now.duration_since(since).unwrap_or(Duration::ZERO);
     delay.saturating_sub(elapsed)

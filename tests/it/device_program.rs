@@ -118,7 +118,8 @@ fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
     assert!(before.contains(&format!("you log in at {provider} for the homeserver {homeserver}\ngo on only if")));
     let shown = format!(
         "to log in to http://{homeserver}, open in a browser on any device\n    http://127.0.0.1:9/link\n\
-         and enter the code\n    WDJB- MJHT\nbut only if that page belongs to the homeserver\n{WAITING}: 20m left\nGET http://{homeserver}"
+         and enter the code\n    WDJB- MJHT\nbut only if that page belongs to the homeserver\n\
+         {WAITING}: 20m left\nGET http://{homeserver}"
     );
     assert!(after.contains(&shown), "{}", run.stderr);
     assert_eq!((count(&run, "/link"), count(&run, "WDJB"), count(&run, WAITING)), (1, 1, 1), "{}", run.stderr);

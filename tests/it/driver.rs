@@ -9,8 +9,8 @@ use http::{Request, Response};
 use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step};
 use url::Url;
 
-/// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a URL, and
-/// returns the address that the browser came back to. `show` shows a code, and where to enter it.
+/// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a
+/// URL, and returns the address that the browser came back to. `show` shows a code, and where to enter it.
 pub fn log_in(
     mut flow: LoginFlow,
     choice: Choice,

@@ -1,6 +1,7 @@
 //! The life of a bot: it restores its session or logs in, lets three tasks call the homeserver with it, and logs out.
 //!
-//! `BOT_PASSWORD=... cargo run --manifest-path stacks/bot/Cargo.toml -- https://matrix.example.org alice session.json 10`
+//! `cargo run --manifest-path stacks/bot/Cargo.toml -- https://matrix.example.org alice session.json 10`, with the
+//! password in the variable `BOT_PASSWORD`.
 //!
 //! Each task calls ten times then. With `0` the bot logs in and stays logged in.
 

@@ -89,8 +89,8 @@ fn described(request: &Request<Vec<u8>>) -> Result<RequestInit, Failure> {
     Ok(described)
 }
 
-/// Adds a pair of a name and a value: those that the server lets the page see. The browser has decoded the body already,
-/// and does not say so here.
+/// Adds a pair of a name and a value: those that the server lets the page see. The browser has decoded the body
+/// already, and does not say so here.
 fn with_header(head: Builder, pair: &Array) -> Builder {
     let text = |index| pair.get(index).as_string().unwrap_or_default();
     if text(0) == "content-encoding" { head } else { head.header(text(0), text(1)) }
