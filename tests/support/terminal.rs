@@ -25,8 +25,9 @@ pub fn watch(
     questions: &[&str],
     mut answer: impl FnMut(usize, &str) -> String,
 ) -> String {
-    // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed.
-    let command = format!("tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
+    // The shell shows afterwards how the program ended, and whether the terminal still shows what is typed. The trap
+    // keeps the shell alive when Ctrl-C is typed: without it, dash ends with the program.
+    let command = format!("trap : INT; tty; {} {arguments}; echo \"status $?\"; stty -a", program.display());
     let mut child = programs::command("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .current_dir(folder.path())
