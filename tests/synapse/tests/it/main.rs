@@ -1,6 +1,5 @@
 //! Logins to a real Synapse, through the library and through the programs. `run.py` starts what they need.
 
-mod answers;
 mod browser;
 mod browser_program;
 mod device_grant;
@@ -14,6 +13,7 @@ mod others;
 mod page;
 mod passwords;
 mod program;
+mod responses;
 mod sessions;
 mod sso;
 mod stacks;
