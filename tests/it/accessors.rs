@@ -1,4 +1,4 @@
-//! All that goes in can be read again, under its plain name.
+//! Everything that a caller sets can be read again, under its plain name.
 
 use matrix_login::{
     AccessToken, Action, Choice, Credentials, Fields, HttpsUrl, LoginFlow, LoginSettings, LoginToken, OAuthClient,
@@ -22,7 +22,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 // Settings.
 
-/// All of them, in the order in which they are declared.
+/// All settings, in the order of their declaration.
 fn read(settings: &LoginSettings) -> (Option<&str>, Option<&str>, bool, bool, bool) {
     (
         settings.device_id(),
@@ -113,7 +113,7 @@ const CREDENTIAL_TYPES: [&str; 4] =
 fn credentials_are_read_back_and_so_is_a_choice_of_them() {
     for (credentials, login_type) in credentials().into_iter().zip(CREDENTIAL_TYPES) {
         assert_eq!(credentials.login_type(), login_type);
-        assert!(credentials.fields().is_empty(), "{login_type}: its own fields are not added ones");
+        assert!(credentials.fields().is_empty(), "{login_type}: the fields of the type itself are not added fields");
         let credentials = credentials.with_field("org.example.x", json!([1])).unwrap();
         assert_eq!(json!(credentials.fields()), json!({"org.example.x": [1]}));
 
@@ -240,7 +240,7 @@ fn known(flow: &LoginFlow) -> [Option<String>; 4] {
     ]
 }
 
-/// The same of its suspended form, which goes through JSON.
+/// The same values, read from the suspended form of the flow. The form goes through JSON first.
 fn known_when_suspended(flow: &LoginFlow) -> [Option<String>; 4] {
     let stored = serde_json::to_string(&flow.suspend().unwrap()).unwrap();
     let suspended: Suspended = serde_json::from_str(&stored).unwrap();
@@ -262,7 +262,7 @@ fn a_flow_that_discovers_knows_its_server_name_to_the_end() {
     let mut story = Scenario::of(LoginFlow::discover("example.org:8448".parse().unwrap(), kitchen()));
     let looking = some(["KITCHEN", "example.org:8448", "", ""]);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (looking.clone(), looking.clone()));
-    // The address is known to the flow, and not kept, because a resumed discovery starts over.
+    // The flow knows the address. The suspended form leaves it out, because a resumed discovery starts over.
     story.answer(200, WELL_KNOWN);
     let found = some(["KITCHEN", "example.org:8448", HOMESERVER, ""]);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), looking.clone()));
@@ -280,7 +280,7 @@ fn a_flow_that_discovers_knows_its_server_name_to_the_end() {
 }
 
 #[test]
-fn a_flow_that_found_nothing_knows_its_server_name_only() {
+fn a_flow_that_found_nothing_knows_only_its_server_name() {
     let mut story = Scenario::lost();
     let looking = some(["", "example.org", "", ""]);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (looking.clone(), looking));
@@ -316,7 +316,7 @@ fn a_flow_that_logs_in_again_knows_the_user_and_the_device() {
 }
 
 #[test]
-fn a_flow_that_looks_for_the_homeserver_of_a_session_knows_the_server() {
+fn a_flow_that_discovers_for_a_session_knows_the_server() {
     let session = Session::from_json(GRANTED).unwrap().unwrap();
     let looking = some(["DEVICEID", "example.org", "", "@alice:example.org"]);
     let mut story = Scenario::of(LoginFlow::again(&session, LoginSettings::default()));
@@ -361,12 +361,12 @@ fn added_fields_can_be_taken_apart() {
     assert_eq!((fields.get("x"), fields.get("y"), fields.is_empty()), (Some(json!(1)), None, false));
     assert_eq!(Map::from(&fields), object(json!({"x": 1})));
 
-    // A key that is no text has no other name.
+    // A key that is not valid text is not equal to a key with the replacement character.
     let fields: Fields = r#"{"\ud800": 1, "\ufffd": 2, "\udc00": 3}"#.parse().unwrap();
     assert_eq!(fields.get("\u{fffd}"), Some(json!(2)));
     assert_eq!(Map::from(&fields), object(json!({"\u{fffd}": 2})));
 
-    // The last of duplicates counts, also if no value can hold it.
+    // The last of duplicate keys counts, also if no `Value` can hold its number.
     let fields: Fields = r#"{"x": 1, "y": 2, "x": 1e999}"#.parse().unwrap();
     assert_eq!((fields.get("x"), fields.text_of("x")), (None, Some("1e999")));
     assert_eq!(Map::from(&fields), object(json!({"y": 2})));
@@ -389,7 +389,7 @@ fn each_endpoint_has_its_method_and_path() {
         (well_known::ENDPOINT, "GET", "/.well-known/matrix/client"),
         (whoami::ENDPOINT, "GET", "/_matrix/client/v3/account/whoami"),
         (auth_metadata::ENDPOINT, "GET", "/_matrix/client/v1/auth_metadata"),
-        // Their addresses are in the metadata.
+        // The addresses of these endpoints are in the metadata.
         (registration::ENDPOINT, "POST", "registration_endpoint"),
         (token::ENDPOINT, "POST", "token_endpoint"),
         (revocation::ENDPOINT, "POST", "revocation_endpoint"),

@@ -1,4 +1,5 @@
-//! The pages where a user manages the account: only those that the server says it has, by the name that it knows.
+//! The pages on which a user manages the account. A page exists only if the server lists its action. The URL names the
+//! action as the server lists it.
 
 use matrix_login::endpoint::oauth::auth_metadata::{self, AuthMetadata};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ fn metadata(uri: Value, actions: Value) -> AuthMetadata {
     auth_metadata::response(&HOMESERVER.parse().unwrap(), &response).unwrap().unwrap()
 }
 
-/// The URL without its beginning.
+/// The URL of an action, without the part that all these URLs share.
 fn url(actions: Value, action: &str, device_id: Option<&str>) -> Option<String> {
     let metadata = metadata(json!("https://auth.example.org/account?lang=en"), actions);
     let url = metadata.account_management_url(Some(action), device_id)?;
@@ -30,7 +31,7 @@ fn an_action_that_is_listed_has_a_page() {
         ("org.matrix.devices_list", None, Some("action=org.matrix.devices_list")),
         ("org.matrix.device_view", Some("KITCHEN&1"), Some("action=org.matrix.device_view&device_id=KITCHEN%261")),
         ("org.matrix.device_view", None, Some("action=org.matrix.device_view")),
-        // The device counts for the actions about one device only.
+        // Only the actions about one device name the device.
         ("org.matrix.profile", Some("KITCHEN"), Some("action=org.matrix.profile")),
         ("org.example.custom", None, Some("action=org.example.custom")),
         ("org.matrix.account_deactivate", None, None),
@@ -41,7 +42,7 @@ fn an_action_that_is_listed_has_a_page() {
 }
 
 #[test]
-fn an_older_name_is_used_where_only_that_is_listed() {
+fn an_older_name_is_used_if_only_that_name_is_listed() {
     for (listed, action, page) in [
         (json!(["org.matrix.sessions_list"]), "org.matrix.devices_list", Some("action=org.matrix.sessions_list")),
         (json!(["sessions_list"]), "org.matrix.devices_list", Some("action=sessions_list")),
@@ -51,7 +52,7 @@ fn an_older_name_is_used_where_only_that_is_listed() {
             "org.matrix.device_delete",
             Some("action=org.matrix.session_end&device_id=D"),
         ),
-        // MAS and tuwunel list both.
+        // MAS and tuwunel list both names.
         (
             json!(["org.matrix.sessions_list", "sessions_list", "org.matrix.devices_list"]),
             "org.matrix.devices_list",
@@ -77,7 +78,7 @@ fn an_older_name_means_the_same_action() {
         (json!(["org.matrix.session_end"]), "org.matrix.session_end", "action=org.matrix.session_end&device_id=D"),
         (json!(["org.matrix.session_end"]), "session_end", "action=org.matrix.session_end&device_id=D"),
         (json!(["session_view"]), "org.matrix.session_view", "action=session_view&device_id=D"),
-        // The caller's own name, if the server lists it too.
+        // The name that the caller gave is used, if the server lists that name too.
         (json!(["org.matrix.device_view", "session_view"]), "session_view", "action=session_view&device_id=D"),
     ] {
         assert_eq!(url(listed.clone(), action, Some("D")).as_deref(), Some(page), "{listed} {action}");
@@ -101,7 +102,7 @@ fn without_an_action_the_page_itself_is_opened() {
 }
 
 #[test]
-fn a_parameter_of_the_servers_own_is_not_there_twice() {
+fn a_parameter_that_the_server_has_set_appears_once() {
     let uri = json!("https://auth.example.org/account?action=x&lang=en&device_id=y");
     let metadata = metadata(uri, json!(["org.matrix.device_view"]));
     let url = metadata.account_management_url(Some("device_view"), Some("D")).unwrap();

@@ -1,5 +1,5 @@
-//! The login program with `--account`: it shows the page where the user manages the account. It asks for nothing but
-//! the metadata, and no token goes out.
+//! The login program with `--account`: it shows the page on which the user manages the account. It asks only for the
+//! metadata, and no token goes out.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn listed() -> Value {
     json!(["org.matrix.profile", "org.matrix.devices_list", "org.matrix.device_view"])
 }
 
-/// A homeserver that responds to the metadata request with this, and knows no other request but the versions.
+/// A homeserver that sends this response to the metadata request. Otherwise it knows only the request for its versions.
 fn responding(metadata: Answer) -> Loopback {
     Loopback::start(move |received| match received.target.as_str() {
         METADATA => metadata.clone(),
@@ -42,7 +42,7 @@ fn with_actions(actions: Value) -> Loopback {
     with_page(PAGE.into(), actions)
 }
 
-/// A session of the legacy API whose tokens have expired: they are not needed.
+/// A session of the legacy API. Its tokens have expired, because the program does not need them.
 fn legacy(homeserver: &Loopback) -> Value {
     json!({
         "access_token": "access-0", "access_token_valid_until": 1, "refresh_token": "refresh-0",
@@ -63,7 +63,7 @@ fn folder_with(stored: &Value) -> TempDir {
     folder
 }
 
-/// What the program makes of a stored session. Nothing becomes of that session, and no token goes out.
+/// Runs the program with a stored session. The stored session does not change, and no token goes out.
 fn account(homeserver: &Loopback, stored: &Value, more: &[&str]) -> Run {
     let run = Run::with(folder_with(stored), &[&["--account"], more].concat(), "");
     assert_eq!((run.file("data.json"), run.files()), (stored.clone(), vec!["data.json".to_owned()]));
@@ -77,7 +77,7 @@ fn account(homeserver: &Loopback, stored: &Value, more: &[&str]) -> Run {
     run
 }
 
-/// Why a homeserver leads to no page.
+/// The homeserver leads to no page, and the program ends with this line.
 fn fails(homeserver: &Loopback, more: &[&str], line: &str) {
     account(homeserver, &legacy(homeserver), more).fails(&format!("Error: {line}"));
 }
@@ -92,7 +92,7 @@ fn a_session_of_either_api_leads_to_the_page() {
         let own = homeserver.url.trim_start_matches("http://");
         let (asked, said) = run.stderr.split_once('\n').unwrap();
         assert_eq!(asked, format!("GET {}/_matrix/client/v1/auth_metadata: 200 OK", homeserver.url));
-        // Nobody at a pipe is asked, and nothing is opened.
+        // At a pipe, the program asks no question and opens no browser.
         assert_eq!(said, format!("you manage your account at auth.example.org for the homeserver {own}\n"));
     }
     assert_eq!(homeserver.targets(), [METADATA; 2]);
@@ -106,11 +106,11 @@ fn an_action_is_named_as_the_server_lists_it() {
         (listed(), "devices_list", "action=org.matrix.devices_list".to_owned()),
         (listed(), "sessions_list", "action=org.matrix.devices_list".to_owned()),
         (json!(["org.matrix.sessions_list"]), "devices_list", "action=org.matrix.sessions_list".to_owned()),
-        // About the device of the session.
+        // An action about the device of the session.
         (listed(), "org.matrix.device_view", format!("action=org.matrix.device_view&{device}")),
         (json!(["session_end"]), "org.matrix.device_delete", format!("action=session_end&{device}")),
         (json!(["org.matrix.session_view"]), "session_view", format!("action=org.matrix.session_view&{device}")),
-        // One that only this server has.
+        // An action that only this server has.
         (json!(["org.example.bills"]), "org.example.bills", "action=org.example.bills".to_owned()),
     ] {
         let homeserver = with_actions(listed);
@@ -119,7 +119,7 @@ fn an_action_is_named_as_the_server_lists_it() {
 }
 
 #[test]
-fn an_action_that_is_not_offered_is_named_with_those_that_are() {
+fn an_action_that_is_not_offered_is_named_beside_the_offers() {
     let begin = "the account page does not offer the action account_deactivate; it offers";
     for (listed, offered) in [
         (listed(), "org.matrix.profile, org.matrix.devices_list, org.matrix.device_view"),
@@ -130,13 +130,13 @@ fn an_action_that_is_not_offered_is_named_with_those_that_are() {
     ] {
         fails(&with_actions(listed), &["account_deactivate"], &format!("{begin} {offered}"));
     }
-    // The person's own text is shown in one line too.
+    // The text of the user is shown in one line too.
     let line = "the account page does not offer the action a [2Jb; it offers no actions: leave it out";
     fails(&with_actions(json!([])), &["a\u{1b}[2Jb"], line);
 }
 
 #[test]
-fn a_homeserver_without_oauth_is_said() {
+fn a_homeserver_without_oauth_is_reported() {
     for response in [
         answer(404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
         answer(404, "404 page not found"),
@@ -152,7 +152,7 @@ fn a_homeserver_without_oauth_is_said() {
 }
 
 #[test]
-fn a_page_that_cannot_be_used_is_as_good_as_none() {
+fn an_unusable_page_is_treated_as_a_missing_page() {
     for uri in [
         Value::Null,
         json!(""),
@@ -179,7 +179,7 @@ fn a_page_does_not_change_the_terminal() {
             "https://auth.example.org/%1B[2J%E2%80%AE?%07=%1Bx",
             "auth.example.org",
         ),
-        // What looks like another host is shown as it is.
+        // A host that looks like another one is shown in its encoded form.
         ("https://m\u{430}trix.org:8443/", "https://xn--mtrix-4ve.org:8443/", "xn--mtrix-4ve.org:8443"),
     ] {
         let homeserver = with_page(uri.into(), listed());
@@ -190,7 +190,7 @@ fn a_page_does_not_change_the_terminal() {
 }
 
 #[test]
-fn a_homeserver_that_fails_leaves_the_session_as_it_is() {
+fn a_homeserver_that_fails_leaves_the_session_unchanged() {
     for (response, line) in [
         (
             answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
@@ -211,7 +211,7 @@ fn a_homeserver_that_fails_leaves_the_session_as_it_is() {
 }
 
 #[test]
-fn a_page_of_another_server_than_the_one_that_granted_is_said() {
+fn a_page_of_a_server_that_did_not_grant_is_reported() {
     let homeserver = with_actions(listed());
     let run = account(&homeserver, &oauth(&homeserver, "https://other.example.org/"), &[]);
     run.says(PAGE);
@@ -220,7 +220,7 @@ fn a_page_of_another_server_than_the_one_that_granted_is_said() {
 }
 
 #[test]
-fn a_session_that_does_not_say_where_it_is_can_be_told() {
+fn the_homeserver_can_be_given_if_the_session_has_none() {
     let homeserver = with_actions(listed());
     let mut stored = legacy(&homeserver);
     stored.as_object_mut().unwrap().remove("base_client_url");
@@ -229,7 +229,7 @@ fn a_session_that_does_not_say_where_it_is_can_be_told() {
 }
 
 #[test]
-fn what_does_not_go_with_it_is_named() {
+fn options_that_exclude_the_account_page_are_named() {
     for more in ["--whoami", "--again", "--demo", "--legacy"] {
         let run = Run::with(folder(), &["--account", "profile", more], "");
         assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{more}");
@@ -253,8 +253,8 @@ mod at_a_terminal {
     const HOST: &str = "you manage your account at auth.example.org for the homeserver 127.0.0.1:";
     const NOT_OPENED: &str = "no browser opens by itself: open the URL with one";
 
-    /// A browser, which writes the URL into a pipe with a name. It can be slower than the program, so a file would not
-    /// do: a pipe lets its reader wait.
+    /// A browser that writes the URL into a named pipe. The browser can be slower than the program. So a file would not
+    /// do: a pipe makes its reader wait.
     fn browser() -> TempDir {
         let tools = folder();
         let pipe = tools.path().join("opened");
@@ -265,7 +265,7 @@ mod at_a_terminal {
         tools
     }
 
-    /// What the terminal shows. The program finds nothing to open a URL with but these tools.
+    /// What the terminal shows. To open a URL, the program finds only these tools.
     fn account(tools: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
         let homeserver = with_actions(listed());
         let arguments = format!("PATH={} {} --account {arguments}", tools.path().display(), program().display());
@@ -276,7 +276,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn somebody_who_agrees_gets_the_page_in_a_browser() {
+    fn a_user_who_agrees_gets_the_page_in_a_browser() {
         let tools = browser();
         let pipe = fs::File::options().read(true).write(true).open(tools.path().join("opened")).unwrap();
         let shown = account(&tools, "profile", &[(OPEN, "\n")]);
@@ -290,15 +290,16 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn where_no_browser_opens_the_page_is_shown() {
+    fn the_page_is_shown_if_no_browser_opens() {
         let shown = account(&folder(), "", &[(OPEN, "y\n")]);
         let (_, after) = shown.split_once(NOT_OPENED).unwrap();
         assert!(after.contains(PAGE), "{shown}");
     }
 
     #[test]
-    fn somebody_who_wants_no_browser_gets_the_page_alone() {
-        // There is none: so the program would say that it tried. What is typed without a question ends one if it comes.
+    fn a_user_who_wants_no_browser_gets_only_the_url() {
+        // There is no browser: if the program tried to open one, it would say so. The text is typed without waiting for
+        // a question. If a question comes after all, the text completes it.
         let unasked = &[(HOST, "n\n")][..];
         for (arguments, type_at) in [
             ("", &[(OPEN, "n\n")][..]),

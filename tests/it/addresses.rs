@@ -1,11 +1,12 @@
-//! Addresses are parsed once, at the door: what is accepted, how it is shown and compared, and what is refused.
+//! Addresses are parsed once, when they enter the crate: which ones are accepted, how they are shown and compared, and
+//! which ones are refused.
 
 use std::collections::BTreeSet;
 
 use matrix_login::{Homeserver, ServerName, UserId};
 
 #[test]
-fn server_names() {
+fn server_names_are_read() {
     for (name, host, port) in [
         ("example.org", "example.org", None),
         ("example.org:8448", "example.org", Some(8448)),
@@ -16,7 +17,7 @@ fn server_names() {
         ("1.2.3.4:0", "1.2.3.4", Some(0)),
         ("[2001:db8::1]", "[2001:db8::1]", None),
         ("[::1]:8448", "[::1]", Some(8448)),
-        // It follows the grammar; that nobody can look it up shows when somebody does.
+        // It follows the grammar. That the address does not exist shows only when a client connects.
         ("1.2.3.999", "1.2.3.999", None),
     ] {
         let server_name: ServerName = name.parse().unwrap();
@@ -26,7 +27,7 @@ fn server_names() {
 }
 
 #[test]
-fn what_is_no_server_name() {
+fn invalid_server_names_are_refused() {
     let long = format!("{}.org", "a".repeat(252));
     for name in [
         "",
@@ -57,12 +58,12 @@ fn what_is_no_server_name() {
 }
 
 #[test]
-fn user_ids() {
+fn user_ids_are_read() {
     for (id, localpart, server_name) in [
         ("@alice:example.org", "alice", "example.org"),
         ("@alice:example.org:8448", "alice", "example.org:8448"),
         ("@alice:[::1]:8448", "alice", "[::1]:8448"),
-        // Historical ones, which clients have to accept.
+        // Historical user IDs, which clients must accept.
         ("@Alice:example.org", "Alice", "example.org"),
         ("@älice b/c=_.-+:example.org", "älice b/c=_.-+", "example.org"),
         ("@@alice:example.org", "@alice", "example.org"),
@@ -76,7 +77,7 @@ fn user_ids() {
 }
 
 #[test]
-fn what_is_no_user_id() {
+fn invalid_user_ids_are_refused() {
     for id in
         ["", "@", "alice", "@alice", "alice:example.org", "@alice:", "@alice:exa mple", "@a\0:example.org", "#a:b"]
     {
@@ -85,7 +86,7 @@ fn what_is_no_user_id() {
 }
 
 #[test]
-fn homeservers() {
+fn homeservers_are_read() {
     for (given, base) in [
         ("https://matrix.example.org", "https://matrix.example.org"),
         ("https://matrix.example.org/", "https://matrix.example.org"),
@@ -111,7 +112,7 @@ fn homeservers() {
 }
 
 #[test]
-fn what_is_no_homeserver() {
+fn invalid_homeservers_are_refused() {
     let long = format!("https://example.org/{}", "a".repeat(65_500));
     for url in [
         "",

@@ -1,4 +1,4 @@
-//! Logging in again, after a soft logout: the same homeserver, the same device, and nobody else.
+//! A login again, after a soft logout: at the same homeserver, with the same device, and only as the same user.
 
 use matrix_login::{Error, LoginFlow, LoginSettings, Session};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn logging_in_again() -> Scenario {
     story
 }
 
-/// The session of somebody else, which the error owns; the flow is back at the question.
+/// The session of another user, which the error owns. The flow is back at the question.
 fn wrong_user(story: &mut Scenario, body: &str) -> Session {
     match respond(&mut story.flow, &answer(200, &[], body), noon()).unwrap_err() {
         Error::WrongUser { expected, session, .. } => {
@@ -36,7 +36,7 @@ fn wrong_user(story: &mut Scenario, body: &str) -> Session {
 }
 
 #[test]
-fn the_homeserver_and_the_device_are_the_sessions() {
+fn the_homeserver_and_the_device_come_from_the_session() {
     let mut story = again();
     story.gets(LOGIN_URL).answer(200, OFFERS).choose(password()).posts(
         LOGIN_URL,
@@ -51,7 +51,7 @@ fn the_homeserver_and_the_device_are_the_sessions() {
 }
 
 #[test]
-fn the_sessions_device_replaces_that_of_the_settings() {
+fn the_sessions_device_replaces_the_device_of_the_settings() {
     let settings =
         LoginSettings::default().with_device_id("OTHER").unwrap().with_initial_device_display_name("kitchen");
     let mut story = Scenario::of(LoginFlow::again(&session(stored()), settings));
@@ -79,13 +79,13 @@ fn a_homeserver_that_the_session_does_not_know_is_discovered() {
 }
 
 #[test]
-fn somebody_elses_session_belongs_to_the_error_and_the_question_is_due() {
+fn the_error_owns_the_session_of_another_user() {
     let mut story = logging_in_again();
     let session = wrong_user(&mut story, SOMEBODY_ELSES);
     assert_eq!(session.access_token().expose(), "bobs");
     assert_eq!(session.homeserver().unwrap().as_str(), "https://hs.example.org");
     story.asks(&OFFERED);
-    // The right one, after all.
+    // Then the right user logs in.
     story.choose(password()).answer(200, GRANTED);
     assert_eq!(story.session().user_id().as_str(), "@alice:example.org");
 }
@@ -99,7 +99,7 @@ fn a_user_id_that_differs_in_case_or_server_is_another_user() {
 }
 
 #[test]
-fn a_wrong_user_counts_before_a_token_that_ends_for_good() {
+fn a_wrong_user_counts_before_a_missing_refresh_token() {
     let body = r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
     wrong_user(&mut logging_in_again(), body);
     let body = body.replace("bob", "alice");
@@ -108,7 +108,7 @@ fn a_wrong_user_counts_before_a_token_that_ends_for_good() {
 }
 
 #[test]
-fn who_it_has_to_be_outlives_a_refusal_another_homeserver_and_another_process() {
+fn the_expected_user_stays_until_the_login_ends() {
     let mut refused = logging_in_again();
     refused.answer(403, FORBIDDEN).choose(password());
     let mut elsewhere = again();

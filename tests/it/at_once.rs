@@ -1,4 +1,4 @@
-//! Threads that share a session refresh it once, whatever goes wrong, with the recipe of the manual.
+//! Threads that share a session refresh it once, whatever goes wrong. They use the recipe of the manual.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ use crate::{
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The answer of a homeserver that takes each refresh token once.
+/// The response of a homeserver that takes each refresh token once.
 fn granted(request: &Request<Vec<u8>>, refreshes: u32) -> Response<Vec<u8>> {
     let body: Value = serde_json::from_slice(request.body()).unwrap();
     let expected = if refreshes == 1 { "old-refresh".to_owned() } else { format!("refresh-{}", refreshes - 1) };
@@ -32,7 +32,7 @@ fn granted(request: &Request<Vec<u8>>, refreshes: u32) -> Response<Vec<u8>> {
 }
 
 #[test]
-fn of_many_threads_one_refreshes_and_all_go_on() {
+fn one_of_many_threads_refreshes_and_all_go_on() {
     const THREADS: usize = 8;
     let shared = Mutex::new(session(stored()));
     let (refreshes, stores) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -42,7 +42,7 @@ fn of_many_threads_one_refreshes_and_all_go_on() {
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
-                    // All have seen the same token refused.
+                    // By now every thread has seen the refusal of the same token.
                     begin.wait();
                     let send =
                         |request: Request<Vec<u8>>| Ok(granted(&request, refreshes.fetch_add(1, Ordering::SeqCst) + 1));
@@ -62,7 +62,7 @@ fn of_many_threads_one_refreshes_and_all_go_on() {
 }
 
 #[test]
-fn what_cannot_be_sent_or_stored_leaves_the_session_to_try_again() {
+fn a_refresh_that_is_not_sent_or_stored_can_be_repeated() {
     let shared = Mutex::new(session(stored()));
     let used = session(stored());
     let is_as_before = || {
@@ -96,21 +96,22 @@ fn what_cannot_be_sent_or_stored_leaves_the_session_to_try_again() {
         is_as_before();
     }
 
-    // Nothing of that has spent the refresh token.
+    // None of these failures has spent the refresh token.
     let again = refresh(&shared, &used, |request| Ok(granted(&request, 1)), stored_well).unwrap();
     assert!(matches!(again, Some(Refresh::Refreshed)));
     assert_eq!(shared.lock().unwrap().access_token().expose(), "access-1");
 }
 
 #[test]
-fn what_cannot_be_refreshed_any_more_is_asked_once() {
+fn a_session_that_cannot_be_refreshed_asks_once() {
     for errcode in ["M_FORBIDDEN", "M_UNRECOGNIZED"] {
         let shared = Mutex::new(session(stored()));
         let used = session(stored());
         let body = json!({ "errcode": errcode }).to_string();
         let outcome = refresh(&shared, &used, |_| Ok(answer(403, &[], body.clone())), |_| panic!("nothing to store"));
         assert!(matches!(outcome.unwrap(), Some(Refresh::TokenGone(_) | Refresh::Unsupported(_))));
-        // A thread that has waited meanwhile goes on with the access token, and is told what becomes of that.
+        // A thread that has waited in the meantime goes on with the access token. The next response tells that thread
+        // whether the token is still valid.
         let late = refresh(&shared, &used, |_| panic!("nothing to send"), |_| panic!("nothing to store"));
         assert!(late.unwrap().is_none());
         assert!(shared.lock().unwrap().refresh_token().is_none());
@@ -118,7 +119,7 @@ fn what_cannot_be_refreshed_any_more_is_asked_once() {
 }
 
 #[test]
-fn a_thread_that_panics_takes_nobody_with_it() {
+fn a_thread_that_panics_stops_no_other_thread() {
     let shared = Mutex::new(session(stored()));
     let used = session(stored());
     let panicked = thread::scope(|scope| {

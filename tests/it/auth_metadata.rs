@@ -39,12 +39,12 @@ fn document_with(member: &str, value: Option<Value>) -> Value {
     document
 }
 
-/// What a homeserver's response means.
+/// What the response of a homeserver means.
 fn respond(homeserver: &str, response: &Response<Vec<u8>>) -> Result<Option<AuthMetadata>, ResponseError> {
     auth_metadata::response(&homeserver.parse().unwrap(), response)
 }
 
-/// What a homeserver's metadata are.
+/// The metadata that a homeserver sends.
 pub fn read(homeserver: &str, document: &Value) -> AuthMetadata {
     respond(homeserver, &answer(200, &[], document.to_string())).unwrap().unwrap()
 }
@@ -62,7 +62,7 @@ const ADDRESSES: [&str; 6] = [
     "account_management_uri",
 ];
 
-/// The addresses, in that order.
+/// The addresses, in the order of the list above.
 fn addresses(metadata: &AuthMetadata) -> [Option<&str>; 6] {
     [
         &metadata.authorization_endpoint,
@@ -94,7 +94,7 @@ fn the_request_has_neither_a_token_nor_a_body() {
 }
 
 #[test]
-fn all_that_is_known_is_read_and_the_rest_is_kept() {
+fn known_members_are_read_and_the_rest_is_kept() {
     let mut document = document();
     document["jwks_uri"] = json!("https://auth.example.org/keys");
     document["account_management_actions_supported"] = json!(["org.matrix.profile"]);
@@ -128,7 +128,7 @@ fn an_address_is_kept_with_its_query() {
 }
 
 #[test]
-fn an_address_that_cannot_be_used_spoils_only_itself() {
+fn an_unusable_address_spoils_no_other_member() {
     let before = read(HOMESERVER, &document());
     for value in [
         json!("/authorize"),
@@ -163,7 +163,7 @@ fn an_address_that_cannot_be_used_spoils_only_itself() {
 }
 
 #[test]
-fn plain_http_is_for_the_origin_of_the_homeserver_and_loopback() {
+fn plain_http_needs_the_origin_of_the_homeserver_or_loopback() {
     for (homeserver, url, is_allowed) in [
         ("http://127.0.0.1:8008", "http://127.0.0.1:8090/token", true),
         ("http://127.0.0.1:8008", "http://localhost/token", true),
@@ -196,7 +196,7 @@ fn the_issuer_is_kept_as_it_was_sent() {
 }
 
 #[test]
-fn without_an_issuer_it_is_not_a_response() {
+fn metadata_without_an_issuer_are_refused() {
     for value in [None, Some(json!("")), Some(json!(null)), Some(json!(7)), Some(json!(["https://auth.example.org/"]))]
     {
         let body = document_with("issuer", value.clone()).to_string();
@@ -208,17 +208,18 @@ fn without_an_issuer_it_is_not_a_response() {
 
 #[test]
 fn each_list_decides_what_is_offered() {
-    /// Without a list, with lists that are not lists, and with lists that do not have what counts: the offers that end.
+    /// Each row is tested without the list, with values that are not a list, and with a list that does not contain the
+    /// value that counts.
     #[rustfmt::skip]
     const ROWS: [(&str, &str, [bool; 4], [bool; 4]); 7] = [
-        // The list, the value that counts, what is offered without the list, and without the value in it.
+        // The list, the value that counts, the offers without the list, and the offers without the value in the list.
         ("response_types_supported", "code", [false, true, true, true], [false, true, true, true]),
         ("code_challenge_methods_supported", "S256", [false, true, true, true], [false, true, true, true]),
         ("grant_types_supported", "authorization_code", [true, false, true, true], [false, true, true, true]),
         ("grant_types_supported", "refresh_token", [true, false, true, true], [true, true, false, true]),
         ("grant_types_supported", DEVICE_CODE, [true, false, true, true], [true, false, true, true]),
         ("prompt_values_supported", "create", [true, true, true, false], [true, true, true, false]),
-        // Either mode will do.
+        // One of the two modes is enough.
         ("response_modes_supported", "query", [true; 4], [true; 4]),
     ];
     for (list, value, without_a_list, without_the_value) in ROWS {
@@ -244,7 +245,7 @@ fn each_list_decides_what_is_offered() {
 }
 
 #[test]
-fn the_code_grant_needs_a_mode_that_is_read() {
+fn the_code_grant_needs_a_response_mode_that_is_read() {
     for (modes, is_offered) in [
         (json!(["query"]), true),
         (json!(["fragment"]), true),
@@ -262,7 +263,7 @@ fn the_code_grant_needs_a_mode_that_is_read() {
 }
 
 #[test]
-fn the_method_plain_alone_is_not_an_offer() {
+fn the_challenge_method_plain_alone_is_not_enough() {
     for (methods, is_offered) in
         [(json!(["plain"]), false), (json!(["plain", "S256"]), true), (json!(["s256"]), false), (json!([]), false)]
     {
@@ -310,7 +311,7 @@ fn tokens_come_from_the_origin_that_the_user_sees() {
 }
 
 #[test]
-fn a_promise_of_iss_is_true_and_nothing_else() {
+fn only_true_promises_an_iss() {
     const MEMBER: &str = "authorization_response_iss_parameter_supported";
     assert!(!read(HOMESERVER, &document()).iss_in_callback);
     for (value, is_promised) in

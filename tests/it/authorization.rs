@@ -38,7 +38,7 @@ fn parameters(url: &Url) -> Vec<(String, String)> {
 fn only(url: &Url, name: &str) -> Option<String> {
     let mut values = url.query_pairs().filter(|(found, _)| found == name).map(|(_, value)| value.into_owned());
     let value = values.next();
-    assert_eq!(values.next(), None, "{name} is there twice");
+    assert_eq!(values.next(), None, "{name} appears twice");
     value
 }
 
@@ -114,7 +114,7 @@ fn the_response_mode_follows_from_the_redirect_uri() {
 }
 
 #[test]
-fn the_page_can_be_the_one_that_makes_an_account() {
+fn the_page_can_be_the_one_that_creates_an_account() {
     for (action, prompt) in [(Action::Login, None), (Action::Register, Some("create"))] {
         let redirect = redirect("http://127.0.0.1/cb").with_action(action);
         let url = url(ENDPOINT, "client", &redirect, &json!({}));
@@ -170,7 +170,7 @@ fn a_code_comes_in_the_query_or_in_the_fragment() {
         "https://app.example.com/cb?#state=0123456789abcdef&code=c0de",
         "com.example.app:/cb?code=c0de&state=0123456789abcdef",
         "com.example:cb#code=c0de&state=0123456789abcdef",
-        // What else is in the URL does not count, wherever it is.
+        // Other parameters of the URL do not count, in the query or in the fragment.
         "http://127.0.0.1/cb?x=1&y=+z&state=0123456789abcdef&code=c0de&session_state=s&scope=a&scope=b",
         "http://127.0.0.1/cb?x=1&y=%20z#code=c0de&state=0123456789abcdef&iss=https%3A%2F%2Fauth.example.org%2F",
         "http://127.0.0.1/cb?code=c0de&state=0123456789abcdef#top",
@@ -206,7 +206,7 @@ fn a_parameter_without_a_value_is_absent() {
 }
 
 #[test]
-fn a_refusal_has_the_servers_words() {
+fn a_refusal_contains_the_servers_words() {
     for (callback, errcode, message) in [
         (
             "http://127.0.0.1/cb?error=access_denied&error_description=The+user%20said+no&state=0123456789abcdef",
@@ -239,7 +239,7 @@ fn a_callback_of_another_login_does_not_count() {
         "http://127.0.0.1/cb?code=c0de&State=0123456789abcdef",
         "http://127.0.0.1/cb?error=access_denied",
         "http://127.0.0.1/cb?error=access_denied&state=fedcba9876543210",
-        // A state that is there twice is nobody's.
+        // A state that appears twice belongs to no login.
         "http://127.0.0.1/cb?code=c0de&state=0123456789abcdef&state=0123456789abcdef",
         "http://127.0.0.1/cb?code=c0de&state=0123456789abcdef&state=fedcba9876543210",
     ] {
@@ -248,7 +248,7 @@ fn a_callback_of_another_login_does_not_count() {
 }
 
 #[test]
-fn an_empty_state_is_nobodys() {
+fn an_empty_state_belongs_to_no_login() {
     for callback in ["http://127.0.0.1/cb?code=c0de&state=", "http://127.0.0.1/cb?code=c0de"] {
         let foreign = authorization::response(&callback.parse().unwrap(), "", None, false).unwrap_err();
         assert_eq!(foreign.problem, ITS_STATE);
@@ -256,7 +256,7 @@ fn an_empty_state_is_nobodys() {
 }
 
 #[test]
-fn a_parameter_that_is_there_twice_is_refused() {
+fn a_parameter_that_appears_twice_is_refused() {
     for parameter in ["code=c0de", "error=x", "error_description=x", "iss=https%3A%2F%2Fauth.example.org%2F"] {
         let callback = format!("http://127.0.0.1/cb?{parameter}&state=0123456789abcdef&{parameter}");
         let name = parameter.split('=').next().unwrap();
@@ -267,7 +267,7 @@ fn a_parameter_that_is_there_twice_is_refused() {
 }
 
 #[test]
-fn parameters_are_not_split_between_both_places() {
+fn parameters_are_not_split_over_query_and_fragment() {
     for callback in [
         "http://127.0.0.1/cb?code=c0de#state=0123456789abcdef",
         "http://127.0.0.1/cb?state=0123456789abcdef#code=c0de",
@@ -314,7 +314,7 @@ fn iss_is_the_issuer_byte_for_byte() {
 }
 
 #[test]
-fn without_an_issuer_any_iss_will_do() {
+fn without_an_issuer_any_iss_is_accepted() {
     let callback = |rest: &str| format!("http://127.0.0.1/cb?code=c0de&state={STATE}{rest}").parse().unwrap();
     assert!(authorization::response(&callback("&iss=https://a/"), STATE, None, false).is_ok());
     assert!(authorization::response(&callback("&iss=https://a/"), STATE, None, true).is_ok());
@@ -328,7 +328,7 @@ fn a_backend_finds_the_login_by_its_state() {
         ("http://127.0.0.1/cb?code=c0de&state=0123456789abcdef#", Some(STATE)),
         ("https://app.example.com/cb#code=c0de&state=0123456789abcdef", Some(STATE)),
         ("https://app.example.com/cb?x=1#state=a+b%2B", Some("a b+")),
-        // A parameter without a value is absent here too.
+        // A parameter without a value counts as absent here too.
         ("http://127.0.0.1/cb?code=c0de&state=&state=0123456789abcdef", Some(STATE)),
         ("http://127.0.0.1/cb?code=&state=#code=c0de&state=0123456789abcdef", Some(STATE)),
         ("http://127.0.0.1/cb?code=c0de&state=", None),

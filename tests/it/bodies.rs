@@ -1,4 +1,4 @@
-//! The bodies that the comparison in `benches` reads: each of them reads to exactly these values.
+//! The bodies that the comparison in `benches` reads. Each body gives exactly these values.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ fn error(status: u16, body: &str) -> ServerError {
 }
 
 #[test]
-fn the_sizes_are_those_of_the_published_figures() {
+fn the_sizes_match_the_published_figures() {
     assert_eq!([LOGIN_TYPES, LOGIN, FORBIDDEN, LIMIT_EXCEEDED].map(str::len), [415, 354, 64, 80]);
 }
 
 #[test]
-fn the_login_types() {
+fn the_login_types_are_read() {
     let login_types = login_types::response(&answer(200, &[], LOGIN_TYPES)).unwrap();
     let names: Vec<_> = login_types.iter().map(LoginType::name).collect();
     assert_eq!(names, ["m.login.password", "m.login.sso", "m.login.token"]);
@@ -54,7 +54,7 @@ fn the_login_types() {
 }
 
 #[test]
-fn the_response_to_a_login() {
+fn the_response_to_a_login_is_read() {
     let response = login::response(&answer(200, &[], LOGIN)).unwrap();
     assert_eq!(response.user_id.as_str(), "@alice:matrix.example.org");
     assert_eq!(response.access_token.expose(), "syt_YWxpY2U_JKqfBcsyGmNwLXdVtRhZ_LmPqWnBtVcXs1a2b3c");
@@ -68,7 +68,7 @@ fn the_response_to_a_login() {
 }
 
 #[test]
-fn the_errors() {
+fn the_errors_are_read() {
     let forbidden = error(403, FORBIDDEN);
     assert_eq!(forbidden.status, Some(StatusCode::FORBIDDEN));
     assert_eq!(forbidden.errcode.as_deref(), Some("M_FORBIDDEN"));

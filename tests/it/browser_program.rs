@@ -1,4 +1,4 @@
-//! The browser program with single sign-on, run as a process, with a browser that is a few lines of HTTP.
+//! The browser program with single sign-on, run as a process. The browser is a few lines of HTTP.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn good(received: &Received) -> Answer {
     loopback::good(OFFERS, received)
 }
 
-/// Where the homeserver would send the browser in the end.
+/// The address to which the homeserver would send the browser in the end.
 fn redirect_url(url: &Url) -> Url {
     url.query_pairs().find(|(name, _)| name == "redirectUrl").unwrap().1.parse().unwrap()
 }
@@ -86,8 +86,8 @@ fn a_foreign_callback_gets_a_polite_page_and_changes_nothing() {
 }
 
 #[test]
-fn a_callback_that_comes_again_gets_a_polite_page_and_is_not_spent_again() {
-    // While the homeserver has the login, the browser asks for the same address once more.
+fn a_repeated_callback_gets_a_polite_page_and_is_not_used() {
+    // While the homeserver handles the login, the browser asks for the same address once more.
     let callback = Arc::new(Mutex::new(None::<Url>));
     let again = Arc::clone(&callback);
     let homeserver = Loopback::start(move |received| {
@@ -108,7 +108,7 @@ fn a_callback_that_comes_again_gets_a_polite_page_and_is_not_spent_again() {
 }
 
 #[test]
-fn the_homeserver_is_told_what_the_user_wants() {
+fn the_url_tells_the_homeserver_what_the_user_wants() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     for (option, action) in [(&[][..], "action=login"), (&["--register"], "action=register")] {
@@ -120,13 +120,13 @@ fn the_homeserver_is_told_what_the_user_wants() {
 }
 
 #[test]
-fn the_legacy_api_of_an_oauth_server_logs_in_and_is_told_what_the_user_wants() {
+fn the_legacy_api_of_an_oauth_server_learns_it_too() {
     let homeserver = Loopback::start(|received| loopback::good(&of_an_oauth_server(), received));
     for (option, action) in [(&["--legacy"][..], "login"), (&["--legacy", "--register"], "register")] {
         let folder = tempfile::tempdir().unwrap();
         let mut running = begin(&folder, &homeserver, option);
         let url = running.url();
-        // It has no identity providers: its own page asks.
+        // The homeserver names no identity providers, because its own page asks for one.
         assert_eq!(url.path(), "/_matrix/client/v3/login/sso/redirect");
         let told: Vec<_> = url.query_pairs().filter(|(name, _)| name != "redirectUrl").collect();
         let named = |name: &'static str| (name.into(), action.into());
@@ -154,7 +154,7 @@ fn without_a_browser_the_address_is_pasted() {
 }
 
 #[test]
-fn nobody_who_comes_back_ends_it() {
+fn the_login_ends_if_no_browser_comes_back() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let mut running = begin(&folder, &homeserver, &["--patience", "1"]);
@@ -189,11 +189,11 @@ fn one_process_begins_and_another_finishes() {
     assert_eq!(status, Some(0), "{stderr}");
     assert_eq!(stdout, "logged in as @alice:example.org with device ID DEVICEID\n");
     assert_eq!(token_of(&homeserver), "t0k3n");
-    assert!(!folder.path().join("login.json").exists(), "it is finished");
+    assert!(!folder.path().join("login.json").exists(), "a finished login leaves no file");
 }
 
 #[test]
-fn a_file_that_is_there_is_not_overwritten() {
+fn an_existing_file_is_not_overwritten() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("login.json"), "precious").unwrap();
@@ -205,7 +205,7 @@ fn a_file_that_is_there_is_not_overwritten() {
 
 #[cfg(unix)]
 #[test]
-fn a_login_that_waits_is_its_owners_alone() {
+fn only_its_owner_can_read_a_suspended_login() {
     use std::os::unix::fs::PermissionsExt;
 
     let homeserver = Loopback::start(good);
@@ -216,7 +216,7 @@ fn a_login_that_waits_is_its_owners_alone() {
 }
 
 #[test]
-fn files_that_hold_no_login_are_refused() {
+fn files_without_a_suspended_login_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("login.json");
     let refusal = || {
@@ -224,7 +224,7 @@ fn files_that_hold_no_login_are_refused() {
         assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
         stderr
     };
-    assert!(refusal().starts_with("Error: login.json: cannot be read: "), "there is no file");
+    assert!(refusal().starts_with("Error: login.json: cannot be read: "), "the file does not exist");
     for (stored, problem) in [
         (json!({"version": 1, "homeserver": 1}), "no suspended flow: a field is missing, unknown or cannot be used"),
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
@@ -244,7 +244,7 @@ fn files_that_hold_no_login_are_refused() {
 }
 
 #[test]
-fn a_spent_login_token_is_said() {
+fn a_spent_login_token_is_reported() {
     let homeserver =
         Loopback::start(
             |received| {
@@ -261,7 +261,7 @@ fn a_spent_login_token_is_said() {
 }
 
 #[test]
-fn what_is_not_offered_is_named() {
+fn a_missing_offer_is_named() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = begin(&folder, &homeserver, &["--provider", "oidc-z"]).end();
@@ -276,7 +276,7 @@ fn what_is_not_offered_is_named() {
 }
 
 #[test]
-fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() {
+fn an_ended_session_begins_again_only_for_its_user() {
     for (user_id, status) in [("@alice:example.org", 0), ("@bob:example.org", 1)] {
         let homeserver = Loopback::start(move |received| match received.target.as_str() {
             "POST /_matrix/client/v3/login" => {
@@ -302,12 +302,12 @@ fn a_session_that_has_ended_begins_again_on_its_device_and_for_its_user_alone() 
         assert_eq!(login.body["device_id"], "DEVICEID");
         let after: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         assert_eq!(after["access_token"], if status == 0 { "new" } else { "old" });
-        // Somebody else's is ended.
+        // A session of another user is logged out.
         assert_eq!(homeserver.targets().contains(&"POST /_matrix/client/v3/logout".to_owned()), status == 1);
     }
 }
 
-/// What the demo has printed, when it has logged in.
+/// Checks what the demo has printed, from the login to the end.
 fn is_shown_to_the_end(stdout: &str, stderr: &str) {
     let lines: Vec<&str> = stdout.lines().collect();
     let who = lines[0].strip_prefix("logged in as ").unwrap();
@@ -321,7 +321,7 @@ fn is_shown_to_the_end(stdout: &str, stderr: &str) {
 #[test]
 fn the_demo_needs_no_browser() {
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Without --no-browser there is none either: no program that opens one is found.
+    // Without --no-browser, no browser opens either: the program finds no tool that opens one.
     for arguments in [&["--demo", "--no-browser"][..], &["--demo"]] {
         let mut program = command(build("browser"));
         program.env("PATH", empty.path()).env("CARGO", "cargo");
@@ -394,7 +394,7 @@ fn the_demo_takes_no_homeserver_and_no_other_login() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_browser_that_does_not_open_is_said() {
+fn a_browser_that_does_not_open_is_reported() {
     let homeserver = Loopback::start(good);
     let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut program = command(build("browser"));
@@ -425,7 +425,7 @@ fn the_command_that_finishes_a_login_can_be_typed() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
+fn a_closed_output_is_an_error_and_loses_no_session() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let mut running = begin(&folder, &homeserver, &[]);
@@ -437,7 +437,7 @@ fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
 }
 
 #[test]
-fn its_version_is_that_of_the_package() {
+fn its_version_is_the_version_of_the_package() {
     let folder = tempfile::tempdir().unwrap();
     let (status, stdout, _) = Running::start(folder.path(), &["--version"]).end();
     assert_eq!((status, stdout.trim_end()), (Some(0), concat!("browser ", env!("CARGO_PKG_VERSION"))));
@@ -445,7 +445,7 @@ fn its_version_is_that_of_the_package() {
 
 #[cfg(unix)]
 #[test]
-fn told_to_end_it_ends_with_the_status_of_the_signal() {
+fn a_signal_ends_it_with_the_status_of_that_signal() {
     use crate::support::programs::signal;
 
     let homeserver = Loopback::start(good);
@@ -458,7 +458,7 @@ fn told_to_end_it_ends_with_the_status_of_the_signal() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn somebody_at_a_terminal_chooses_among_the_providers() {
+fn a_user_at_a_terminal_chooses_one_of_the_providers() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let choose = |number: &str| {

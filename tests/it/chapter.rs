@@ -1,4 +1,5 @@
-//! What the tutorial's chapter "Logging in" says and tests, in its order, and what it leaves to do.
+//! What the chapter "Logging in" of the tutorial says and tests, in the order of the chapter, and what it leaves to the
+//! reader.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -98,7 +99,7 @@ fn log_in_with_arbitrary_data_device_id_and_display_name() {
 }
 
 #[test]
-fn an_invalid_login_response_is_an_error_and_the_login_is_still_due() {
+fn after_an_invalid_login_response_the_login_is_still_due() {
     for (answer, field) in [
         ("{}", "`access_token`"),
         (r#"{"access_token":"t","device_id":"D"}"#, "`user_id`"),
@@ -115,7 +116,7 @@ fn an_invalid_login_response_is_an_error_and_the_login_is_still_due() {
 }
 
 #[test]
-fn the_answer_is_recorded_in_the_keys_of_the_chapters_storage() {
+fn the_response_is_stored_under_the_chapters_keys() {
     let mut story = Scenario::logging_in();
     story.answer(
         200,
@@ -151,7 +152,7 @@ fn an_access_token_that_expires_needs_a_refresh_token() {
 }
 
 #[test]
-fn the_user_that_the_homeserver_names_is_who_is_logged_in() {
+fn the_homeserver_names_the_user_who_is_logged_in() {
     let mut story = Scenario::at_the_question();
     story.choose(Choice::password(UserIdentifier::email("alice@example.org"), Password::new("p")));
     story.answer(200, r#"{"user_id":"@bob:example.com","device_id":"D","access_token":"t"}"#);
@@ -159,7 +160,7 @@ fn the_user_that_the_homeserver_names_is_who_is_logged_in() {
 }
 
 #[test]
-fn who_is_logged_in_already_cannot_log_in() {
+fn a_flow_that_is_logged_in_cannot_log_in_again() {
     let mut story = Scenario::logged_in();
     assert!(matches!(story.flow.choose(scenario::password()), Err(Error::AlreadyLoggedIn)));
 
@@ -178,7 +179,7 @@ fn user_id_and_device_id_are_absent_until_logged_in() {
 }
 
 #[test]
-fn a_server_without_password_login_is_seen_before_a_password_is_asked_for() {
+fn a_missing_password_login_shows_before_the_password() {
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#).asks(&["m.login.sso"]);
     let error = story.flow.choose(scenario::password()).unwrap_err();
@@ -186,7 +187,7 @@ fn a_server_without_password_login_is_seen_before_a_password_is_asked_for() {
 }
 
 #[test]
-fn a_url_given_by_hand_is_used_without_discovery_and_with_a_localpart() {
+fn a_url_given_by_hand_needs_no_discovery_and_no_user_id() {
     let mut story = Scenario::at("https://matrix-client.example.org/prefix/");
     story.gets("https://matrix-client.example.org/prefix/_matrix/client/v3/login");
     story.answer(200, scenario::OFFERS).choose(scenario::password());
@@ -195,7 +196,7 @@ fn a_url_given_by_hand_is_used_without_discovery_and_with_a_localpart() {
 }
 
 #[test]
-fn the_server_of_a_user_id_is_what_stands_behind_its_first_colon() {
+fn the_server_of_a_user_id_follows_the_first_colon() {
     let user_id: matrix_login::UserId = "@alice:example.org:8448".parse().unwrap();
     let mut story = Scenario::of(LoginFlow::discover(user_id.server_name(), LoginSettings::default()));
     story.gets("https://example.org/.well-known/matrix/client");

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What the authorization URL says, in its order.
+/// The parameters of the authorization URL, in the order of the URL.
 fn parameters(story: &Scenario) -> Vec<(String, String)> {
     story.browses().query_pairs().into_owned().collect()
 }
@@ -24,11 +24,11 @@ fn parameters(story: &Scenario) -> Vec<(String, String)> {
 fn parameter(story: &Scenario, name: &str) -> Option<String> {
     let mut values = parameters(story).into_iter().filter(|(found, _)| found == name).map(|(_, value)| value);
     let value = values.next();
-    assert_eq!(values.next(), None, "{name} is there twice");
+    assert_eq!(values.next(), None, "{name} appears twice");
     value
 }
 
-/// A choice that the flow refuses. It changes nothing.
+/// A choice that the flow refuses. The refusal changes nothing.
 fn refuses(story: &mut Scenario, choice: Choice) -> Error {
     let before = whole(&story.flow);
     let error = story.flow.choose(choice).unwrap_err();
@@ -51,10 +51,10 @@ fn offers_oauth(story: &Scenario) -> bool {
     oauth.is_some_and(matrix_login::endpoint::oauth::auth_metadata::AuthMetadata::offers_authorization_code)
 }
 
-// The whole of it.
+// The whole login.
 
 #[test]
-fn from_the_metadata_to_the_session() {
+fn the_login_goes_from_the_metadata_to_the_session() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
     story.gets(LOGIN_URL).answer(200, OFFERS).gets(AUTH_METADATA_URL).answer(200, METADATA).asks(&OFFERED);
     assert!(offers_oauth(&story));
@@ -107,7 +107,7 @@ fn a_registered_client_does_not_register() {
 }
 
 #[test]
-fn the_token_lives_from_when_its_response_arrived() {
+fn the_lifetime_of_the_token_begins_with_its_response() {
     let mut story = Scenario::with_tokens();
     let later = noon() + std::time::Duration::from_secs(60);
     respond(&mut story.flow, &answer(200, &[], WHOAMI), later).unwrap();
@@ -115,7 +115,7 @@ fn the_token_lives_from_when_its_response_arrived() {
 }
 
 #[test]
-fn the_user_and_the_device_are_those_that_whoami_names() {
+fn the_user_and_the_device_come_from_whoami() {
     let mut story = Scenario::with_tokens();
     story.answer(200, r#"{"user_id":"@bob:example.org","device_id":"KITCHENT"}"#);
     assert_eq!((story.session().user_id().as_str(), story.session().device_id()), ("@bob:example.org", "KITCHENT"));
@@ -129,7 +129,7 @@ fn the_login_stays_at_the_homeserver_that_was_asked() {
     assert_eq!(story.session().homeserver().unwrap().as_str(), HOMESERVER);
 }
 
-// Again, and what is refused of a grant.
+// A login again, and grants that the flow refuses.
 
 fn again(settings: LoginSettings) -> Scenario {
     let mut stored = refresh::stored();
@@ -140,7 +140,7 @@ fn again(settings: LoginSettings) -> Scenario {
 }
 
 #[test]
-fn again_asks_for_the_device_of_the_session() {
+fn a_login_again_asks_for_the_device_of_the_session() {
     let mut story = again(with_oauth().with_device_id("ANOTHERDEVICE").unwrap());
     story.choose(code()).answer(201, REGISTERED);
     let scope = "urn:matrix:client:api:* urn:matrix:client:device:KITCHENTABLET";
@@ -150,18 +150,18 @@ fn again_asks_for_the_device_of_the_session() {
 }
 
 #[test]
-fn the_session_of_somebody_else_is_the_errors() {
+fn the_error_owns_the_session_of_another_user() {
     let mut story = again(with_oauth());
     story.choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK).answer(200, TOKENS);
     let session = refused_session(&mut story, r#"{"user_id":"@bob:example.org","device_id":"KITCHENTABLET"}"#);
     assert_eq!((session.user_id().as_str(), session.access_token().expose()), ("@bob:example.org", "at"));
-    // It can be logged out: nothing that was granted is lost.
+    // The caller can log that session out: nothing that was granted is lost.
     assert_eq!(session.logout_request().unwrap().uri(), REVOCATION_URL);
 }
 
 #[test]
 fn a_token_that_expires_for_good_is_refused() {
-    // There is an `expires_in`, whether or not anybody can use it.
+    // Every response has an `expires_in`, whether its value is usable or not.
     for expires_in in ["300", "0", "300.5", "-1", "\"300\"", "1e999", "18446744073709551616", "[]", "{}", "true"] {
         let tokens = format!(r#"{{"access_token":"at","expires_in":{expires_in}}}"#);
         let mut story = Scenario::with_a_code();
@@ -230,7 +230,7 @@ fn a_whoami_without_a_device_is_an_error() {
     {
         let mut story = Scenario::with_tokens();
         assert_eq!(invalid_field(&story.fails(200, body)), "`device_id`");
-        // Not the device of the settings: the token belongs to none.
+        // The device of the settings does not count, because the token belongs to no device.
         story.asks_whose("at").answer(200, WHOAMI).session();
     }
 }
@@ -290,7 +290,7 @@ fn another_homeserver_is_refused_while_tokens_wait_for_whoami() {
 // What `choose` refuses.
 
 #[test]
-fn a_device_id_that_a_server_may_refuse_is_refused_before() {
+fn a_device_id_that_a_server_could_refuse_is_refused_first() {
     let client = || OAuthClient::new("https://app.example.com/".parse().unwrap(), "Example");
     let without = LoginSettings::default().with_oauth(client());
     let message = "invalid device ID: expected at least 10 characters of A-Z, a-z, 0-9, -, ., _ and ~ for an OAuth 2.0 \
@@ -300,7 +300,7 @@ fn a_device_id_that_a_server_may_refuse_is_refused_before() {
     for settings in unfit.map(with).into_iter().chain([without.clone()]) {
         let mut story = Scenario::with_metadata(settings, METADATA);
         assert_eq!(refuses(&mut story, code()).to_string(), message);
-        // A password needs none of that.
+        // A login with a password does not need such a device ID.
         story.choose(password());
     }
     for fit in ["TEN4567890", "a.b_c~d-e0"] {
@@ -317,7 +317,7 @@ fn a_choice_can_have_a_device_id_of_its_own() {
     legacy.choose(choice).answer(201, REGISTERED);
     let scope = "urn:matrix:client:api:* urn:matrix:client:device:ANOTHERDEVICE";
     assert_eq!(parameter(&legacy, "scope").as_deref(), Some(scope));
-    // It counts for that choice alone.
+    // That device ID counts only for that choice.
     assert_eq!(legacy.flow.settings().device_id(), Some("LEGACY"));
 
     let mut unfit = Scenario::at_the_question_with_oauth();
@@ -335,7 +335,7 @@ fn a_client_that_cannot_register_is_refused() {
 }
 
 #[test]
-fn a_way_back_that_the_server_lacks_is_refused() {
+fn a_redirect_that_the_server_cannot_serve_is_refused() {
     let choice = |redirect: Redirect| Choice::authorization_code(redirect, CodeVerifier::new(VERIFIER).unwrap());
     let native = || Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap();
     let web = || Redirect::new("https://app.example.com/cb", STATE).unwrap();
@@ -360,7 +360,7 @@ fn a_way_back_that_the_server_lacks_is_refused() {
 
 #[test]
 fn without_the_settings_there_is_no_oauth() {
-    // GET auth_metadata is not asked for, so that the question comes at once.
+    // GET auth_metadata is not sent, so the question comes at once.
     let mut story = Scenario::at_the_question();
     assert!(!offers_oauth(&story));
     for choice in [code(), code().unlisted()] {
@@ -391,10 +391,10 @@ fn a_grant_that_the_metadata_lack_is_refused() {
     }
 }
 
-// What the URL says.
+// What the URL contains.
 
 #[test]
-fn a_page_for_a_new_account_is_asked_for_where_there_is_one() {
+fn the_page_for_a_new_account_is_used_if_it_exists() {
     let redirect = Redirect::new("http://127.0.0.1:9/cb", STATE).unwrap().with_action(Action::Register);
     let choice = Choice::authorization_code(redirect, CodeVerifier::new(VERIFIER).unwrap());
     for (advertised, choice, prompt) in [
@@ -455,7 +455,8 @@ fn the_query_of_the_endpoint_is_kept() {
 
 #[test]
 fn an_endpoint_with_a_parameter_of_the_login_is_not_offered() {
-    // The browser would have two of them, and a server may take either: a redirect URI that a homeserver has chosen.
+    // The URL would contain the parameter twice, and a server can use either value. So the homeserver could choose the
+    // redirect URI.
     for query in ["redirect_uri=https://evil.example.com/", "client_id=x", "tenant=a&%73tate=x", "prompt=none"] {
         let endpoint = format!("https://auth.example.org/authorize?{query}");
         let mut story = Scenario::with_metadata(with_oauth(), metadata_with("authorization_endpoint", endpoint));
@@ -474,7 +475,7 @@ fn a_redirect_url_with_a_fragment_is_refused() {
 }
 
 #[test]
-fn the_redirect_uri_goes_out_as_it_is_written() {
+fn the_redirect_uri_goes_out_unchanged() {
     for (written, registered) in [
         ("https://app.example.com", "https://app.example.com"),
         ("com.example.app:/cb", "com.example.app:/cb"),
@@ -526,7 +527,7 @@ fn a_refused_code_is_used_up() {
     assert_eq!(story.refused().errcode.as_deref(), Some("invalid_grant"));
     let error = story.flow.handle_callback(&CODE_CALLBACK.parse().unwrap()).unwrap_err();
     assert!(matches!(error, Error::OutOfStep { .. }), "{error:?}");
-    // The homeserver still says who may log in.
+    // The login with a password is still offered.
     story.choose(password()).answer(200, GRANTED).session();
 }
 
@@ -537,10 +538,10 @@ fn a_token_of_another_type_is_unusable() {
     story.posts_the_code().answer(200, r#"{"access_token":"at","token_type":"bEARER"}"#).asks_whose("at");
 }
 
-// Is there an OAuth 2.0 server?
+// Whether the homeserver has an OAuth 2.0 server.
 
 #[test]
-fn next_to_a_legacy_api_a_page_means_that_there_is_no_oauth() {
+fn next_to_a_legacy_api_a_page_means_no_oauth() {
     for (status, body) in [(404, "<html>404</html>"), (404, UNRECOGNIZED), (403, FORBIDDEN), (405, ""), (401, "[]")] {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
         story.answer(200, OFFERS).answer(status, body).asks(&OFFERED);
@@ -550,7 +551,7 @@ fn next_to_a_legacy_api_a_page_means_that_there_is_no_oauth() {
 }
 
 #[test]
-fn a_failure_is_no_password_prompt_unless_the_driver_says_so() {
+fn only_the_driver_gives_oauth_up_after_a_failure() {
     for (status, body) in [(500, r#"{"errcode":"M_UNKNOWN"}"#), (502, "<html>"), (408, ""), (200, "<html>"), (302, "")]
     {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
@@ -565,7 +566,7 @@ fn a_failure_is_no_password_prompt_unless_the_driver_says_so() {
 }
 
 #[test]
-fn a_homeserver_with_oauth_alone_is_asked_how() {
+fn a_homeserver_with_only_oauth_leads_to_the_question() {
     for status in [404, 400, 200] {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
         story.answer(status, UNRECOGNIZED).gets(AUTH_METADATA_URL).answer(200, METADATA).asks(&[]);
@@ -580,7 +581,7 @@ fn a_homeserver_with_neither_api_is_an_error() {
     story.answer(404, UNRECOGNIZED);
     let error = story.fails(404, UNRECOGNIZED);
     assert!(matches!(error, Error::Response(ResponseError::LoginUnsupported)), "{error:?}");
-    // A page is not the homeserver's word.
+    // A page does not come from the homeserver, so it does not say which APIs the homeserver has.
     assert_eq!(not_matrix(&story.fails(404, "<html>")), 404);
     let id = story.request_id();
     assert!(matches!(story.flow.handle_unreachable(id), Err(Error::OutOfStep { .. })));

@@ -1,4 +1,4 @@
-//! A `Content-Encoding` that the transport did not undo: the error names it, and does not blame the server.
+//! A `Content-Encoding` that the transport did not decode: the error names the encoding, and does not blame the server.
 
 use matrix_login::{Error, ResponseError, endpoint::login};
 
@@ -35,12 +35,12 @@ fn several_encodings_are_named_in_one_line() {
 }
 
 #[test]
-fn a_client_that_undid_it_may_leave_the_header() {
+fn a_client_that_has_decoded_can_leave_the_header() {
     let gzip = [("content-encoding", "gzip")];
     let mut story = Scenario::at(HOMESERVER);
     story.answer_with(answer(200, &gzip, OFFERS)).choose(crate::support::scenario::password());
     story.answer_with(answer(200, &gzip, GRANTED)).session();
-    // Then a page is a page.
+    // Then a page is reported as a page.
     for body in ["<html>", "\u{feff}<html>\r\n\t</html>", ""] {
         let error = login::response(&answer(404, &gzip, body)).unwrap_err();
         assert!(matches!(error, ResponseError::NotMatrix { .. }), "{error:?}");
@@ -48,7 +48,7 @@ fn a_client_that_undid_it_may_leave_the_header() {
 }
 
 #[test]
-fn the_status_of_a_failure_says_enough() {
+fn an_encoded_failure_is_reported_by_its_status() {
     for status in [502, 408, 425] {
         let error = Scenario::logging_in().fails_with(answer(status, &[("content-encoding", "gzip")], COMPRESSED));
         assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
@@ -63,7 +63,7 @@ fn identity_is_not_an_encoding() {
 }
 
 #[test]
-fn a_hint_is_kept_beside_the_encoding() {
+fn a_retry_hint_is_kept_beside_the_encoding() {
     let headers = [("content-encoding", "gzip"), ("retry-after", "60")];
     let error = Scenario::at(HOMESERVER).fails_with(answer(403, &headers, COMPRESSED));
     assert_eq!(encoding(&error), Some("gzip"));
@@ -72,7 +72,7 @@ fn a_hint_is_kept_beside_the_encoding() {
 }
 
 #[test]
-fn without_the_header_it_is_not_from_a_matrix_server() {
+fn without_the_header_the_response_is_not_from_matrix() {
     let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[], COMPRESSED));
     assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
 }

@@ -74,7 +74,7 @@ fn odd_texts_are_read_as_serde_json_reads_them() {
     }
 }
 
-/// Pieces of JSON, put together at random: some of it is JSON.
+/// Pieces of JSON in random order. Some of the results are valid JSON.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\n", "true", "false", "null", "1", "-0.5e3", "1e999", "\"a\"",

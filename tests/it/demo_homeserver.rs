@@ -1,4 +1,4 @@
-//! The homeserver of the demos: it checks requests as the specification says, and its tokens rotate and end.
+//! The homeserver of the demos: it checks requests as the specification says, and its tokens rotate and expire.
 
 #[path = "../../examples/login/demo/homeserver.rs"]
 mod homeserver;
@@ -19,7 +19,7 @@ const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 const LOGOUT: &str = "/_matrix/client/v3/logout";
 const SSO: &str = "/_matrix/client/v3/login/sso/redirect";
 
-/// The homeserver, and the time there.
+/// The homeserver, and the time on its clock.
 struct Story {
     homeserver: Homeserver,
     now: Instant,
@@ -57,7 +57,7 @@ impl Story {
         self.send(&Request { method: "POST", target, authorization: None, content_type, body: body.as_bytes() })
     }
 
-    /// A code that nobody has entered yet.
+    /// A code that no user has entered yet.
     fn code(&mut self, client_name: &str) -> HandedOut {
         let client = json!({ "client_uri": "https://example.org/", "client_name": client_name });
         let (status, registered) = self.post(oauth::REGISTER, &client);
@@ -87,13 +87,13 @@ impl Story {
         }
     }
 
-    /// Enters a code, and presses a button. Returns the page between.
+    /// Enters a code, and presses a button. Returns the page that has the button.
     fn decide(&mut self, code: &HandedOut, decision: &str) -> String {
         let entered = self.post_form(oauth::LINK, &[("code", &code.user_code)]);
         assert_eq!(entered.status, 200, "{}", entered.body);
         let button = entered.body.split_once("action=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
         assert_eq!(self.post_form(&button, &[("decision", decision)]).status, 200);
-        assert_eq!(self.post_form(&button, &[("decision", "allow")]).status, 404, "it is decided once");
+        assert_eq!(self.post_form(&button, &[("decision", "allow")]).status, 404, "a code is decided once");
         entered.body
     }
 
@@ -134,7 +134,7 @@ impl Story {
         );
     }
 
-    /// Presses the button of a single sign-on, and returns where that leads.
+    /// Presses the button of a single sign-on, and returns the address to which the button leads.
     fn sign_on(&mut self) -> Url {
         let page = self.get(&format!("{SSO}?redirectUrl=http%3A%2F%2F127.0.0.1%3A9%2Fcallback%3Fstate%3D1"));
         assert_eq!(page.status, 200);
@@ -262,7 +262,7 @@ fn a_refresh_whose_response_is_lost_can_be_repeated() {
     let second = story.refresh(&first.refresh);
     story.has_ended(&lost.access, false);
     story.is_refused(&lost.refresh);
-    // The new refresh token is as good as the new access token to show that the response has arrived.
+    // A use of the new refresh token shows that the response has arrived, just as a use of the new access token does.
     story.refresh(&second.refresh);
     story.is_refused(&first.refresh);
 }
@@ -332,7 +332,7 @@ fn a_code_that_is_allowed_gets_tokens_once() {
     let mut story = Story::new();
     let code = story.code("A program");
     assert_eq!(story.poll(&code, 1).err().as_deref(), Some("authorization_pending"));
-    // A poll that comes too early makes the interval longer, for good.
+    // A poll that comes too early makes the interval longer for every later poll.
     assert_eq!(story.poll(&code, 0).err().as_deref(), Some("slow_down"));
     assert_eq!(story.poll(&code, 5).err().as_deref(), Some("slow_down"));
     assert_eq!(story.poll(&code, 10).err().as_deref(), Some("slow_down"));
@@ -345,7 +345,7 @@ fn a_code_that_is_allowed_gets_tokens_once() {
 }
 
 #[test]
-fn a_code_that_is_denied_or_has_ended_gets_none() {
+fn a_code_that_is_denied_or_has_ended_gets_no_tokens() {
     let mut story = Story::new();
     let (denied, late, other) = (story.code("A"), story.code("B"), story.code("C"));
     story.decide(&denied, "deny");
@@ -358,14 +358,14 @@ fn a_code_that_is_denied_or_has_ended_gets_none() {
 }
 
 #[test]
-fn the_page_of_a_code_shows_who_asks_and_escapes_it() {
+fn the_page_of_a_code_shows_and_escapes_the_client_name() {
     let mut story = Story::new();
     let code = story.code("<b>\"Mine\"</b> & 'yours'");
     let page = story.decide(&code, "allow");
     assert!(page.contains("&lt;b&gt;&quot;Mine&quot;&lt;/b&gt; &amp; &#39;yours&#39;"), "{page}");
     assert!(page.contains("DEVICE&lt;1&gt;") && page.contains(&code.user_code), "{page}");
     let typed = format!(" {}", code.user_code.to_lowercase().replace('-', ""));
-    assert_eq!(story.post_form(oauth::LINK, &[("code", &typed)]).status, 200, "as people type it");
+    assert_eq!(story.post_form(oauth::LINK, &[("code", &typed)]).status, 200, "a code counts as people type it");
     let wrong = story.post_form(oauth::LINK, &[("code", "\"><script>")]);
     assert_eq!(wrong.status, 400);
     assert!(wrong.body.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{}", wrong.body);

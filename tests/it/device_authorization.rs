@@ -1,4 +1,4 @@
-//! A code to show: what is asked for, and what a device without a browser is told.
+//! The request for a code to show, and the response that a device without a browser gets.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ fn the_request_has_the_client_and_the_scope() {
 }
 
 #[test]
-fn all_that_the_device_needs_is_read() {
+fn everything_that_the_device_needs_is_read() {
     let mut body = granted();
     body["org.example.x"] = json!(1);
     let response = read(&body).unwrap();
@@ -96,7 +96,7 @@ fn an_address_over_plain_http_is_not_shown() {
         "",
     ] {
         assert_eq!(invalid_field(&read(&with("verification_uri", json!(uri))).unwrap_err()), "`verification_uri`");
-        // The other one is optional.
+        // `verification_uri_complete` is optional.
         let response = read(&with("verification_uri_complete", json!(uri))).unwrap();
         assert!(response.verification_uri_complete.is_none(), "{uri}");
     }
@@ -108,7 +108,7 @@ fn an_address_over_plain_http_is_not_shown() {
 }
 
 #[test]
-fn what_the_device_must_have_is_named() {
+fn a_missing_member_that_the_device_needs_is_named() {
     for member in ["device_code", "user_code", "verification_uri"] {
         for body in [without(member), with(member, json!("")), with(member, json!(7)), with(member, Value::Null)] {
             assert_eq!(invalid_field(&read(&body).unwrap_err()), format!("`{member}`"), "{body}");
@@ -117,7 +117,7 @@ fn what_the_device_must_have_is_named() {
     let refused = answer(400, &[], r#"{"error":"invalid_scope","error_description":"no such scope"}"#);
     let error = device_authorization::response(&homeserver(), &refused).unwrap_err();
     assert_eq!(Error::from(error).to_string(), "the server refused (status 400, invalid_scope): no such scope");
-    // Under a success too.
+    // An error under a success status is an error too.
     let refused = answer(200, &[], r#"{"error":"slow_down"}"#);
     let error = device_authorization::response(&homeserver(), &refused).unwrap_err();
     assert!(matches!(error, ResponseError::Server(_)), "{error:?}");

@@ -35,7 +35,7 @@ fn code_with(member: &str, value: impl Into<Value>) -> String {
     code.to_string()
 }
 
-/// A choice that the flow refuses. It changes nothing.
+/// A choice that the flow refuses. The refusal changes nothing.
 fn refuses(story: &mut Scenario, choice: Choice) -> Error {
     let before = whole(&story.flow);
     let error = story.flow.choose(choice).unwrap_err();
@@ -43,10 +43,10 @@ fn refuses(story: &mut Scenario, choice: Choice) -> Error {
     error
 }
 
-// The whole of it.
+// The whole login.
 
 #[test]
-fn from_the_metadata_to_the_session() {
+fn the_login_goes_from_the_metadata_to_the_session() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
     story.gets(LOGIN_URL).answer(200, OFFERS).gets(AUTH_METADATA_URL).answer(200, METADATA).choose(device());
     let line = step_line(&story.flow.step(), noon());
@@ -94,14 +94,14 @@ fn a_registered_client_does_not_register() {
 }
 
 #[test]
-fn a_homeserver_without_the_legacy_api_has_it_too() {
+fn a_homeserver_without_the_legacy_api_offers_it_too() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
     story.answer(404, UNRECOGNIZED).answer(200, METADATA).choose(device()).answer(201, REGISTERED);
     story.answer(200, CODE_TO_SHOW).timeout().polls().answer(200, TOKENS).answer(200, WHOAMI).session();
 }
 
 #[test]
-fn the_token_lives_from_when_its_response_arrived() {
+fn the_lifetime_of_the_token_begins_with_its_response() {
     let mut story = Scenario::polling();
     story.answer_at(noon() + seconds(60), 200, TOKENS);
     respond(&mut story.flow, &answer(200, &[], WHOAMI), noon() + seconds(90)).unwrap();
@@ -189,7 +189,7 @@ fn the_interval_is_five_seconds_if_the_server_does_not_say_it() {
 }
 
 #[test]
-fn a_code_may_have_no_end() {
+fn a_code_can_have_no_end() {
     for lifetime in [json!(null), json!("soon"), json!(9_223_372_036_u64)] {
         let mut story = Scenario::asking_for_a_code_to_show();
         story.answer(200, code_with("expires_in", lifetime.clone()));
@@ -201,7 +201,7 @@ fn a_code_may_have_no_end() {
 }
 
 #[test]
-fn a_refusal_to_give_a_code_is_the_question_again() {
+fn if_no_code_is_granted_the_question_is_asked_again() {
     let mut story = Scenario::asking_for_a_code_to_show();
     story.answer(400, r#"{"error":"unauthorized_client","error_description":"Not you."}"#);
     assert_eq!(story.refused().errcode.as_deref(), Some("unauthorized_client"));
@@ -235,7 +235,7 @@ fn every_other_error_ends_the_login() {
 }
 
 #[test]
-fn slow_down_counts_for_good() {
+fn slow_down_makes_the_interval_longer_for_all_later_polls() {
     let mut story = Scenario::polling();
     story.answer(429, SLOW_DOWN).shows_a_code(12).timeout().polls().answer(400, PENDING).shows_a_code(12);
     story.timeout().answer(400, SLOW_DOWN).shows_a_code(17).timeout().answer(403, PENDING).shows_a_code(17);
@@ -243,7 +243,7 @@ fn slow_down_counts_for_good() {
 }
 
 #[test]
-fn a_longer_hint_counts_for_one_poll_and_a_shorter_one_for_none() {
+fn a_longer_hint_delays_one_poll_and_a_shorter_hint_delays_none() {
     for body in [PENDING, SLOW_DOWN] {
         let interval = if body == PENDING { 7 } else { 12 };
         let mut story = Scenario::polling();
@@ -277,7 +277,7 @@ fn a_rate_limit_lasts_at_least_the_interval() {
         assert_eq!(story.flow.shown_code().map(ShownCode::user_code), Some("WDJB-MJHT"));
         story.timeout().polls();
     }
-    // A hint for the poll before it does not count.
+    // A hint that came with an earlier poll does not count.
     let mut story = Scenario::polling();
     story.answer_with(answer(400, &[("retry-after", "60")], PENDING)).timeout().answer(429, "<html>").waits(7_000, 1);
 }
@@ -295,11 +295,11 @@ fn a_pending_response_after_the_end_is_an_expired_code() {
     let mut story = Scenario::polling();
     let late = answer(403, &[("retry-after", "60")], PENDING);
     respond(&mut story.flow, &late, noon() + CODE_LIFETIME).unwrap();
-    assert!(story.refused().retry_after.is_none(), "nobody waits for a code that has ended");
+    assert!(story.refused().retry_after.is_none(), "a code that has ended gives no hint to wait");
     let mut story = Scenario::polling();
     story.answer_at(noon() + CODE_LIFETIME - Duration::from_nanos(1), 403, PENDING);
     assert_eq!(story.code().user_code(), "WDJB-MJHT");
-    // A login that is granted counts whenever it comes.
+    // Tokens count whenever they come.
     Scenario::polling().answer_at(noon() + CODE_LIFETIME, 200, TOKENS).asks_whose("at");
 }
 
@@ -329,7 +329,7 @@ fn no_poll_is_due_after_tokens_were_granted() {
 }
 
 #[test]
-fn a_poll_that_was_answered_twice_counts_once() {
+fn a_poll_with_two_responses_counts_once() {
     let mut story = Scenario::polling();
     let poll = story.request_id();
     story.answer(400, PENDING).late(poll, 200, TOKENS).timeout().polls().late(poll, 200, TOKENS);
@@ -338,7 +338,7 @@ fn a_poll_that_was_answered_twice_counts_once() {
 // The time.
 
 #[test]
-fn what_is_left_is_never_less_than_the_interval_after_the_clock_was_set_back() {
+fn a_clock_that_is_set_back_makes_no_wait_too_long() {
     let story = Scenario::showing_a_code();
     let left = |story: &Scenario, at| story.code().remaining(at);
     assert_eq!(left(&story, noon() + seconds(5)), seconds(2));
@@ -346,7 +346,7 @@ fn what_is_left_is_never_less_than_the_interval_after_the_clock_was_set_back() {
     assert_eq!(left(&story, noon() + seconds(86_400)), Duration::ZERO);
     assert_eq!(left(&story, noon() - seconds(86_400)), seconds(7));
     assert_eq!(left(&story, std::time::UNIX_EPOCH), seconds(7));
-    // At the end of time too.
+    // The same holds at the last time that the clock can show.
     let mut last = noon();
     for exponent in (0..64).rev() {
         last = last.checked_add(seconds(1 << exponent)).unwrap_or(last);
@@ -359,7 +359,7 @@ fn what_is_left_is_never_less_than_the_interval_after_the_clock_was_set_back() {
     assert_eq!(story.wait().remaining(last), seconds(7));
 }
 
-// Who goes back, and who goes on elsewhere.
+// Going back, and another homeserver.
 
 #[test]
 fn back_leads_to_the_question_from_everywhere() {
@@ -372,7 +372,7 @@ fn back_leads_to_the_question_from_everywhere() {
 }
 
 #[test]
-fn a_late_poll_of_a_login_that_was_given_up_does_not_count() {
+fn a_late_poll_of_an_abandoned_login_does_not_count() {
     let mut story = Scenario::polling();
     let poll = story.request_id();
     story.back().late(poll, 200, TOKENS).asks(&OFFERED);

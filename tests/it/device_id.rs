@@ -1,4 +1,4 @@
-//! The device that an OAuth 2.0 login is for: its ID must be able to stand in a scope.
+//! The device of an OAuth 2.0 login: its ID must be valid inside a scope.
 
 use matrix_login::DeviceId;
 
@@ -16,8 +16,8 @@ fn an_id_has_the_characters_of_a_scope() {
 }
 
 #[test]
-fn an_id_is_kept_as_it_is() {
-    // Only a login wants ten characters: the ID of a device that is there can be shorter.
+fn an_id_is_kept_unchanged() {
+    // Only a new login needs ten characters: the ID of an existing device can be shorter.
     for text in ["D", "KITCHENTABLET", "a:*/?&=+%20#'~"] {
         let device_id = DeviceId::new(text).unwrap();
         assert_eq!((device_id.as_str(), format!("{device_id:?}")), (text, format!("{text:?}")));

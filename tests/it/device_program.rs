@@ -1,5 +1,5 @@
-//! The login program with a code, run as a process: what it shows, how it waits, and how it ends. A second is the
-//! shortest time between two polls, and so these tests wait.
+//! The login program with a code, run as a process: what it shows, how it waits, and how it ends. The shortest time
+//! between two polls is a second, so these tests wait.
 
 use std::{fs, sync::mpsc};
 
@@ -35,7 +35,7 @@ impl Servers {
         Self::with(polls, |_, _| {}, |_| None)
     }
 
-    /// The same with other metadata or another code. What the homeserver does otherwise comes last.
+    /// The same with other metadata or another code. The last argument gives the homeserver other responses.
     fn with(
         polls: &[Answer],
         change: fn(&mut Value, &mut Value),
@@ -54,7 +54,7 @@ impl Servers {
                 change(&mut json!({}), &mut code);
                 answer(200, code.to_string())
             }
-            "POST /token" => polls.pop().expect("nobody polls any more"),
+            "POST /token" => polls.pop().expect("no further poll is expected"),
             _ => answer(404, "<html>"),
         });
         let mut metadata = metadata(&provider.url);
@@ -113,7 +113,7 @@ fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
     run.says(LOGGED_IN);
     let host = |url: &str| url.trim_start_matches("http://").to_owned();
     let (provider, homeserver) = (host(&servers.provider.url), host(&servers.homeserver.url));
-    // The host is there before anything is asked of it, and the homeserver is next to the page.
+    // The host is shown before any request goes to it, and the homeserver is shown next to the page.
     let (before, after) = run.stderr.split_once("POST").unwrap();
     assert!(before.contains(&format!("you log in at {provider} for the homeserver {homeserver}\ngo on only if")));
     let shown = format!(
@@ -133,7 +133,7 @@ fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
 // A server that fails for a moment.
 
 #[test]
-fn polls_that_fail_do_not_end_it_and_that_is_said_once() {
+fn polls_that_fail_do_not_end_it_and_are_reported_once() {
     let lost = (NO_RESPONSE, vec![], String::new());
     let limited = (429, vec![("Retry-After", "1".to_owned())], String::new());
     let page = answer(200, "<!DOCTYPE html>log in to this network");
@@ -190,7 +190,7 @@ fn a_login_that_is_denied_says_so() {
 }
 
 #[test]
-fn a_code_that_has_ended_by_the_server_says_so() {
+fn a_code_that_the_server_has_ended_says_so() {
     Servers::start(&[error(400, "expired_token")]).run().fails(ENDED);
 }
 
@@ -202,8 +202,8 @@ fn other_refusals_end_it() {
 }
 
 #[test]
-fn a_code_that_has_ended_by_the_clock_is_not_polled_for() {
-    // The next poll would be seconds later than the end.
+fn a_code_that_the_clock_has_ended_is_not_polled_for() {
+    // The next poll would come seconds after the end.
     let servers = Servers::with(&[error(400, "slow_down")], |_, code| code["expires_in"] = json!(2), |_| None);
     let run = servers.run();
     run.fails(ENDED);
@@ -220,7 +220,7 @@ fn a_rate_limit_is_waited_out_until_the_code_ends() {
 }
 
 #[test]
-fn a_server_without_the_grant_is_told_apart_before_anything_is_asked_of_it() {
+fn a_server_without_the_grant_shows_before_it_is_asked() {
     let offers = |member| {
         format!(
             "Error: the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({member}), but \
@@ -241,7 +241,7 @@ fn a_server_without_the_grant_is_told_apart_before_anything_is_asked_of_it() {
 
 #[cfg(unix)]
 #[test]
-fn told_to_end_while_it_waits_it_says_that_nobody_is_logged_in() {
+fn a_signal_while_it_waits_says_that_nobody_is_logged_in() {
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
         let servers = Servers::with(&[], |_, code| code["interval"] = json!(600), |_| None);
         let folder = folder();
@@ -258,7 +258,7 @@ fn told_to_end_while_it_waits_it_says_that_nobody_is_logged_in() {
 
 #[cfg(unix)]
 #[test]
-fn told_to_end_after_the_grant_it_says_that_a_login_is_left() {
+fn a_signal_after_the_grant_says_that_a_login_remains() {
     let (asked, is_asked) = mpsc::channel();
     let (release, is_released) = mpsc::channel::<()>();
     let servers = Servers::with(
@@ -267,7 +267,7 @@ fn told_to_end_after_the_grant_it_says_that_a_login_is_left() {
         move |received| {
             if received.target == WHOAMI {
                 asked.send(()).unwrap();
-                // Until the program has ended.
+                // The response waits until the program has ended.
                 let _ = is_released.recv();
             }
             None
@@ -292,7 +292,7 @@ fn the_demo_of_a_code_shows_a_login_and_what_follows() {
     let mut command = programs::command(program());
     command.args(["--demo", "--device", "--no-browser"]).env("CARGO", "cargo");
     let run = Run::of(folder(), command, "");
-    // Every part says first what it shows.
+    // Every part first says what it shows.
     run.is_a_demo(&[
         "\n1. Log in with a code",
         "\nand enter the code\n",
@@ -324,7 +324,7 @@ fn an_ended_session_begins_again_on_its_device() {
 }
 
 #[test]
-fn the_server_may_be_named_in_several_ways() {
+fn the_server_can_be_named_in_several_ways() {
     // Nothing listens on the default port of loopback.
     for (named, input) in [("@alice:127.0.0.1:9", ""), ("127.0.0.1:9", ""), ("", "127.0.0.1:9\n")] {
         let arguments = ["--device", named];
@@ -372,7 +372,7 @@ mod at_a_terminal {
         let (before, drawn) = shown.split_once("or scan this, which contains the address and the code:").unwrap();
         assert!(before.contains("WDJB- MJHT") && !shown.contains("WDJB-MJHT"), "{shown}");
         let lines = drawn.lines().filter(|line| line.starts_with("\u{1b}[40;97m")).count();
-        // 29 squares and a margin of four around them, two in a line.
+        // The code has 29 rows of squares and a margin of four rows above and below. A line of text shows two rows.
         assert_eq!(lines, (29 + 8_usize).div_ceil(2), "{shown}");
         let line = drawn.lines().find(|line| line.contains(WAITING)).unwrap();
         let rewritten: Vec<&str> = line.split('\r').filter(|text| text.contains(WAITING)).collect();
@@ -390,7 +390,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn nothing_is_registered_before_somebody_agrees() {
+    fn nothing_is_registered_before_the_user_agrees() {
         let servers = Servers::start(&[]);
         let shown = log_in("", &servers, "--device", &[(GET, "n\n")]);
         assert!(shown.contains("Error: no code was asked for, and nobody is logged in"), "{shown}");
@@ -398,7 +398,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn interrupted_it_finishes_the_line() {
+    fn an_interrupt_finishes_the_line() {
         let servers = Servers::with(&[], |_, code| code["interval"] = json!(600), |_| None);
         let arguments = format!("--device {}", servers.homeserver.url);
         let shown = watch(program(), &folder(), &arguments, &[GET, "left"], |number, _| {
@@ -409,7 +409,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn where_there_is_no_browser_a_code_is_offered_instead() {
+    fn without_a_browser_a_code_is_offered_instead() {
         for environment in [NO_SCREEN, "DISPLAY=:0 SSH_TTY=/dev/pts/0", "DISPLAY=:0 SSH_CONNECTION=x"] {
             let servers = Servers::start(&[tokens()]);
             let shown = log_in(environment, &servers, "alice", &[(GET, "\n")]);
@@ -424,7 +424,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn where_there_is_a_browser_or_no_grant_nothing_changes() {
+    fn with_a_browser_or_without_the_grant_nothing_changes() {
         let typed = [(OPEN, "n\n"), ("Password for alice: ", "wonderland\n")];
         let servers = Servers::start(&[]);
         let screens = ["DISPLAY", "WAYLAND_DISPLAY"].map(|name| format!("{NO_SCREEN} {name}=:0"));
@@ -441,7 +441,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn the_browser_program_names_the_option_where_there_is_no_browser() {
+    fn without_a_browser_the_browser_program_names_the_option() {
         let hint = "there is no browser here: cargo run --example login -- --device SERVER shows a code";
         let with_screen = format!("{NO_SCREEN} DISPLAY=:0");
         for (environment, is_said) in [(NO_SCREEN, true), (with_screen.as_str(), false)] {

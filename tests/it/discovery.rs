@@ -1,4 +1,4 @@
-//! Discovery: from a server name to its homeserver, through all that stands in its way on real servers.
+//! Discovery: from a server name to its homeserver, past everything that real servers put in its way.
 
 use http::StatusCode;
 use matrix_login::{
@@ -24,7 +24,7 @@ fn failure(story: &Scenario) -> &DiscoveryFailure {
     }
 }
 
-/// The failure's address, as a user would type it.
+/// The address in the failure, as a user would type it.
 fn found(story: &Scenario) -> Option<&str> {
     failure(story).homeserver.as_ref().map(Homeserver::as_str)
 }
@@ -51,7 +51,7 @@ fn the_server_says_where_its_homeserver_is() {
 }
 
 #[test]
-fn the_port_of_the_server_name_is_the_federations() {
+fn the_port_of_the_server_name_is_for_the_federation() {
     for (server_name, url) in [
         ("example.org:8448", "https://example.org/.well-known/matrix/client"),
         ("example.org:443", "https://example.org/.well-known/matrix/client"),
@@ -66,7 +66,7 @@ fn the_port_of_the_server_name_is_the_federations() {
 }
 
 #[test]
-fn what_is_known_at_each_moment() {
+fn the_flow_knows_at_each_moment_what_it_has_found() {
     let mut story = Scenario::discover("example.org");
     assert_eq!(known(&story), (None, false));
     story.answer_with(answer(301, &[("location", "/client.json")], ""));
@@ -152,7 +152,7 @@ fn static_hosting_serves_the_file_under_any_type() {
 }
 
 #[test]
-fn what_is_no_json_object_cannot_be_read() {
+fn a_body_that_is_not_a_json_object_cannot_be_read() {
     for body in [
         // A trailing comma, two documents in one, a comment, a file that was cut off.
         r#"{"m.homeserver":{"base_url":"https://hs.example.org"},}"#.to_owned(),
@@ -174,7 +174,7 @@ fn what_is_no_json_object_cannot_be_read() {
 }
 
 #[test]
-fn a_single_page_site_answers_everything_with_its_page() {
+fn a_single_page_site_sends_its_page_for_everything() {
     let mut story = Scenario::discover("example.org");
     story.answer_with(answer(200, &[("content-type", "text/html")], HTML)).locates(FailPrompt);
     assert_eq!(not_matrix(&failure(&story).cause), StatusCode::OK);
@@ -187,7 +187,7 @@ fn a_single_page_site_answers_everything_with_its_page() {
 }
 
 #[test]
-fn only_status_200_brings_the_file() {
+fn only_a_response_with_status_200_contains_the_file() {
     for status in [201, 202, 203, 204, 206, 299] {
         let mut story = Scenario::discover("example.org");
         story.answer(status, WELL_KNOWN).locates(FailPrompt);
@@ -196,7 +196,7 @@ fn only_status_200_brings_the_file() {
 }
 
 #[test]
-fn any_other_status_says_nothing_clear_whatever_the_body() {
+fn any_other_status_says_nothing_whatever_the_body_is() {
     for (status, may_retry) in [(400, false), (401, false), (403, false), (410, false), (500, true), (503, true)] {
         for body in ["", HTML, WELL_KNOWN, r#"{"errcode":"M_UNKNOWN"}"#] {
             let mut story = Scenario::discover("example.org");
@@ -207,7 +207,7 @@ fn any_other_status_says_nothing_clear_whatever_the_body() {
 }
 
 #[test]
-fn a_rate_limit_on_the_file_is_no_wait() {
+fn a_rate_limit_on_the_file_makes_no_wait() {
     let mut story = Scenario::discover("example.org");
     story.answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#).locates(FailPrompt);
     assert!(failure(&story).cause.may_retry());
@@ -234,14 +234,14 @@ fn a_body_of_64_kib_is_read_and_one_more_byte_is_too_long() {
 
 #[test]
 fn back_begins_discovery_again() {
-    // One 502 is not a dead end.
+    // A single 502 does not end the login.
     let mut story = Scenario::discover("example.org");
     story.answer(502, "<html>").locates(FailPrompt);
     story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).gets(VERSIONS_URL);
-    // Nor is a homeserver that restarts.
+    // A homeserver that restarts does not end it either.
     story.answer(503, "<html>").locates(FailError);
     story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).answer(200, VERSIONS).gets(LOGIN_URL);
-    // The redirects are counted anew.
+    // The count of the redirects starts over.
     let mut story = Scenario::discover("example.org");
     story.answer_with(redirect(302, "/a")).answer(502, "").locates(FailPrompt);
     story.back().gets(WELL_KNOWN_URL).answer_with(redirect(302, "/a")).gets("https://example.org/a");
@@ -250,7 +250,7 @@ fn back_begins_discovery_again() {
 // What the file says.
 
 #[test]
-fn base_urls_as_servers_write_them() {
+fn base_urls_are_read_as_servers_write_them() {
     for (base_url, versions_url) in [
         ("https://hs.example.org", "https://hs.example.org/_matrix/client/versions"),
         ("https://hs.example.org/", "https://hs.example.org/_matrix/client/versions"),
@@ -269,7 +269,7 @@ fn base_urls_as_servers_write_them() {
 }
 
 #[test]
-fn a_base_url_that_is_no_url_is_an_error() {
+fn an_invalid_base_url_is_an_error() {
     for base_url in [
         "matrix.example:443",
         "hs.example.org",
@@ -327,7 +327,7 @@ fn the_last_of_duplicate_keys_counts() {
 }
 
 #[test]
-fn a_bad_identity_server_spoils_only_itself() {
+fn a_bad_identity_server_spoils_nothing_else() {
     for (identity_server, good) in [
         ("null", None),
         (r#"{"base_url":"https://id.example.org/"}"#, Some(Some("https://id.example.org"))),
@@ -378,7 +378,7 @@ fn redirect(status: u16, location: &str) -> http::Response<Vec<u8>> {
 }
 
 #[test]
-fn the_file_may_be_on_another_host() {
+fn the_file_can_be_on_another_host() {
     let mut story = Scenario::discover("example.org");
     story.answer_with(redirect(301, "https://www.example.com/.well-known/matrix/client"));
     story.gets("https://www.example.com/.well-known/matrix/client").answer(200, WELL_KNOWN);
@@ -398,7 +398,7 @@ fn redirects_lead_where_a_browser_would_go() {
         ("?a=b", "https://example.org/.well-known/matrix/client?a=b"),
         ("/a b", "https://example.org/a%20b"),
         ("HTTPS://WWW.Example.ORG/A", "https://www.example.org/A"),
-        // User information and fragment are nobody's business there.
+        // User information and fragment do not go to the other server.
         ("https://alice:pw@www.example.org/a?b#c", "https://www.example.org/a?b"),
         ("/a#b", "https://example.org/a"),
     ] {
@@ -427,13 +427,12 @@ fn five_redirects_are_followed_and_the_sixth_is_not() {
     let mut good = Scenario::of(story.flow.clone());
     good.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
     story.answer_with(redirect(302, "/6")).locates(FailPrompt);
-    assert!(
-        matches!(&failure(&story).cause, ResponseError::Redirected { location: Some(location), .. } if location.as_str() == "/6")
-    );
+    let cause = &failure(&story).cause;
+    assert!(matches!(cause, ResponseError::Redirected { location: Some(at), .. } if at.as_str() == "/6"), "{cause:?}");
 }
 
 #[test]
-fn redirects_that_are_not_followed() {
+fn some_redirects_are_not_followed() {
     for location in [
         "http://example.org/client.json",
         "http://example.org/.well-known/matrix/client",
@@ -447,7 +446,7 @@ fn redirects_that_are_not_followed() {
         "https://",
         "https://:443/",
         "https://a b/",
-        // In a circle: where the flow is already.
+        // A circle: the URL that the flow has already asked for.
         WELL_KNOWN_URL,
         "",
         "#here",
@@ -466,7 +465,7 @@ fn redirects_that_are_not_followed() {
 }
 
 #[test]
-fn a_later_redirect_is_held_to_the_same_rules() {
+fn the_same_rules_hold_for_a_later_redirect() {
     for location in
         ["http://www.example.com/b", "https://www.example.com/a", "a#b", WELL_KNOWN_URL, "mailto:alice@example.org"]
     {
@@ -490,7 +489,7 @@ fn a_redirect_without_a_target_is_not_followed() {
 }
 
 #[test]
-fn a_3xx_that_names_no_one_target_is_not_followed() {
+fn a_3xx_without_a_single_target_is_not_followed() {
     for status in [300, 304, 305, 306, 399] {
         let mut story = Scenario::discover("example.org");
         story.answer_with(redirect(status, "https://www.example.org/client.json")).locates(FailPrompt);
@@ -556,7 +555,7 @@ fn a_homeserver_that_does_not_tell_its_versions_cannot_be_used() {
 }
 
 #[test]
-fn odd_versions_are_versions() {
+fn odd_versions_are_accepted() {
     for body in [
         r#"{"versions":[]}"#,
         r#"{"versions":[null,{}]}"#,
@@ -571,7 +570,7 @@ fn odd_versions_are_versions() {
 // When nothing is found.
 
 #[test]
-fn no_answer_at_all() {
+fn a_request_without_a_response_is_a_failure() {
     let mut story = Scenario::discover("example.org");
     story.unreachable().locates(FailPrompt);
     assert!(matches!(failure(&story).cause, ResponseError::Unreachable { .. }));
@@ -608,7 +607,7 @@ fn only_a_request_of_discovery_can_be_given_up() {
 }
 
 #[test]
-fn a_user_who_knows_better_insists_on_the_address_that_was_found() {
+fn a_user_can_insist_on_the_address_that_was_found() {
     let mut story = Scenario::at_versions();
     story.answer(404, HTML).locates(FailError);
     let homeserver = failure(&story).homeserver.clone().unwrap();
@@ -618,7 +617,7 @@ fn a_user_who_knows_better_insists_on_the_address_that_was_found() {
 }
 
 #[test]
-fn a_user_who_knows_the_address_need_not_wait_for_discovery() {
+fn a_user_who_knows_the_address_can_skip_discovery() {
     let mut waiting = Scenario::at_versions();
     waiting.answer(429, "");
     for mut story in [Scenario::discover("example.org"), Scenario::at_versions(), waiting, Scenario::lost()] {

@@ -1,4 +1,4 @@
-//! What the README and the manual show is what is tested here: the driver, which never asks for ever, and the diagram.
+//! The README and the manual show what is tested here: the driver, which always comes to an end, and the diagram.
 
 use std::{cell::Cell, error::Error, fs, path::Path};
 
@@ -17,7 +17,7 @@ const README: &str = include_str!("../../README.md");
 const MANUAL: &str = include_str!("../../src/lib.rs");
 const FLOW: &str = include_str!("../../src/flow.rs");
 
-/// The text of doc comments, without what marks them.
+/// The text of doc comments, without their marks.
 fn doc_text(source: &str) -> String {
     let line = |line: &str| {
         let line = line.trim_start();
@@ -43,10 +43,10 @@ fn the_driver_is_the_same_everywhere() {
 }
 
 #[test]
-fn the_programs_of_the_readme_are_those_that_are_compiled() {
+fn the_programs_of_the_readme_are_compiled() {
     let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks");
     if !stacks.exists() {
-        // They are packages of their own, and so the archive of this one is without them.
+        // These programs are packages of their own, so the archive of this package does not contain them.
         return;
     }
     for client in ["reqwest", "ureq"] {
@@ -72,7 +72,7 @@ fn the_diagram_is_the_same_everywhere() {
     assert!(doc_text(FLOW).contains(diagram), "flow.rs shows another diagram");
 }
 
-/// What became of a login with that driver, how many requests it sent, and how often it waited.
+/// The result of a login with that driver, the number of its requests, and the number of its waits.
 fn drive(
     flow: LoginFlow,
     answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
@@ -164,7 +164,7 @@ fn the_driver_sends_a_poll_that_has_failed_again() {
         _ => Some(good(target)),
     });
     assert_eq!((session.unwrap().device_id(), sent, waits), (OAUTH_DEVICE_ID, 9, 4));
-    // It gives up if nobody knows when the code ends.
+    // The driver gives up if the end of the code is unknown.
     let endless = CODE_TO_SHOW.replace("expires_in", "x");
     let (session, sent, _) = drive_with(Choice::device_authorization(), flow(), |target, _| match target {
         "POST /device" => Some(scenario::answer(200, &[], endless.as_str())),
@@ -205,7 +205,7 @@ fn a_server_that_always_limits_the_rate_gets_few_requests() {
         let (session, sent, waits) = drive(flow, |_, _| Some(scenario::answer(429, &[], "")));
         assert!(session.is_err() && sent <= 4 && waits <= 3, "{sent} {waits}");
     }
-    // At every request in turn, it is waited for three times and no more.
+    // The driver waits three times in all, whichever requests are limited.
     for flow in flows() {
         let (session, sent, waits) = drive(flow, |target, _| {
             Some(if target.starts_with("POST") { scenario::answer(429, &[], "") } else { good(target) })
@@ -215,7 +215,7 @@ fn a_server_that_always_limits_the_rate_gets_few_requests() {
 }
 
 #[test]
-fn a_server_that_never_answers_gets_one_request() {
+fn a_server_that_never_responds_gets_one_request() {
     for flow in flows() {
         let (session, sent, _) = drive(flow, |_, _| None);
         assert_eq!((session.unwrap_err().to_string().as_str(), sent), ("connection reset", 1));
@@ -223,7 +223,7 @@ fn a_server_that_never_answers_gets_one_request() {
 }
 
 #[test]
-fn a_server_that_answers_nonsense_gets_few_requests() {
+fn a_server_that_sends_nonsense_gets_few_requests() {
     for flow in flows() {
         for (status, body) in [(200, "{}"), (200, "<html>"), (302, ""), (500, ""), (204, ""), (404, "")] {
             let (session, sent, _) = drive(flow.clone(), |_, _| Some(scenario::answer(status, &[], body)));

@@ -1,4 +1,5 @@
-//! The crate's own loop: on any runtime, cut off anywhere, it does every step once more and none too often.
+//! The crate's own loop runs on any runtime. It can be cut off anywhere: then it repeats one step, and no step too
+//! often.
 
 use std::{
     cell::RefCell,
@@ -24,17 +25,17 @@ use crate::support::scenario::{
 #[error("connection reset")]
 struct Reset;
 
-/// A homeserver that logs everybody in, and a transport to it that can be made to fail.
+/// A homeserver that accepts every login, and a transport to it that can be made to fail.
 #[derive(Default)]
 struct Scripted {
     sent: Vec<String>,
     pauses: Vec<Duration>,
     /// Requests that get no response, by the number of the request.
     lost: Vec<usize>,
-    /// Requests that are limited once.
+    /// Requests that get a rate limit once.
     limited: Vec<&'static str>,
     refuses_to_wait: bool,
-    /// What the clock says each time, in seconds from noon. When nothing is left, each request takes a second.
+    /// The times that the clock shows, in seconds from noon. After the last of them, each request takes a second.
     clock: RefCell<Vec<i64>>,
 }
 
@@ -55,7 +56,7 @@ impl Scripted {
             "GET /_matrix/client/versions" => VERSIONS,
             "GET /_matrix/client/v3/login" => OFFERS,
             "POST /_matrix/client/v3/login" => GRANTED,
-            _ => panic!("nobody asks for {target}"),
+            _ => panic!("unexpected request: {target}"),
         };
         Ok(answer(200, &[], body))
     }
@@ -72,7 +73,7 @@ impl Scripted {
     }
 }
 
-/// Is not ready the first time.
+/// A future that is not ready the first time.
 async fn a_moment() {
     let mut waited = false;
     poll_fn(|context| {
@@ -144,7 +145,7 @@ async fn log_in<T: Transport>(flow: &mut LoginFlow, transport: &mut T) -> Result
     }
 }
 
-/// The same with the blocking form.
+/// The same as `log_in`, in the blocking form.
 fn log_in_blocking(flow: &mut LoginFlow, transport: &mut Scripted) -> Result<(), DriveError<Reset>> {
     if let Step::Choose { .. } = blocking::drive(flow, transport)? {
         flow.choose(password())?;
@@ -199,7 +200,7 @@ fn it_runs_on_a_runtime_without_threads_and_without_send() {
     assert_eq!(script.borrow().sent, [WELL_KNOWN_FILE, GET_VERSIONS, GET_VERSIONS, GET_LOGIN, POST_LOGIN]);
 }
 
-/// Polls a future so often, and drops it then. Returns what came of it, if anything did.
+/// Polls a future this many times, then drops it. Returns the result if the future has finished.
 fn poll<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -224,7 +225,7 @@ fn it_goes_on_after_it_was_cut_off_at_any_await() {
         assert_eq!(format!("{:?}", flow.step()), due, "a dropped future changes nothing");
         run(log_in(&mut flow, &mut transport)).unwrap();
         assert_eq!(flow.device_id(), Some("DEVICEID"));
-        // The request that was cut off may go out once more, and no other.
+        // Only the request that was cut off can go out once more.
         let again = transport.sent.len() - 5;
         assert!(again <= 1, "{:?}", transport.sent);
     }
@@ -253,7 +254,7 @@ fn a_request_without_a_response_is_due_again() {
 }
 
 #[test]
-fn a_response_that_the_flow_does_not_take_is_its_error() {
+fn a_response_that_the_flow_refuses_is_the_flows_error() {
     struct Page;
 
     impl blocking::Transport for Page {
@@ -265,7 +266,7 @@ fn a_response_that_the_flow_does_not_take_is_its_error() {
         }
 
         fn pause(&mut self, _: Pause<'_>) -> Result<(), Reset> {
-            unreachable!("nobody limits the rate")
+            unreachable!("no response limits the rate")
         }
 
         fn now(&self) -> SystemTime {
@@ -293,7 +294,7 @@ fn it_waits_out_a_rate_limit() {
 }
 
 #[test]
-fn a_wait_begins_when_the_response_is_there() {
+fn a_wait_begins_when_the_response_arrives() {
     let script = || Scripted { limited: vec![GET_LOGIN], refuses_to_wait: true, ..Scripted::default() };
     let ends = |flow: &LoginFlow| match flow.step() {
         Step::Wait(wait) => wait.until(),
@@ -350,7 +351,7 @@ fn it_stops_when_a_person_is_needed() {
     let mut flow = at();
     assert!(matches!(run(drive(&mut flow, &mut transport)).unwrap(), Step::Choose { .. }));
     assert!(matches!(run(drive(&mut flow, &mut transport)).unwrap(), Step::Choose { .. }));
-    assert_eq!(transport.sent, [GET_LOGIN], "asked again, it does nothing");
+    assert_eq!(transport.sent, [GET_LOGIN], "called again, it does nothing");
 
     flow.choose(sso()).unwrap();
     assert!(matches!(blocking::drive(&mut flow, &mut transport).unwrap(), Step::Browse(_)));
@@ -409,7 +410,7 @@ fn collected(chunks: &[&[u8]]) -> BodyCollector {
 }
 
 #[test]
-fn a_body_is_its_chunks_under_its_head() {
+fn a_body_is_the_chunks_that_follow_its_head() {
     let body = collected(&[b"{\"versions\"", b"", b":[]}"]);
     assert!(!body.is_full());
     let (head, _) = answer(404, &[("retry-after", "5")], "").into_parts();
@@ -446,7 +447,7 @@ fn a_body_does_not_show_its_bytes() {
 }
 
 #[test]
-fn a_driver_need_not_wait_for_ever() {
+fn a_driver_can_limit_how_long_it_waits() {
     let seconds = Duration::from_secs;
     let mut story = Scenario::logging_in();
     for attempt in 1..=3 {
@@ -479,7 +480,7 @@ fn a_poll_is_waited_for_while_the_code_lives() {
     let with = |old: &str, new: &str| CODE_TO_SHOW.replace(old, new);
     assert_eq!(within(CODE_TO_SHOW.to_owned(), 0), Ok(seconds(7)));
     assert_eq!(within(with("1800", "8"), 0), Ok(seconds(7)));
-    // The user may decide in the last seconds: such a poll is late, but not for nothing.
+    // The user might decide in the last seconds. So a poll after the end can still get the tokens.
     assert_eq!(within(with("1800", "4"), 7), Ok(seconds(7)));
     assert_eq!(within(with("1800", "7"), 6), Err(seconds(7)));
     assert_eq!(within(with("expires_in", "x"), 7), Ok(seconds(7)));

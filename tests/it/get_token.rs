@@ -1,4 +1,4 @@
-//! A login token for a new device, and the page of the homeserver's that logs in by itself.
+//! A login token for a new device, and the fallback page of the homeserver, which runs the whole login.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn the_request_shows_its_access_token_in_the_header_only() {
 }
 
 #[test]
-fn a_challenge_is_answered_with_what_the_flows_say() {
+fn a_challenge_is_completed_with_a_stage_of_its_flows() {
     let auth = json!({"type": "m.login.password", "session": "s", "password": "p"});
     let auth = Fields::from(auth.as_object().unwrap().clone());
     let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth));
@@ -51,11 +51,11 @@ fn a_challenge_is_answered_with_what_the_flows_say() {
 
     let auth = r#"{"type":"org.example","number":123456789012345678901234567890}"#;
     let request = get_token::request(&homeserver(), &AccessToken::new("t").unwrap(), Some(&auth.parse().unwrap()));
-    assert_eq!(request.body(), format!("{{\"auth\":{auth}}}").as_bytes(), "it is sent as it stands");
+    assert_eq!(request.body(), format!("{{\"auth\":{auth}}}").as_bytes(), "the value is sent unchanged");
 }
 
 #[test]
-fn a_token_is_granted_for_a_while() {
+fn a_granted_token_has_a_lifetime() {
     for (expires_in, lifetime) in [("120000", Some(120_000)), ("1.2e5", Some(120_000)), ("null", None), ("-1", None)] {
         let body = format!(r#"{{"login_token":"t","expires_in_ms":{expires_in}}}"#);
         let Ok(Response::Granted { login_token, expires_in, .. }) = read(200, &body) else { panic!("{body}") };
@@ -114,7 +114,7 @@ fn after_a_mistyped_password_the_user_is_asked_again() {
             "UiaChallenge([1 flows], the server refused (status 401, M_FORBIDDEN): Invalid password)"
         );
     }
-    // A challenge without a session gets none back.
+    // A challenge without a session is completed without one.
     let auth = challenge(r#"{"flows":[]}"#).password_stage(&alice, &Password::new("p"));
     assert!(auth.get("session").is_none());
 }
@@ -129,7 +129,7 @@ fn any_request_can_be_challenged() {
 }
 
 #[test]
-fn other_answers_are_no_challenge() {
+fn other_responses_are_not_a_challenge() {
     let unknown = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"x","soft_logout":true}"#;
     assert!(matches!(read(401, unknown), Err(ResponseError::Server(error)) if error.soft_logout));
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":57815}"#;
@@ -140,13 +140,13 @@ fn other_answers_are_no_challenge() {
 }
 
 #[test]
-fn an_error_in_place_of_the_token_is_the_servers() {
+fn an_error_in_place_of_the_token_comes_from_the_server() {
     let Err(ResponseError::Server(error)) = read(200, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#) else { panic!() };
     assert_eq!(error.errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
 #[test]
-fn the_fallback_page_takes_the_device_along() {
+fn the_url_of_the_fallback_page_names_the_device() {
     let settings = LoginSettings::default();
     let url = login_fallback::request(&homeserver(), &settings);
     assert_eq!(url.as_str(), "https://hs.example.org/_matrix/static/client/login/?refresh_token=true");
@@ -156,7 +156,7 @@ fn the_fallback_page_takes_the_device_along() {
     let url = login_fallback::request(&"http://localhost:8008/prefix".parse().unwrap(), &settings);
     assert_eq!(
         url.as_str(),
-        "http://localhost:8008/prefix/_matrix/static/client/login/?device_id=A%26B&initial_device_display_name=the+tablet\
-         &refresh_token=true"
+        "http://localhost:8008/prefix/_matrix/static/client/login/?device_id=A%26B\
+         &initial_device_display_name=the+tablet&refresh_token=true"
     );
 }

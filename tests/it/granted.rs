@@ -1,4 +1,4 @@
-//! A session without a flow: what becomes of a login response that came another way.
+//! A session without a flow: a login response that came another way becomes a session.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ fn response(body: &Value) -> login::Response {
     login::response(&answer(200, &[], body.to_string())).unwrap()
 }
 
-/// A login response with all that it must have, and this.
+/// A login response with everything that it must have, and with these members.
 fn with(more: Value) -> Value {
     let mut body = json!({"user_id": "@alice:example.org", "device_id": "DEVICEID", "access_token": "t"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -40,7 +40,7 @@ fn kitchen() -> LoginSettings {
 }
 
 #[test]
-fn the_session_has_what_the_response_has() {
+fn the_session_has_everything_that_the_response_has() {
     let body = with(json!({"refresh_token": "r", "home_server": "example.org", "x": {"y": null}}));
     let session = granted(&body, &LoginSettings::default()).unwrap();
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
@@ -60,7 +60,7 @@ fn the_device_of_the_response_counts_first() {
 }
 
 #[test]
-fn the_device_of_the_settings_counts_where_there_is_no_other() {
+fn the_device_of_the_settings_counts_if_no_other_is_named() {
     for device_id in [Value::Null, json!(""), json!(7), json!(["D"])] {
         assert_eq!(granted(&with(json!({"device_id": device_id})), &kitchen()).unwrap().device_id(), "KITCHEN");
     }
@@ -75,14 +75,14 @@ fn without_any_device_the_error_owns_the_response() {
     assert_eq!(response.access_token.expose(), "t");
     assert_eq!(response.refresh_token.as_ref().map(RefreshToken::expose), Some("r"));
     assert_eq!(json!(response.other), json!({"x": 1}));
-    // Nothing is lost: once the device is known, the same response grants the session.
+    // Nothing is lost: when the device is known, the same response grants the session.
     let session = Session::granted(HOMESERVER.parse().unwrap(), *response, &kitchen(), noon()).unwrap();
     assert_eq!((session.device_id(), session.access_token().expose()), ("KITCHEN", "t"));
 }
 
 #[test]
-fn an_empty_device_is_none() {
-    // A program can write into a response before it makes a session of it.
+fn an_empty_device_id_counts_as_missing() {
+    // A program can change a response before it makes a session of it.
     let mut response = response(&with(json!({})));
     response.device_id = Some(String::new());
     let granted =
@@ -104,7 +104,7 @@ fn a_flow_takes_the_device_of_its_settings_too() {
 }
 
 #[test]
-fn a_flow_shows_the_servers_words_where_the_device_is_missing() {
+fn a_flow_shows_the_servers_words_if_the_device_is_missing() {
     let mut body = without_a_device();
     body["errcode"] = json!("M_FORBIDDEN");
     let mut story = Scenario::logging_in();
@@ -126,13 +126,13 @@ fn a_flow_without_any_device_asks_again() {
 // The homeserver.
 
 #[test]
-fn the_session_moves_where_the_response_says_if_it_may() {
+fn the_session_follows_the_response_if_that_is_allowed() {
     const OTHER: &str = "https://other.example.org";
     let stay = || LoginSettings::default().with_follow_well_known(false);
     for (asked, named, settings, adopted) in [
         (HOMESERVER, OTHER, LoginSettings::default(), OTHER),
         (HOMESERVER, OTHER, stay(), HOMESERVER),
-        // `plain_http.rs` has more of these.
+        // `plain_http.rs` tests more of these cases.
         (HOMESERVER, "http://other.example.org", LoginSettings::default(), HOMESERVER),
         ("http://hs.example.org", "http://other.example.org", LoginSettings::default(), "http://hs.example.org"),
         ("http://hs.example.org", "http://hs.example.org/m", LoginSettings::default(), "http://hs.example.org/m"),
@@ -143,14 +143,14 @@ fn the_session_moves_where_the_response_says_if_it_may() {
         let body = with(json!({"well_known": well_known}));
         let session = Session::granted(asked.parse().unwrap(), response(&body), &settings, noon()).unwrap();
         assert_eq!(session.homeserver().unwrap().as_str(), adopted, "{asked} {named}");
-        assert_eq!(json!(session.well_known()), well_known, "it is kept whole");
+        assert_eq!(json!(session.well_known()), well_known, "the well-known information is kept whole");
     }
 }
 
 // The end of the token.
 
 #[test]
-fn the_token_ends_its_lifetime_after_the_response_arrived() {
+fn the_lifetime_of_the_token_begins_with_its_response() {
     let settings = LoginSettings::default();
     let body = with(json!({"expires_in_ms": 3_600_000, "refresh_token": "r"}));
     assert_eq!(granted(&body, &settings).unwrap().expires_at(), Some(noon() + Duration::from_secs(3600)));
@@ -158,7 +158,7 @@ fn the_token_ends_its_lifetime_after_the_response_arrived() {
     let session = granted_at(&body, &settings, later).unwrap();
     assert_eq!(session.expires_at(), Some(later + Duration::from_secs(3600)));
     assert!(!session.is_expired(later + Duration::from_secs(3599), Duration::ZERO));
-    // An end that cannot be stored is none.
+    // If the end cannot be stored, the token has no end.
     let long = with(json!({"expires_in_ms": 18_446_744_073_709_u64}));
     assert_eq!(granted(&long, &settings).unwrap().expires_at(), None);
     let end = UNIX_EPOCH + Duration::from_millis(18_446_744_073_709);
@@ -166,7 +166,7 @@ fn the_token_ends_its_lifetime_after_the_response_arrived() {
 }
 
 #[test]
-fn a_token_that_ends_for_good_is_a_flows_to_refuse() {
+fn only_a_flow_refuses_a_token_that_ends_for_good() {
     let settings = LoginSettings::default();
     assert!(settings.require_refresh_token());
     let session = granted(&with(json!({"expires_in_ms": 1})), &settings).unwrap();
@@ -174,7 +174,7 @@ fn a_token_that_ends_for_good_is_a_flows_to_refuse() {
 }
 
 #[test]
-fn a_granted_session_is_stored_as_that_of_a_flow() {
+fn a_granted_session_is_stored_like_one_of_a_flow() {
     let body = with(json!({"refresh_token": "r", "expires_in_ms": 3_600_000, "well_known": {"x": 1}}));
     let mut story = Scenario::logging_in();
     story.posts(

@@ -3,7 +3,7 @@
 use matrix_login::{Homeserver, HttpsUrl};
 
 #[test]
-fn https_with_a_host_is_taken_with_its_path_and_its_query() {
+fn https_with_a_host_is_accepted_with_its_path_and_query() {
     for text in [
         "https://app.example.com/",
         "https://app.example.com:8443/a/b%20c?d=e%2Ff&g",
@@ -22,7 +22,7 @@ fn https_with_a_host_is_taken_with_its_path_and_its_query() {
 }
 
 #[test]
-fn all_else_is_refused_and_not_quoted() {
+fn everything_else_is_refused_and_not_quoted() {
     for text in [
         "",
         "app.example.com",

@@ -19,7 +19,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, InvalidInput>) -> String {
 }
 
 #[test]
-fn users_are_sent_as_they_are_given() {
+fn users_are_sent_unchanged() {
     for user in ["alice", "@alice:example.org", "Alice", "@ALICE:example.org", "a b", "Alice@Example.org", ""] {
         assert_eq!(sent(UserIdentifier::user(user)), json!({"type": "m.id.user", "user": user}));
     }
@@ -29,7 +29,7 @@ fn users_are_sent_as_they_are_given() {
 
 #[test]
 fn blanks_at_the_ends_of_a_user_or_an_e_mail_are_not_sent() {
-    // What keyboards add, and what copied text contains: spaces, zero-width ones, marks of direction.
+    // Characters that keyboards add and that copied text contains: spaces, zero-width spaces, and marks of direction.
     for blank in [
         " ",
         "\t",
@@ -88,7 +88,7 @@ fn an_e_mail_address_is_sent_with_its_domain_in_lower_case() {
 }
 
 #[test]
-fn a_phone_number_loses_what_is_no_digit() {
+fn a_phone_number_keeps_only_its_digits() {
     let expected = json!({"type": "m.id.thirdparty", "medium": "msisdn", "address": "447700900123"});
     for number in [
         "447700900123",
@@ -123,7 +123,7 @@ fn a_phone_number_of_a_country_is_sent_under_both_names() {
 }
 
 #[test]
-fn other_media_are_sent_as_they_are_given() {
+fn other_media_are_sent_unchanged() {
     assert_eq!(
         sent(UserIdentifier::third_party("org.example.badge", "+7 7").unwrap()),
         json!({"type": "m.id.thirdparty", "medium": "org.example.badge", "address": "+7 7"}),
@@ -132,7 +132,7 @@ fn other_media_are_sent_as_they_are_given() {
 }
 
 #[test]
-fn other_types_bring_their_own_fields() {
+fn other_types_contain_their_own_fields() {
     let fields = |value: Value| value.as_object().unwrap().clone();
     assert_eq!(
         sent(UserIdentifier::custom("org.example.badge", fields(json!({"number": 7, "o": {"x": null}}))).unwrap()),
@@ -150,7 +150,7 @@ fn other_types_bring_their_own_fields() {
 }
 
 #[test]
-fn the_type_can_be_asked_for_and_the_address_is_nobodys_business() {
+fn the_type_can_be_read_and_the_address_stays_hidden() {
     for (identifier, identifier_type) in [
         (UserIdentifier::user("alice"), "m.id.user"),
         (UserIdentifier::email("alice@example.org"), "m.id.thirdparty"),

@@ -20,7 +20,7 @@ const RESPONSES: [(u16, &str); 3] =
     [(200, GRANTED), (403, FORBIDDEN), (429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#)];
 
 #[test]
-fn after_another_homeserver_was_given_a_login_is_late() {
+fn a_login_is_late_after_another_homeserver_was_given() {
     for (status, body) in RESPONSES {
         let mut story = Scenario::logging_in();
         let id = story.request_id();
@@ -33,7 +33,7 @@ fn after_another_homeserver_was_given_a_login_is_late() {
 }
 
 #[test]
-fn after_the_user_has_gone_back_a_login_is_late() {
+fn a_login_is_late_after_the_user_has_gone_back() {
     for (status, body) in RESPONSES {
         let mut story = Scenario::logging_in();
         let id = story.request_id();
@@ -62,7 +62,7 @@ fn a_late_login_does_not_count_for_a_single_sign_on() {
 }
 
 #[test]
-fn a_request_that_a_rate_limit_put_off_gets_another_id() {
+fn a_request_that_a_rate_limit_delays_gets_another_id() {
     for (status, body) in RESPONSES {
         let mut story = Scenario::logging_in();
         let id = story.request_id();
@@ -131,7 +131,7 @@ fn a_resumed_flow_refuses_the_ids_of_the_flow_before() {
 }
 
 #[test]
-fn no_id_comes_again_after_a_resume() {
+fn no_request_id_is_used_again_after_a_resume() {
     let mut story = Scenario::in_the_browser();
     let first = story.last_request_id();
     story.callback(CALLBACK);
@@ -160,7 +160,7 @@ fn a_login_that_is_not_accepted_makes_its_id_stale() {
     }
 }
 
-/// A resumed flow asks for the login types before it puts the question, so that another request is due at once.
+/// A resumed flow asks for the login types before it asks the question. So another request is due at once.
 #[test]
 fn after_a_resume_a_late_login_does_not_count_as_login_types() {
     let resumed = || {
@@ -214,7 +214,7 @@ fn after_tokens_were_granted_no_token_request_is_due_again() {
     let asked = Scenario::with_a_code();
     assert!(is_due(&asked));
     let id = asked.request_id();
-    // Whatever comes then, in whatever order.
+    // Any later inputs, in any order.
     let inputs = crate::rules::inputs();
     for (first, apply_first) in &inputs {
         for (second, apply_second) in &inputs {
@@ -264,7 +264,7 @@ fn a_late_response_of_one_login_is_not_for_the_next() {
     let revocation = story.request_id();
     story.late(whoami, 200, WHOAMI).back().choose(code()).late(revocation, 200, "").answer(201, REGISTERED);
     story.callback(CODE_CALLBACK).answer(200, TOKENS.replace("\"at\"", "\"second\""));
-    // Somebody else may have been logged in the first time.
+    // The first login can be the login of another user.
     story.late(whoami, 200, WHOAMI.replace("alice", "bob")).asks_whose("second").answer(200, WHOAMI);
     assert_eq!(story.session().user_id().as_str(), "@alice:example.org");
 }
@@ -281,7 +281,7 @@ fn late_metadata_do_not_count_for_another_homeserver() {
 }
 
 #[test]
-fn a_resumed_code_grant_refuses_the_ids_before() {
+fn a_resumed_code_grant_refuses_the_earlier_ids() {
     let mut story = Scenario::at_the_question_with_oauth();
     story.choose(code());
     let registration = story.request_id();

@@ -51,7 +51,7 @@ fn files_by_module() -> BTreeMap<Vec<String>, String> {
     order().into_iter().map(|(file, _)| (module(&file), file)).collect()
 }
 
-/// Collects the paths of a list of tokens, those of imports and those in the code.
+/// Collects the paths of a list of tokens: the paths of imports, and the paths in the code.
 fn collect(stream: TokenStream, from: &str, module: &[String], arrows: &mut Vec<Arrow>) {
     let trees: Vec<TokenTree> = stream.into_iter().collect();
     let mut rest = trees.as_slice();
@@ -98,7 +98,7 @@ fn follow(rest: &[TokenTree], mut path: Vec<String>, from: &str, arrows: &mut Ve
             }
         }
         [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Brace => list(group, &path, from, arrows),
-        // So would `use crate::*`.
+        // `use crate::*` would hide it too.
         [TokenTree::Punct(star), ..] if star.as_char() == '*' => {
             path.push("*".to_owned());
             arrows.push(Arrow { path, from: from.to_owned() });
@@ -200,7 +200,8 @@ fn every_import_comes_from_the_defining_module() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The documentation of items, not that of modules: the introduction to a module may look ahead.
+/// The documentation of items. The documentation of modules is left out: the introduction to a module can name later
+/// modules.
 fn documentation(stream: TokenStream) -> String {
     let mut text = String::new();
     let trees: Vec<TokenTree> = stream.into_iter().collect();

@@ -1,4 +1,4 @@
-//! Where a redirect leads is shown without user information, query and fragment.
+//! The target of a redirect is shown without user information, query and fragment.
 
 use matrix_login::{DiscoveryOutcome, ResponseError, Step, endpoint::whoami};
 
@@ -14,7 +14,7 @@ fn a_location_is_shown_without_secrets() {
         ("/login?token=s", "/login"),
         ("login#token", "login"),
         ("?token=s", ""),
-        // What some parser reads as user information.
+        // Some parsers read this as user information.
         ("https:alice:pw@www.example.org/x", "https:www.example.org/x"),
         ("https:///alice:pw@www.example.org/x", "https:///www.example.org/x"),
         ("https:\\\\alice:pw@www.example.org\\x", "https:\\\\www.example.org\\x"),
@@ -23,7 +23,7 @@ fn a_location_is_shown_without_secrets() {
         ("alice@www.example.org:8448/x", "www.example.org:8448/x"),
         ("alice:pw@www.example.org", "alice:www.example.org"),
         ("mailto:alice@example.org", "mailto:example.org"),
-        // An at sign further behind is a part of the path.
+        // An at sign further on is a part of the path.
         ("https://www.example.org/@alice", "https://www.example.org/@alice"),
         ("/users/@alice:example.org", "/users/@alice:example.org"),
     ] {
@@ -38,7 +38,7 @@ fn a_location_is_shown_without_secrets() {
 }
 
 #[test]
-fn a_tab_that_some_parser_drops_hides_no_user() {
+fn a_tab_that_a_parser_drops_hides_no_user_information() {
     let response = answer(302, &[("location", "/\t/alice:pw@www.example.org/x")], "");
     let error = whoami::response(&response).unwrap_err();
     assert!(error.to_string().contains("is a redirect to / /www.example.org/x that is not followed"), "{error}");

@@ -22,7 +22,7 @@ fn good(received: &Received) -> Answer {
     loopback::good(OFFERS, received)
 }
 
-/// A homeserver that is good until the login request, to which it answers this.
+/// A homeserver that works until the login request. To the login request it sends this response.
 fn until_login(login: impl Fn() -> Answer + Send + 'static) -> Loopback {
     Loopback::start(move |received| if received.target.starts_with("POST") { login() } else { good(received) })
 }
@@ -39,7 +39,7 @@ fn the_demo_shows_a_login_and_what_follows_and_leaves_no_file() {
     let mut command = programs::command(program());
     command.arg("--demo").env("TMPDIR", temporary.path()).env("CARGO", "cargo");
     let run = Run::of(folder, command, "");
-    // Every part says first what it shows.
+    // Every part first says what it shows.
     run.is_a_demo(&[
         "This demo logs in as alice to a homeserver that it starts on this machine.",
         "\n1. Log in with a password.",
@@ -62,7 +62,7 @@ fn the_demo_shows_a_login_and_what_follows_and_leaves_no_file() {
 }
 
 #[test]
-fn the_demo_keeps_its_session_if_it_is_told_where() {
+fn the_demo_keeps_its_session_if_a_file_is_named() {
     let run = Run::with(folder(), &["--demo", "--data", "demo.json"], "");
     assert_eq!(
         (run.status, run.files()),
@@ -115,7 +115,7 @@ fn a_localpart_logs_in_at_a_url_and_the_session_is_stored() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_its_owners_alone_also_where_others_could_read_it_before() {
+fn after_a_login_only_its_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
 
     let homeserver = Loopback::start(good);
@@ -130,7 +130,7 @@ fn the_file_is_its_owners_alone_also_where_others_could_read_it_before() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link() {
+fn a_symbolic_link_stays_a_symbolic_link() {
     let homeserver = Loopback::start(good);
     let folder = folder();
     fs::create_dir(folder.path().join("elsewhere")).unwrap();
@@ -143,7 +143,7 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
-fn the_url_may_be_copied_from_a_session_file() {
+fn the_url_can_be_copied_from_a_session_file() {
     let homeserver = Loopback::start(good);
     for path in ["/", "/_matrix/client", "/_matrix/client/"] {
         let run = Run::with(folder(), &["-H", &format!("{}{path}", homeserver.url), "alice"], "wonderland\n");
@@ -163,7 +163,7 @@ fn the_user_is_asked_for_if_it_is_not_given() {
 }
 
 #[test]
-fn blanks_of_a_password_are_kept_and_the_lines_end_is_not() {
+fn a_password_keeps_its_blanks_and_loses_the_end_of_line() {
     for (input, password) in [("  a b \n", "  a b "), ("a\r\n", "a"), ("a", "a"), ("\n", ""), ("a\nb\n", "a")] {
         let homeserver = Loopback::start(good);
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], input);
@@ -173,7 +173,7 @@ fn blanks_of_a_password_are_kept_and_the_lines_end_is_not() {
 }
 
 #[test]
-fn who_is_logged_in_already_is_told_so_and_nothing_is_sent() {
+fn if_a_user_is_logged_in_already_nothing_is_sent() {
     let homeserver = Loopback::start(good);
     let folder = folder();
     let stored = r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#;
@@ -187,7 +187,7 @@ fn who_is_logged_in_already_is_told_so_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_file_without_an_access_token_is_nobodys_and_keeps_what_it_holds() {
+fn a_file_without_an_access_token_keeps_its_other_content() {
     let homeserver = Loopback::start(good);
     let folder = folder();
     let stored = json!({"refresh_token": "stale", "access_token_valid_until": 1, "next_batch": "s1", "o": {"x": null}});
@@ -226,7 +226,7 @@ fn a_file_that_cannot_be_used_is_an_error_and_stays_untouched() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error_before_anything_is_sent() {
+fn a_missing_folder_is_an_error_before_anything_is_sent() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url, "--data", "no/such.json", "alice"], "wonderland\n");
     assert_eq!(run.status, Some(1));
@@ -238,7 +238,7 @@ fn a_folder_that_is_not_there_is_an_error_before_anything_is_sent() {
 fn a_file_that_another_process_writes_meanwhile_is_not_lost() {
     let folder = folder();
     let file = folder.path().join("data.json");
-    // While the homeserver has the request, somebody else puts something there.
+    // While the homeserver handles the request, another process writes to the file.
     let written = file.clone();
     let homeserver = until_login(move || {
         fs::write(&written, r#"{"next_batch":"s1"}"#).unwrap();
@@ -251,7 +251,7 @@ fn a_file_that_another_process_writes_meanwhile_is_not_lost() {
 }
 
 #[test]
-fn another_login_to_the_same_file_meanwhile_loses_neither_session() {
+fn two_logins_to_the_same_file_lose_neither_session() {
     for other in [r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#, "{broken"] {
         let folder = folder();
         let file = folder.path().join("data.json");
@@ -269,7 +269,7 @@ fn another_login_to_the_same_file_meanwhile_loses_neither_session() {
 }
 
 #[test]
-fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
+fn logins_at_once_to_a_missing_file_lose_no_session() {
     let homeserver = Loopback::start({
         let mut logins = 0;
         move |received| {
@@ -287,7 +287,7 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
                 let mut command = programs::command(program());
                 command.args(["-H", &url, "alice"]).current_dir(path).stdin(Stdio::piped()).stdout(Stdio::null());
                 let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-                // Who looks later is told that somebody is logged in already, and reads no password.
+                // A process that looks later says that a user is logged in already, and reads no password.
                 let _ = child.stdin.take().unwrap().write_all(b"wonderland\n");
                 child.wait().unwrap();
             });
@@ -298,7 +298,7 @@ fn logins_at_once_to_a_file_that_is_not_there_lose_no_session() {
 }
 
 #[test]
-fn the_homeserver_chooses_no_path_and_moves_no_text() {
+fn the_homeserver_chooses_no_path_and_moves_no_cursor() {
     let folder = folder();
     let written = folder.path().join("data.json");
     let other = r#"{"access_token":"t","user_id":"@bob:example.org","device_id":"D"}"#;
@@ -314,7 +314,7 @@ fn the_homeserver_chooses_no_path_and_moves_no_text() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_reader_that_has_gone_costs_no_session_and_is_an_error() {
+fn a_full_output_is_an_error_and_loses_no_session() {
     for (outputs, status) in [(">/dev/full 2>/dev/full", 1), (">/dev/full", 1), ("2>/dev/full", 0)] {
         let homeserver = Loopback::start(good);
         let mut deaf = programs::command("sh");
@@ -346,7 +346,7 @@ fn a_pipe_that_is_closed_is_an_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_leaves_the_file_as_it_was_and_no_session_behind() {
+fn on_a_full_disk_the_file_stays_and_the_session_ends() {
     for (logout, ended) in [
         (answer(200, "{}"), "its device DEVICEID is logged out again"),
         (answer(502, ""), "log its device DEVICEID out with another client"),
@@ -407,7 +407,7 @@ fn mistyped_options_are_named() {
 }
 
 #[test]
-fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
+fn a_missing_password_login_shows_before_any_question() {
     for (flows, offered) in [
         (r#"{"flows":[{"type":"m.login.sso"},{"type":"m.login.token"}]}"#, "m.login.sso, m.login.token"),
         (r#"{"flows":[]}"#, "nothing"),
@@ -424,7 +424,7 @@ fn a_server_without_password_login_is_told_apart_before_anything_is_asked() {
 }
 
 #[test]
-fn a_homeserver_that_prefers_a_browser_takes_a_password_and_that_is_said() {
+fn a_preference_for_the_browser_is_said_and_not_enforced() {
     let said = format!("\nthe homeserver asks people to {USE_A_BROWSER}\n");
     for (hint, is_said) in [
         (r#""oauth_aware_preferred":true"#, true),
@@ -464,12 +464,12 @@ fn a_redirect_of_the_api_is_not_followed() {
 }
 
 #[test]
-fn a_server_that_cannot_be_discovered_is_said() {
+fn a_server_that_cannot_be_discovered_is_reported() {
     // Nothing listens on the default port of loopback.
     let run = Run::with(folder(), &["@alice:127.0.0.1:9"], "");
     run.fails(
-        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
-         homeserver with -H",
+        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, \
+         or give the URL of the homeserver with -H",
     );
     let request = "GET https://127.0.0.1/.well-known/matrix/client: connection refused by 127.0.0.1:443\n";
     assert!(run.stderr.starts_with(request), "{}", run.stderr);
@@ -477,14 +477,14 @@ fn a_server_that_cannot_be_discovered_is_said() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_said_first() {
-    // No name server knows a name with an empty label, nor is one asked.
+fn a_name_that_does_not_resolve_is_reported_first() {
+    // A name with an empty label is not valid, so no name server is asked for it.
     let run = Run::with(folder(), &["-H", "http://a..b", "alice"], "");
     run.fails("Error: No Matrix server found: the name a..b does not resolve; check the URL and the network");
 }
 
 #[test]
-fn a_server_that_does_not_speak_the_protocol_is_said() {
+fn a_server_that_does_not_speak_http_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -507,11 +507,11 @@ fn a_server_that_does_not_speak_the_protocol_is_said() {
 fn the_request_is_shown_before_the_response_comes() {
     let (shown, was_shown) = mpsc::channel();
     let homeserver = Loopback::start(move |received| {
-        // It responds only when the request has been read on standard error.
+        // The response comes only after the request was read on standard error.
         let _ = was_shown.recv();
         good(received)
     });
-    // It is dropped before the homeserver, which would wait for ever.
+    // `shown` must be dropped before the homeserver, which would wait without end otherwise.
     let shown = shown;
     let folder = folder();
     let mut command = programs::command(program());
@@ -532,7 +532,7 @@ fn the_request_is_shown_before_the_response_comes() {
 }
 
 #[test]
-fn a_device_that_was_not_asked_for_is_said() {
+fn a_device_that_was_not_requested_is_reported() {
     for (device, said) in [(None, 0), (Some("OTHER"), 1)] {
         let homeserver = Loopback::start(move |received| {
             if !received.target.starts_with("POST") {
@@ -552,7 +552,7 @@ fn a_device_that_was_not_asked_for_is_said() {
 }
 
 #[test]
-fn its_version_is_that_of_the_package() {
+fn its_version_is_the_version_of_the_package() {
     for option in ["--version", "-V"] {
         Run::with(folder(), &[option], "").says(concat!("login ", env!("CARGO_PKG_VERSION")));
     }
@@ -573,14 +573,14 @@ fn the_usage_names_a_command_that_can_be_typed() {
 
 #[cfg(unix)]
 #[test]
-fn told_to_end_it_ends_with_the_status_of_the_signal() {
+fn a_signal_ends_it_with_the_status_of_that_signal() {
     for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
         let mut command = programs::command(program());
         let mut child =
             command.args(["-H", &url, "alice"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // It waits for a response when it has connected.
+        // The program has connected, and waits for a response.
         let _connection = silent.accept().unwrap();
         programs::signal(signal, &child.id().to_string());
         assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
@@ -616,7 +616,7 @@ fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
     let homeserver = until_login(limited);
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     assert_eq!(run.status, Some(1));
-    // A second may have passed meanwhile.
+    // A second can have passed in the meantime.
     let last = run.stderr.lines().last().unwrap();
     let named = ["5m 33s", "5m 32s"]
         .map(|left| format!("Error: the homeserver limits the rate of logins: try again in {left}"));
@@ -631,7 +631,7 @@ fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
 
 #[test]
 fn a_server_that_goes_away_midway_is_named() {
-    // It answers one request a connection, and hangs up on the login.
+    // The server sends one response on each connection, and closes the connection at the login.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
@@ -653,7 +653,7 @@ fn a_server_that_goes_away_midway_is_named() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up() {
+fn a_server_that_never_responds_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let run = Run::with(folder(), &["-H", &url, "--timeout", "1", "alice"], "");
@@ -664,7 +664,7 @@ fn a_server_that_never_answers_is_given_up() {
 }
 
 #[test]
-fn an_answer_that_never_ends_is_not_read_to_its_end() {
+fn a_response_that_never_ends_is_not_read_to_its_end() {
     let homeserver = until_login(|| answer(200, " ".repeat(1 << 24)));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.fails(
@@ -674,7 +674,7 @@ fn an_answer_that_never_ends_is_not_read_to_its_end() {
 }
 
 #[test]
-fn a_token_that_expires_for_good_is_accepted_and_said() {
+fn a_token_that_expires_for_good_is_accepted_and_reported() {
     let granted = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":300000}"#;
     let homeserver = until_login(move || answer(200, granted));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
@@ -684,7 +684,7 @@ fn a_token_that_expires_for_good_is_accepted_and_said() {
 }
 
 #[test]
-fn standard_input_that_is_empty_is_said() {
+fn an_empty_standard_input_is_reported() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
     run.fails("Error: standard input is at its end: expected a password on a line");
@@ -699,7 +699,7 @@ mod terminal {
     use crate::support::terminal::{at_a_terminal, watch};
 
     #[test]
-    fn a_password_is_not_shown_and_may_be_tried_again() {
+    fn a_password_is_not_shown_and_can_be_tried_again() {
         let homeserver = Loopback::start({
             let mut tries = 0;
             move |received| {
@@ -735,7 +735,7 @@ mod terminal {
     }
 
     #[test]
-    fn told_to_end_at_the_prompt_it_restores_the_terminal() {
+    fn a_signal_at_the_prompt_restores_the_terminal() {
         let homeserver = Loopback::start(good);
         let folder = folder();
         let arguments = format!("-c 'echo process $$; exec {} -H {} alice'", program().display(), homeserver.url);
@@ -751,7 +751,7 @@ mod terminal {
     }
 
     #[test]
-    fn interrupted_at_the_prompt_it_leaves_nothing_behind() {
+    fn an_interrupt_at_the_prompt_leaves_nothing_behind() {
         let homeserver = Loopback::start(good);
         let folder = folder();
         let arguments = format!("-H {} alice", homeserver.url);
