@@ -21,3 +21,10 @@ pub mod run;
 pub mod scenario;
 #[cfg(target_os = "linux")]
 pub mod terminal;
+
+/// Whether the tests run in the published archive of the crate, which does not contain everything that the repository
+/// contains. Cargo writes this file into every archive. The file never exists in the repository, and so no test is
+/// skipped there.
+pub fn is_archive() -> bool {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists()
+}

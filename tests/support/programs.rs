@@ -19,7 +19,7 @@ pub fn build(example: &str) -> PathBuf {
         }
     }
     let build = cargo
-        .args(["build", "--quiet", "--example", example, "--message-format", "json"])
+        .args(["build", "--quiet", "--all-features", "--example", example, "--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()
