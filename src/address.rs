@@ -1,4 +1,4 @@
-//! Addresses, which are checked once, when they enter.
+//! Addresses. Each one is checked once, when it is parsed.
 
 pub(crate) mod homeserver;
 pub(crate) mod https_url;
@@ -12,8 +12,8 @@ use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use url::Host;
 
-/// The URI of an endpoint, from parts that are known to be valid: an address type is accepted only if this succeeds
-/// with it. So the default is never taken. If it were, nothing could be sent, since the default names no server.
+/// The URI of an endpoint, from valid parts. An address type accepts a text only if a URI can be made of it, so the
+/// default is never used. If it ever were, nothing could be sent to the wrong place: the default contains no server.
 ///
 /// `prefix` is the path of the homeserver's base URL.
 pub(crate) fn uri(scheme: Scheme, authority: &str, prefix: &str, path: &'static str) -> Uri {

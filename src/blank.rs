@@ -1,8 +1,8 @@
-//! Blanks: what a keyboard or a copied text adds at the ends of what a person means.
+//! Blanks: characters that a keyboard or a copied text adds at the ends of a text.
 
 use crate::shown::moves_the_text;
 
-/// Whether a character is white space, or cannot be seen at the end of a text: a control character, a mark that changes
+/// Whether a character is white space, or is invisible at the end of a text: a control character, a mark that changes
 /// the direction of text, a zero-width space or joiner, or a byte order mark.
 pub(crate) fn is_blank(character: char) -> bool {
     character.is_whitespace()
@@ -15,7 +15,7 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// The same of a text that is owned, which is copied only if there are blanks.
+/// The same for an owned text. It is copied only if it has blanks at its ends.
 pub(crate) fn trimmed(text: String) -> String {
     match trim(&text) {
         rest if rest.len() == text.len() => text,

@@ -1,4 +1,4 @@
-//! Who logs in, and with which secret.
+//! Credentials: who logs in, and with which secret.
 
 use serde_json::{Map, Value};
 
@@ -13,14 +13,14 @@ pub(crate) mod identifier;
 pub(crate) mod redirect;
 pub(crate) mod secret;
 
-/// What the crate itself writes into every login request. No field of the caller's may replace it.
+/// The members that the crate writes into every login request. A field of the caller's must not replace one of them.
 const WRITTEN_FOR_EVERY_TYPE: [&str; 4] = ["type", "device_id", "initial_device_display_name", "refresh_token"];
 
-/// What the crate writes for the types that it knows. A custom type's own fields may have these names (the JWT login
-/// has a `token`).
+/// The members that the crate writes for the login types that it knows. The own fields of a custom type may have these
+/// names: the JWT login has a `token`.
 const WRITTEN_FOR_KNOWN_TYPES: [&str; 3] = ["identifier", "password", "token"];
 
-/// What `POST /login` takes: a login type and its fields.
+/// The credentials of `POST /_matrix/client/v3/login`: a login type and its fields.
 ///
 /// ```
 /// use matrix_login::{Credentials, Password, UserIdentifier};
@@ -44,12 +44,12 @@ pub(crate) enum Kind {
 }
 
 impl Credentials {
-    /// `m.login.password`
+    /// `m.login.password`: a user and a password.
     pub fn password(identifier: UserIdentifier, password: Password) -> Self {
         Kind::Password { identifier, password }.into()
     }
 
-    /// `m.login.token`: with a token from single sign-on or from `get_token`.
+    /// `m.login.token`: a login token from single sign-on or from `get_token`.
     pub fn token(token: LoginToken) -> Self {
         Kind::Token(token).into()
     }
@@ -63,8 +63,8 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the type is empty, or if the fields contain what the crate writes itself: `type`,
-    /// `device_id`, `initial_device_display_name` and `refresh_token`, which are [settings](crate::LoginSettings).
+    /// [`InvalidInput`] if the type is empty, or if the fields contain a member that the crate writes itself: `type`,
+    /// or one of the [settings](crate::LoginSettings) `device_id`, `initial_device_display_name` and `refresh_token`.
     pub fn custom(login_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let login_type = login_type.into();
         if login_type.is_empty() {
@@ -90,7 +90,7 @@ impl Credentials {
         }
     }
 
-    /// With fields that [`with_field`] has accepted.
+    /// Sets fields that [`with_field`] has already accepted.
     pub(crate) fn with_accepted_fields(self, further_fields: Fields) -> Self {
         Self { further_fields, ..self }
     }
@@ -117,7 +117,7 @@ impl From<Kind> for Credentials {
     }
 }
 
-/// Adds a field of the caller's to those of a login request.
+/// Adds a field of the caller's to the further fields of a login request.
 pub(crate) fn with_field(mut fields: Fields, name: &str, value: &Value) -> Result<Fields, InvalidInput> {
     if WRITTEN_FOR_EVERY_TYPE.iter().chain(&WRITTEN_FOR_KNOWN_TYPES).any(|written| *written == name) {
         return Err(reserved(name));

@@ -1,10 +1,10 @@
-//! A cursor over JSON text: one pass, and what nobody reads stays text.
+//! A cursor over JSON text. It makes one pass, and a value that is not read stays text.
 //!
-//! It knows the structure of objects and lists, and plain strings. Every other value is the work of `serde_json`. A
-//! value of another type than asked for is absent. So is a value that no Rust type can hold: a number out of range,
-//! half a surrogate pair, a thousand nested lists. It is skipped, and spoils nothing else.
+//! The cursor knows objects, lists and plain strings. `serde_json` reads every other value.
 //!
-//! A value that cannot be used is `Ok(None)`.
+//! A value that cannot be used is `Ok(None)`: the cursor skips it, and it spoils nothing else. Such a value has another
+//! type than the caller asked for, or no Rust type can hold it (a number out of range, half a surrogate pair, a
+//! thousand nested lists).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use serde_json::value::RawValue;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotJson;
 
-/// Stands before a value, or behind the last one.
+/// A position in JSON text, before a value or after the last one.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
-    /// Whether bytes that are not UTF-8 had to be replaced.
+    /// Whether the text contains replacements for bytes that were not UTF-8.
     replaced: bool,
 }
 
-/// A member of an object that nobody has read: the text of its key, quotes included, and of its value.
+/// A member of an object that was not read: the text of its key with the quotes, and the text of its value.
 pub(crate) type Member<'a> = (&'a str, &'a str);
 
 impl<'a> Cursor<'a> {
@@ -34,14 +34,14 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0, replaced: false }
     }
 
-    /// Over a text in which bytes may have been replaced.
+    /// Says whether bytes of the text were replaced.
     pub(crate) fn with_replacements(self, replaced: bool) -> Self {
         Self { replaced, ..self }
     }
 
-    /// Reads an object. `read` is called at each value with its key and may read the value or leave it; `left` is
-    /// called with each member that was left. Of duplicate keys the last one comes last. Returns whether the value is
-    /// an object.
+    /// Reads an object. The cursor calls `read` with each key. `read` reads the value, or leaves it. The cursor calls
+    /// `left` with each member that `read` has left. Duplicate keys come in the order of the text. Returns whether the
+    /// value is an object.
     pub(crate) fn object(
         &mut self,
         read: &mut dyn FnMut(&mut Self, &str) -> Result<(), NotJson>,
@@ -54,7 +54,7 @@ impl<'a> Cursor<'a> {
             cursor.eat(b':')?;
             cursor.skip_space();
             let value = cursor.at;
-            // A key that is half a surrogate pair is no text. Nobody can ask for it, so it is always left.
+            // A key with half a surrogate pair is not text. No caller can ask for it, so it is always left.
             if let Some(key) = key {
                 read(cursor, &key)?;
             }
@@ -65,7 +65,8 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Reads a list. `read` is called at each value, and must read it. Returns whether the value is a list.
+    /// Reads a list. The cursor calls `read` at each value, and `read` must read it. Returns whether the value is a
+    /// list.
     pub(crate) fn list(&mut self, read: &mut dyn FnMut(&mut Self) -> Result<(), NotJson>) -> Result<bool, NotJson> {
         self.elements(b'[', b']', read)
     }
@@ -73,7 +74,7 @@ impl<'a> Cursor<'a> {
     /// The text of any value.
     pub(crate) fn value(&mut self) -> Result<&'a str, NotJson> {
         let rest = self.text.get(self.at..).ok_or(NotJson)?;
-        // A short cut: it saves 300 instructions a flag.
+        // A shortcut: it saves 300 instructions for each flag.
         if let Some(literal) = ["true", "false", "null"]
             .iter()
             .find_map(|literal| rest.get(..literal.len()).filter(|text| text == literal))
@@ -97,7 +98,7 @@ impl<'a> Cursor<'a> {
         if self.peek() == Some(b'"') { self.quoted() } else { self.value().map(|_| None) }
     }
 
-    /// A string that is not empty, and in which no byte had to be replaced: it may have to be sent back.
+    /// A string that is not empty, and in which no byte was replaced: the client may have to send it back unchanged.
     pub(crate) fn text(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
         let text = self.string()?.filter(|text| !text.is_empty());
         Ok(text.filter(|text| !self.replaced || !text.contains(char::REPLACEMENT_CHARACTER)))
@@ -118,18 +119,18 @@ impl<'a> Cursor<'a> {
         Ok(self.parsed()?.and_then(|number| whole_number(&number)))
     }
 
-    /// A lifetime in milliseconds. One whose nanoseconds do not fit `u64`, which are 584 years, counts as absent: the
-    /// stored form of a session has no room for its end.
+    /// A lifetime in milliseconds. A lifetime over 584 years is treated as absent: its nanoseconds do not fit `u64`, so
+    /// the stored form of a session has no room for its end.
     pub(crate) fn lifetime(&mut self) -> Result<Option<Duration>, NotJson> {
         Ok(self.whole_number()?.map(Duration::from_millis).filter(fits))
     }
 
-    /// The same in seconds.
+    /// The same as [`lifetime`](Self::lifetime), in seconds.
     pub(crate) fn lifetime_in_seconds(&mut self) -> Result<Option<Duration>, NotJson> {
         Ok(self.whole_number()?.map(Duration::from_secs).filter(fits))
     }
 
-    /// A number that may be fractional, rounded up; a negative one is zero, and one that is too large is the largest.
+    /// A number, rounded up. A negative number becomes zero. A number that is too large becomes the largest `u64`.
     pub(crate) fn number_rounded_up(&mut self) -> Result<Option<u64>, NotJson> {
         let rounded_up = |number: Number| {
             number.as_u64().or_else(|| Some(to_u64(number.as_f64()?.ceil().max(0.0)).unwrap_or(u64::MAX)))
@@ -137,12 +138,12 @@ impl<'a> Cursor<'a> {
         Ok(self.parsed()?.and_then(rounded_up))
     }
 
-    /// Nothing but space is left.
+    /// Checks that only space is left.
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
     }
 
-    /// Reads what stands between two brackets, with commas between the elements. Returns whether there is a bracket.
+    /// Reads elements between two brackets, with commas between them. Returns whether the value starts with `open`.
     fn elements(
         &mut self,
         open: u8,
@@ -166,7 +167,7 @@ impl<'a> Cursor<'a> {
         self.eat(close).map(|()| true)
     }
 
-    /// A string whose first quote comes next. A plain one is borrowed.
+    /// A string whose first quote comes next. The result borrows a string without escapes.
     fn quoted(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
         let inside = self.at.saturating_add(1);
         let rest = self.text.get(inside..).ok_or(NotJson)?;
@@ -203,12 +204,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// How many bytes of a string come before its end, an escape or a control character. It looks at eight bytes at a time:
-/// strings are most of a body.
+/// How many bytes of a string come before its end, an escape or a control character. The loop reads eight bytes at a
+/// time, since strings are most of a body.
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // The high bit of each byte that is zero, and perhaps of others behind the first such byte.
+    // Sets the high bit of each byte that is zero. Bytes after the first zero may have it set by mistake.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let mut length: usize = 0;
     let mut rest = bytes;
@@ -232,14 +233,14 @@ pub(crate) fn whole_number(number: &Number) -> Option<u64> {
     number.as_u64().or_else(|| to_u64(number.as_f64().filter(|float| float.fract() == 0.0)?))
 }
 
-/// A float that is whole as an integer, if it is one of `u64`.
+/// A whole float as an integer, if it fits `u64`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn to_u64(whole: f64) -> Option<u64> {
-    // 2^64, the first that does not fit.
+    // The upper end is 2^64, the first number that does not fit.
     (0.0..18_446_744_073_709_551_616.0).contains(&whole).then_some(whole as u64)
 }
 
-/// Whether the nanoseconds fit the stored form.
+/// Whether the nanoseconds of a lifetime fit the stored form of a session.
 fn fits(lifetime: &Duration) -> bool {
     u64::try_from(lifetime.as_nanos()).is_ok()
 }

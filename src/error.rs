@@ -1,4 +1,4 @@
-//! What a flow refuses, whose doing it is, and what can be done.
+//! The errors of a flow: who is at fault, and what the caller can do.
 
 use crate::address::user_id::UserId;
 use crate::endpoint::callback::ForeignCallback;
@@ -11,23 +11,24 @@ use crate::session::Session;
 use crate::session::error::SessionError;
 use crate::shown::one_line;
 
-/// Why a [`LoginFlow`](crate::LoginFlow) refuses an input. The message says what to do; nothing in it is a secret.
+/// Why a [`LoginFlow`](crate::LoginFlow) refuses an input. The message says what to do, and contains no secret.
 ///
-/// An error leaves the flow where it was, with one exception: a login that the server granted and the flow refuses
-/// ([`MissingRefreshToken`](Self::MissingRefreshToken), [`WrongUser`](Self::WrongUser)) is over, and the error owns its
-/// session.
+/// An error leaves the flow unchanged, with one exception: the server has granted a login that the flow refuses
+/// ([`MissingRefreshToken`](Self::MissingRefreshToken), [`WrongUser`](Self::WrongUser)). Then this login is over, and
+/// the error owns its session.
 ///
-/// The errors of all other parts of this crate convert to this one, so that a driver can return one type. The flow
+/// The errors of all other parts of this crate convert to this type, so that a driver can return one type. The flow
 /// itself never returns [`InvalidInput`](Self::InvalidInput), [`Session`](Self::Session) or
 /// [`Discovery`](Self::Discovery).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller: a value is not valid.
+    /// The caller's mistake: a value is not valid.
     #[error(transparent)]
     InvalidInput(#[from] InvalidInput),
 
-    /// The caller: the input does not belong to the step that is due. Ask [`step`](crate::LoginFlow::step) what to do.
+    /// The caller's mistake: the input does not belong to the step that is due. [`step`](crate::LoginFlow::step) says
+    /// what is due.
     #[error("{input} is out of step: {due} is due")]
     #[non_exhaustive]
     OutOfStep {
@@ -37,55 +38,55 @@ pub enum Error {
         due: &'static str,
     },
 
-    /// The response belongs to another request than the one that is due, or none is due. The flow ignores it. If it is
-    /// the response to a login, it may have granted one: the manual says [what to do then](crate#late-responses).
+    /// The response belongs to another request than the one that is due, or no request is due. The flow ignores the
+    /// response. If it is the response to a login, the server may have granted a session: the manual says
+    /// [what to do then](crate#late-responses).
     #[error("the response is stale: it belongs to a request that is not due")]
     StaleResponse,
 
-    /// The caller: the flow has a session. Log it out before another login, or begin another flow.
+    /// The caller's mistake: the flow already has a session. Log it out before another login, or begin another flow.
     #[error("already logged in: log out first, or begin another login")]
     AlreadyLoggedIn,
 
-    /// The caller: the homeserver does not offer this way to log in.
+    /// The caller's mistake: the homeserver does not offer this way to log in.
     #[error("the homeserver does not offer {}{}", one_line(choice), instead(offered))]
     #[non_exhaustive]
     NotOffered {
-        /// The login type, or the identity provider, that was chosen.
+        /// The login type or the identity provider that the caller chose.
         choice: String,
-        /// Those that are offered.
+        /// The login types or identity providers that the homeserver offers.
         offered: Vec<String>,
     },
 
-    /// The browser came back with a callback of another login. Keep waiting for the right one.
+    /// The callback belongs to another login. Keep waiting for the right callback.
     #[error(transparent)]
     ForeignCallback(#[from] ForeignCallback),
 
-    /// The response is not what the request was for.
+    /// The response is not what the request asked for.
     #[error(transparent)]
     Response(#[from] ResponseError),
 
-    /// A session cannot do what was asked of it.
+    /// The session cannot do what the caller asked for.
     #[error(transparent)]
     Session(#[from] SessionError),
 
-    /// The homeserver was not found.
+    /// Discovery did not find the homeserver.
     #[error(transparent)]
     Discovery(#[from] Box<DiscoveryFailure>),
 
-    /// The homeserver granted a login that ends when its access token expires, and
-    /// [`require_refresh_token`](crate::LoginSettings::with_require_refresh_token) asks for one that does not. The
-    /// session is valid: use it, or log it out. The flow is back at the question. A resumed flow asks for the login
-    /// types first.
+    /// The homeserver granted a session whose access token expires and that has no refresh token. The setting
+    /// [`require_refresh_token`](crate::LoginSettings::with_require_refresh_token) refuses such sessions. The session
+    /// is valid: use it, or log it out. The flow asks again how to log in. A resumed flow asks for the login types
+    /// first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: \
          accept such sessions or log this one out"
     )]
     MissingRefreshToken(Box<Session>),
 
-    /// The homeserver granted a login to another user than the one that should log in
-    /// [again](crate::LoginFlow::again). The session is valid, but it belongs to another user: log it out, or store it
-    /// separately.
-    /// The flow is back at the question. A resumed flow asks for the login types first.
+    /// The homeserver granted a session of another user than the one that should log in
+    /// [again](crate::LoginFlow::again). The session is valid: log it out, or store it separately. The flow asks again
+    /// how to log in. A resumed flow asks for the login types first.
     #[error(
         "logged in as {}, not as {}: log this session out, then log in as the right user",
         one_line(session.user_id().as_str()),
@@ -93,9 +94,9 @@ pub enum Error {
     )]
     #[non_exhaustive]
     WrongUser {
-        /// The user that had to log in again.
+        /// The user that should log in again.
         expected: UserId,
-        /// What was granted.
+        /// The session that the homeserver granted.
         session: Box<Session>,
     },
 }
@@ -106,7 +107,7 @@ impl Error {
         self.response_error().is_some_and(ResponseError::may_retry)
     }
 
-    /// When the server takes the request again, if it said so.
+    /// When the server accepts the request again, if the server said so.
     pub fn retry_after(&self) -> Option<RetryAfter> {
         self.response_error()?.retry_after()
     }

@@ -1,4 +1,4 @@
-//! JSON whose meaning only its owner knows.
+//! JSON that this crate passes on and does not read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use crate::cursor::{Cursor, Member, NotJson};
 use crate::invalid_input::InvalidInput;
 
-/// Members of a JSON object that this crate carries and does not read. They stay text until somebody asks for them, so
-/// that they take no more memory than the response did.
+/// Members of a JSON object that this crate passes on and does not read. They stay text until the caller asks for one,
+/// so that they take no more memory than the response did.
 ///
-/// The last of duplicate members counts. A member that no [`Value`] can hold (a number out of range, half a surrogate
-/// pair) is not there. Members may contain a secret, so `Debug` only counts them.
+/// Of members with the same name, the last one counts. [`get`](Self::get) and `Serialize` leave out a member that no
+/// [`Value`] can hold (a number out of range, half a surrogate pair). Members can contain a secret, so `Debug` shows
+/// only their number.
 #[derive(Clone, Default)]
 pub struct Fields {
     /// The text of an object, or nothing.
@@ -23,12 +24,13 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The member of this name.
+    /// The member with this name. `None` if it does not exist, or if no [`Value`] can hold it.
     pub fn get(&self, name: &str) -> Option<Value> {
         serde_json::from_str(self.text_of(name)?).ok()
     }
 
-    /// The JSON text of the member of this name, for a type of your own. No [`Value`] need be able to hold it.
+    /// The JSON text of the member with this name, to parse it as your own type. This also works for a member that no
+    /// [`Value`] can hold.
     ///
     /// ```
     /// let fields: matrix_login::Fields = r#"{"org.example.limits": [1, 2]}"#.parse()?;
@@ -51,7 +53,8 @@ impl Fields {
         self.text.is_empty()
     }
 
-    /// Reads an object, as [`Cursor::object`] does, and keeps the members that are left. `None` if it is none.
+    /// Reads an object, as [`Cursor::object`] does, and keeps the members that `read` has left. `None` if the value is
+    /// not an object.
     pub(crate) fn left_of<'a>(
         cursor: &mut Cursor<'a>,
         read: &mut dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), NotJson>,
@@ -61,25 +64,25 @@ impl Fields {
         Ok(is_object.then(|| Self { text: text.into() }))
     }
 
-    /// Adds a member of the caller's, or replaces it.
+    /// Adds or replaces a member.
     pub(crate) fn insert(&mut self, name: &str, value: &impl Serialize) {
-        // Values of JSON always have a text.
+        // A JSON value always has a text.
         if let Ok(value) = serde_json::to_string(value) {
             self.insert_text(name, &value);
         }
     }
 
-    /// Adds a member that is text already, or replaces it.
+    /// Adds or replaces a member whose value is JSON text.
     pub(crate) fn insert_text(&mut self, name: &str, value: &str) {
         let mut text = String::from(self.without(&[name]).text);
-        // So do strings.
+        // A string always has a JSON text.
         if let Ok(key) = serde_json::to_string(name) {
             push(&mut text, (&key, value));
         }
         self.text = text.into();
     }
 
-    /// The members of other names.
+    /// The members whose names are not in `names`.
     pub(crate) fn without(&self, names: &[&str]) -> Self {
         let mut leave_out =
             |cursor: &mut Cursor<'_>, key: &str| if names.contains(&key) { cursor.value().map(drop) } else { Ok(()) };
@@ -99,10 +102,10 @@ impl Fields {
     }
 }
 
-/// Adds a member to the text of an object, or to nothing.
+/// Adds a member to the text of an object. An empty text becomes an object.
 fn push(text: &mut String, (key, value): Member<'_>) {
     text.pop();
-    // For a single member this is all, and exact.
+    // For an object with one member, this is the exact length.
     text.reserve(key.len().saturating_add(value.len()).saturating_add(3));
     for part in [if text.is_empty() { "{" } else { "," }, key, ":", value, "}"] {
         text.push_str(part);
@@ -129,7 +132,7 @@ impl From<Map<String, Value>> for Fields {
     }
 }
 
-/// All members.
+/// All members that a [`Value`] can hold.
 impl From<&Fields> for Map<String, Value> {
     fn from(fields: &Fields) -> Self {
         let mut map = Self::new();
@@ -144,17 +147,18 @@ impl From<&Fields> for Map<String, Value> {
     }
 }
 
-/// The same members as they stand, for a body of JSON: no other format can hold a part that is text already.
-pub(crate) struct AsTheyStand<'a>(pub(crate) &'a Fields);
+/// Serializes the members as their JSON text, unchanged. This works only for a JSON body: no other format can contain
+/// JSON text as a part.
+pub(crate) struct RawMembers<'a>(pub(crate) &'a Fields);
 
-impl Serialize for AsTheyStand<'_> {
+impl Serialize for RawMembers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        as_they_stand(self.0, serializer)
+        raw_members(self.0, serializer)
     }
 }
 
-/// The same, for a field.
-pub(crate) fn as_they_stand<S: Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
+/// The same as [`RawMembers`], as a function for `serialize_with`.
+pub(crate) fn raw_members<S: Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
     let mut result = Ok(());
     fields.each(&mut |cursor, key| {

@@ -1,4 +1,4 @@
-//! What a caller gave and what cannot be used.
+//! The error for a value of the caller's that cannot be used.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use std::borrow::Cow;
 #[error("invalid {field}: expected {expected}")]
 #[non_exhaustive]
 pub struct InvalidInput {
-    /// Which value, such as `homeserver`.
+    /// The name of the value, such as `homeserver`.
     pub field: Cow<'static, str>,
-    /// What it should be.
+    /// What the value should be.
     pub expected: &'static str,
 }
 
 impl InvalidInput {
-    /// For a program that checks values of its own and reports them in the same way.
+    /// Makes an error, for a program that checks its own values and reports them in the same way.
     pub fn new(field: impl Into<Cow<'static, str>>, expected: &'static str) -> Self {
         Self { field: field.into(), expected }
     }

@@ -1,4 +1,4 @@
-//! What a client wants of every login, whatever the login type.
+//! What a client wants from every login, for all login types.
 
 pub(crate) mod oauth_client;
 
@@ -20,7 +20,7 @@ use crate::settings::oauth_client::OAuthClient;
 /// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 ///
-/// They serialise to an object with the settings that differ from the default.
+/// Settings serialize to an object with the settings that differ from the default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 #[serde(default, deny_unknown_fields)]
@@ -53,13 +53,13 @@ impl Default for LoginSettings {
 }
 
 impl LoginSettings {
-    /// The ID of the device to log in as: of a new device, or of one whose access token is lost. Without an ID the
-    /// homeserver makes a new device at every login. If a response is lost and the login is sent again, an unused
-    /// device stays in the user's list.
+    /// The ID of the device to log in as. It is a new ID, or the ID of a device whose access token is lost. Without an
+    /// ID the homeserver makes a new device at every login. Then, if a response is lost and the login is sent again, an
+    /// unused device stays in the user's list.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is empty: a homeserver would make a device whose ID is empty.
+    /// [`InvalidInput`] if the ID is empty: a homeserver would make a device with an empty ID.
     pub fn with_device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
         let device_id = device_id.into();
         if device_id.is_empty() {
@@ -68,36 +68,39 @@ impl LoginSettings {
         Ok(self.with_known_device_id(device_id))
     }
 
-    /// The same with the ID of a device that there is already.
+    /// The same with the ID of a device that already exists.
     pub(crate) fn with_known_device_id(self, device_id: String) -> Self {
         Self { device_id: Some(device_id), ..self }
     }
 
-    /// What the user sees in the list of devices. The homeserver ignores it for a device that it knows.
+    /// The name of the device that the user sees in the list of devices. The homeserver ignores it for a device that
+    /// already exists.
     pub fn with_initial_device_display_name(self, name: impl Into<String>) -> Self {
         Self { initial_device_display_name: Some(name.into()), ..self }
     }
 
-    /// Whether to ask for a refresh token. The default is `true`. If a client does not ask, and access tokens expire on
-    /// the homeserver, it must also set [`with_require_refresh_token(false)`](Self::with_require_refresh_token).
+    /// Whether to ask for a refresh token (default: `true`). A client that does not ask must also set
+    /// [`with_require_refresh_token(false)`](Self::with_require_refresh_token) if access tokens expire on the
+    /// homeserver.
     pub fn with_refresh_tokens(self, refresh_tokens: bool) -> Self {
         Self { refresh_tokens, ..self }
     }
 
-    /// Whether a flow refuses a login whose access token expires and that has no refresh token (`true`). The
-    /// specification allows such logins; they end when the token expires.
+    /// Whether a flow refuses a session whose access token expires and that has no refresh token (default: `true`). The
+    /// specification allows such sessions. They end when the access token expires.
     pub fn with_require_refresh_token(self, require_refresh_token: bool) -> Self {
         Self { require_refresh_token, ..self }
     }
 
-    /// Whether the session moves to the homeserver that the `well_known` of the login response names (`true`). It
-    /// moves to plain http only within the origin, or from loopback to loopback: see
+    /// Whether the session moves to the homeserver in the `well_known` of the login response (default: `true`). The
+    /// session moves to plain http only within the same origin, or from loopback to loopback: see
     /// [`Homeserver::may_name`](crate::Homeserver::may_name).
     pub fn with_follow_well_known(self, follow_well_known: bool) -> Self {
         Self { follow_well_known, ..self }
     }
 
-    /// Uses the OAuth 2.0 API if the homeserver has it, as this client. Without this, a flow does not ask for it.
+    /// Uses the OAuth 2.0 API, as this client, if the homeserver has that API. Without this setting, a flow does not
+    /// ask for the OAuth 2.0 API.
     ///
     /// An OAuth login needs a [device ID](Self::with_device_id) of at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`,
     /// `.`, `_` and `~`.
@@ -120,7 +123,7 @@ impl LoginSettings {
         self.refresh_tokens
     }
 
-    /// Whether a login that ends for good is [refused](Self::with_require_refresh_token).
+    /// Whether a session that cannot be refreshed is [refused](Self::with_require_refresh_token).
     pub fn require_refresh_token(&self) -> bool {
         self.require_refresh_token
     }
@@ -142,7 +145,7 @@ fn is_default(flag: &bool) -> bool {
     *flag
 }
 
-/// A device ID that was stored must obey the same rule as one that is set.
+/// A stored device ID must follow the same rule as a device ID that a caller sets.
 fn device_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let settings = match Option::<String>::deserialize(deserializer)? {
         Some(device_id) => LoginSettings::default().with_device_id(device_id).map_err(de::Error::custom)?,

@@ -1,4 +1,4 @@
-//! The address of a homeserver: where its client-server API is.
+//! The base URL of a homeserver's client-server API.
 
 use std::str::FromStr;
 
@@ -10,13 +10,14 @@ use crate::address::text_traits::text_traits;
 use crate::address::{is_loopback, uri};
 use crate::invalid_input::InvalidInput;
 
-/// What a [`Homeserver`] must have room for, so that a request to any endpoint is a valid URI.
+/// The longest path of an endpoint. A [`Homeserver`] is accepted only if this path makes a valid URI with it, so that
+/// every shorter path does too.
 pub(crate) const LONGEST_PATH: &str = "/_matrix/client/v3/login/sso/redirect";
 
-/// What the stored form of a session and the specification's older text call the client API's base.
+/// The path of `base_client_url`, which the stored form of a session and older text of the specification use.
 const CLIENT_API: &str = "/_matrix/client";
 
-/// What everything that a homeserver serves to Matrix begins with.
+/// The start of every path of the Matrix APIs.
 const API: &str = "/_matrix";
 
 /// The file that says where a homeserver is. It is on the host of the server name.
@@ -24,8 +25,8 @@ pub(crate) const WELL_KNOWN: &str = "/.well-known/matrix/client";
 
 /// The base URL of a homeserver: http or https, a host, and perhaps a port and a path prefix.
 ///
-/// User information, query and fragment are dropped, and so are slashes at the end. Joining an endpoint's path to it
-/// never doubles a slash, which servers answer as if they did not know the endpoint.
+/// Parsing drops user information, query, fragment, and slashes at the end. So an endpoint's path never follows a
+/// second slash: servers do not know an endpoint with a double slash.
 ///
 /// ```
 /// let homeserver: matrix_login::Homeserver = "https://matrix.example.org/".parse()?;
@@ -34,7 +35,7 @@ pub(crate) const WELL_KNOWN: &str = "/.well-known/matrix/client";
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Homeserver {
-    /// Without slashes at the end of its path, except that `url` writes the empty path as one.
+    /// Without slashes at the end of its path. The crate `url` writes the empty path as `/`.
     url: Url,
 }
 
@@ -46,21 +47,21 @@ impl Homeserver {
         self.url.as_str().trim_end_matches('/')
     }
 
-    /// The base URL as a [`Url`], whose empty path is `/`.
+    /// The base URL as a [`Url`]. Its empty path is `/`.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether scheme, host and port are the same: then a token that was granted here may be sent there.
+    /// Whether scheme, host and port are the same. Then a token that this homeserver granted may be sent to `other`.
     pub(crate) fn has_origin_of(&self, other: &Url) -> bool {
         self.url.scheme() == other.scheme()
             && self.url.host() == other.host()
             && self.url.port_or_known_default() == other.port_or_known_default()
     }
 
-    /// Whether a request goes to this origin. The parts of its URI are compared as they are: read again, a text can
-    /// mean another host to another parser. So user information, or a port that is not a number, is not this origin
-    /// either.
+    /// Whether a request goes to this origin. This compares the parts of the URI and does not parse its text again: one
+    /// text can mean different hosts to different parsers. For the same reason, a URI with user information or with a
+    /// port that is not a number never matches.
     pub(crate) fn is_origin_of(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         let host = authority.host();
@@ -77,9 +78,9 @@ impl Homeserver {
             && self.url.port_or_known_default() == port.or(Some(default))
     }
 
-    /// Whether the server here may send a client to another address. Only a caller can choose plain http, never a
-    /// server: the other address must be https, or have the origin (scheme, host and port) of this one. Plain http on
-    /// loopback (`localhost`, 127.0.0.0/8, `::1`) is also allowed if this address is on loopback too.
+    /// Whether the server at this address may send a client to another address. Only a caller can choose plain http,
+    /// never a server. So the other address must be https, or have the same origin (scheme, host and port) as this one.
+    /// Plain http on loopback (`localhost`, 127.0.0.0/8, `::1`) is also allowed if this address is on loopback too.
     ///
     /// [`ServerName::may_name`](crate::ServerName::may_name) is the same rule for a well-known file.
     pub fn may_name(&self, other: &Self) -> bool {
@@ -94,20 +95,21 @@ impl Homeserver {
         self.url.host().is_some_and(|host| is_loopback(&host))
     }
 
-    /// An endpoint's URI. The path starts with a slash.
+    /// The URI of an endpoint. `path` starts with a slash.
     pub(crate) fn uri(&self, path: &'static str) -> Uri {
         let scheme = if self.is_encrypted() { Scheme::HTTPS } else { Scheme::HTTP };
         uri(scheme, self.url.authority(), self.url.path().trim_end_matches('/'), path)
     }
 
-    /// The same as a URL, for the addresses that a browser opens and that carry a query.
+    /// The URL of an endpoint that a browser opens. The caller can add a query to it.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
     }
 
-    /// The base, if this is the URL of an endpoint or of a well-known file, and whether it is the latter.
+    /// The base URL, without the path of an endpoint or of a well-known file, and whether this is the URL of a
+    /// well-known file.
     pub(crate) fn without_api_path(self) -> (Self, bool) {
         let path = self.url.path();
         let first = [API, WELL_KNOWN].iter().filter_map(|api| Some((position_in_path(path, api)?, *api))).min();
@@ -119,12 +121,12 @@ impl Homeserver {
         base.unwrap_or((self, false))
     }
 
-    /// The stored form's `base_client_url`.
+    /// `base_client_url` in the stored form of a session.
     pub(crate) fn base_client_url(&self) -> String {
         format!("{}{CLIENT_API}/", self.as_str())
     }
 
-    /// Reads a URL that may end in the path of the client API, as `base_client_url` of a stored session does.
+    /// Parses a URL that may end in the path of the client API, such as `base_client_url` of a stored session.
     ///
     /// ```
     /// use matrix_login::Homeserver;
@@ -136,7 +138,7 @@ impl Homeserver {
     ///
     /// # Errors
     ///
-    /// Those of parsing a homeserver's URL.
+    /// [`InvalidInput`] if the text is not the URL of a homeserver: see [`from_str`](Self::from_str).
     pub fn from_base_client_url(text: &str) -> Result<Self, InvalidInput> {
         let homeserver: Self = text.parse()?;
         match homeserver.as_str().strip_suffix(CLIENT_API) {
@@ -152,7 +154,7 @@ impl FromStr for Homeserver {
     /// # Errors
     ///
     /// [`InvalidInput`] if the text is not an http or https URL with a host (a bare `example.org` is a
-    /// [`ServerName`](crate::ServerName)), or if no `http::Uri` can be made of it: `url` takes more than `http` does.
+    /// [`ServerName`](crate::ServerName)), or if it cannot become an `http::Uri`: `url` accepts more than `http`.
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let invalid =
             || InvalidInput::new("homeserver", "an http or https URL with a host, such as https://matrix.example.org");
@@ -176,7 +178,7 @@ impl FromStr for Homeserver {
     }
 }
 
-/// Where whole segments of a path begin.
+/// The position of `segments` in a path. They match only as whole segments.
 fn position_in_path(path: &str, segments: &str) -> Option<usize> {
     let mut found = path.match_indices(segments).map(|(position, _)| position);
     found.find(|position| {

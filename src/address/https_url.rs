@@ -9,11 +9,11 @@ use crate::address::homeserver::Homeserver;
 use crate::address::text_traits::text_traits;
 use crate::invalid_input::InvalidInput;
 
-/// An https URL with a host, and without user information and fragment. It can have a path and a query. A request can
-/// go there: it is a valid `http::Uri`.
+/// An https URL with a host, without user information and fragment. It can have a path and a query. It is a valid
+/// `http::Uri`, so a request can be sent to it.
 ///
-/// An endpoint that a homeserver names can also be plain http, within the rule of
-/// [`Homeserver::may_name`](crate::Homeserver::may_name).
+/// The URL of an endpoint that a homeserver names can also be plain http, as
+/// [`Homeserver::may_name`](crate::Homeserver::may_name) allows.
 ///
 /// ```
 /// let client_uri: matrix_login::HttpsUrl = "https://app.example.com/".parse()?;
@@ -28,7 +28,7 @@ pub struct HttpsUrl {
 text_traits!(HttpsUrl);
 
 impl HttpsUrl {
-    /// The URL as text, in the form that `url` gives it.
+    /// The URL as text, in the normal form of the crate `url`.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
@@ -38,13 +38,13 @@ impl HttpsUrl {
         &self.url
     }
 
-    /// An endpoint that a homeserver names. It can be plain http if the homeserver
-    /// [may name](crate::Homeserver::may_name) that origin.
+    /// The URL of an endpoint that a homeserver names. It can be plain http if the homeserver
+    /// [may name](crate::Homeserver::may_name) its origin.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the homeserver must not name it, or if it is not an absolute URL without user information
-    /// and fragment.
+    /// [`InvalidInput`] if the homeserver must not name this URL, or if the text is not an absolute URL without user
+    /// information and fragment.
     pub fn named_by(homeserver: &Homeserver, text: &str) -> Result<Self, InvalidInput> {
         let named = Self::kept(text).filter(|url| {
             let origin = || url.url.join("/").ok()?.as_str().parse().ok();
@@ -53,7 +53,7 @@ impl HttpsUrl {
         named.ok_or_else(invalid)
     }
 
-    /// An address that was checked when it entered, and kept by the caller since then.
+    /// An address that was already checked, and that the caller has kept since then.
     pub(crate) fn kept(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let is_clean = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -61,7 +61,7 @@ impl HttpsUrl {
         (is_clean && is_web && Uri::try_from(url.as_str()).is_ok()).then_some(Self { url })
     }
 
-    /// The URL for a request. The default is never taken, since this was tried when the URL entered.
+    /// The URL for a request. The default is never used, since [`kept`](Self::kept) has tried this conversion.
     pub(crate) fn uri(&self) -> Uri {
         Uri::try_from(self.url.as_str()).unwrap_or_default()
     }
@@ -84,5 +84,5 @@ impl FromStr for HttpsUrl {
 }
 
 fn invalid() -> InvalidInput {
-    InvalidInput::new("URL", "https, a host, and no user information and no fragment")
+    InvalidInput::new("URL", "https and a host, without user information and fragment")
 }

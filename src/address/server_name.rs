@@ -1,4 +1,4 @@
-//! The name of a server: what stands behind the first colon of a user ID.
+//! The name of a server: the part of a user ID after its first colon.
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -11,14 +11,15 @@ use crate::address::text_traits::text_traits;
 use crate::address::uri;
 use crate::invalid_input::InvalidInput;
 
-/// What the specification says of a whole user ID. It also keeps every URL of a server name short enough to be sent.
+/// The limit of the specification for a whole user ID, in bytes. It also keeps every URL with a server name short
+/// enough for a request.
 const MAX_LENGTH: usize = 255;
 
 /// A server name (specification, appendix "Server Name"): a DNS name, an IPv4 address or an IPv6 address in brackets,
 /// with or without a port.
 ///
-/// It says who a user's server is, not where it can be reached. That is a [`Homeserver`](crate::Homeserver), and
-/// [discovery](crate#finding-the-homeserver) leads from one to the other.
+/// A server name identifies a user's server, but it is not the address of the server. The address is a
+/// [`Homeserver`](crate::Homeserver). [Discovery](crate#finding-the-homeserver) finds the homeserver of a server name.
 ///
 /// ```
 /// let server_name: matrix_login::ServerName = "example.org:8448".parse()?;
@@ -29,7 +30,7 @@ const MAX_LENGTH: usize = 255;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName {
     name: Box<str>,
-    /// Where the host ends in the name.
+    /// The end of the host in the name, in bytes.
     host_end: usize,
     port: Option<u16>,
 }
@@ -37,23 +38,23 @@ pub struct ServerName {
 text_traits!(ServerName);
 
 impl ServerName {
-    /// The name as it was given.
+    /// The name, as the caller gave it.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// The name without its port; an IPv6 address keeps its brackets.
+    /// The name without its port. An IPv6 address keeps its brackets.
     pub fn host(&self) -> &str {
         self.name.get(..self.host_end).unwrap_or(&self.name)
     }
 
-    /// The port, if the name has one. It is the federation's: a client does not connect to it.
+    /// The port, if the name has one. Only other servers use this port; a client does not connect to it.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Whether the well-known file of this server may name this address as its homeserver. Only a caller can choose
-    /// plain http, never a server: the address must be https, or on loopback if the server is on loopback too.
+    /// Whether the well-known file of this server may name this homeserver. Only a caller can choose plain http, never
+    /// a server. So the address must be https, or on loopback if the server is on loopback too.
     ///
     /// ```
     /// use matrix_login::ServerName;
@@ -68,15 +69,15 @@ impl ServerName {
         homeserver.is_encrypted() || own().is_ok_and(|own| own.may_name(homeserver))
     }
 
-    /// Where the server's well-known file is, on the default port whatever the name says (specification,
-    /// "Well-known URIs": extract the hostname from the server name).
+    /// The URI of the server's well-known file. It is always on the default port, since the specification says to
+    /// extract the hostname from the server name ("Well-known URIs").
     pub(crate) fn well_known(&self) -> Uri {
         uri(Scheme::HTTPS, self.host(), "", WELL_KNOWN)
     }
 }
 
 impl ServerName {
-    /// The server name of a user ID, which has been checked with the ID.
+    /// The server name of a user ID. It was checked together with the ID.
     pub(crate) fn of_user(name: &str) -> Self {
         let (host_end, port) = split_port(name).unwrap_or((name.len(), None));
         Self { name: name.into(), host_end, port }
@@ -97,7 +98,7 @@ impl FromStr for ServerName {
     }
 }
 
-/// Where the host of a name ends, and its port, if both follow the grammar.
+/// The end of the host in a name, in bytes, and the port. `None` if the name does not follow the grammar.
 pub(crate) fn split_port(name: &str) -> Option<(usize, Option<u16>)> {
     if name.len() > MAX_LENGTH {
         return None;

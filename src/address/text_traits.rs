@@ -1,6 +1,6 @@
-//! What all address types have in common, written once.
+//! The traits that all address types have, written once.
 
-/// The traits of a type that is parsed from text by its `FromStr` and shown by its `as_str`.
+/// Implements `Display`, `Debug`, `Serialize` and `Deserialize` for a type with `FromStr` and `as_str`.
 macro_rules! text_traits {
     ($type:ident) => {
         impl std::fmt::Display for $type {

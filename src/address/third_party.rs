@@ -2,8 +2,8 @@
 
 use crate::blank::{is_blank, trim};
 
-/// An e-mail address without blanks at its ends, and with its domain in lower case. The domain is what follows the last
-/// `@`. What stands before it can differ in case on its mail server, so it is kept.
+/// An e-mail address without blanks at its ends, and with its domain in lower case. The domain is the part after the
+/// last `@`. The part before it stays unchanged, since a mail server can treat capitals there as different.
 pub(crate) fn email(address: &str) -> String {
     let address = trim(address);
     match address.rsplit_once('@') {
@@ -12,7 +12,7 @@ pub(crate) fn email(address: &str) -> String {
     }
 }
 
-/// The digits of a phone number, without `+`, blanks and dashes. `None` if anything else is left, or nothing.
+/// The digits of a phone number, without `+`, blanks and dashes. `None` if other characters are left, or no digits.
 pub(crate) fn digits(number: &str) -> Option<String> {
     let is_filling = |character| matches!(character, '+' | '-' | '\u{2010}'..='\u{2015}') || is_blank(character);
     let digits = number.replace(is_filling, "");

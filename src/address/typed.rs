@@ -1,4 +1,4 @@
-//! What a person typed, where a login asks for a user or a homeserver.
+//! What a person typed when a login asked for a user or a homeserver.
 
 use std::fmt;
 use std::iter;
@@ -15,15 +15,16 @@ use crate::address::user_id::UserId;
 use crate::blank::trim;
 use crate::invalid_input::InvalidInput;
 
-/// How many digits a phone number has. The most is what E.164 says of an international number.
+/// How many digits a phone number has. The maximum is the limit of E.164 for an international number.
 const PHONE_NUMBER_DIGITS: RangeInclusive<usize> = 7..=15;
 
-/// A text that a person typed or pasted to say who logs in, or where.
+/// A text that a person typed or pasted to say who logs in, or on which server.
 ///
-/// People add spaces, leave out the `@`, paste a link to their profile or the address of an endpoint. Parsing a `Typed`
-/// takes all that, and says what the text [most likely means](Self::best). Where a text can mean more than one thing,
-/// it says [what else](Self::others). A program then asks the person, or takes the meaning that fits the field:
-/// `UserIdentifier::try_from(&typed)` for a user, `ServerAddress::try_from(&typed)` for a homeserver.
+/// People add spaces, leave out the `@`, or paste a link to their profile or the address of an endpoint. `Typed`
+/// accepts all these texts and says what a text [most likely means](Self::best). If a text can mean more than one
+/// thing, `Typed` also says the [other meanings](Self::others). A program then asks the person, or takes the meaning
+/// that fits the field: `UserIdentifier::try_from(&typed)` for a user, `ServerAddress::try_from(&typed)` for a
+/// homeserver.
 ///
 /// | text | meaning | other meanings |
 /// | --- | --- | --- |
@@ -44,9 +45,9 @@ const PHONE_NUMBER_DIGITS: RangeInclusive<usize> = 7..=15;
 /// | `matrix.example.org/` | homeserver `https://matrix.example.org` | server name |
 /// | `https://example.org/.well-known/matrix/client` | server name `example.org` | homeserver |
 ///
-/// White space at the ends is removed. So are characters there that cannot be seen: zero-width ones, and marks of the
-/// direction of text. The addresses themselves ([`UserId`], [`ServerName`], [`Homeserver`]) take only what the
-/// specification allows. A program's configuration should use those.
+/// White space at the ends is removed. Invisible characters at the ends are removed too: zero-width characters, and
+/// marks of the direction of text. The address types ([`UserId`], [`ServerName`], [`Homeserver`]) accept only what the
+/// specification allows. The configuration of a program should use the address types.
 ///
 /// ```
 /// use matrix_login::{Meaning, ServerAddress, Typed, UserIdentifier};
@@ -69,21 +70,21 @@ pub struct Typed {
     reading: Reading,
 }
 
-/// What a [`Typed`] text can mean. Its `Display` is the address itself, for a question to the person.
+/// What a [`Typed`] text can mean. `Display` shows the address itself, for a question to the person.
 ///
-/// `Debug` shows the [kind](Self::kind) alone: some people type their password into the wrong field.
+/// `Debug` shows only the [kind](Self::kind): some people type their password into the wrong field.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Meaning {
     /// A user ID.
     UserId(UserId),
-    /// The name of a user without the server, which the specification calls a localpart.
+    /// The name of a user without the server. The specification calls it a localpart.
     Localpart(String),
     /// An e-mail address, with its domain in lower case.
     Email(String),
-    /// An international phone number: the digits alone, from the country code on.
+    /// An international phone number: only the digits, starting with the country code.
     PhoneNumber(String),
-    /// A phone number as it is dialled in a country: the digits alone. A login needs the country too
+    /// A phone number as people dial it inside a country: only the digits. A login also needs the country
     /// (`UserIdentifier::phone`), so ask for it.
     NationalPhoneNumber(String),
     /// A server name. Discovery finds its homeserver.
@@ -92,12 +93,12 @@ pub enum Meaning {
     Homeserver(Homeserver),
 }
 
-/// Where a login goes: the URL of a homeserver, or the name of a server whose homeserver is to be discovered.
+/// The server to log in to: the URL of a homeserver, or a server name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerAddress {
-    /// The homeserver is here.
+    /// The URL of the homeserver.
     Homeserver(Homeserver),
-    /// Discovery finds the homeserver.
+    /// A server name. Discovery finds its homeserver.
     ServerName(ServerName),
 }
 
@@ -107,18 +108,19 @@ impl Typed {
         &self.reading.best
     }
 
-    /// What else it can mean, the more likely first.
+    /// What else the text can mean, the most likely first.
     pub fn others(&self) -> &[Meaning] {
         &self.reading.others
     }
 
-    /// All that it can mean, the most likely first.
+    /// All meanings, the most likely first.
     pub fn meanings(&self) -> impl Iterator<Item = &Meaning> {
         iter::once(self.best()).chain(self.others())
     }
 
-    /// Whether the text means this and nothing else. If not, a program should ask, or show what it takes the text for:
-    /// there are [others](Self::others), or something had to be added or changed.
+    /// Whether the text can only mean [`best`](Self::best). If not, the text has [other meanings](Self::others), or
+    /// parsing added or changed something in it. Then a program should ask the person, or show the meaning that it
+    /// uses.
     pub fn is_sure(&self) -> bool {
         self.reading.is_sure && self.others().is_empty()
     }
@@ -134,8 +136,8 @@ impl FromStr for Typed {
 
     /// # Errors
     ///
-    /// [`InvalidInput`] if the text is empty or means none of these, or if it is a link to a room or an event. It says
-    /// what was expected.
+    /// [`InvalidInput`] if the text is empty, if it has no meaning that this type knows, or if it is a link to a room
+    /// or an event.
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
         let text = trim(text);
         Ok(Self { text: text.into(), reading: read(text)? })
@@ -156,8 +158,8 @@ impl fmt::Debug for Typed {
 }
 
 impl Meaning {
-    /// What this is, for a question to the person: `user ID`, `user name`, `e-mail address`, `phone number`, `phone
-    /// number of a country`, `server name` or `homeserver`.
+    /// The kind of meaning, for a question to the person: `user ID`, `user name`, `e-mail address`, `phone number`,
+    /// `phone number of a country`, `server name` or `homeserver`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::UserId(_) => "user ID",
@@ -194,7 +196,7 @@ impl TryFrom<&Meaning> for ServerAddress {
 
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is neither a homeserver nor a server name.
+    /// [`InvalidInput`] if the meaning is neither a homeserver nor a server name.
     fn try_from(meaning: &Meaning) -> Result<Self, InvalidInput> {
         match meaning {
             Meaning::Homeserver(homeserver) => Ok(Self::Homeserver(homeserver.clone())),
@@ -210,11 +212,11 @@ impl TryFrom<&Meaning> for ServerAddress {
 impl TryFrom<&Typed> for ServerAddress {
     type Error = InvalidInput;
 
-    /// The first of the text's meanings that is a homeserver or a server name.
+    /// The most likely meaning that is a homeserver or a server name.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if there is none.
+    /// [`InvalidInput`] if the text cannot mean a homeserver or a server name.
     fn try_from(typed: &Typed) -> Result<Self, InvalidInput> {
         let address = typed.meanings().find_map(|meaning| Self::try_from(meaning).ok());
         address.map_or_else(|| Self::try_from(typed.best()), Ok)
@@ -226,7 +228,7 @@ impl TryFrom<&Typed> for ServerAddress {
 struct Reading {
     best: Meaning,
     others: Vec<Meaning>,
-    /// Whether the text is written as its meaning usually is.
+    /// Whether the text has the usual form of its meaning.
     is_sure: bool,
 }
 
@@ -245,10 +247,11 @@ impl Reading {
     }
 }
 
-/// Takes the signs that leave no doubt first: a scheme, an `@` at the start. Then it goes on to those that do.
+/// Looks for the clear signs first: a scheme, or an `@` at the start. The later ones leave a doubt.
 fn read(text: &str) -> Result<Reading, InvalidInput> {
     match text.parse::<Homeserver>() {
-        // A host can be called `http`, and digits behind it are a port. A URL parser takes them for an address.
+        // A host can have the name `http`, and digits after its colon are a port. A URL parser reads such a text as a
+        // URL.
         _ if text.parse::<ServerName>().is_ok() => {}
         Ok(homeserver) => return read_url(text, homeserver),
         Err(invalid) if after_scheme(text, "https").or_else(|| after_scheme(text, "http")).is_some() => {
@@ -262,7 +265,7 @@ fn read(text: &str) -> Result<Reading, InvalidInput> {
     if let Some(name) = text.strip_prefix('@') {
         return read_user(text, name);
     }
-    // A room, an event, or a scheme that leads to no homeserver.
+    // A room, an event, or a scheme that is not the scheme of a homeserver.
     if text.is_empty() || text.starts_with(['#', '!', '$']) || text.contains("://") || text.contains('\0') {
         return Err(unknown());
     }
@@ -281,7 +284,7 @@ fn read(text: &str) -> Result<Reading, InvalidInput> {
     Ok(read_phone_number(text).unwrap_or_else(|| read_name(text)))
 }
 
-/// `https://..`, which can also be a link to a user.
+/// `https://...`, which can also be a link to a user.
 fn read_url(text: &str, homeserver: Homeserver) -> Result<Reading, InvalidInput> {
     if homeserver.url().host_str() == Some("matrix.to") {
         let url = Url::parse(text).ok();
@@ -292,21 +295,22 @@ fn read_url(text: &str, homeserver: Homeserver) -> Result<Reading, InvalidInput>
     let (base, is_well_known) = homeserver.without_api_path();
     let server_name = base.url().host_str().filter(|_| is_well_known).and_then(server_name);
     let homeserver = Meaning::Homeserver(base);
-    // The file is on the host of the server name. The homeserver can be elsewhere: the file says where.
+    // The well-known file is on the host of the server name. The homeserver can be on another host: the file says
+    // which.
     Ok(match server_name {
         Some(server_name) => Reading::sure(Meaning::ServerName(server_name)).or(Some(homeserver)),
         None => Reading::sure(homeserver),
     })
 }
 
-/// `matrix:u/alice:example.org` (specification, appendix "Matrix URI scheme"), from behind the first colon.
+/// `matrix:u/alice:example.org` (specification, appendix "Matrix URI scheme"), from after the first colon.
 fn read_matrix_uri(rest: &str) -> Result<Reading, InvalidInput> {
     let path = match rest.strip_prefix("//") {
         Some(authority_and_path) => authority_and_path.split_once('/').map_or("", |(_, path)| path),
         None => rest,
     };
     let path = before(path, &['?', '#']);
-    // `user` is what the specification's drafts had.
+    // Drafts of the specification had `user`.
     let id = path.strip_prefix("u/").or_else(|| path.strip_prefix("user/"));
     linked_user(id.and_then(percent_decoded).map(|id| format!("@{id}")))
 }
@@ -318,21 +322,21 @@ fn linked_user(id: Option<String>) -> Result<Reading, InvalidInput> {
     }
 }
 
-/// `@alice:example.org`, and what people write for it.
+/// `@alice:example.org`, and what people write instead.
 fn read_user(text: &str, name: &str) -> Result<Reading, InvalidInput> {
     let invalid = match text.parse() {
         Ok(user_id) => return Ok(Reading::sure(Meaning::UserId(user_id))),
         Err(invalid) => invalid,
     };
     match name.split_once('@') {
-        // As other networks write it.
+        // Other networks write user IDs in this form.
         Some((localpart, server_name)) => user_id(localpart, server_name).map(Reading::unsure).ok_or(invalid),
         None if name.is_empty() || name.contains([':', '\0']) => Err(invalid),
         None => Ok(Reading::sure(Meaning::Localpart(name.to_owned()))),
     }
 }
 
-/// `example.org/path`. Without a dot, a port or an API path, it is rather a name with a slash.
+/// `example.org/path`. Without a dot, a port or an API path, the text is more likely a user name with a slash.
 fn read_url_without_scheme(text: &str) -> Option<Result<Reading, InvalidInput>> {
     let (host, rest) = text.split_at_checked(text.find(['/', '?', '#'])?)?;
     let name = server_name(host)?;
@@ -347,7 +351,7 @@ fn read_url_without_scheme(text: &str) -> Option<Result<Reading, InvalidInput>> 
         .then(|| Ok(Reading::sure(Meaning::Localpart(text.to_owned())).or(Some(Meaning::Homeserver(homeserver)))))
 }
 
-/// `alice@example.org`, which can be a user ID that begins without its `@`.
+/// `alice@example.org`, which can also be a user ID in another form.
 fn read_email(text: &str, localpart: &str, domain: &str) -> Result<Reading, InvalidInput> {
     let domain_in_lower_case = domain.to_lowercase();
     let is_email = !localpart.is_empty()
@@ -370,16 +374,17 @@ fn read_with_colon(text: &str, localpart: &str, server: &str) -> Result<Reading,
     user_id(localpart, server).map(Reading::unsure).ok_or_else(unknown)
 }
 
-/// Digits, and what people write between them. Without a `+` they can also be a name.
+/// Digits, and what people write between them. Without a `+`, the digits can also be a user name.
 fn read_phone_number(text: &str) -> Option<Reading> {
     let digits = phone_number(text)?;
     if text.starts_with('+') {
-        // `(0)` is for those who dial in the country. In a few countries it stays, and belongs to the number.
+        // People dial the `(0)` only inside the country. In a few countries the zero is a part of the international
+        // number too.
         let reading = phone_number(&text.replace("(0)", "")).map(|digits| Reading::sure(Meaning::PhoneNumber(digits)));
         return reading.map(|reading| reading.or(text.contains("(0)").then_some(Meaning::PhoneNumber(digits))));
     }
     let international = match digits.strip_prefix('0') {
-        // Two zeros stand for the plus in most countries.
+        // In most countries, two zeros mean the plus.
         Some(rest) => rest.strip_prefix('0').and_then(phone_number),
         None => Some(digits.clone()),
     };
@@ -396,7 +401,7 @@ fn phone_number(text: &str) -> Option<String> {
     digits.filter(|digits| PHONE_NUMBER_DIGITS.contains(&digits.len()))
 }
 
-/// A bare word. A dot is more often in the name of a server than in that of a user.
+/// A bare word. A dot is more often in a server name than in a user name.
 fn read_name(text: &str) -> Reading {
     let localpart = Meaning::Localpart(text.to_owned());
     match server_name(text).map(Meaning::ServerName) {
@@ -409,7 +414,7 @@ fn read_name(text: &str) -> Reading {
     }
 }
 
-/// What follows a scheme, in whatever case it is written.
+/// The text after a scheme. Capitals in the scheme do not matter.
 fn after_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = text.split_once(':')?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -419,20 +424,20 @@ fn before<'a>(text: &'a str, ends: &[char]) -> &'a str {
     text.split(ends).next().unwrap_or(text)
 }
 
-/// A user ID that was written in another way. Such a guess is only made where nothing in it is unusual.
+/// A user ID that was written in another form. This is a guess, so the localpart must have only usual characters.
 fn user_id(localpart: &str, server: &str) -> Option<Meaning> {
     let server_name = server_name(server).filter(|_| is_plain_localpart(localpart))?;
     format!("@{localpart}:{server_name}").parse().ok().map(Meaning::UserId)
 }
 
-/// The characters of the specification's grammar, and capitals, which older user IDs have.
+/// Whether a text has only the characters of the specification's grammar, or capitals, which older user IDs contain.
 fn is_plain_localpart(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'=' | b'-' | b'/' | b'+');
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
-/// A server name, whose host may be written in any script. Digits alone are not a server name, unless they are an
-/// address: no domain ends in digits, but phone numbers and dates look like that.
+/// A server name. Its host may be written in any script. Digits alone are a server name only if they are an IP address:
+/// no domain ends in digits, but phone numbers and dates do.
 fn server_name(text: &str) -> Option<ServerName> {
     let server_name: ServerName = if text.is_ascii() { text.parse().ok()? } else { international(text)? };
     let has_letter = server_name.host().bytes().any(|byte| byte.is_ascii_alphabetic());
@@ -447,7 +452,7 @@ fn international(text: &str) -> Option<ServerName> {
     }
 }
 
-/// A server name that is an address. An IPv6 address may come without its brackets.
+/// A server name that is an IP address. An IPv6 address may come without its brackets.
 fn ip_address(text: &str) -> Option<ServerName> {
     let bracketed = text.parse::<Ipv6Addr>().is_ok().then(|| format!("[{text}]"));
     server_name(bracketed.as_deref().unwrap_or(text)).filter(is_ip_address)
@@ -457,9 +462,9 @@ fn is_ip_address(server_name: &ServerName) -> bool {
     server_name.host().starts_with('[') || server_name.host().parse::<Ipv4Addr>().is_ok()
 }
 
-/// `None` if it is not UTF-8.
+/// `None` if the decoded text is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
-    // The decoder of forms does it, once no character means anything else in a form.
+    // The decoder of forms does this, after `+` and `&`, which have a meaning in a form, are escaped.
     let form = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
     let (_, decoded) = form_urlencoded::parse(form.as_bytes()).next()?;
     (!decoded.contains('\u{fffd}')).then(|| decoded.into_owned())

@@ -1,4 +1,4 @@
-//! A user ID, as the homeserver knows its users.
+//! The ID of a user.
 
 use std::str::FromStr;
 
@@ -8,7 +8,8 @@ use crate::invalid_input::InvalidInput;
 
 /// A user ID (specification, appendix "User Identifiers"): `@localpart:server_name`.
 ///
-/// Clients have to accept historical localparts: any characters but `:` and NUL, capitals included, and even none.
+/// The specification requires clients to accept historical localparts too. Those can contain any characters except `:`
+/// and NUL, capitals too, and can be empty.
 ///
 /// ```
 /// let user_id: matrix_login::UserId = "@alice:example.org:8448".parse()?;
@@ -29,12 +30,12 @@ impl UserId {
         &self.id
     }
 
-    /// What stands between the `@` and the first colon.
+    /// The part between the `@` and the first colon.
     pub fn localpart(&self) -> &str {
         split(&self.id).map_or("", |(localpart, _)| localpart)
     }
 
-    /// What stands behind the first colon: the server where the account is.
+    /// The part after the first colon: the name of the server that has the account.
     pub fn server_name(&self) -> ServerName {
         let server_name = split(&self.id).map_or("", |(_, server_name)| server_name);
         ServerName::of_user(server_name)

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::invalid_input::InvalidInput;
 
-/// A code verifier and its challenge (RFC 7636, section 4). The challenge goes through the browser, and the verifier
-/// goes to the server with the code: so nobody else can use the code.
+/// A code verifier and its challenge (RFC 7636, section 4). The challenge goes through the browser. The verifier goes
+/// to the server together with the code, so that another program that sees the code cannot use it.
 ///
-/// Take a new random verifier for every login, for instance 32 random bytes in base64url, which are 43 characters.
-/// `Debug` shows neither.
+/// Use a new random verifier for every login, for instance 32 random bytes in base64url, which are 43 characters.
+/// `Debug` shows neither the verifier nor the challenge.
 #[derive(Clone)]
 pub struct CodeVerifier {
     verifier: Box<str>,
@@ -16,8 +16,8 @@ pub struct CodeVerifier {
 }
 
 impl CodeVerifier {
-    /// Takes a verifier, and computes its challenge: SHA-256 in base64url, the method `S256`. This needs the feature
-    /// `pkce`.
+    /// Takes a verifier and computes its challenge with the method `S256`: SHA-256 in base64url. This function needs
+    /// the feature `pkce`.
     ///
     /// ```
     /// use matrix_login::CodeVerifier;
@@ -43,7 +43,7 @@ impl CodeVerifier {
     }
 
     /// Takes a verifier, and the challenge that the caller has computed: BASE64URL(SHA256(verifier)), without padding.
-    /// The server refuses the code if the two do not fit.
+    /// If the challenge does not match the verifier, the server refuses the code.
     ///
     /// # Errors
     ///
@@ -59,7 +59,8 @@ impl CodeVerifier {
         Ok(Self { verifier, challenge: challenge.into() })
     }
 
-    /// A verifier and a challenge that were kept. With the feature `pkce`, they must fit each other.
+    /// A verifier and a challenge from a suspended flow. With the feature `pkce`, the challenge must match the
+    /// verifier.
     pub(crate) fn kept(verifier: String, challenge: &str) -> Result<Self, InvalidInput> {
         let kept = Self::with_challenge(verifier, challenge)?;
         #[cfg(feature = "pkce")]

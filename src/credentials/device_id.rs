@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::invalid_input::InvalidInput;
 
-/// The ID of the device that an OAuth 2.0 login is for. The client chooses it, and it is a part of the scope.
+/// The ID of the device that an OAuth 2.0 login is for. The client chooses the ID, and it is a part of the scope.
 ///
 /// ```
 /// use matrix_login::DeviceId;
@@ -18,12 +18,12 @@ use crate::invalid_input::InvalidInput;
 pub struct DeviceId(Box<str>);
 
 impl DeviceId {
-    /// Takes an ID that can stand in a scope (RFC 6749, section 3.3): visible ASCII characters, without quotation marks
-    /// and backslashes.
+    /// Takes an ID that can be a part of a scope (RFC 6749, section 3.3): visible ASCII characters, without quotation
+    /// marks and backslashes.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is empty, or has any other character.
+    /// [`InvalidInput`] if the ID is empty or contains any other character.
     pub fn new(device_id: impl Into<String>) -> Result<Self, InvalidInput> {
         let device_id = device_id.into();
         let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
@@ -41,9 +41,9 @@ impl DeviceId {
         &self.0
     }
 
-    /// Whether every server takes it: at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`, as the
-    /// specification recommends. A flow wants such an ID, since on the page of a server nobody sees that another one
-    /// was refused.
+    /// Whether every server accepts this ID: it has at least 10 characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and
+    /// `~`, as the specification recommends. A flow requires such an ID: if a server refused another one, the page of
+    /// the server would not say why.
     pub fn is_recommended(&self) -> bool {
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         self.0.len() >= 10 && self.0.bytes().all(is_unreserved)

@@ -9,7 +9,7 @@ use crate::address::third_party;
 use crate::address::typed::{Meaning, Typed};
 use crate::address::user_id::UserId;
 use crate::blank::trimmed;
-use crate::fields::{Fields, as_they_stand};
+use crate::fields::{Fields, raw_members};
 use crate::invalid_input::InvalidInput;
 
 /// A user identifier (specification, "Identifier types").
@@ -37,34 +37,34 @@ pub struct UserIdentifier {
 enum IdentifierFields {
     User { user: String },
     ThirdParty { medium: String, address: String },
-    // The specification says `phone`; Synapse refuses the identifier unless `number` is there.
+    // The specification says `phone`, but Synapse refuses an identifier without `number`.
     Phone { country: String, phone: String, number: String },
-    Custom(#[serde(serialize_with = "as_they_stand")] Fields),
+    Custom(#[serde(serialize_with = "raw_members")] Fields),
 }
 
 impl UserIdentifier {
-    /// `m.id.user`: a localpart or a full user ID; the homeserver takes both.
+    /// `m.id.user`: a localpart or a full user ID. The homeserver accepts both.
     ///
-    /// Spaces at the ends are removed, and so are characters there that cannot be seen, such as a zero-width space: a
-    /// keyboard or a copied text adds them.
+    /// Spaces and invisible characters (such as a zero-width space) at the ends are removed: a keyboard or a copied
+    /// text adds them.
     pub fn user(user: impl Into<String>) -> Self {
         Self::of_type("m.id.user", IdentifierFields::User { user: trimmed(user.into()) })
     }
 
-    /// `m.id.thirdparty` with the medium `email`. Spaces at the ends are removed, as [`user`](Self::user) does.
+    /// `m.id.thirdparty` with the medium `email`. Spaces at the ends are removed, as in [`user`](Self::user).
     ///
-    /// The domain, which is what follows the last `@`, is sent in lower case: homeservers store it so. What stands
-    /// before it is kept.
+    /// The domain is the part after the last `@`. It is sent in lower case, as homeservers store it. The part before it
+    /// stays unchanged.
     pub fn email(address: impl Into<String>) -> Self {
         Self::third_party_of("email", third_party::email(&address.into()))
     }
 
     /// `m.id.thirdparty` with the medium `msisdn`: an international number. `+`, blanks and dashes are removed, since
-    /// homeservers store the digits alone.
+    /// homeservers store only the digits.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if anything but digits is left, or nothing.
+    /// [`InvalidInput`] if other characters than digits are left, or no digits.
     pub fn msisdn(number: &str) -> Result<Self, InvalidInput> {
         match third_party::digits(number) {
             Some(digits) => Ok(Self::third_party_of("msisdn", digits)),
@@ -72,8 +72,8 @@ impl UserIdentifier {
         }
     }
 
-    /// `m.id.phone`: a number as it is dialled in a country, which is given by its two letters (ISO 3166-1 alpha-2) in
-    /// either case. The homeserver makes the international number of it.
+    /// `m.id.phone`: a number as people dial it inside a country. `country` is the two letters of the country (ISO
+    /// 3166-1 alpha-2), in lower or upper case. The homeserver computes the international number.
     ///
     /// # Errors
     ///
@@ -86,17 +86,17 @@ impl UserIdentifier {
         if number.is_empty() {
             return Err(InvalidInput::new("phone number", "a number as it is dialled in the country"));
         }
-        // Synapse knows countries by capitals only.
+        // Synapse knows only countries in capitals.
         let country = country.to_ascii_uppercase();
         Ok(Self::of_type("m.id.phone", IdentifierFields::Phone { country, phone: number.clone(), number }))
     }
 
-    /// `m.id.thirdparty` of any medium. The media `email` and `msisdn` are treated as [`email`](Self::email) and
-    /// [`msisdn`](Self::msisdn) do.
+    /// `m.id.thirdparty` with any medium. For the media `email` and `msisdn`, this is the same as
+    /// [`email`](Self::email) and [`msisdn`](Self::msisdn).
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the medium is empty, or as for [`msisdn`](Self::msisdn).
+    /// [`InvalidInput`] if the medium is empty, or if it is `msisdn` and the address is not a phone number.
     pub fn third_party(medium: impl Into<String>, address: impl Into<String>) -> Result<Self, InvalidInput> {
         let (medium, address) = (medium.into(), address.into());
         match medium.as_str() {
@@ -107,11 +107,11 @@ impl UserIdentifier {
         }
     }
 
-    /// An identifier of any other type, with fields of its own that are sent as they are.
+    /// An identifier of any other type, with its own fields, which are sent unchanged.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the type is empty or the fields hold `type`.
+    /// [`InvalidInput`] if the type is empty, or if the fields contain `type`.
     pub fn custom(identifier_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         let identifier_type = identifier_type.into();
         if identifier_type.is_empty() {
@@ -146,12 +146,12 @@ impl From<&UserId> for UserIdentifier {
 impl TryFrom<&Meaning> for UserIdentifier {
     type Error = InvalidInput;
 
-    /// What a person typed, once it is known what it means.
+    /// The identifier of a user, from one meaning of a text that a person typed.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is an address of a server, or a phone number without its country code: for the latter,
-    /// ask for the country, and call [`phone`](Self::phone).
+    /// [`InvalidInput`] if the meaning is a server, or a phone number without its country code. For such a phone
+    /// number, ask for the country and call [`phone`](Self::phone).
     fn try_from(meaning: &Meaning) -> Result<Self, InvalidInput> {
         match meaning {
             Meaning::UserId(user_id) => Ok(user_id.into()),
@@ -169,8 +169,8 @@ impl TryFrom<&Meaning> for UserIdentifier {
 impl TryFrom<&Typed> for UserIdentifier {
     type Error = InvalidInput;
 
-    /// The first of the text's meanings that is a user. If that is not [sure](Typed::is_sure), say what was taken, or
-    /// ask.
+    /// The most likely meaning that is a user. If the text is not [sure](Typed::is_sure), a program should show this
+    /// meaning, or ask the person.
     ///
     /// ```
     /// use matrix_login::{Typed, UserIdentifier};
@@ -183,7 +183,7 @@ impl TryFrom<&Typed> for UserIdentifier {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if there is none.
+    /// [`InvalidInput`] if the text cannot mean a user.
     fn try_from(typed: &Typed) -> Result<Self, InvalidInput> {
         let user = typed.meanings().find_map(|meaning| Self::try_from(meaning).ok());
         user.map_or_else(|| Self::try_from(typed.best()), Ok)
@@ -194,7 +194,7 @@ fn not_international() -> InvalidInput {
     InvalidInput::new("phone number", "country code and digits, such as +44 7700 900123")
 }
 
-/// The type alone: addresses are nobody's business and custom fields may hold a secret.
+/// Shows only the type: an address is private, and custom fields can contain a secret.
 impl std::fmt::Debug for UserIdentifier {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("UserIdentifier").field(&self.identifier_type()).finish()

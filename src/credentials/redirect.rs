@@ -1,4 +1,4 @@
-//! Where a browser goes to log in, and how it comes back.
+//! The way of a browser to a login page and back.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ pub(crate) const STATE: &str = "state";
 /// The query parameter that the homeserver adds to the redirect URL after a single sign-on.
 pub(crate) const LOGIN_TOKEN: &str = "loginToken";
 
-/// What a server adds to the redirect URL. It must not be there before.
+/// The query parameters that a server adds to the redirect URL. The redirect URL must not contain them before.
 const ADDED: [&str; 6] = [STATE, LOGIN_TOKEN, "code", "error", "error_description", "iss"];
 
 secret! {
-    /// The state of a login in a browser. Anybody who knows it can forge a callback.
+    /// The state of a login in a browser. Anybody who knows the state can forge a callback.
     pub(crate) struct RedirectState
 }
 
@@ -32,13 +32,13 @@ impl RedirectState {
     }
 }
 
-/// Where the browser goes, and how it comes back.
+/// How a browser logs in and comes back: the redirect URL, the state, and what the user wants to do.
 #[derive(Clone)]
 #[must_use]
 pub struct Redirect {
-    /// Without the state.
+    /// The redirect URL, without the state.
     url: Url,
-    /// As the caller wrote it. A server compares it with what was registered.
+    /// The redirect URL as the caller wrote it. A server compares this text with the registered one.
     text: Box<str>,
     is_in_query: bool,
     pub(crate) state: RedirectState,
@@ -50,18 +50,18 @@ pub struct Redirect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Log in to an account that the user has.
+    /// Log in to an existing account.
     #[default]
     Login,
-    /// Make an account.
+    /// Create an account.
     Register,
 }
 
 impl Redirect {
-    /// Takes the callback URL, as text or as a `Url`, and a state. The server sends the browser to the callback URL
-    /// after the login; its scheme can be any. For single sign-on, the crate adds the state to the query of the URL.
-    /// For OAuth 2.0, the URL goes out exactly as it is written. Take a new random state for every login, so that
-    /// nobody can guess it.
+    /// Takes the redirect URL, as text or as a `Url`, and a state. The server sends the browser to the redirect URL
+    /// after the login. Any scheme is allowed. For single sign-on, the crate adds the state to the query of the URL.
+    /// For OAuth 2.0, the URL is sent exactly as written. Use a new random state for every login, so that no attacker
+    /// can guess it.
     ///
     /// # Errors
     ///
@@ -80,14 +80,14 @@ impl Redirect {
         Ok(Self { url, text, is_in_query: false, state, identity_provider, action })
     }
 
-    /// Asks an OAuth 2.0 server for a callback with its parameters in the query, for a backend. By default they are in
-    /// the fragment if the redirect URL is https, as the specification says: only the script of a page sees them there.
-    /// For other redirect URLs they are always in the query.
+    /// Asks an OAuth 2.0 server for a callback with its parameters in the query. A backend needs this: by default, if
+    /// the redirect URL is https, the parameters are in the fragment, as the specification says, and only the script of
+    /// a page sees a fragment. For redirect URLs that are not https, or on loopback, they are always in the query.
     pub fn in_query(self) -> Self {
         Self { is_in_query: true, ..self }
     }
 
-    /// Goes straight to one of the identity providers that the homeserver offers, by its ID.
+    /// Sends the browser directly to one of the identity providers that the homeserver offers, by its ID.
     ///
     /// # Errors
     ///
@@ -100,23 +100,23 @@ impl Redirect {
         Ok(Self { identity_provider: Some(id), ..self })
     }
 
-    /// Tells the homeserver what the user wants to do: to log in, unless you say something else. A homeserver with the
-    /// OAuth 2.0 API opens the right page then.
+    /// Tells the homeserver what the user wants to do (default: log in). A homeserver with the OAuth 2.0 API then opens
+    /// the right page.
     pub fn with_action(self, action: Action) -> Self {
         Self { action, ..self }
     }
 
-    /// The URL, without the state.
+    /// The redirect URL, without the state.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether an OAuth 2.0 server is [asked](Self::in_query) for a callback with its parameters in the query.
+    /// Whether a callback of an OAuth 2.0 server has its parameters [in the query](Self::in_query).
     pub fn is_in_query(&self) -> bool {
         self.is_in_query || self.url.scheme() != "https" || matches!(self.url.host(), Some(host) if is_loopback(&host))
     }
 
-    /// The URL as the caller wrote it.
+    /// The redirect URL as the caller wrote it.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -126,7 +126,7 @@ impl Redirect {
         self.state.expose()
     }
 
-    /// The ID of the identity provider; `None` lets the homeserver ask.
+    /// The ID of the identity provider. If it is `None`, the homeserver asks the user.
     pub fn identity_provider(&self) -> Option<&str> {
         self.identity_provider.as_deref()
     }
@@ -136,7 +136,7 @@ impl Redirect {
         self.action
     }
 
-    /// The URL with the state in its query.
+    /// The redirect URL with the state in its query.
     pub(crate) fn url_with_state(&self) -> Url {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair(STATE, self.state.expose());
@@ -144,7 +144,7 @@ impl Redirect {
     }
 }
 
-/// Without the state, and without the query and the fragment of the URL.
+/// Shows neither the state nor the query and the fragment of the URL.
 impl fmt::Debug for Redirect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

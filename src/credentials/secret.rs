@@ -1,13 +1,13 @@
-//! What must not be seen: passwords and tokens.
+//! Secrets: passwords and tokens.
 //!
 //! The types keep secrets out of `Debug`, `Display` and errors. They do not overwrite the memory when they are dropped:
-//! the bytes of a request or a response pass through the driver's buffers anyway.
+//! the bytes of a request or a response go through the buffers of the driver anyway.
 
 use http::HeaderValue;
 
 use crate::invalid_input::InvalidInput;
 
-/// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way out.
+/// A secret: no `Display`, `Eq` or `Serialize`, a `Debug` that hides it, and one way to read it.
 macro_rules! secret {
     ($(#[$doc:meta])* $visibility:vis struct $type:ident) => {
         $(#[$doc])*
@@ -37,25 +37,26 @@ secret! {
 }
 
 secret! {
-    /// A login token: single sign-on or `get_token` grants it, `m.login.token` spends it, once and within minutes.
+    /// A login token. Single sign-on or `get_token` grants it. `m.login.token` accepts it once, and only for a few
+    /// minutes.
     pub struct LoginToken
 }
 
 secret! {
-    /// An access token of a user or an application service. It is visible ASCII, so that it fits a header.
+    /// An access token of a user or an application service. It is visible ASCII, so that it fits in a header.
     pub struct AccessToken
 }
 
 secret! {
-    /// A refresh token, which gets the next access token.
+    /// A refresh token. A client uses it to get the next access token.
     pub struct RefreshToken
 }
 
-/// The way in for a secret that can be any text.
+/// The constructor of a secret that can be any text.
 macro_rules! any_text {
     ($($type:ident),*) => {
         $(impl $type {
-            /// Takes any text. The homeserver decides whether it is right.
+            /// Takes any text. The homeserver decides whether the text is right.
             pub fn new(secret: impl Into<String>) -> Self {
                 Self(secret.into())
             }
@@ -66,12 +67,12 @@ macro_rules! any_text {
 any_text!(Password, LoginToken, RefreshToken);
 
 impl AccessToken {
-    /// Takes a token that can stand in a header.
+    /// Takes a token that fits in a header.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is empty or has anything but visible ASCII characters (for instance a line break
-    /// from the file that it was read from).
+    /// [`InvalidInput`] if the token is empty or contains a character that is not visible ASCII, for instance a line
+    /// break from the file that it was read from.
     pub fn new(token: impl Into<String>) -> Result<Self, InvalidInput> {
         let token = token.into();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -84,7 +85,7 @@ impl AccessToken {
     ///
     /// The scheme is `Bearer` with a capital: Synapse refuses `bearer`.
     pub(crate) fn authorization(&self) -> HeaderValue {
-        // The default is never taken: `new` let only visible ASCII pass, all of which a header can hold.
+        // The default is never used: `new` accepts only visible ASCII, and a header can contain all of it.
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         value

@@ -1,9 +1,9 @@
 //! `POST /_matrix/client/v1/login/get_token`
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv1loginget_token>
 //!
-//! A device that is logged in gets a login token for a new one. The new device logs in with it:
+//! A device that is logged in gets a login token for a new device. The new device logs in with this token:
 //! [`Credentials::token`](crate::Credentials::token). [`LoginType::get_login_token`](crate::LoginType::get_login_token)
-//! says whether a homeserver offers this.
+//! says whether a homeserver offers this endpoint.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::credentials::secret::{AccessToken, LoginToken};
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::uia::UiaChallenge;
 use crate::endpoint::{Endpoint, uia};
-use crate::fields::{AsTheyStand, Fields};
+use crate::fields::{Fields, RawMembers};
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v1/login/get_token");
 
-/// What the homeserver says.
+/// The response of the homeserver.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Response {
@@ -29,24 +29,24 @@ pub enum Response {
     Granted {
         /// The token.
         login_token: LoginToken,
-        /// How long it can be spent, from `expires_in_ms`: two minutes, as a rule.
+        /// How long the token can be used, from `expires_in_ms`. Usually two minutes.
         expires_in: Option<Duration>,
     },
-    /// The user must authenticate once more (specification, "User-Interactive Authentication API"): complete one of the
-    /// flows, then ask again with `auth`. This is also the response to a wrong password: the challenge contains the
-    /// error then.
+    /// The user must authenticate once more (specification, "User-Interactive Authentication API"). Complete one of the
+    /// flows, then send the request again with `auth`. This is also the response to a wrong password: then the
+    /// challenge contains the error.
     UiaRequired(UiaChallenge),
 }
 
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth: Option<AsTheyStand<'a>>,
+    auth: Option<RawMembers<'a>>,
 }
 
-/// Asks for a login token, with the access token of the device that is logged in. `auth` answers a challenge.
+/// Asks for a login token, with the access token of the device that is logged in. `auth` completes a challenge.
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option<&Fields>) -> Request<Vec<u8>> {
-    let mut request = ENDPOINT.json_request(homeserver, &Body { auth: auth.map(AsTheyStand) });
+    let mut request = ENDPOINT.json_request(homeserver, &Body { auth: auth.map(RawMembers) });
     request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());
     request
 }
@@ -55,9 +55,9 @@ pub fn request(homeserver: &Homeserver, access_token: &AccessToken, auth: Option
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `login_token` is missing or unusable. [`ResponseError::Server`] is the
-/// homeserver's refusal: `M_UNRECOGNIZED` where there is no such endpoint, a rate limit (Synapse grants one token a
-/// minute). For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `login_token` is missing or not usable. [`ResponseError::Server`] if the
+/// homeserver refuses: with `M_UNRECOGNIZED` if it has no such endpoint, or with a rate limit (Synapse grants one token
+/// per minute). For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     if let Some(challenge) = uia::response(response) {
         return Ok(Response::UiaRequired(challenge));

@@ -14,45 +14,46 @@ use crate::credentials::secret::{AccessToken, RefreshToken};
 use crate::credentials::{Credentials, Kind};
 use crate::endpoint::error::ResponseError;
 use crate::endpoint::{Endpoint, well_known};
-use crate::fields::{AsTheyStand, Fields};
+use crate::fields::{Fields, RawMembers};
 use crate::settings::LoginSettings;
 
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/login");
 
-/// All that the homeserver said when it granted a login.
+/// The response of a homeserver that granted a login.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// Who is logged in. It counts instead of the user that was asked for, from whom it may differ.
+    /// The user that is logged in. It can differ from the user in the request, and then this one counts.
     pub user_id: UserId,
-    /// What authenticates further requests.
+    /// The access token, for further requests.
     pub access_token: AccessToken,
-    /// The device that the login made or took over. Every homeserver should say so; `None` if it does not.
+    /// The device that the login made or reused. `None` if the homeserver does not say it, although it should.
     pub device_id: Option<String>,
-    /// Deprecated: the server name of the user ID, or whatever else the server writes there.
+    /// Deprecated: the server name of the user ID, or any other text of the server.
     pub home_server: Option<String>,
-    /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
-    /// nanoseconds do not fit `u64`, which are 584 years.
+    /// The lifetime of the access token, from `expires_in_ms`. `None` if that is missing, not a whole number of
+    /// milliseconds, or longer than 584 years (its nanoseconds must fit `u64`).
     pub expires_in: Option<Duration>,
-    /// Whether the access token expires: there is an `expires_in_ms`, whether or not it can be used.
+    /// Whether the access token expires. This is `true` if the response contains `expires_in_ms`, even with a value
+    /// that cannot be used.
     pub expires: bool,
-    /// What buys the next access token.
+    /// The refresh token, to get the next access token.
     pub refresh_token: Option<RefreshToken>,
-    /// Where the homeserver would like to be found, as in the well-known file.
+    /// The address that clients should use for the homeserver, in the form of the well-known file.
     pub well_known: Option<Fields>,
-    /// All other keys of the response.
+    /// All other members of the response.
     pub other: Fields,
 }
 
 impl Response {
-    /// The `base_url` of `m.homeserver` in [`well_known`](Self::well_known), if it is usable.
+    /// The `base_url` of `m.homeserver` in [`well_known`](Self::well_known), if it is a valid URL.
     pub fn well_known_base_url(&self) -> Option<Homeserver> {
         well_known::base_url(self.well_known.as_ref()?, "m.homeserver")?.ok()
     }
 }
 
-/// The request's body. Fields without a value are left out: Synapse refuses `"refresh_token": null`.
+/// The body of the request. Fields without a value are left out, since Synapse refuses `"refresh_token": null`.
 #[derive(Default, Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -64,7 +65,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     #[serde(flatten)]
-    own_fields: Option<AsTheyStand<'a>>,
+    own_fields: Option<RawMembers<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,20 +73,20 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     refresh_token: bool,
     #[serde(flatten)]
-    further_fields: Option<AsTheyStand<'a>>,
+    further_fields: Option<RawMembers<'a>>,
 }
 
 /// Asks a homeserver to log in.
 ///
-/// The request is not idempotent: if its response is lost, the login may have made a device. With a
-/// [device ID](LoginSettings::with_device_id) of your own, the same request again leads to that device.
+/// The request is not idempotent: if its response is lost, the login might have made a device. With your own
+/// [device ID](LoginSettings::with_device_id), the same request logs in as the same device again.
 pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &LoginSettings) -> Request<Vec<u8>> {
     let mut body = Body {
         login_type: credentials.login_type(),
         device_id: settings.device_id(),
         initial_device_display_name: settings.initial_device_display_name(),
         refresh_token: settings.refresh_tokens(),
-        further_fields: Some(AsTheyStand(credentials.fields())),
+        further_fields: Some(RawMembers(credentials.fields())),
         ..Body::default()
     };
     let mut authorization = None;
@@ -99,7 +100,7 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
             body.identifier = Some(identifier);
             authorization = Some(as_token.authorization());
         }
-        Kind::Custom { fields, .. } => body.own_fields = Some(AsTheyStand(fields)),
+        Kind::Custom { fields, .. } => body.own_fields = Some(RawMembers(fields)),
     }
     let mut request = ENDPOINT.json_request(homeserver, &body);
     if let Some(authorization) = authorization {
@@ -108,12 +109,13 @@ pub fn request(homeserver: &Homeserver, credentials: &Credentials, settings: &Lo
     request
 }
 
-/// Reads the response. What is optional and unusable counts as absent: it never costs a login that was granted.
+/// Reads the response. An optional member that cannot be used is treated as absent, so that it never costs a login that
+/// was granted.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or unusable. [`ResponseError::Server`]
-/// is the homeserver's refusal. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` or `user_id` is missing or not usable.
+/// [`ResponseError::Server`] if the homeserver refuses. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut access_token, mut device_id, mut refresh_token) = (None, None, None, None);
     let (mut home_server, mut expires, mut expires_in, mut well_known) = (None, false, None, None);

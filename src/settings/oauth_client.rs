@@ -1,4 +1,4 @@
-//! Who a program is to an OAuth 2.0 server
+//! The client that a program is to an OAuth 2.0 server
 //! <https://spec.matrix.org/latest/client-server-api/#client-registration>
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::invalid_input::InvalidInput;
 /// The members of a registration that the crate writes itself.
 const WRITTEN: [&str; 5] = ["client_uri", "client_name", "grant_types", "response_types", "token_endpoint_auth_method"];
 
-/// The OAuth 2.0 client that a program is. A server shows its name and its page to the user.
+/// A program as a client of an OAuth 2.0 server. The server shows the name and the page of the client to the user.
 ///
 /// ```
 /// use matrix_login::OAuthClient;
@@ -23,7 +23,7 @@ const WRITTEN: [&str; 5] = ["client_uri", "client_name", "grant_types", "respons
 /// # Ok::<(), matrix_login::InvalidInput>(())
 /// ```
 ///
-/// It serialises to an object: `client_uri`, `client_name` and `fields`, or `client_id`.
+/// A client serializes to an object: `client_uri`, `client_name` and `fields`, or `client_id`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[must_use]
 #[serde(transparent)]
@@ -48,12 +48,12 @@ enum Kind {
 
 impl OAuthClient {
     /// A client that registers itself at every login, as the specification requires. `client_uri` is a page about the
-    /// client. Servers want all other addresses of the client to be on its host.
+    /// client. Servers want all other addresses of the client to be on the same host.
     pub fn new(client_uri: HttpsUrl, client_name: impl Into<String>) -> Self {
         Self { kind: Kind::Registers { client_uri, client_name: client_name.into(), fields: Map::new() } }
     }
 
-    /// A client that the server's administrator has registered.
+    /// A client that the server's administrator has registered, with its client ID.
     ///
     /// # Errors
     ///
@@ -67,18 +67,21 @@ impl OAuthClient {
     }
 
     /// Adds a member to the registration: `logo_uri`, `tos_uri`, `policy_uri`, a name in another language
-    /// (`client_name#fr`), or any other. `application_type` replaces the one that the crate would write. The addresses
-    /// in `redirect_uris` are registered in addition to that of the login.
+    /// (`client_name#fr`), or any other. `application_type` replaces the value that the crate would write. The
+    /// addresses in `redirect_uris` are registered in addition to the redirect URL of the login.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the crate writes that member itself (`client_uri`, `client_name`, `grant_types`,
+    /// [`InvalidInput`] if the crate writes this member itself (`client_uri`, `client_name`, `grant_types`,
     /// `response_types`, `token_endpoint_auth_method`), if `redirect_uris` is not a list of strings, or if the client
-    /// is registered already.
+    /// is already registered.
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let (name, value) = (name.into(), value.into());
         let Kind::Registers { client_uri, client_name, mut fields } = self.kind else {
-            return Err(InvalidInput::new("OAuth client", "one that registers itself: only that has fields"));
+            return Err(InvalidInput::new(
+                "OAuth client",
+                "a client that registers itself: only such a client has fields",
+            ));
         };
         if WRITTEN.contains(&name.as_str()) {
             return Err(InvalidInput::new(
@@ -94,28 +97,28 @@ impl OAuthClient {
         Ok(Self { kind: Kind::Registers { client_uri, client_name, fields } })
     }
 
-    /// The page about the client. `None` if it is registered already.
+    /// The page about the client. `None` if the client is already registered.
     pub fn client_uri(&self) -> Option<&HttpsUrl> {
         if let Kind::Registers { client_uri, .. } = &self.kind { Some(client_uri) } else { None }
     }
 
-    /// The name of the client. `None` if it is registered already.
+    /// The name of the client. `None` if the client is already registered.
     pub fn client_name(&self) -> Option<&str> {
         if let Kind::Registers { client_name, .. } = &self.kind { Some(client_name) } else { None }
     }
 
-    /// The members that were [added](Self::with_field). `None` if the client is registered already.
+    /// The members that were [added](Self::with_field). `None` if the client is already registered.
     pub fn fields(&self) -> Option<&Map<String, Value>> {
         if let Kind::Registers { fields, .. } = &self.kind { Some(fields) } else { None }
     }
 
-    /// The ID of a client that is registered already.
+    /// The client ID. `None` if the client registers itself.
     pub fn client_id(&self) -> Option<&str> {
         if let Kind::Registered { client_id } = &self.kind { Some(client_id) } else { None }
     }
 }
 
-/// Without the values of further fields.
+/// Shows no values of further fields.
 impl fmt::Debug for OAuthClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("OAuthClient");
@@ -130,7 +133,7 @@ impl fmt::Debug for OAuthClient {
     }
 }
 
-/// What is stored must obey the same rules as what is set.
+/// A stored client must follow the same rules as a client that a caller sets.
 impl<'de> Deserialize<'de> for OAuthClient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

@@ -44,7 +44,7 @@ fn everything_else_is_refused_and_not_quoted() {
         let error = text.parse::<HttpsUrl>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid URL: expected https, a host, and no user information and no fragment",
+            "invalid URL: expected https and a host, without user information and fragment",
             "{text}"
         );
         let error = serde_json::from_value::<HttpsUrl>(text.into()).unwrap_err();

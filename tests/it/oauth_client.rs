@@ -73,7 +73,7 @@ fn a_field_that_the_crate_writes_is_refused() {
     let registered = OAuthClient::registered("client").unwrap();
     assert_eq!(
         registered.with_field("logo_uri", "x").unwrap_err().to_string(),
-        "invalid OAuth client: expected one that registers itself: only that has fields"
+        "invalid OAuth client: expected a client that registers itself: only such a client has fields"
     );
     assert_eq!(
         OAuthClient::registered("").unwrap_err().to_string(),
