@@ -1,7 +1,8 @@
-//! The endpoints: one module each, with a `request` that builds what to send and a `response` that reads the response.
+//! The endpoints. Each one has a module with two functions: `request` builds the request, and `response` reads the
+//! response.
 //!
-//! They are pure functions, for those who do not want the [`LoginFlow`](crate::LoginFlow) that is built on them. This
-//! file builds every request; `response.rs` judges every response.
+//! They are pure functions. [`LoginFlow`](crate::LoginFlow) is built on them, and a program can also use them without a
+//! flow. This file builds every request, and `response.rs` judges every response.
 
 use http::{HeaderValue, Method, Request, Uri, header};
 use serde::Serialize;
@@ -32,16 +33,16 @@ pub mod versions;
 pub mod well_known;
 pub mod whoami;
 
-/// The longest body that is read, in bytes. What a login exchanges is much smaller. A longer one counts as an invalid
-/// response where it was needed and as absent in an error. A driver should stop reading one byte later, so that it
-/// shows.
+/// The longest body that the crate reads, in bytes. The bodies of a login are much smaller. A longer body of a success
+/// makes the response invalid. A longer body of an error is treated as absent. A driver should stop reading one byte
+/// after this length, so that the crate sees that the body is too long.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// What the body of a request usually has room for, in bytes. A longer one grows.
+/// The initial capacity of the body of a request, in bytes.
 const USUAL_BODY: usize = 256;
 
-/// An endpoint as errors name it: a method and a path. Each module has its own as a constant, so that a program can
-/// tell which request failed.
+/// An endpoint: a method and a path. Errors contain it, and each module has it as a constant, so that a program can see
+/// which request failed.
 ///
 /// ```
 /// use matrix_login::endpoint::login;
@@ -52,7 +53,7 @@ const USUAL_BODY: usize = 256;
 pub struct Endpoint {
     method: Method,
     path: &'static str,
-    /// Whether its errors are those of RFC 6749 and not those of Matrix.
+    /// Whether the endpoint has the errors of RFC 6749, and not the errors of the Matrix API.
     is_oauth: bool,
 }
 
@@ -62,7 +63,7 @@ impl Endpoint {
         Self { method, path, is_oauth: false }
     }
 
-    /// An endpoint of an OAuth 2.0 server. Its address is in this member of the metadata.
+    /// An endpoint of an OAuth 2.0 server. `member` is the member of the metadata that contains its address.
     pub(crate) const fn of_oauth(method: Method, member: &'static str) -> Self {
         Self { method, path: member, is_oauth: true }
     }
@@ -76,9 +77,9 @@ impl Endpoint {
         &self.method
     }
 
-    /// The path, such as `/_matrix/client/v3/login`. It is below the homeserver's base URL, except that of the
-    /// well-known file. For an endpoint of an OAuth 2.0 server, this is the member of the metadata that has the
-    /// address, such as `token_endpoint`.
+    /// The path, such as `/_matrix/client/v3/login`. It follows the homeserver's base URL, except for the well-known
+    /// file. For an endpoint of an OAuth 2.0 server, this is the member of the metadata that contains the address, such
+    /// as `token_endpoint`.
     pub const fn path(&self) -> &'static str {
         self.path
     }
@@ -88,7 +89,7 @@ impl Endpoint {
         self.request_to(homeserver.uri(self.path))
     }
 
-    /// A request without a body, to wherever this endpoint is.
+    /// A request without a body, to this endpoint at another address.
     pub(crate) fn request_to(&self, uri: Uri) -> Request<Vec<u8>> {
         let mut request = Request::new(Vec::new());
         *request.method_mut() = self.method.clone();
@@ -101,19 +102,19 @@ impl Endpoint {
         self.json_request_to(homeserver.uri(self.path), body)
     }
 
-    /// A request with a JSON body, to wherever this endpoint is.
+    /// A request with a JSON body, to this endpoint at another address.
     pub(crate) fn json_request_to(&self, uri: Uri, body: &impl Serialize) -> Request<Vec<u8>> {
         let mut request = self.request_to(uri);
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // The default is never taken: the bodies of this crate are objects of strings, flags and JSON values, for all
-        // of which there is JSON.
+        // The default is never used: the bodies of this crate contain only strings, flags and JSON values, and JSON can
+        // express them all.
         let mut json = Vec::with_capacity(USUAL_BODY);
         let written = serde_json::to_writer(&mut json, body);
         *request.body_mut() = if written.is_ok() { json } else { Vec::new() };
         request
     }
 
-    /// A request of the user's whose access token this is. Its header is marked as sensitive.
+    /// A request with the access token of a user. The header is marked as sensitive.
     pub(crate) fn authorized(&self, homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
         let mut request = self.request(homeserver);
         request.headers_mut().insert(header::AUTHORIZATION, access_token.authorization());

@@ -14,8 +14,8 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Without a byte order mark, which static hosting sometimes adds. A body that is too long is not read. Bytes that
-    /// are not UTF-8 are replaced: they spoil the field that they are in.
+    /// Takes the body of a response, without a byte order mark, which static hosting sometimes adds. A body that is too
+    /// long is not read. Bytes that are not UTF-8 are replaced, so that they spoil only the field that contains them.
     pub(crate) fn of<B: AsRef<[u8]>>(response: &'a Response<B>) -> Self {
         let body = response.body().as_ref();
         let body = if body.len() > MAX_BODY { b"" } else { body };
@@ -23,8 +23,8 @@ impl<'a> Body<'a> {
         Self { text: std::str::from_utf8(body).map_or_else(|_| Cow::Owned(replaced(body)), Cow::Borrowed) }
     }
 
-    /// Reads a body that is one object and nothing else. Returns the members that `read` has left; `None` for JSON of
-    /// another kind.
+    /// Reads a body that is exactly one object. Returns the members that `read` has left, or `None` if the body is
+    /// other JSON than an object.
     pub(crate) fn object(
         &self,
         read: &mut dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), NotJson>,
@@ -34,19 +34,19 @@ impl<'a> Body<'a> {
         cursor.end().map(|()| left)
     }
 
-    /// Whether this is text that a person could read, and not compressed.
+    /// Whether this is text that a person can read, and is not compressed.
     pub(crate) fn is_readable(&self) -> bool {
         matches!(self.text, Cow::Borrowed(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
     }
 
-    /// Whether this is at least the beginning of an object.
+    /// Whether this is an object, or at least its beginning.
     pub(crate) fn begins_an_object(&self) -> bool {
         self.text.trim_ascii_start().starts_with('{')
     }
 }
 
-/// A text with one replacement character for each run of bytes that are not UTF-8. One for each byte would make the
-/// text three times as long as the body.
+/// A text with one replacement character for each run of bytes that are not UTF-8. With one character for each byte,
+/// the text could be three times as long as the body.
 fn replaced(body: &[u8]) -> String {
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {

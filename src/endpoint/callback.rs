@@ -1,4 +1,4 @@
-//! The address that a browser comes back to, whatever it was sent out for.
+//! A callback: the address that a browser comes back to, after single sign-on or OAuth 2.0.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use url::{Url, form_urlencoded};
 
 use crate::credentials::redirect::STATE;
 
-/// The callback does not belong to the login that waits for one.
+/// The callback does not belong to the login that waits for a callback.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the callback does not belong to this login: {problem}")]
 #[non_exhaustive]
 pub struct ForeignCallback {
-    /// What is wrong with it.
+    /// What is wrong with the callback.
     pub problem: &'static str,
 }
 
@@ -21,9 +21,9 @@ impl ForeignCallback {
     }
 }
 
-/// The state in a callback, for a web backend that finds the suspended flow by it. It works for single sign-on and for
-/// OAuth 2.0, whose parameters can be in the fragment. `None` unless there is exactly one state. One without a value
-/// counts as absent.
+/// The state in a callback. A web backend finds the suspended flow by its state. This function works for single sign-on
+/// and for OAuth 2.0, whose parameters can be in the fragment. `None` unless the callback contains exactly one state. A
+/// state without a value is treated as absent.
 pub fn state(callback: &Url) -> Option<String> {
     let has_value = |(_, value): &(Cow<'_, str>, Cow<'_, str>)| !value.is_empty();
     let is_in_query = callback.query_pairs().filter(has_value).any(|(name, _)| name == STATE);
@@ -34,12 +34,12 @@ pub fn state(callback: &Url) -> Option<String> {
     }
 }
 
-/// The state in the query alone.
+/// The state in the query. The fragment does not count.
 pub(crate) fn state_in_query(callback: &Url) -> Option<String> {
     only_state(callback.query_pairs())
 }
 
-/// The parameters in the fragment. A fragment that is empty has none.
+/// The parameters in the fragment. An empty fragment contains no parameters.
 pub(crate) fn fragment_pairs(callback: &Url) -> form_urlencoded::Parse<'_> {
     form_urlencoded::parse(callback.fragment().unwrap_or_default().as_bytes())
 }

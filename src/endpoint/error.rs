@@ -1,78 +1,82 @@
-//! What can be wrong with a response.
+//! The error for a response that the crate cannot use.
 
 use http::StatusCode;
 
-use crate::endpoint::Endpoint;
 use crate::endpoint::location::Location;
 use crate::endpoint::retry_after::RetryAfter;
 use crate::endpoint::server_error::{ServerError, is_transient};
+use crate::endpoint::{Endpoint, MAX_BODY};
 use crate::shown::one_line;
 
-/// Why a response is not what the request was for. The message says what to do; it never quotes the body.
+/// Why a response is not what the request asked for. The message says what to do, and never quotes the body.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The homeserver refused or failed, with an error of the Matrix API.
+    /// The server refused or failed, with an error of the Matrix API or of the OAuth 2.0 API.
     #[error(transparent)]
     Server(Box<ServerError>),
 
-    /// The homeserver has no login API that was asked for: not the legacy API, and not OAuth 2.0 if the settings
-    /// [ask for it](crate::LoginSettings::with_oauth). If they do not, it may have OAuth 2.0.
-    #[error("the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that")]
+    /// The homeserver supports no login API that the settings allow: not the login API of Matrix, and not the OAuth 2.0
+    /// API. The homeserver might support OAuth 2.0 if the settings [do not allow it](crate::LoginSettings::with_oauth).
+    #[error(
+        "the homeserver supports no login API that the settings allow; \
+         if it supports OAuth 2.0, allow that in the settings"
+    )]
     LoginUnsupported,
 
-    /// The response lacks something that it must have.
-    #[error("invalid answer to {endpoint}: expected {field} to be {expected}; the server is at fault")]
+    /// The response lacks a member that it must contain.
+    #[error("invalid response to {endpoint}: expected {field} to be {expected}; the server is at fault")]
     #[non_exhaustive]
     InvalidResponse {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
-        /// Which part of the response.
+        /// The part of the response that is wrong.
         field: &'static str,
-        /// What it should be.
+        /// What this part should be.
         expected: &'static str,
     },
 
-    /// The response is longer than [`MAX_BODY`](crate::MAX_BODY) and was not read.
+    /// The body is longer than [`MAX_BODY`](crate::MAX_BODY), so the crate did not read it.
     #[error(
-        "invalid answer to {endpoint}: {length} bytes are too long; the server, or what answers for it, is at fault"
+        "invalid response to {endpoint}: the body is longer than {MAX_BODY} bytes; \
+         the server, or a proxy in front of it, is at fault"
     )]
     #[non_exhaustive]
     TooLarge {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
         /// The length of the body in bytes, as far as the driver has read it.
         length: usize,
     },
 
-    /// The response comes from something that is not a Matrix server or an OAuth 2.0 server: a proxy, a captive portal,
-    /// a web site.
+    /// The response does not come from a Matrix server or an OAuth 2.0 server, but from a proxy, a captive portal or a
+    /// web site.
     #[error(
-        "the answer to {endpoint} is not from {} (status {}): {}",
+        "the response to {endpoint} is not from {} (status {}): {}",
         if endpoint.is_oauth() { "an OAuth 2.0 server" } else { "a Matrix server" },
         status.as_u16(),
         not_matrix_advice(*status)
     )]
     #[non_exhaustive]
     NotMatrix {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
         /// The status of the response.
         status: StatusCode,
-        /// When to try again, if the header `Retry-After` said so: a proxy can.
+        /// When to try again, if the header `Retry-After` said so. A proxy can send this header too.
         retry_after: Option<RetryAfter>,
     },
 
-    /// The body is still encoded. The transport must undo a `Content-Encoding`, or ask for none.
+    /// The body is still encoded. The HTTP client must decode a `Content-Encoding`, or request none.
     #[error(
-        "the answer to {endpoint} is still encoded ({}, status {}): \
-         let the HTTP client undo the Content-Encoding, or ask for none",
+        "the response to {endpoint} is still encoded ({}, status {}): \
+         let the HTTP client decode the Content-Encoding, or request none",
         one_line(encoding),
         status.as_u16()
     )]
     #[non_exhaustive]
     Encoded {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
         /// The status of the response.
         status: StatusCode,
@@ -82,33 +86,34 @@ pub enum ResponseError {
         retry_after: Option<RetryAfter>,
     },
 
-    /// A redirect that the flow does not follow. It follows redirects of the well-known file only: to https, never
-    /// to an address where it was before, and five times at most. Other requests may contain credentials.
+    /// The response is a redirect that the flow does not follow. The flow follows only redirects of the well-known
+    /// file: only to https, never to an address that it has already asked, and at most five. Other requests can contain
+    /// credentials.
     #[error(
-        "the answer to {endpoint} is a redirect{} that is not followed: use the right address",
+        "the response to {endpoint} is a redirect{} that is not followed: use the right address",
         to(location.as_ref())
     )]
     #[non_exhaustive]
     Redirected {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
         /// The `Location` header.
         location: Option<Location>,
     },
 
-    /// There was no response. The driver said so.
-    #[error("no answer to {endpoint}: check the network and the address")]
+    /// The driver reported that there was no response.
+    #[error("no response to {endpoint}: check the network and the address")]
     #[non_exhaustive]
     Unreachable {
-        /// The request.
+        /// The endpoint of the request.
         endpoint: Endpoint,
     },
 }
 
 impl ResponseError {
     /// Whether the same request can succeed later. `true` after a rate limit, a 5xx, a 408 or a 425 (from the server or
-    /// from a proxy), or no response. The caller decides when to try again, and how often. No error of this type ends a
-    /// session by itself.
+    /// from a proxy), or if there was no response. The caller decides when to try again, and how often. An error of
+    /// this type alone never ends a session.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Server(error) => error.is_rate_limit() || error.is_server_failure(),
@@ -122,7 +127,7 @@ impl ResponseError {
         }
     }
 
-    /// When the server, or a proxy before it, takes the request again, if it said so.
+    /// When the server, or a proxy in front of it, accepts the request again, if the response said so.
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::Server(error) => error.retry_after,

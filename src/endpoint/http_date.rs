@@ -1,4 +1,4 @@
-//! A date in a header (RFC 9110, section 5.6.7): one of HTTP's three formats.
+//! A date in a header, in one of the three formats of HTTP (RFC 9110, section 5.6.7).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,8 +8,8 @@ const FORMATS: [&str; 3] = [", DD MMM YYYY hh:mm:ss GMT", ", DD-MMM-YY hh:mm:ss 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// Reads a date. The name of the day is not compared with the date. A date before the epoch is the epoch: it is past in
-/// any case.
+/// Reads a date. The name of the day is not compared with the date. A date before the epoch becomes the epoch: both are
+/// in the past.
 pub(crate) fn read(text: &str) -> Option<SystemTime> {
     let date = text.trim_start_matches(|character: char| character.is_ascii_alphabetic());
     let names_a_day = date.len() < text.len();
@@ -51,8 +51,8 @@ impl Date {
             let digit = char::from(byte).to_digit(10)?;
             *number = number.saturating_mul(10).saturating_add(u64::from(digit));
         }
-        // RFC 9110 counts the century from today. There is no clock here, and until 2070 this differs only for dates
-        // that are more than 40 years away.
+        // RFC 9110 chooses the century from today's date. This crate has no clock. Until 2070, the fixed rule gives
+        // another result only for dates that are more than 40 years away.
         if !format.contains("YYYY") {
             date.year = date.year.saturating_add(if date.year < 70 { 2000 } else { 1900 });
         }
@@ -67,7 +67,8 @@ impl Date {
             return None;
         }
         let Some(years) = self.year.checked_sub(1970) else { return Some(UNIX_EPOCH) };
-        // The leap days of the years before: every fourth, but of the hundredth only every fourth.
+        // The leap days of the years before: every fourth year has one, but of the years that end in 00 only every
+        // fourth.
         let before = self.year.checked_sub(1)?;
         let leap_days = (before / 4).checked_sub(before / 100)?.checked_add(before / 400)?.checked_sub(477)?;
         let leap_day = u64::from(month > 1 && is_leap_year);

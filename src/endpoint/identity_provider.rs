@@ -8,15 +8,15 @@ use crate::cursor::{Cursor, NotJson};
 /// An identity provider for single sign-on (specification, "Client login via SSO").
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityProvider {
-    /// The ID, the name, the icon and the brand, one after the other: a list of a thousand providers takes a third of
-    /// the memory.
+    /// The ID, the name, the icon and the brand, one after the other. With one text instead of four, a list of a
+    /// thousand providers takes a third of the memory.
     text: Box<str>,
-    /// Where the parts end, but for the last one.
+    /// The ends of the first three parts, in bytes.
     ends: [usize; 3],
 }
 
 impl IdentityProvider {
-    /// Reads an entry of the list. A provider without an ID is none.
+    /// Reads an entry of the list. `None` if it has no ID.
     pub(crate) fn read<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Self>, NotJson> {
         let (mut id, mut name, mut icon, mut brand) = Default::default();
         let mut read = |cursor: &mut Cursor<'a>, key: &str| {
@@ -40,29 +40,29 @@ impl IdentityProvider {
         Self { text: parts.concat().into(), ends: [id, name_end, name_end.saturating_add(icon)] }
     }
 
-    /// The part of this index. An empty part is absent.
+    /// The part with this index. An empty part is absent.
     fn part(&self, index: usize) -> Option<&str> {
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let end = self.ends.get(index).copied().unwrap_or(self.text.len());
         self.text.get(start..end).filter(|part| !part.is_empty())
     }
 
-    /// For [`Redirect::with_identity_provider`](crate::Redirect::with_identity_provider).
+    /// The ID, for [`Redirect::with_identity_provider`](crate::Redirect::with_identity_provider).
     pub fn id(&self) -> &str {
         self.part(0).unwrap_or_default()
     }
 
-    /// What to show; the ID if the server gives no name.
+    /// The name to show, or the ID if the server gives no name.
     pub fn name(&self) -> &str {
         self.part(1).unwrap_or_else(|| self.id())
     }
 
-    /// A picture, as an `mxc:` URI; some servers give an https URL.
+    /// The address of a picture: an `mxc:` URI, or from some servers an https URL.
     pub fn icon(&self) -> Option<&str> {
         self.part(2)
     }
 
-    /// How to style the button, such as `github`.
+    /// The style of the button, such as `github`.
     pub fn brand(&self) -> Option<&str> {
         self.part(3)
     }

@@ -4,13 +4,13 @@ use std::fmt;
 
 use crate::shown::{one_line, without_secrets};
 
-/// Where a redirect leads, as the server sent it: an address, or a part of one. `Display` and `Debug` show it without
-/// user information, query and fragment, which can contain secrets.
+/// The target of a redirect, as the server sent it: an address, or a part of an address. `Display` and `Debug` leave
+/// out user information, query and fragment, which can contain secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Location(pub(crate) String);
 
 impl Location {
-    /// The whole header. Bytes that are not UTF-8 are replaced.
+    /// The whole value of the header. Bytes that are not UTF-8 are replaced.
     pub fn as_str(&self) -> &str {
         &self.0
     }

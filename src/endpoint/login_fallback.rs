@@ -1,11 +1,11 @@
 //! `GET /_matrix/static/client/login/`
 //! <https://spec.matrix.org/latest/client-server-api/#login-fallback>
 //!
-//! A page of the homeserver's that does the whole login in a browser, for login types that no client knows. When the
-//! login is done, the page gives the JSON of a login response to `window.matrixLogin.onLogin` or `window.onLogin`. The
-//! application must put that function there, so only a web view that it controls can do so.
+//! The homeserver has a page that does the whole login in a browser, for login types that a client does not know. After
+//! the login, the page calls `window.matrixLogin.onLogin` or `window.onLogin` with the JSON of a login response. The
+//! application must define that function before, so the page must be in a web view that the application controls.
 //!
-//! No flow is needed. The JSON becomes a session like this:
+//! This needs no flow. The JSON becomes a session like this:
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -23,7 +23,7 @@
 //! // 2. The page calls `onLogin` with this.
 //! let json = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
 //!
-//! // 3. Read it as the response that it is, and keep the session.
+//! // 3. Read it as a login response, and keep the session.
 //! let response = login::response(&http::Response::new(json))?;
 //! let session = Session::granted(homeserver, response, &settings, SystemTime::now())?;
 //! assert_eq!(session.user_id().as_str(), "@alice:example.org");
@@ -37,11 +37,11 @@ use crate::address::homeserver::Homeserver;
 use crate::endpoint::Endpoint;
 use crate::settings::LoginSettings;
 
-/// The endpoint.
+/// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/static/client/login/");
 
-/// The URL to open. It is not an HTTP request: a browser goes there. Of the settings, the device ID, its display
-/// name and whether to ask for a refresh token go with it.
+/// The URL to open in a browser. It contains three of the settings: the device ID, the display name of the device, and
+/// whether to ask for a refresh token.
 pub fn request(homeserver: &Homeserver, settings: &LoginSettings) -> Url {
     let mut url = homeserver.join(ENDPOINT.path());
     let parameters = [

@@ -24,7 +24,7 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`; [`ResponseError::InvalidResponse`] if `flows` is missing
+/// [`ResponseError::LoginUnsupported`] for `M_UNRECOGNIZED`. [`ResponseError::InvalidResponse`] if `flows` is missing
 /// or not a list. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, ResponseError> {
     let mut flows = None;
@@ -35,7 +35,7 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
         Ok(())
     });
     match read.and_then(|_| flows.ok_or_else(|| ENDPOINT.lacks(response, "`flows`", "a list"))) {
-        // 404 by the specification, 400 by older servers.
+        // The specification says 404. Older servers send 400.
         Err(ResponseError::Server(error)) if error.refusal() == Some("M_UNRECOGNIZED") => {
             Err(ResponseError::LoginUnsupported)
         }
@@ -43,10 +43,10 @@ pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Result<LoginTypes, Re
     }
 }
 
-/// Of types that are listed twice the first counts.
+/// Reads the list. If a type is listed twice, the first entry counts.
 fn login_types(cursor: &mut Cursor<'_>) -> Result<Option<LoginTypes>, NotJson> {
     let mut types: Vec<LoginType> = Vec::new();
-    // Beyond a handful, a set keeps the work linear.
+    // A set keeps the work linear for long lists.
     let mut names = BTreeSet::new();
     let is_list = cursor.list(&mut |cursor| {
         let Some(login_type) = LoginType::read(cursor)? else { return Ok(()) };
@@ -76,19 +76,19 @@ fn identity_providers(cursor: &mut Cursor<'_>) -> Result<Box<[IdentityProvider]>
 }
 
 impl LoginType {
-    /// Reads an entry of the list. An entry without a name is none.
+    /// Reads an entry of the list. `None` if it has no name.
     fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, NotJson> {
         let mut again = *cursor;
         let (login_type, early) = Self::read_as(cursor, None)?;
-        // What a key means depends on the name. Where the name comes late, the entry is read again with it.
+        // The meaning of a key depends on the name. If the name comes late, the entry is read again with the name.
         match login_type {
             Some(login_type) if early => Ok(Self::read_as(&mut again, Some(&login_type.name))?.0),
             login_type => Ok(login_type),
         }
     }
 
-    /// Reads an entry of the list, with its name if that is known. Also returns whether a key came before the name
-    /// which the name gives a meaning to.
+    /// Reads an entry of the list, with its name if that is already known. Also returns whether a key came before the
+    /// name, so that its meaning was not known.
     fn read_as(cursor: &mut Cursor<'_>, known: Option<&str>) -> Result<(Option<Self>, bool), NotJson> {
         let mut name: Option<Box<str>> = known.map(Box::from);
         let (mut identity_providers, mut preferred, mut get_login_token) = (Box::default(), [false; 2], false);
@@ -105,7 +105,7 @@ impl LoginType {
                 ("get_login_token", Some("m.login.token")) => get_login_token = cursor.flag()?,
                 ("identity_providers", Some("m.login.sso")) => identity_providers = self::identity_providers(cursor)?,
                 ("oauth_aware_preferred", Some("m.login.sso")) => preferred[0] = cursor.flag()?,
-                // The same before it was specified.
+                // The name of the same key before it was specified.
                 ("org.matrix.msc3824.delegated_oidc_compatibility", Some("m.login.sso")) => {
                     preferred[1] = cursor.flag()?;
                 }
@@ -127,13 +127,13 @@ impl LoginType {
 #[derive(Clone, Debug)]
 pub struct LoginType {
     name: Box<str>,
-    /// In a box of its own: a list of a thousand other types takes half the memory.
+    /// This is a separate box, so that a list of a thousand other types takes half the memory.
     single_sign_on: Option<Box<SingleSignOn>>,
     get_login_token: bool,
     other: Fields,
 }
 
-/// What only `m.login.sso` has.
+/// The members that only `m.login.sso` has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct SingleSignOn {
     identity_providers: Box<[IdentityProvider]>,
@@ -146,52 +146,53 @@ impl LoginType {
         &self.name
     }
 
-    /// Of `m.login.sso`: where the user can have an account, in the server's order. If there are none, the server asks.
+    /// Only for `m.login.sso`: the identity providers, in the server's order. If the list is empty, the page of the
+    /// server asks the user.
     pub fn identity_providers(&self) -> &[IdentityProvider] {
         self.single_sign_on.as_deref().map_or(&[], |single_sign_on| &single_sign_on.identity_providers)
     }
 
-    /// Of `m.login.sso`: whether a client that can do either should offer nothing else, because the OAuth 2.0 API
-    /// stands behind it. Servers also spell it `org.matrix.msc3824.delegated_oidc_compatibility`.
+    /// Only for `m.login.sso`: whether a client should offer only single sign-on, because the server implements it with
+    /// the OAuth 2.0 API. Servers also write the name `org.matrix.msc3824.delegated_oidc_compatibility`.
     pub fn oauth_aware_preferred(&self) -> bool {
         self.single_sign_on.as_deref().is_some_and(|single_sign_on| single_sign_on.oauth_aware_preferred)
     }
 
-    /// Of `m.login.token`: whether a device that is logged in can get a login token for a new one, with
+    /// Only for `m.login.token`: whether a device that is logged in can get a login token for a new device, with
     /// [`get_token`](super::get_token).
     pub fn get_login_token(&self) -> bool {
         self.get_login_token
     }
 
-    /// All other keys. For a login type that this crate does not know, these are all but the name.
+    /// All other members. For a login type that this crate does not know, these are all members except the name.
     pub fn other(&self) -> &Fields {
         &self.other
     }
 }
 
-/// The login types that a homeserver offers, each once, in its order.
+/// The login types that a homeserver offers, in the order of the homeserver. Each type is in the list once.
 #[derive(Clone, Debug, Default)]
 pub struct LoginTypes(Box<[LoginType]>);
 
 impl LoginTypes {
-    /// All of them.
+    /// All login types.
     pub fn iter(&self) -> std::slice::Iter<'_, LoginType> {
         self.0.iter()
     }
 
-    /// The login type of this name, if it is offered.
+    /// The login type with this name, if it is offered.
     pub fn get(&self, login_type: &str) -> Option<&LoginType> {
         self.iter().find(|offered| offered.name() == login_type)
     }
 
-    /// Whether the login type of this name is offered.
+    /// Whether the login type with this name is offered.
     pub fn contains(&self, login_type: &str) -> bool {
         self.get(login_type).is_some()
     }
 
-    /// What to offer a person. Never `m.login.application_service` and `m.login.token`: a person has no such token. If
-    /// the server prefers single sign-on for clients that know about OAuth
-    /// ([`oauth_aware_preferred`](LoginType::oauth_aware_preferred)), nothing else.
+    /// The login types to offer a person. They never contain `m.login.application_service` and `m.login.token`, since a
+    /// person has no such token. If the server [prefers](LoginType::oauth_aware_preferred) single sign-on for clients
+    /// that know OAuth, they contain only single sign-on.
     pub fn for_a_person(&self) -> impl Iterator<Item = &LoginType> {
         let only_preferred = self.iter().any(LoginType::oauth_aware_preferred);
         self.iter().filter(move |offered| {

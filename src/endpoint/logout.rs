@@ -15,26 +15,26 @@ pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/l
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// Whether it was not valid before either: the homeserver does not know it. If the session has a refresh token, the
-    /// access token may only have expired, because not every homeserver tells the two apart. Refresh the session then,
-    /// and log out with the new access token. If the homeserver does not know the refresh token either, the session was
-    /// over.
+    /// Whether the access token was already invalid before: the homeserver did not know it. If the session has a
+    /// refresh token, the access token might only have expired, because some homeservers send the same response in both
+    /// cases. Then refresh the session, and log out with the new access token. If the homeserver does not know the
+    /// refresh token either, the session had already ended.
     pub already_logged_out: bool,
 }
 
-/// Asks to end the session: the device is deleted, with its tokens and its encryption keys.
+/// Asks to end the session. The homeserver deletes the device, with its tokens and its encryption keys.
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the response. Any 2xx is a success, with JSON of any kind or without a body. An access token that the
-/// homeserver does not know (`M_UNKNOWN_TOKEN`) is one too.
+/// Reads the response. Any 2xx is a success, with any JSON or without a body. If the homeserver does not know the
+/// access token (`M_UNKNOWN_TOKEN`), this is a success too.
 ///
 /// # Errors
 ///
-/// [`ResponseError::Server`] is the homeserver's refusal. `M_UNKNOWN_TOKEN` with `soft_logout` is one: the access token
-/// has expired and **the device is still there**. Refresh the session, or log in again, and then log out. For the other
-/// errors see [`ResponseError`].
+/// [`ResponseError::Server`] if the homeserver refuses. `M_UNKNOWN_TOKEN` with `soft_logout` is such a refusal: the
+/// access token has expired, and **the device still exists**. Refresh the session, or log in again, and then log out.
+/// For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     ENDPOINT.logged_out(response)
 }

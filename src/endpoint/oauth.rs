@@ -1,9 +1,10 @@
 //! The OAuth 2.0 API: one module for each endpoint, as for the Matrix API
 //! <https://spec.matrix.org/latest/client-server-api/#oauth-20-api>
 //!
-//! The homeserver says in its [metadata](auth_metadata) where the other endpoints are. They have no access token in
-//! their requests, and their errors are those of RFC 6749: a [`ServerError`](crate::ServerError) has their `error` as
-//! its `errcode`. The HTTP client must not follow their redirects, since a request can contain a code or a token.
+//! The [metadata](auth_metadata) of the homeserver contain the addresses of the other endpoints. Requests to these
+//! endpoints contain no access token. Their errors follow RFC 6749: the `errcode` of a
+//! [`ServerError`](crate::ServerError) is the `error` of the response. The HTTP client must not follow their redirects,
+//! since a request can contain a code or a token.
 
 use http::{HeaderValue, Request, header};
 use url::form_urlencoded::Serializer;

@@ -3,7 +3,7 @@
 //!
 //! [`Session::refresh_request`](crate::Session::refresh_request) and
 //! [`Session::handle_refresh`](crate::Session::handle_refresh) do this for a session, and say what an error means for
-//! it.
+//! the session.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use crate::endpoint::error::ResponseError;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/refresh");
 
-/// What the homeserver grants.
+/// The response of a homeserver that granted new tokens.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// What authenticates further requests. The access token before it may be good until it expires.
+    /// The new access token. The old access token might stay valid until it expires.
     pub access_token: AccessToken,
-    /// How long the access token lives, from `expires_in_ms`. Absent if it is no whole number of milliseconds or its
-    /// nanoseconds do not fit `u64`, which are 584 years.
+    /// The lifetime of the access token, from `expires_in_ms`. `None` if that is missing, not a whole number of
+    /// milliseconds, or longer than 584 years (its nanoseconds must fit `u64`).
     pub expires_in: Option<Duration>,
-    /// What gets the next access token. Without one the refresh token that was sent stays good.
+    /// The new refresh token, to get the next access token. If it is `None`, the old refresh token stays valid.
     pub refresh_token: Option<RefreshToken>,
 }
 
@@ -36,18 +36,18 @@ struct Body<'a> {
     refresh_token: &'a str,
 }
 
-/// Asks for the next access token. The request has no access token. Only one thread or process at a time
-/// may [send it](crate#keeping-a-session-alive).
+/// Asks for the next access token. The request contains no access token. Only one thread or process at a time may
+/// [send it](crate#keeping-a-session-alive).
 pub fn request(homeserver: &Homeserver, refresh_token: &RefreshToken) -> Request<Vec<u8>> {
     ENDPOINT.json_request(homeserver, &Body { refresh_token: refresh_token.expose() })
 }
 
-/// Reads the response. What is optional and unusable counts as absent.
+/// Reads the response. An optional member that cannot be used is treated as absent.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` is missing or unusable: ask again with the same refresh token.
-/// [`ResponseError::Server`] is the homeserver's refusal. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` is missing or not usable: ask again with the same refresh
+/// token. [`ResponseError::Server`] if the homeserver refuses. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut access_token, mut expires_in, mut refresh_token) = (None, None, None);
     ENDPOINT.read(response, &mut |cursor, key| {

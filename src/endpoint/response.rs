@@ -1,4 +1,4 @@
-//! How every response is judged: first by its status and headers, then by its body.
+//! Judges every response: first the status and the headers, then the body.
 
 use http::{Response, header};
 
@@ -14,8 +14,8 @@ use crate::endpoint::{Endpoint, MAX_BODY};
 use crate::fields::Fields;
 
 impl Endpoint {
-    /// Reads a response. `read` is called with each member of the object in the body of a success, at its value, and
-    /// may leave it. Returns the members that it left.
+    /// Reads a response. If it is a success, this calls `read` with each member of the object in the body. `read` reads
+    /// the value, or leaves it. Returns the members that `read` has left.
     pub(crate) fn read<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -31,14 +31,14 @@ impl Endpoint {
         let body = Body::of(response);
         match body.object(read) {
             Ok(Some(left)) => Ok(left),
-            // A cut off object comes from a server that knows Matrix; a page or a text comes from something else.
+            // An object that is cut off comes from a server that knows Matrix. A page or a text does not.
             Err(NotJson) if !body.begins_an_object() => Err(self.not_matrix(response)),
             _ => Err(self.invalid("the body", "a JSON object")),
         }
     }
 
-    /// Reads a response that only says whether something was done. The status says it: JSON of any kind will do, and so
-    /// does an empty body.
+    /// Reads a response that only says whether something was done. The status says this, so any JSON is a good body,
+    /// and an empty body is too.
     pub(crate) fn acknowledged<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<(), ResponseError> {
         match self.read(response, &mut |_, _| Ok(())) {
             Ok(_) | Err(ResponseError::InvalidResponse { .. }) => Ok(()),
@@ -51,7 +51,7 @@ impl Endpoint {
         }
     }
 
-    /// What a response says that is not a success.
+    /// The error of a response that is not a success.
     fn failure<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let status = response.status();
         if status.is_redirection() {
@@ -65,7 +65,7 @@ impl Endpoint {
         }
     }
 
-    /// The access token that a response must have.
+    /// The access token that a response must contain.
     pub(crate) fn granted_token<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -74,7 +74,7 @@ impl Endpoint {
         access_token.ok_or_else(|| self.lacks(response, "`access_token`", "a string of visible ASCII characters"))
     }
 
-    /// The user ID that a response must have.
+    /// The user ID that a response must contain.
     pub(crate) fn granted_user<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -83,7 +83,7 @@ impl Endpoint {
         user_id.ok_or_else(|| self.lacks(response, "`user_id`", "a valid user ID"))
     }
 
-    /// What is wrong with a success that lacks a field. If it has an errcode, the server's words say more.
+    /// The error of a success that lacks a field. If the body contains an errcode, the message of the server says more.
     pub(crate) fn lacks<B: AsRef<[u8]>>(
         &self,
         response: &Response<B>,
@@ -100,12 +100,13 @@ impl Endpoint {
         ResponseError::Unreachable { endpoint: self.clone() }
     }
 
-    /// What a body is that nobody who knows Matrix wrote, or that nobody can read yet.
+    /// The error of a response whose body does not come from a Matrix server, or is still encoded.
     pub(crate) fn not_matrix<B: AsRef<[u8]>>(&self, response: &Response<B>) -> ResponseError {
         let (endpoint, status) = (self.clone(), response.status());
         let retry_after = RetryAfter::from_headers(response.headers());
         match response.headers().get(header::CONTENT_ENCODING) {
-            // Some clients undo the encoding and leave the header. And the status of a failure says enough.
+            // Some HTTP clients decode the body and leave the header. And a transient failure needs no other advice
+            // than to try again.
             Some(encoding) if encoding != "identity" && !is_transient(status) && !Body::of(response).is_readable() => {
                 let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
                 ResponseError::Encoded { endpoint, status, encoding, retry_after }

@@ -1,4 +1,4 @@
-//! How long a server asks to wait.
+//! How long a server asks a client to wait.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,20 +7,21 @@ use http::header::{DATE, RETRY_AFTER};
 
 use crate::endpoint::http_date;
 
-/// When a server takes the request again, as it said: the header `Retry-After` (RFC 9110, section 10.2.3), or else
-/// `retry_after_ms` of its error. A wait of zero is not a hint.
+/// When a server accepts a request again. The server says so in the header `Retry-After` (RFC 9110, section 10.2.3), or
+/// else in `retry_after_ms` of its error. A wait of zero is treated as absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter {
-    /// So long after its response. A date is one too, if the response says what the server's clock shows (`Date`).
+    /// This long after the response. A date becomes a delay if the response also says what the clock of the server
+    /// shows (`Date`).
     Delay(Duration),
-    /// Not before a time of day, by the server's clock. The response does not say what that clock shows.
+    /// Not before this time, by the clock of the server. The response does not say what that clock shows.
     At(SystemTime),
 }
 
 impl RetryAfter {
-    /// How long to wait from the moment when the response arrived. `None` if the time is past: that is not a hint. Wait
-    /// as long as you would without one.
+    /// How long to wait after `received_at`, the time when the response arrived. `None` if the time is already past.
+    /// Then choose the wait as if the server had said nothing.
     pub fn delay(self, received_at: SystemTime) -> Option<Duration> {
         let delay = match self {
             Self::Delay(delay) => delay,
@@ -29,7 +30,7 @@ impl RetryAfter {
         Some(delay).filter(|delay| !delay.is_zero())
     }
 
-    /// What the headers say, if that is a hint and can be understood: seconds or a date.
+    /// The wait that the headers ask for, in seconds or as a date. `None` if it is absent, zero or not readable.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers.get_all(RETRY_AFTER).iter().find_map(|value| {
             let text = value.to_str().ok()?.trim();
@@ -50,13 +51,14 @@ impl RetryAfter {
     }
 }
 
-/// How long to wait where the server does not say so, by the number of tries so far: one second, then twice as long
-/// each time, up to a minute.
+/// How long to wait if the server does not say so. `attempt` is the number of tries so far. The wait is one second
+/// after the first try, then twice as long each time, up to a minute.
 pub(crate) fn backoff(attempt: u32) -> Duration {
     Duration::from_secs(2_u64.saturating_pow(attempt.saturating_sub(1)).min(60))
 }
 
-/// Digits only: `parse` alone would also take a plus sign. More of them than fit are the largest number.
+/// A number of digits only: `parse` alone would also accept a plus sign. A number that is too large becomes the largest
+/// `u64`.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))

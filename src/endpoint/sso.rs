@@ -1,21 +1,21 @@
 //! `GET /_matrix/client/v3/login/sso/redirect` and `GET /_matrix/client/v3/login/sso/redirect/{idpId}`
 //! <https://spec.matrix.org/latest/client-server-api/#client-login-via-sso>
 //!
-//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the caller's
-//! redirect URL with a login token. In the specification, nothing binds that callback to a login. In this crate it must
-//! have the right `state` (as in RFC 6749, section 10.12). So an attacker cannot give the user a login token of another
+//! `request` makes a URL for a browser, not an HTTP request. The browser comes back to the caller's redirect URL with a
+//! login token. In the specification, nothing binds this callback to a login. In this crate, the callback must contain
+//! the right `state` (as in RFC 6749, section 10.12). So an attacker cannot give the user a login token of another
 //! account.
 //!
 //! # In a web backend
 //!
-//! Between the request that begins a login and the callback that ends it, the flow waits in a store, under its state.
-//! The state alone does not say who sends it. An attacker can begin a login, and have somebody else's browser open the
-//! callback: that person is then logged in as the attacker. So a cookie binds the login to the browser that began it.
-//! The order matters:
+//! A request begins the login, and a callback ends it. Between them, the flow waits in a store, under its state. The
+//! state does not prove which browser sends it. An attacker can begin a login and make another person's browser open
+//! the callback. Then this person is logged in as the attacker. So a cookie binds the login to the browser that began
+//! it. The order of the steps matters:
 //!
-//! 1. Get the login by its state. A login that is older than ten minutes is not there any more.
-//! 2. Compare the cookie. A callback from another browser changes nothing: the right browser still gets in afterwards.
-//! 3. Delete the login. If it was gone already, another request has taken it, and this callback does not count.
+//! 1. Get the login by its state. The store has no login that is older than ten minutes.
+//! 2. Compare the cookie. A callback from another browser changes nothing, so the right browser can still log in.
+//! 3. Delete the login. If it no longer exists, another request has taken it, and this callback does not count.
 //!
 //! ```
 //! use std::{
@@ -26,11 +26,11 @@
 //! use matrix_login::{Choice, Error, LoginFlow, Redirect, Step, Suspended, endpoint::callback};
 //! use url::Url;
 //!
-//! /// How long a user may take in the browser.
+//! /// How long a user can take in the browser.
 //! const TIME_TO_LIVE: Duration = Duration::from_secs(600);
 //!
-//! /// Logins that wait for their callback, by state. A database does as well, if deleting an entry is atomic there.
-//! /// Give each entry a time to live, and limit how many there can be.
+//! /// Logins that wait for their callback, by state. A database works too, if it deletes
+//! /// an entry atomically. Give each entry a time to live, and limit their number.
 //! #[derive(Default)]
 //! struct Waiting(BTreeMap<String, Entry>);
 //!
@@ -41,26 +41,39 @@
 //! }
 //!
 //! impl Waiting {
-//!     /// Begins: where to send the browser. `state` and `cookie` are random, of 16 bytes or more each, and the cookie
-//!     /// is set with `HttpOnly`, `Secure` and `SameSite=Lax`.
-//!     fn begin(&mut self, mut flow: LoginFlow, callback: Url, state: &str, cookie: &str) -> Result<Url, Error> {
+//!     /// Begins a login, and returns the URL for the browser. `state` and `cookie` are 16
+//!     /// random bytes or more each. Set the cookie with `HttpOnly`, `Secure` and
+//!     /// `SameSite=Lax`.
+//!     fn begin(
+//!         &mut self,
+//!         mut flow: LoginFlow,
+//!         callback: Url,
+//!         state: &str,
+//!         cookie: &str,
+//!     ) -> Result<Url, Error> {
 //!         flow.choose(Choice::sso(Redirect::new(callback, state)?))?;
-//!         let Step::Browse(url) = flow.step() else { unreachable!("single sign-on was chosen") };
+//!         let Step::Browse(url) = flow.step() else {
+//!             unreachable!("single sign-on was chosen")
+//!         };
 //!         let url = url.clone();
 //!         let now = Instant::now();
 //!         self.0.retain(|_, entry| now < entry.ends_at);
 //!         if let Some(suspended) = flow.suspend() {
-//!             let entry = Entry { cookie: cookie.to_owned(), ends_at: now + TIME_TO_LIVE, suspended };
-//!             self.0.insert(state.to_owned(), entry);
+//!             let (cookie, ends_at) = (cookie.to_owned(), now + TIME_TO_LIVE);
+//!             self.0.insert(state.to_owned(), Entry { cookie, ends_at, suspended });
 //!         }
 //!         Ok(url)
 //!     }
 //!
-//!     /// Ends: the flow that the callback belongs to, with the login due. `None` is for a callback of another
-//!     /// browser, of another login, of one that has taken too long, or one that has been here before.
+//!     /// Returns the flow that the callback belongs to. Its next step is the login request.
+//!     /// `None` if the callback comes from another browser, belongs to another login, comes
+//!     /// too late, or comes a second time.
 //!     fn end(&mut self, callback: &Url, cookie: &str, now: Instant) -> Option<LoginFlow> {
 //!         let state = callback::state(callback)?;
-//!         let entry = self.0.get(&state).filter(|entry| now < entry.ends_at && entry.cookie == cookie)?;
+//!         let entry = self.0.get(&state)?;
+//!         if now >= entry.ends_at || entry.cookie != cookie {
+//!             return None;
+//!         }
 //!         let mut flow = LoginFlow::resume(entry.suspended.clone());
 //!         flow.handle_callback(callback).ok()?;
 //!         self.0.remove(&state).map(|_| flow)
@@ -76,7 +89,8 @@
 //! let url = waiting.begin(flow, "https://app.example.com/callback".parse()?, state, cookie)?;
 //! assert_eq!(url.host_str(), Some("example.org"));
 //!
-//! let callback = "https://app.example.com/callback?state=0011223344556677&loginToken=t".parse()?;
+//! let callback =
+//!     "https://app.example.com/callback?state=0011223344556677&loginToken=t".parse()?;
 //! let now = Instant::now();
 //! assert!(waiting.end(&callback, cookie, now + TIME_TO_LIVE).is_none());
 //! assert!(waiting.end(&callback, "the cookie of another browser", now).is_none());
@@ -98,14 +112,14 @@ use crate::credentials::secret::LoginToken;
 use crate::endpoint::Endpoint;
 use crate::endpoint::callback::{self, ForeignCallback};
 
-/// The endpoint. The ID of an identity provider may follow the path.
+/// The endpoint, as errors name it. The ID of an identity provider can follow the path.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/login/sso/redirect");
 
-/// The query parameter that says where the homeserver sends the browser in the end.
+/// The query parameter with the URL to which the homeserver sends the browser after the login.
 const REDIRECT_URL: &str = "redirectUrl";
 
-/// The query parameters that tell a homeserver with the OAuth 2.0 API which page to open (MSC3824). Servers read the
-/// one or the other.
+/// The query parameters that tell a homeserver with the OAuth 2.0 API which page to open (MSC3824). A server reads one
+/// of the two.
 const ACTION: [&str; 2] = ["action", "org.matrix.msc3824.action"];
 
 /// The URL to open in a browser.
@@ -125,21 +139,21 @@ pub fn request(homeserver: &Homeserver, redirect: &Redirect) -> Url {
     url
 }
 
-/// The login token in the URL that the browser came back to, given the state that the login began with.
+/// Reads the callback of a login that began with this state, and returns its login token.
 ///
-/// The query is compared after decoding, since homeservers write it anew. A fragment may follow.
+/// The query is compared after decoding, since homeservers encode it again. The callback can contain a fragment.
 ///
 /// # Errors
 ///
-/// [`ForeignCallback`] unless there is exactly one `state`, which is the given one, and a `loginToken` that is
-/// not empty (of several the last, which is the homeserver's).
+/// [`ForeignCallback`] unless the callback contains exactly one `state`, equal to the given one, and a `loginToken`
+/// that is not empty. Of several `loginToken`s the last one counts, since the homeserver adds it.
 pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallback> {
-    // A state that was lost on the caller's side must not match one that is empty.
+    // If the caller has lost the state and passes an empty one, it must not match an empty state in the callback.
     //
-    // The comparison need not take the same time for every state. To learn the state from the time, an attacker would
-    // have to send many callbacks to one login, from the network or through the user's browser. Each of them costs far
-    // more time than a byte of this comparison, and the state is new for every login. A backend finds the login by its
-    // state anyway, and no store does that in constant time.
+    // The comparison need not take the same time for every state. To learn the state from the time, an attacker must
+    // send many callbacks to one login, from the network or through the user's browser. Each callback takes far more
+    // time than the comparison of a byte, and the state is new for every login. A backend finds the login by its state
+    // anyway, and no store does that in constant time.
     if state.is_empty() || callback::state_in_query(callback).as_deref() != Some(state) {
         return Err(foreign());
     }
@@ -148,10 +162,10 @@ pub fn response(callback: &Url, state: &str) -> Result<LoginToken, ForeignCallba
 }
 
 fn foreign() -> ForeignCallback {
-    ForeignCallback::new("expected its `state`, once, and a `loginToken`")
+    ForeignCallback::new("expected exactly one `state`, the state of this login, and a `loginToken`")
 }
 
-/// The state of a login that has begun with this URL, if the URL is one that [`request`] makes for this homeserver.
+/// The state of a login that began with this URL. `None` if [`request`] does not make such a URL for this homeserver.
 pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<RedirectState> {
     let redirect = homeserver.join(ENDPOINT.path());
     let below = url.path().strip_prefix(redirect.path())?;
@@ -163,7 +177,8 @@ pub(crate) fn begun(homeserver: &Homeserver, url: &Url) -> Option<RedirectState>
     RedirectState::new(callback::state_in_query(&Url::parse(&callback).ok()?)?).ok()
 }
 
-/// One segment of a path: all but RFC 3986's unreserved characters is encoded, slashes and percent signs too.
+/// One segment of a path. Everything except the unreserved characters of RFC 3986 is encoded, also slashes and percent
+/// signs.
 fn percent_encode(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
     for byte in segment.bytes() {

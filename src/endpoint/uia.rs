@@ -1,9 +1,9 @@
 //! The User-Interactive Authentication API, for all requests that need it
 //! <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>
 //!
-//! Some requests need more than an access token: to [get a login token](super::get_token) for a new device, or to
-//! delete a device. The homeserver responds with a [challenge](UiaChallenge). Send the same request again, with `auth`
-//! in its body, until the homeserver accepts it:
+//! Some requests need more than an access token, for instance to [get a login token](super::get_token) for a new device
+//! or to delete a device. The homeserver responds with a [challenge](UiaChallenge). Then send the same request again,
+//! with `auth` in its body, until the homeserver accepts it:
 //!
 //! ```
 //! use http::Response;
@@ -13,13 +13,13 @@
 //! let mut response = Response::new(r#"{"session": "s", "flows": [{"stages": ["m.login.password"]}]}"#);
 //! *response.status_mut() = http::StatusCode::UNAUTHORIZED;
 //!
-//! // 2. The user types the password. Show what was wrong with the last one, if there was one.
+//! // 2. The user types the password. If a password was wrong before, show the error.
 //! let challenge = uia::response(&response).expect("the homeserver asks for more");
 //! assert!(challenge.error.is_none());
 //! let alice = UserIdentifier::user("alice");
 //! let auth = challenge.password_stage(&alice, &Password::new("correct horse"));
 //!
-//! // 3. Send the request again, with this body. If it is refused, continue at 1.
+//! // 3. Send the request again, with this body. If the response is a challenge, continue at 1.
 //! let body = serde_json::json!({ "auth": auth });
 //! # assert_eq!(body["auth"]["session"], "s");
 //! ```
@@ -37,24 +37,24 @@ use crate::endpoint::body::Body;
 use crate::endpoint::server_error::ServerError;
 use crate::fields::Fields;
 
-/// What the user must do before the homeserver accepts a request. It is the body of a 401, which is not an error here.
+/// What the user must do before the homeserver accepts a request. It is the body of a 401. This 401 is not an error.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UiaChallenge {
-    /// What connects the stages: `auth` must repeat it.
+    /// The ID that connects the stages. `auth` must repeat it.
     pub session: Option<String>,
-    /// Why the last stage failed, for instance with `M_FORBIDDEN` for a wrong password. `None` if the homeserver asks
-    /// for the first time, or a stage has succeeded and another one is left.
+    /// Why the last stage failed, for instance `M_FORBIDDEN` for a wrong password. `None` if the homeserver asks for
+    /// the first time, or if a stage has succeeded and another stage is left.
     pub error: Option<Box<ServerError>>,
-    /// The text of a list.
+    /// The JSON text of the list.
     flows: Box<str>,
-    /// All other keys, `params` and `completed` among them.
+    /// All other members, such as `params` and `completed`.
     pub other: Fields,
 }
 
 impl UiaChallenge {
-    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`. They are read when you
-    /// call this: until then they take no more memory than the response did.
+    /// The ways to authenticate, as the homeserver lists them: objects with a list of `stages`. The list is parsed only
+    /// when you call this function. Until then it takes no more memory than the response did.
     pub fn flows(&self) -> Vec<Value> {
         let mut flows = Vec::new();
         // The text was a list when it was kept.
@@ -78,7 +78,7 @@ impl UiaChallenge {
     }
 }
 
-/// Without what the homeserver said: it is the body of a response.
+/// Shows no text of the homeserver except the error: the rest is the body of a response.
 impl fmt::Debug for UiaChallenge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "UiaChallenge([{} flows]", self.flows().len())?;
@@ -89,8 +89,8 @@ impl fmt::Debug for UiaChallenge {
     }
 }
 
-/// The challenge that a response is, to any request: a 401 with `flows`. `None` for all other responses: read them as
-/// the responses to that request.
+/// Reads the response to any request as a challenge, which is a 401 with `flows`. `None` for all other responses: read
+/// them with the `response` of the request's own endpoint.
 pub fn response<B: AsRef<[u8]>>(response: &Response<B>) -> Option<UiaChallenge> {
     if response.status() != StatusCode::UNAUTHORIZED {
         return None;

@@ -20,9 +20,9 @@ pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/versi
 pub struct Response {
     /// The versions of the specification, such as `v1.11`, in the server's order.
     pub versions: Vec<String>,
-    /// Features that are not in the specification yet: each is `true` or `false`.
+    /// Features that are not in the specification yet. Each is `true` or `false`.
     pub unstable_features: Fields,
-    /// All other keys of the response.
+    /// All other members of the response.
     pub other: Fields,
 }
 
@@ -33,7 +33,7 @@ impl Response {
     }
 }
 
-/// Asks a homeserver for its versions; discovery does so to see that there is one.
+/// Asks a homeserver for its versions. Discovery uses this request to check that an address is a homeserver.
 pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }
@@ -42,7 +42,7 @@ pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `versions` is missing or not a list; a version that is not a string is left
+/// [`ResponseError::InvalidResponse`] if `versions` is missing or not a list. A version that is not a string is left
 /// out. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut versions, mut unstable_features) = (None, Fields::default());

@@ -1,8 +1,8 @@
 //! `GET https://{host}/.well-known/matrix/client`
 //! <https://spec.matrix.org/latest/client-server-api/#getwell-knownmatrixclient>
 //!
-//! The outcomes are those of the specification's section "Well-known URIs", with one departure: a bad
-//! `m.identity_server` spoils only itself, because the homeserver is still good.
+//! The outcomes follow the specification's section "Well-known URIs", with one difference: a bad `m.identity_server`
+//! does not fail discovery, because the homeserver is still usable.
 
 use std::fmt;
 
@@ -19,32 +19,33 @@ use crate::invalid_input::InvalidInput;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/.well-known/matrix/client");
 
-/// What the file says.
+/// The content of the well-known file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
     /// The `base_url` of `m.homeserver`.
     pub base_url: Homeserver,
-    /// The `base_url` of `m.identity_server`, which follows the rules of a homeserver's, or what is wrong with it.
+    /// The `base_url` of `m.identity_server`, or what is wrong with it. It follows the same rules as the URL of a
+    /// homeserver.
     pub identity_server: Option<Result<Homeserver, ResponseError>>,
-    /// The file, whole.
+    /// The whole file.
     pub file: Fields,
 }
 
-/// Asks a server for the file. It is on the default port of https, whatever port the server name has.
+/// Asks a server for the file. The file is on the default port of https, whatever port the server name contains.
 pub fn request(server_name: &ServerName) -> Request<Vec<u8>> {
     ENDPOINT.request_to(server_name.well_known())
 }
 
-/// Reads the response. Its `Content-Type` does not matter: static hosting serves any.
+/// Reads the response. Its `Content-Type` does not matter, since static hosting sends any type.
 ///
-/// A flow also checks that the server [may name](ServerName::may_name) the address, which can be plain http.
+/// The base URL can be plain http. A flow also checks that the server [may name](ServerName::may_name) it.
 ///
 /// # Errors
 ///
-/// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL,
-/// `FailPrompt` for the rest. A redirect is one of these, with the cause [`ResponseError::Redirected`]: follow it if it
-/// leads to https and not to an address that redirected before.
+/// A [`DiscoveryFailure`] with an outcome: `Ignore` for a 404, `FailError` for a `base_url` that is not a URL, and
+/// `FailPrompt` for everything else. A redirect is a `FailPrompt` with the cause [`ResponseError::Redirected`]: follow
+/// the redirect if it leads to https, and not to an address that has redirected before.
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, Box<DiscoveryFailure>> {
     let file = match response.status() {
         StatusCode::NOT_FOUND => {
@@ -65,9 +66,9 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     Ok(Response { base_url, identity_server: identity_server(&file), file })
 }
 
-/// What is wrong with a file that leads a client from https to plain http.
+/// The error of a file that leads a client from https to plain http.
 pub(crate) fn plain_http() -> ResponseError {
-    let expected = "an https URL, since over plain http anybody on the way can read a password";
+    let expected = "an https URL, since others on the network can read a password over plain http";
     ENDPOINT.invalid("`base_url` of `m.homeserver`", expected)
 }
 
@@ -86,7 +87,7 @@ fn identity_server(file: &Fields) -> Option<Result<Homeserver, ResponseError>> {
     Some(base_url.ok_or_else(|| ENDPOINT.invalid("`base_url` of `m.identity_server`", "an http or https URL")))
 }
 
-/// The `base_url` of a server that a well-known file names; `None` if there is no such string.
+/// The `base_url` of a server that a well-known file names. `None` if it is missing or not a string.
 pub(crate) fn base_url(file: &Fields, server: &str) -> Option<Result<Homeserver, InvalidInput>> {
     let mut base_url = None;
     file.each(&mut |cursor, key| {
@@ -109,11 +110,13 @@ pub(crate) fn base_url(file: &Fields, server: &str) -> Option<Result<Homeserver,
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiscoveryOutcome {
-    /// `IGNORE`: the server says nothing. Find the address in another way: a default, or the server's own name.
+    /// `IGNORE`: the server has no well-known file. Find the address in another way: a default address, or the server
+    /// name itself.
     Ignore,
-    /// `FAIL_PROMPT`: what the server says cannot be read. Ask the user for the address.
+    /// `FAIL_PROMPT`: the well-known file cannot be read. Ask the user for the address.
     FailPrompt,
-    /// `FAIL_ERROR`: the server names an address that does not work. Tell the user so, and do not go on by yourself.
+    /// `FAIL_ERROR`: the address in the well-known file does not work. Tell the user so, and do not use it unless the
+    /// user insists.
     FailError,
 }
 
@@ -121,9 +124,9 @@ pub enum DiscoveryOutcome {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DiscoveryFailure {
-    /// What the specification says about it.
+    /// The outcome, as the specification calls it.
     pub outcome: DiscoveryOutcome,
-    /// The address that does not work, if one was found. A user who knows better can insist on it.
+    /// The address that does not work, if discovery found one. A user who knows better can insist on it.
     pub homeserver: Option<Homeserver>,
     /// What went wrong.
     pub cause: ResponseError,
@@ -145,6 +148,6 @@ impl fmt::Display for DiscoveryFailure {
             (_, Some(homeserver)) => write!(formatter, "the homeserver {homeserver} cannot be used: {cause}")?,
             (_, None) => write!(formatter, "the server does not say clearly where its homeserver is: {cause}")?,
         }
-        formatter.write_str("; if you know its URL, give that")
+        formatter.write_str("; if you know the URL of the homeserver, give that")
     }
 }

@@ -14,30 +14,29 @@ use crate::endpoint::error::ResponseError;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v3/account/whoami");
 
-/// Whose access token it is.
+/// The owner of an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
     /// The user.
     pub user_id: UserId,
-    /// The device. An application service has none unless it logged in.
+    /// The device. An application service has no device unless it logged in.
     pub device_id: Option<String>,
-    /// Whether the user is a guest, who has no account.
+    /// Whether the user is a guest, without an account.
     pub is_guest: bool,
 }
 
-/// Asks whose access token it is, and whether it is good.
+/// Asks who owns an access token, and whether the token is valid.
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }
 
-/// Reads the response. What is optional and unusable counts as absent.
+/// Reads the response. An optional member that cannot be used is treated as absent.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `user_id` is missing or unusable. [`ResponseError::Server`] is the
-/// homeserver's refusal; a session judges what it means. Otherwise what is wrong with the response: see
-/// [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `user_id` is missing or not usable. [`ResponseError::Server`] if the
+/// homeserver refuses: a session says what this refusal means for it. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut user_id, mut device_id, mut is_guest) = (None, None, false);
     ENDPOINT.read(response, &mut |cursor, key| {

@@ -155,7 +155,7 @@ fn offered<'a>(
     match grant.redirect().map(Redirect::is_in_query) {
         Some(is_in_query) if !metadata.supports_mode(is_in_query) => {
             let mode = if is_in_query { "`query`" } else { "`fragment`" };
-            Err(format!("`response_modes_supported` is without {mode}, which the redirect URL needs"))
+            Err(format!("`response_modes_supported` does not contain {mode}, which the redirect URL needs"))
         }
         _ => Ok((client, metadata)),
     }

@@ -202,7 +202,7 @@ fn a_homeserver_that_fails_leaves_the_session_unchanged() {
         ),
         (
             answer(502, "<html>"),
-            "the answer to GET /_matrix/client/v1/auth_metadata is not from a Matrix server (status 502): try again \
+            "the response to GET /_matrix/client/v1/auth_metadata is not from a Matrix server (status 502): try again \
              later; the session stays as it is",
         ),
     ] {

@@ -153,7 +153,7 @@ fn problem(callback: &str) -> &'static str {
     respond(callback).expect_err(callback).problem
 }
 
-const ITS_STATE: &str = "expected its `state`, once";
+const ITS_STATE: &str = "expected exactly one `state`, the state of this login";
 const ONE_PLACE: &str = "expected all parameters in the query, or all of them in the fragment";
 const THE_ISSUER: &str = "expected `iss` to be the issuer of the metadata";
 const NOT_BOTH: &str = "expected `code` or `error`, not both";
@@ -260,9 +260,9 @@ fn a_parameter_that_appears_twice_is_refused() {
     for parameter in ["code=c0de", "error=x", "error_description=x", "iss=https%3A%2F%2Fauth.example.org%2F"] {
         let callback = format!("http://127.0.0.1/cb?{parameter}&state=0123456789abcdef&{parameter}");
         let name = parameter.split('=').next().unwrap();
-        assert_eq!(problem(&callback), format!("expected `{name}` once"));
+        assert_eq!(problem(&callback), format!("expected only one `{name}`"));
         let callback = format!("http://127.0.0.1/cb#{parameter}&{parameter}&state=0123456789abcdef");
-        assert_eq!(problem(&callback), format!("expected `{name}` once"));
+        assert_eq!(problem(&callback), format!("expected only one `{name}`"));
     }
 }
 

@@ -342,7 +342,7 @@ fn a_redirect_that_the_server_cannot_serve_is_refused() {
     let modes = |modes: Value| Scenario::with_metadata(with_oauth(), metadata_with("response_modes_supported", modes));
     let lacks = |mut story: Scenario, redirect: Redirect, message: &str| {
         let error = refuses(&mut story, choice(redirect)).to_string();
-        let message = format!("(`response_modes_supported` is without {message}, which the redirect URL needs)");
+        let message = format!("(`response_modes_supported` does not contain {message}, which the redirect URL needs)");
         assert!(error.contains(&message), "{error}");
     };
     let (query, fragment) = ("`query`", "`fragment`");
@@ -386,7 +386,7 @@ fn a_grant_that_the_metadata_lack_is_refused() {
         for choice in [code(), code().unlisted()] {
             let error = refuses(&mut story, choice);
             let Error::NotOffered { choice, .. } = &error else { panic!("{member}: {error:?}") };
-            assert!(choice.starts_with(&format!("authorization_code (`{member}` is ")), "{choice}");
+            assert!(choice.starts_with(&format!("authorization_code (`{member}` ")), "{choice}");
         }
     }
 }

@@ -19,8 +19,8 @@ fn a_compressed_body_is_named_as_such() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the answer to GET /_matrix/client/v3/login is still encoded ({name}, status {status}): let the HTTP \
-                 client undo the Content-Encoding, or ask for none"
+                "the response to GET /_matrix/client/v3/login is still encoded ({name}, status {status}): let the HTTP \
+                 client decode the Content-Encoding, or request none"
             )
         );
         assert!(!error.may_retry());

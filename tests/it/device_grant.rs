@@ -126,8 +126,8 @@ fn a_choice_that_the_server_does_not_offer_names_the_member() {
             json!("https://other.example.org/token"),
             "`token_endpoint` is not on the origin of `device_authorization_endpoint`",
         ),
-        ("grant_types_supported", code_grants, "`grant_types_supported` is without the grant type of RFC 8628"),
-        ("grant_types_supported", json!(null), "`grant_types_supported` is without the grant type of RFC 8628"),
+        ("grant_types_supported", code_grants, "`grant_types_supported` does not contain the grant type of RFC 8628"),
+        ("grant_types_supported", json!(null), "`grant_types_supported` does not contain the grant type of RFC 8628"),
     ] {
         let mut story = Scenario::with_metadata(with_oauth(), metadata_with(member, value));
         let error = refuses(&mut story, device()).to_string();

@@ -154,7 +154,7 @@ fn a_code_without_an_end_is_given_up_after_some_failures() {
         |_| None,
     );
     let run = servers.run();
-    assert!(last_line(&run.stderr).starts_with("Error: the answer to POST token_endpoint"), "{}", run.stderr);
+    assert!(last_line(&run.stderr).starts_with("Error: the response to POST token_endpoint"), "{}", run.stderr);
     assert!(run.stderr.contains(&format!("{WAITING}\n")), "{}", run.stderr);
     assert_eq!((run.status, servers.polls(), run.files()), (Some(1), 8, vec![]));
 }
@@ -229,7 +229,7 @@ fn a_server_without_the_grant_shows_before_it_is_asked() {
     };
     let servers = Servers::with(&[], |metadata, _| metadata["grant_types_supported"] = Value::Null, |_| None);
     let run = servers.run();
-    let line = offers("`grant_types_supported` is without the grant type of RFC 8628");
+    let line = offers("`grant_types_supported` does not contain the grant type of RFC 8628");
     assert!(last_line(&run.stderr).starts_with(&line), "{}", run.stderr);
     assert!(!run.stderr.contains("you log in at"), "{}", run.stderr);
     assert_eq!(servers.provider.targets(), Vec::<String>::new());

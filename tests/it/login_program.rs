@@ -668,8 +668,8 @@ fn a_response_that_never_ends_is_not_read_to_its_end() {
     let homeserver = until_login(|| answer(200, " ".repeat(1 << 24)));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.fails(
-        "Error: invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the server, or what \
-         answers for it, is at fault",
+        "Error: invalid response to POST /_matrix/client/v3/login: the body is longer than 65536 \
+         bytes; the server, or a proxy in front of it, is at fault",
     );
 }
 

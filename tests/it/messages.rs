@@ -166,7 +166,8 @@ fn what_is_refused_of_a_person_says_what_to_type() {
         ),
         (
             ServerAddress::try_from(&"@alice:example.org".parse::<Typed>().unwrap()).unwrap_err(),
-            "invalid homeserver: expected a URL such as https://matrix.example.org, or a server name such as example.org",
+            "invalid homeserver: expected a URL such as https://matrix.example.org, or a server name such as \
+             example.org",
         ),
         (
             UserIdentifier::try_from(&"https://example.org".parse::<Typed>().unwrap()).unwrap_err(),
@@ -305,14 +306,14 @@ fn an_oauth_response_that_is_not_one_names_its_endpoint() {
         (revocation::response(&page).unwrap_err(), "revocation_endpoint"),
     ] {
         let message =
-            format!("the answer to POST {endpoint} is not from an OAuth 2.0 server (status 404): check the address");
+            format!("the response to POST {endpoint} is not from an OAuth 2.0 server (status 404): check the address");
         says(error, &message, false);
     }
     for (error, message) in [
         (
             registration::response(&answer(201, &[], "{}")).unwrap_err(),
-            "invalid answer to POST registration_endpoint: expected `client_id` to be a string that is not empty; the \
-             server is at fault",
+            "invalid response to POST registration_endpoint: expected `client_id` to be a string that is not empty; \
+             the server is at fault",
         ),
         (
             device_authorization::response(
@@ -320,16 +321,17 @@ fn an_oauth_response_that_is_not_one_names_its_endpoint() {
                 &answer(200, &[], r#"{"device_code":"d","user_code":"u","verification_uri":"http://a.example/"}"#),
             )
             .unwrap_err(),
-            "invalid answer to POST device_authorization_endpoint: expected `verification_uri` to be an https URL; the \
-             server is at fault",
+            "invalid response to POST device_authorization_endpoint: expected `verification_uri` to be an https URL \
+             without user information; the server is at fault",
         ),
         (
             token::response(&answer(200, &[], r#"{"access_token":"t","token_type":"mac"}"#)).unwrap_err(),
-            "invalid answer to POST token_endpoint: expected `token_type` to be `Bearer`; the server is at fault",
+            "invalid response to POST token_endpoint: expected `token_type` to be `Bearer` (the server may have \
+             granted a login all the same); the server is at fault",
         ),
         (
             auth_metadata::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], "{}")).unwrap_err(),
-            "invalid answer to GET /_matrix/client/v1/auth_metadata: expected `issuer` to be a string that is not \
+            "invalid response to GET /_matrix/client/v1/auth_metadata: expected `issuer` to be a string that is not \
              empty; the server is at fault",
         ),
     ] {
@@ -340,10 +342,10 @@ fn an_oauth_response_that_is_not_one_names_its_endpoint() {
 #[test]
 fn a_foreign_oauth_callback_says_what_was_expected() {
     for (query, problem) in [
-        ("code=c", "expected its `state`, once"),
+        ("code=c", "expected exactly one `state`, the state of this login"),
         ("state=0123456789abcdef", "expected a `code` or an `error`"),
         ("state=0123456789abcdef&code=c&error=e", "expected `code` or `error`, not both"),
-        ("state=0123456789abcdef&code=c&code=c", "expected `code` once"),
+        ("state=0123456789abcdef&code=c&code=c", "expected only one `code`"),
         ("state=0123456789abcdef&code=c&iss=i", "expected `iss` to be the issuer of the metadata"),
         ("state=0123456789abcdef#code=c", "expected all parameters in the query, or all of them in the fragment"),
     ] {
@@ -442,7 +444,7 @@ fn a_device_grant_that_is_not_offered_says_what_is_missing() {
             "`token_endpoint` is not on the origin of \
             `device_authorization_endpoint`",
         ),
-        ("grant_types_supported", json!([]), "`grant_types_supported` is without the grant type of RFC 8628"),
+        ("grant_types_supported", json!([]), "`grant_types_supported` does not contain the grant type of RFC 8628"),
     ] {
         let message = format!(
             "the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({problem}), but \
@@ -485,7 +487,8 @@ fn a_code_that_was_not_entered_says_why() {
 fn a_foreign_callback_says_what_was_expected() {
     let mut flow = Scenario::in_the_browser().flow;
     let error = flow.handle_callback(&"http://127.0.0.1:9/cb?loginToken=t".parse().unwrap()).unwrap_err();
-    let message = "the callback does not belong to this login: expected its `state`, once, and a `loginToken`";
+    let message = "the callback does not belong to this login: expected exactly one `state`, the state of this login, \
+                   and a `loginToken`";
     says(error, message, false);
 }
 
@@ -563,7 +566,8 @@ fn legacy_login_unsupported_says_what_there_may_be_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
     says(
         error,
-        "the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that",
+        "the homeserver supports no login API that the settings allow; if it supports OAuth 2.0, allow that in the \
+         settings",
         false,
     );
 }
@@ -574,31 +578,31 @@ fn an_invalid_response_says_where_and_what_was_expected() {
     for (error, message) in [
         (
             logging_in("{}"),
-            "invalid answer to POST /_matrix/client/v3/login: expected `access_token` to be a string of visible ASCII \
-             characters; the server is at fault",
+            "invalid response to POST /_matrix/client/v3/login: expected `access_token` to be a string of visible \
+             ASCII characters; the server is at fault",
         ),
         (
             logging_in(r#"{"access_token":"t"}"#),
-            "invalid answer to POST /_matrix/client/v3/login: expected `user_id` to be a valid user ID; the server \
+            "invalid response to POST /_matrix/client/v3/login: expected `user_id` to be a valid user ID; the server \
              is at fault",
         ),
         (
             logging_in(r#"{"access_token":"t","user_id":"@alice:example.org"}"#),
-            "invalid answer to POST /_matrix/client/v3/login: expected `device_id` to be a string that is not empty; \
+            "invalid response to POST /_matrix/client/v3/login: expected `device_id` to be a string that is not empty; \
              the server is at fault",
         ),
         (
             logging_in("[]"),
-            "invalid answer to POST /_matrix/client/v3/login: expected the body to be a JSON object; the server is \
+            "invalid response to POST /_matrix/client/v3/login: expected the body to be a JSON object; the server is \
              at fault",
         ),
         (
             Scenario::at(HOMESERVER).fails(200, "{}"),
-            "invalid answer to GET /_matrix/client/v3/login: expected `flows` to be a list; the server is at fault",
+            "invalid response to GET /_matrix/client/v3/login: expected `flows` to be a list; the server is at fault",
         ),
         (
             versions::response(&answer(200, &[], "{}")).unwrap_err().into(),
-            "invalid answer to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
+            "invalid response to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
              server is at fault",
         ),
     ] {
@@ -609,8 +613,8 @@ fn an_invalid_response_says_where_and_what_was_expected() {
 #[test]
 fn too_large_says_how_large() {
     let error = Scenario::logging_in().fails(200, " ".repeat(MAX_BODY + 1));
-    let message = "invalid answer to POST /_matrix/client/v3/login: 65537 bytes are too long; the server, or what \
-                   answers for it, is at fault";
+    let message = "invalid response to POST /_matrix/client/v3/login: the body is longer than 65536 \
+                   bytes; the server, or a proxy in front of it, is at fault";
     says(error, message, false);
 }
 
@@ -632,7 +636,7 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
     ] {
         let error = login_types::response(&answer(status, &[], body)).unwrap_err();
         let message = format!(
-            "the answer to GET /_matrix/client/v3/login is not from a Matrix server (status {status}): {advice}"
+            "the response to GET /_matrix/client/v3/login is not from a Matrix server (status {status}): {advice}"
         );
         says(error, &message, may_retry);
     }
@@ -642,12 +646,12 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
 fn redirected_says_where_to() {
     let location = [("location", "https://www.example.org/login")];
     let error = Scenario::logging_in().fails_with(answer(301, &location, "<html>"));
-    let message = "the answer to POST /_matrix/client/v3/login is a redirect to https://www.example.org/login that is \
-                   not followed: use the right address";
+    let message = "the response to POST /_matrix/client/v3/login is a redirect to https://www.example.org/login that \
+                   is not followed: use the right address";
     says(error, message, false);
     let error = Scenario::at(HOMESERVER).fails(304, "");
     let message =
-        "the answer to GET /_matrix/client/v3/login is a redirect that is not followed: use the right address";
+        "the response to GET /_matrix/client/v3/login is a redirect that is not followed: use the right address";
     says(error, message, false);
 }
 
@@ -655,11 +659,11 @@ fn redirected_says_where_to() {
 fn unreachable_says_to_look_at_the_network_and_the_address() {
     let mut story = Scenario::discover("example.org");
     story.unreachable();
-    let message = "no answer to GET /.well-known/matrix/client: check the network and the address";
+    let message = "no response to GET /.well-known/matrix/client: check the network and the address";
     says(failure(&story).cause.clone(), message, true);
     let mut story = Scenario::at_versions();
     story.unreachable();
-    let message = "no answer to GET /_matrix/client/versions: check the network and the address";
+    let message = "no response to GET /_matrix/client/versions: check the network and the address";
     says(failure(&story).cause.clone(), message, true);
 }
 
@@ -670,7 +674,7 @@ fn ignore_says_that_the_server_says_nothing() {
     fails_to_find(
         &Scenario::lost(),
         DiscoveryOutcome::Ignore,
-        "the server does not say where its homeserver is; if you know its URL, give that",
+        "the server does not say where its homeserver is; if you know the URL of the homeserver, give that",
         false,
     );
 }
@@ -685,30 +689,33 @@ fn fail_prompt_says_what_cannot_be_read() {
     for (story, cause, may_retry) in [
         (
             told(200, &[], "<html>"),
-            "the answer to GET /.well-known/matrix/client is not from a Matrix server (status 200): check the address",
+            "the response to GET /.well-known/matrix/client is not from a Matrix server (status 200): check the \
+             address",
             false,
         ),
         (
             told(502, &[], "<html>"),
-            "the answer to GET /.well-known/matrix/client is not from a Matrix server (status 502): try again later",
+            "the response to GET /.well-known/matrix/client is not from a Matrix server (status 502): try again later",
             true,
         ),
         (
             told(200, &[], "{}"),
-            "invalid answer to GET /.well-known/matrix/client: expected `base_url` of `m.homeserver` to be a string; \
+            "invalid response to GET /.well-known/matrix/client: expected `base_url` of `m.homeserver` to be a string; \
              the server is at fault",
             false,
         ),
         (
             told(302, &[("location", "http://www.example.org/")], ""),
-            "the answer to GET /.well-known/matrix/client is a redirect to http://www.example.org/ that is not \
+            "the response to GET /.well-known/matrix/client is a redirect to http://www.example.org/ that is not \
              followed: use the right address",
             false,
         ),
         (told(429, &[], ""), "the server refused (status 429)", true),
     ] {
-        let message =
-            format!("the server does not say clearly where its homeserver is: {cause}; if you know its URL, give that");
+        let message = format!(
+            "the server does not say clearly where its homeserver is: {cause}; if you know the URL of the homeserver, \
+             give that"
+        );
         fails_to_find(&story, DiscoveryOutcome::FailPrompt, &message, may_retry);
     }
 }
@@ -720,8 +727,8 @@ fn fail_error_says_which_address_does_not_work() {
     fails_to_find(
         &story,
         DiscoveryOutcome::FailError,
-        "the homeserver https://hs.example.org cannot be used: the answer to GET /_matrix/client/versions is not from \
-         a Matrix server (status 404): check the address; if you know its URL, give that",
+        "the homeserver https://hs.example.org cannot be used: the response to GET /_matrix/client/versions is not \
+         from a Matrix server (status 404): check the address; if you know the URL of the homeserver, give that",
         false,
     );
     let mut story = Scenario::at_versions();
@@ -729,8 +736,8 @@ fn fail_error_says_which_address_does_not_work() {
     fails_to_find(
         &story,
         DiscoveryOutcome::FailError,
-        "the homeserver https://hs.example.org cannot be used: no answer to GET /_matrix/client/versions: check the \
-         network and the address; if you know its URL, give that",
+        "the homeserver https://hs.example.org cannot be used: no response to GET /_matrix/client/versions: check the \
+         network and the address; if you know the URL of the homeserver, give that",
         true,
     );
     let mut story = Scenario::discover("example.org");
@@ -738,9 +745,9 @@ fn fail_error_says_which_address_does_not_work() {
     fails_to_find(
         &story,
         DiscoveryOutcome::FailError,
-        "the server does not say clearly where its homeserver is: invalid answer to GET /.well-known/matrix/client: \
-         expected `base_url` of `m.homeserver` to be an http or https URL; the server is at fault; if you know its \
-         URL, give that",
+        "the server does not say clearly where its homeserver is: invalid response to GET /.well-known/matrix/client: \
+         expected `base_url` of `m.homeserver` to be an http or https URL; the server is at fault; if you know the URL \
+         of the homeserver, give that",
         false,
     );
 }
@@ -748,7 +755,11 @@ fn fail_error_says_which_address_does_not_work() {
 #[test]
 fn without_the_flow_discovery_says_the_same() {
     let error = well_known::response(&answer(404, &[], "")).unwrap_err();
-    says(*error, "the server does not say where its homeserver is; if you know its URL, give that", false);
+    says(
+        *error,
+        "the server does not say where its homeserver is; if you know the URL of the homeserver, give that",
+        false,
+    );
 }
 
 // The exception.
@@ -803,8 +814,10 @@ fn a_servers_words_are_shown_in_one_line_and_kept_as_they_are() {
         let mut story = Scenario::discover("example.org");
         story.answer(403, body);
         let cause = "the server refused (status 403, a b): a b";
-        let message =
-            format!("the server does not say clearly where its homeserver is: {cause}; if you know its URL, give that");
+        let message = format!(
+            "the server does not say clearly where its homeserver is: {cause}; if you know the URL of the homeserver, \
+             give that"
+        );
         fails_to_find(&story, DiscoveryOutcome::FailPrompt, &message, false);
     }
     let error = refusal(403, r#"{"error":"\u001b[31mred\u001b[0m\r\n\r\nInvalid"}"#);
@@ -816,7 +829,7 @@ fn a_location_is_shown_in_one_line() {
     for (location, shown) in [("/a\tb", "/a b"), ("/a\u{202e}b", "/a b"), ("/a\u{9b}b", "/a b"), ("/ä", "/ä")] {
         let error = Scenario::at(HOMESERVER).fails_with(answer(302, &[("location", location)], ""));
         let message = format!(
-            "the answer to GET /_matrix/client/v3/login is a redirect to {shown} that is not followed: use the right \
+            "the response to GET /_matrix/client/v3/login is a redirect to {shown} that is not followed: use the right \
              address"
         );
         says(error, &message, false);

@@ -351,8 +351,8 @@ fn a_pipe_is_told_how_to_log_in_with_a_browser() {
     let servers = Servers::with(has_oauth_only, |_| None);
     let run = Run::with(folder(), &["-H", servers.url(), "alice"], &format!("{PASSWORD}\n"));
     run.fails(
-        "Error: the homeserver has no login API that was asked for; if it has OAuth 2.0, the settings must ask for that; log in with a \
-         browser, without --legacy: cargo run --example browser -- SERVER",
+        "Error: the homeserver supports no login API that the settings allow; if it supports OAuth 2.0, allow that in \
+         the settings; log in with a browser, without --legacy: cargo run --example browser -- SERVER",
     );
 }
 
@@ -487,7 +487,7 @@ fn tokens_of_nobody_are_revoked_in_the_end() {
     browse(&granted(&url));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(1));
-    assert!(last_line(&stderr).starts_with("Error: the answer to GET /_matrix/client/v3/account/whoami"), "{stderr}");
+    assert!(last_line(&stderr).starts_with("Error: the response to GET /_matrix/client/v3/account/whoami"), "{stderr}");
     assert!(last_line(&stderr).ends_with("; the login that was granted is revoked: begin again"), "{stderr}");
     assert_eq!(servers.forms("/revoke").pop().unwrap()["token"], "refresh-1");
     assert_eq!(servers.homeserver.targets().iter().filter(|target| *target == WHOAMI).count(), 3);

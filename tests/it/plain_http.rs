@@ -93,9 +93,9 @@ fn a_user_can_insist_on_the_address() {
     let Step::Locate { failure, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
     assert_eq!(
         failure.to_string(),
-        "the homeserver http://hs.example:8008 cannot be used: invalid answer to GET /.well-known/matrix/client: \
-         expected `base_url` of `m.homeserver` to be an https URL, since over plain http anybody on the way can read a \
-         password; the server is at fault; if you know its URL, give that"
+        "the homeserver http://hs.example:8008 cannot be used: invalid response to GET /.well-known/matrix/client: \
+         expected `base_url` of `m.homeserver` to be an https URL, since others on the network can read a password \
+         over plain http; the server is at fault; if you know the URL of the homeserver, give that"
     );
     let named = failure.homeserver.clone().unwrap();
     story.use_homeserver(named.as_str()).gets("http://hs.example:8008/_matrix/client/v3/login");

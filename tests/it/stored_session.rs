@@ -236,17 +236,17 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
         ),
         (
             answer(502, "<html>"),
-            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 502): try again \
-             later; the session stays as it is",
+            "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 502): try \
+             again later; the session stays as it is",
         ),
         (
             answer(403, "<html>Welcome to the airport"),
-            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 403): check the \
-             address; the session stays as it is",
+            "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 403): check \
+             the address; the session stays as it is",
         ),
         (
             answer(200, r#"{"access_token":"#),
-            "Error: invalid answer to POST /_matrix/client/v3/refresh: expected the body to be a JSON object; the \
+            "Error: invalid response to POST /_matrix/client/v3/refresh: expected the body to be a JSON object; the \
              server is at fault; the session stays as it is",
         ),
         (limited(), "Error: the server refused (status 429); the session stays as it is: try again in 3s"),
@@ -335,8 +335,8 @@ fn a_token_that_was_granted_and_is_refused_is_not_refreshed_for_ever() {
         let before = homeserver.received().len();
         let run = Run::with(folder_with(&stored(&homeserver.url, valid_until)), &[option], "");
         assert_eq!((run.status, run.file("data.json")["access_token"].as_str()), (Some(1), Some("new")));
-        let advice = "the homeserver does not know the access token that it has just granted: try again in 1s, or log in \
-                      again with --again";
+        let advice = "the homeserver does not know the access token that it has just granted: try again in 1s, or log \
+                      in again with --again";
         assert!(run.stderr.lines().last().unwrap().ends_with(advice), "{}", run.stderr);
         assert_eq!(asked(&homeserver)[before..], *requests);
     }
@@ -382,8 +382,8 @@ fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
     let before = stored(&homeserver.url, PAST);
     let run = Run::of(folder_with(&before), crate::support::run::on_a_full_disk(&["--whoami"]), "");
     run.fails(
-        "Error: data.json: cannot be written: File too large (os error 27); the session stays as it was, if its refresh \
-         token is taken again",
+        "Error: data.json: cannot be written: File too large (os error 27); the session stays as it was, if its \
+         refresh token is taken again",
     );
     assert_eq!(run.file("data.json"), before);
     let used: Vec<_> = homeserver.received().into_iter().map(|received| received.token).collect();
@@ -664,7 +664,7 @@ fn a_logout_that_fails_leaves_the_session() {
         ),
         (
             answer(403, "<html>"),
-            "Error: the answer to POST /_matrix/client/v3/logout is not from a Matrix server (status 403): check the \
+            "Error: the response to POST /_matrix/client/v3/logout is not from a Matrix server (status 403): check the \
              address; the session stays as it is",
         ),
     ] {
@@ -687,8 +687,8 @@ fn a_session_that_may_only_have_expired_is_not_taken_for_over() {
         let before = stored(&refresh_fails.url, valid_until);
         let run = Run::with(folder_with(&before), &["--logout"], "");
         run.fails(
-            "Error: the answer to POST /_matrix/client/v3/refresh is not from a Matrix server (status 503): try again \
-             later; the session stays as it is",
+            "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 503): try \
+             again later; the session stays as it is",
         );
         assert_eq!(run.file("data.json"), before);
     }
@@ -821,8 +821,8 @@ fn a_session_that_does_not_say_where_it_is_is_discovered() {
     let run = Run::with(folder_with(&before), &["--whoami"], "");
     assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);
     run.fails(
-        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, or give the URL of the \
-         homeserver with -H",
+        "Error: No Matrix server found: connection refused by 127.0.0.1:443; check the server name and the network, \
+         or give the URL of the homeserver with -H",
     );
 }
 

@@ -1,7 +1,7 @@
 //! `GET /_matrix/client/v1/auth_metadata`
 //! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1auth_metadata>
 //!
-//! The members are those of RFC 8414. A homeserver without the OAuth 2.0 API responds with `M_UNRECOGNIZED`.
+//! RFC 8414 defines the members. A homeserver without the OAuth 2.0 API responds with `M_UNRECOGNIZED`.
 
 use std::fmt;
 
@@ -19,18 +19,18 @@ use crate::fields::Fields;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::GET, "/_matrix/client/v1/auth_metadata");
 
-/// What the names of the specification's actions begin with.
+/// The prefix of the specification's actions.
 const PREFIX: &str = "org.matrix.";
 
-/// Actions that had another name before they were specified (MSC4191), with and without the prefix.
+/// Actions that had another name before they were specified (MSC4191). Both names exist with and without the prefix.
 const OLD_ACTIONS: [(&str, &str); 3] =
     [("devices_list", "sessions_list"), ("device_view", "session_view"), ("device_delete", "session_end")];
 
 /// The grant type of a device that shows a code (RFC 8628, section 3.4).
 pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// The parameters that a login adds to the authorization endpoint. Neither the endpoint's own query nor a field of the
-/// caller's may have one: each of them must be there once (RFC 6749, section 3.1).
+/// The parameters that a login adds to the authorization endpoint. The endpoint's own query and the fields of the
+/// caller must not contain any of them: a parameter must not be included more than once (RFC 6749, section 3.1).
 pub(crate) const PARAMETERS: [&str; 9] = [
     "response_type",
     "client_id",
@@ -43,35 +43,35 @@ pub(crate) const PARAMETERS: [&str; 9] = [
     "prompt",
 ];
 
-/// What the OAuth 2.0 server of a homeserver is, and where its endpoints are.
+/// The OAuth 2.0 server of a homeserver, with the addresses of its endpoints.
 ///
-/// An address that cannot be used is not there: it must be https, or within the rule of
-/// [`Homeserver::may_name`](crate::Homeserver::may_name), and without user information and fragment.
+/// An address must be https, or plain http as [`Homeserver::may_name`](crate::Homeserver::may_name) allows, without
+/// user information and fragment. Any other address is `None`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthMetadata {
-    /// The issuer, as the server sent it. Only its bytes are compared.
+    /// The issuer, as the server sent it. It is compared byte by byte.
     pub issuer: Box<str>,
-    /// Where a browser goes to log in.
+    /// The page to log in, for a browser.
     pub authorization_endpoint: Option<HttpsUrl>,
-    /// Where a code or a refresh token becomes an access token.
+    /// The endpoint that exchanges a code or a refresh token for an access token.
     pub token_endpoint: Option<HttpsUrl>,
-    /// Where a client registers itself.
+    /// The endpoint where a client registers itself.
     pub registration_endpoint: Option<HttpsUrl>,
-    /// Where a session ends.
+    /// The endpoint that ends a session.
     pub revocation_endpoint: Option<HttpsUrl>,
-    /// Where a device without a browser gets a code to show.
+    /// The endpoint where a device without a browser gets a code to show.
     pub device_authorization_endpoint: Option<HttpsUrl>,
-    /// Where the user manages the account in a browser.
+    /// The page where the user manages the account, for a browser.
     pub account_management_uri: Option<HttpsUrl>,
-    /// Whether every callback has an `iss` (RFC 9207).
+    /// Whether every callback contains an `iss` (RFC 9207).
     pub iss_in_callback: bool,
     /// All members that this crate does not read.
     pub other: Fields,
     lists: Lists,
 }
 
-/// Which values the lists have, of those that count. Other values are not kept: a list can be long.
+/// Which of the values that count are in the lists. Other values are not kept, since a list can be long.
 #[derive(Clone)]
 struct Lists {
     /// In the order of [`GRANT_TYPES`].
@@ -89,7 +89,7 @@ struct Lists {
 const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 impl Lists {
-    /// What counts for a server without these lists.
+    /// What this crate assumes for a server without these lists.
     const MISSING: Self = Self {
         grant_types: [true, true, false],
         response_modes: [true, true],
@@ -100,15 +100,16 @@ impl Lists {
 }
 
 impl AuthMetadata {
-    /// Whether a login in a browser that comes back is offered. It needs the code, PKCE with `S256`, a way back that
-    /// this crate reads, and an endpoint without a parameter that the login adds. The token endpoint must be on the
-    /// same origin. Otherwise a homeserver could send the browser to an honest server, and the code and its verifier to
-    /// itself (RFC 9700, section 4.4).
+    /// Whether the server offers a login in a browser (authorization code grant). It needs the response type `code`,
+    /// the grant type, PKCE with `S256`, a response mode that this crate knows, and an authorization endpoint without a
+    /// parameter that the login adds. The token endpoint must have the same origin as the authorization endpoint.
+    /// Otherwise a homeserver could send the browser to an honest server, and make the client send the code and its
+    /// verifier to the homeserver (RFC 9700, section 4.4).
     pub fn offers_authorization_code(&self) -> bool {
         self.without_authorization_code().is_none()
     }
 
-    /// Why a login in a browser that comes back is not offered: the member of the metadata, and what is wrong with it.
+    /// Why the server does not offer a login in a browser: the member of the metadata, and what is wrong with it.
     pub(crate) fn without_authorization_code(&self) -> Option<(&'static str, &'static str)> {
         let Lists { grant_types: [has_grant, ..], response_modes, .. } = self.lists;
         let ([has_code], [has_s256]) = (self.lists.response_types, self.lists.code_challenge_methods);
@@ -121,27 +122,28 @@ impl AuthMetadata {
                 "`token_endpoint`",
                 "is not on the origin of `authorization_endpoint`",
             ),
-            (has_code, "`response_types_supported`", "is without `code`"),
-            (has_grant, "`grant_types_supported`", "is without `authorization_code`"),
-            (has_s256, "`code_challenge_methods_supported`", "is without `S256`"),
-            (response_modes.contains(&true), "`response_modes_supported`", "is without `query` and `fragment`"),
+            (has_code, "`response_types_supported`", "does not contain `code`"),
+            (has_grant, "`grant_types_supported`", "does not contain `authorization_code`"),
+            (has_s256, "`code_challenge_methods_supported`", "does not contain `S256`"),
+            (response_modes.contains(&true), "`response_modes_supported`", "contains neither `query` nor `fragment`"),
         ])
     }
 
-    /// Whether the query of the authorization endpoint has parameters that the login adds.
+    /// Whether the query of the authorization endpoint contains parameters that the login adds.
     fn has_parameters(&self) -> bool {
         let endpoint = self.authorization_endpoint.iter();
         endpoint.flat_map(|endpoint| endpoint.url().query_pairs()).any(|(name, _)| PARAMETERS.contains(&&*name))
     }
 
-    /// Whether a login with a code that a device shows is offered. The token endpoint must be on the origin of the
-    /// endpoint that gives the code, for the same reason.
+    /// Whether the server offers a login with a code that a device shows (device authorization grant). The token
+    /// endpoint must have the same origin as the device authorization endpoint, for the same reason as in
+    /// [`offers_authorization_code`](Self::offers_authorization_code).
     pub fn offers_device_authorization(&self) -> bool {
         self.without_device_authorization().is_none()
     }
 
-    /// Why a login with a code that a device shows is not offered: the member of the metadata, and what is wrong with
-    /// it.
+    /// Why the server does not offer a login with a code that a device shows: the member of the metadata, and what is
+    /// wrong with it.
     pub(crate) fn without_device_authorization(&self) -> Option<(&'static str, &'static str)> {
         let [.., has_grant] = self.lists.grant_types;
         let endpoint = self.device_authorization_endpoint.as_ref();
@@ -153,7 +155,7 @@ impl AuthMetadata {
                 "`token_endpoint`",
                 "is not on the origin of `device_authorization_endpoint`",
             ),
-            (has_grant, "`grant_types_supported`", "is without the grant type of RFC 8628"),
+            (has_grant, "`grant_types_supported`", "does not contain the grant type of RFC 8628"),
         ])
     }
 
@@ -163,17 +165,18 @@ impl AuthMetadata {
         is_listed
     }
 
-    /// Whether the browser's page can be asked to make an account.
+    /// Whether the page in the browser can create an account (`prompt=create`).
     pub fn offers_registration_of_users(&self) -> bool {
         self.lists.prompt_values == [true]
     }
 
     /// The page where the user manages the account, for an action such as `org.matrix.devices_list` (specification,
-    /// "Account management"). Without an action, the page itself. The action may be without `org.matrix.`, and it may
-    /// be an older name such as `sessions_list`. A server is asked with a name that it lists.
+    /// "Account management"). Without an action, the URL of the page itself. The action can lack the prefix
+    /// `org.matrix.`, and it can be an older name such as `sessions_list`. The URL contains the name that the server
+    /// lists.
     ///
-    /// `org.matrix.device_view` and `org.matrix.device_delete` are about one device: give its ID. `None` if the server
-    /// has no such page, or does not say that it knows the action.
+    /// `org.matrix.device_view` and `org.matrix.device_delete` need the ID of a device. `None` if the server has no
+    /// such page, or does not list the action.
     pub fn account_management_url(&self, action: Option<&str>, device_id: Option<&str>) -> Option<Url> {
         let mut url = self.account_management_uri.as_ref()?.url().clone();
         let Some(action) = action else { return Some(url) };
@@ -193,7 +196,8 @@ impl AuthMetadata {
         Some(url)
     }
 
-    /// Whether a callback can have its parameters in the query, or in the fragment. Both if there is no list.
+    /// Whether the server supports callbacks with their parameters in the query, or in the fragment. Without a list, it
+    /// supports both.
     pub(crate) fn supports_mode(&self, is_in_query: bool) -> bool {
         let [query, fragment] = self.lists.response_modes;
         if is_in_query { query } else { fragment }
@@ -204,7 +208,7 @@ impl AuthMetadata {
     }
 }
 
-/// A parameter that is added must be there once.
+/// Removes parameters that will be added, so that the URL contains each of them once.
 fn remove_parameters(url: &mut Url, names: &[&str]) {
     if url.query_pairs().any(|(name, _)| names.contains(&&*name)) {
         let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| !names.contains(&name.as_str())).collect();
@@ -212,12 +216,12 @@ fn remove_parameters(url: &mut Url, names: &[&str]) {
     }
 }
 
-/// The first condition that is not met: the member that it is about, and what is wrong with it.
+/// The first condition that is not met: the member, and what is wrong with it.
 fn unmet(conditions: &[(bool, &'static str, &'static str)]) -> Option<(&'static str, &'static str)> {
     conditions.iter().find_map(|(is_met, member, problem)| (!is_met).then_some((*member, *problem)))
 }
 
-/// Without the members that nobody has read.
+/// Shows no members that this crate does not read.
 impl fmt::Debug for AuthMetadata {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -232,12 +236,12 @@ impl fmt::Debug for AuthMetadata {
     }
 }
 
-/// Asks a homeserver for its OAuth 2.0 server.
+/// Asks a homeserver for the metadata of its OAuth 2.0 server.
 pub fn request(homeserver: &Homeserver) -> Request<Vec<u8>> {
     ENDPOINT.request(homeserver)
 }
 
-/// Reads the response of this homeserver. `None` for `M_UNRECOGNIZED`: the homeserver has no OAuth 2.0 API.
+/// Reads the response of this homeserver. `None` if the homeserver has no OAuth 2.0 API (`M_UNRECOGNIZED`).
 ///
 /// # Errors
 ///
@@ -301,7 +305,7 @@ pub fn response<B: AsRef<[u8]>>(
     }
 }
 
-/// Which of these values a list has. What is not a list counts as missing.
+/// Which of these values are in a list. A value that is not a list is treated as missing.
 fn listed<const N: usize>(
     cursor: &mut Cursor<'_>,
     values: [&str; N],

@@ -1,8 +1,8 @@
 //! `authorization_endpoint`, the authorization code grant (RFC 6749, section 4.1; RFC 7636; RFC 9207)
 //! <https://spec.matrix.org/latest/client-server-api/#authorization-code-flow>
 //!
-//! A browser opens this URL: `request` makes a URL, not an HTTP request. The browser comes back to the redirect URI
-//! with a code, or with an error. `response` reads that callback.
+//! `request` makes a URL for a browser, not an HTTP request. The browser comes back to the redirect URI with a code or
+//! with an error. `response` reads this callback.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ use crate::endpoint::server_error::ServerError;
 use crate::fields::Fields;
 
 secret! {
-    /// An authorization code. A server adds it to the callback, and its token endpoint takes it, once and within
-    /// minutes.
+    /// An authorization code. The server adds it to the callback. The token endpoint accepts it once, and only for a
+    /// few minutes.
     pub struct AuthorizationCode
 }
 
@@ -33,21 +33,21 @@ impl AuthorizationCode {
 /// The scope of every client, without the device.
 const API_SCOPE: &str = "urn:matrix:client:api:*";
 
-/// What comes before the ID of the device in a scope.
+/// The prefix of a device ID in a scope.
 const DEVICE_SCOPE: &str = "urn:matrix:client:device:";
 
-/// What the browser came back with.
+/// The result of a login in a browser.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Response {
     /// The user has agreed.
     Granted(AuthorizationCode),
-    /// The server has refused, or the user has (`access_denied`).
+    /// The server has refused, or the user has refused (`access_denied`).
     Refused(Box<ServerError>),
 }
 
-/// The URL to open in a browser. `fields` are further parameters, such as `login_hint`: strings go out as they are, and
-/// all other values as JSON.
+/// The URL to open in a browser. `fields` are further parameters, such as `login_hint`. A string is sent unchanged, and
+/// any other value as JSON.
 pub fn request(
     authorization_endpoint: &HttpsUrl,
     client_id: &str,
@@ -77,22 +77,25 @@ pub fn request(
     url
 }
 
-/// All of the API, for one device (specification, "Scope").
+/// The scope: the whole client-server API, for one device (specification, "Scope").
 pub(crate) fn scope(device_id: &DeviceId) -> String {
     format!("{API_SCOPE} {DEVICE_SCOPE}{}", device_id.as_str())
 }
 
-/// Reads the callback of a login that began with this state. `issuer` is that of the metadata, and `iss_in_callback`
-/// says whether the metadata promise an `iss`.
+/// Reads the callback of a login that began with this state. `issuer` is the issuer in the metadata, and
+/// `iss_in_callback` says whether the metadata promise an `iss`.
 ///
-/// The parameters are in the query or in the fragment, wherever the server puts them, each of them once. A parameter
-/// without a value counts as absent. An empty fragment counts as none.
+/// The parameters can be in the query or in the fragment, whatever the client asked for. A parameter without a value is
+/// treated as absent.
 ///
 /// # Errors
 ///
-/// [`ForeignCallback`] if there is not exactly one `state`, which is the given one; if a parameter is there twice, or
-/// they are in both places; if `iss` is another one, or is promised and missing; if there are both a `code` and an
-/// `error`, or neither.
+/// [`ForeignCallback`] in these cases:
+///
+/// - The callback does not contain exactly one `state`, equal to the given one.
+/// - A parameter appears twice, or some parameters are in the query and others in the fragment.
+/// - `iss` is another issuer, or it is promised and missing.
+/// - The callback contains both a `code` and an `error`, or neither of them.
 pub fn response(
     callback: &Url,
     state: &str,
@@ -100,9 +103,9 @@ pub fn response(
     iss_in_callback: bool,
 ) -> Result<Response, ForeignCallback> {
     let [found, code, error, description, iss] = parameters(callback)?;
-    // Not in constant time, for the reasons that `sso::response` gives.
+    // The comparison is not in constant time, for the reasons in `sso::response`.
     if found.as_deref() != Some(state) {
-        return Err(ForeignCallback::new("expected its `state`, once"));
+        return Err(ForeignCallback::new("expected exactly one `state`, the state of this login"));
     }
     let is_expected = match (&iss, issuer) {
         (Some(iss), Some(issuer)) => iss == issuer,
@@ -136,11 +139,11 @@ fn parameters(callback: &Url) -> Result<[Option<Cow<'_, str>>; 5], ForeignCallba
         for (known, parameter) in NAMES.iter().zip(&mut parameters) {
             if *known == name && parameter.replace(value.clone()).is_some() {
                 return Err(ForeignCallback::new(match *known {
-                    STATE => "expected its `state`, once",
-                    "code" => "expected `code` once",
-                    "error" => "expected `error` once",
-                    "iss" => "expected `iss` once",
-                    _ => "expected `error_description` once",
+                    STATE => "expected exactly one `state`, the state of this login",
+                    "code" => "expected only one `code`",
+                    "error" => "expected only one `error`",
+                    "iss" => "expected only one `iss`",
+                    _ => "expected only one `error_description`",
                 }));
             }
         }
@@ -150,7 +153,7 @@ fn parameters(callback: &Url) -> Result<[Option<Cow<'_, str>>; 5], ForeignCallba
 
 const NAMES: [&str; 5] = [STATE, "code", "error", "error_description", "iss"];
 
-/// What a login began with, read back from its URL.
+/// The parameters of a login, read back from the URL that it began with.
 pub(crate) struct Begun {
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
@@ -158,7 +161,7 @@ pub(crate) struct Begun {
     pub(crate) challenge: String,
 }
 
-/// Reads the URL of a login that has begun, if it is one that [`request`] makes.
+/// Reads the URL that a login began with. `None` if [`request`] does not make such a URL.
 pub(crate) fn begun(url: &Url) -> Option<Begun> {
     let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = url.query_pairs().collect();
     let only = |name: &str| {
@@ -181,8 +184,7 @@ pub(crate) fn begun(url: &Url) -> Option<Begun> {
     Redirect::new(&begun.redirect_uri, begun.state.expose()).ok().map(|_| begun)
 }
 
-/// Whether the URL of a login that has begun is below this endpoint: with the endpoint's own query at the start of its
-/// query.
+/// Whether the URL that a login began with belongs to this endpoint: its query starts with the endpoint's own query.
 pub(crate) fn is_of(url: &Url, authorization_endpoint: &HttpsUrl) -> bool {
     let endpoint = authorization_endpoint.url();
     let mut query = url.query_pairs();

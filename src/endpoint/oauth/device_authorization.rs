@@ -1,8 +1,8 @@
 //! `POST device_authorization_endpoint` (RFC 8628, section 3)
 //! <https://spec.matrix.org/latest/client-server-api/#device-authorization-flow>
 //!
-//! A device without a browser gets a code to show. The user opens an address on any other device, and enters the code
-//! there. Meanwhile the device asks for its tokens: see [`token`](super::token).
+//! A device without a browser gets a code to show. The user opens an address on another device, and enters the code
+//! there. Meanwhile the first device asks for its tokens: see [`token`](super::token).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,30 +23,30 @@ use crate::fields::Fields;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "device_authorization_endpoint");
 
-/// How long to wait between two requests for the tokens, if the server does not say so (RFC 8628, section 3.2).
+/// How long to wait between two requests for the tokens, if the server does not say it (RFC 8628, section 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the device must show, and what it asks for the tokens with.
+/// The code that the device must show, and the device code for its requests for the tokens.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Response {
-    /// What the device asks for the tokens with. Nobody else may see it.
+    /// The code for the requests for the tokens. It is a secret.
     pub device_code: DeviceCode,
-    /// What the user enters.
+    /// The code that the user enters.
     pub user_code: String,
-    /// Where the user enters it.
+    /// The address of the page where the user enters the code.
     pub verification_uri: Url,
-    /// The same address with the code in it, for a QR code. Some servers do not give it.
+    /// The same address with the code in it, for a QR code. Some servers do not send it.
     pub verification_uri_complete: Option<Url>,
-    /// How long the codes can be used, from `expires_in` (seconds). `None` if the server does not say so.
+    /// How long the codes are valid, from `expires_in` (seconds). `None` if the server does not say it.
     pub expires_in: Option<Duration>,
-    /// How long to wait between two requests for the tokens. Five seconds if the server does not say so, or says zero.
+    /// How long to wait between two requests for the tokens. Five seconds if the server does not say it, or says zero.
     pub interval: Duration,
     /// All other members.
     pub other: Fields,
 }
 
-/// Without the device code.
+/// Does not show the device code.
 impl fmt::Debug for Response {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -65,13 +65,13 @@ pub fn request(device_authorization_endpoint: &HttpsUrl, client_id: &str, device
     ENDPOINT.form_request(device_authorization_endpoint, &form)
 }
 
-/// Reads the response, to a login at this homeserver.
+/// Reads the response. `homeserver` is the homeserver of this login.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `device_code`, `user_code` or `verification_uri` is missing or unusable. The
-/// address must be https, or within the rule of [`Homeserver::may_name`](crate::Homeserver::may_name).
-/// [`ResponseError::Server`] is the server's refusal. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `device_code`, `user_code` or `verification_uri` is missing or not usable. The
+/// address must be https, or plain http as [`Homeserver::may_name`](crate::Homeserver::may_name) allows, and without
+/// user information. [`ResponseError::Server`] if the server refuses. For the other errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     response: &http::Response<B>,
@@ -95,7 +95,7 @@ pub fn response<B: AsRef<[u8]>>(
         device_code: device_code.ok_or_else(|| ENDPOINT.lacks(response, "`device_code`", text))?,
         user_code: user_code.ok_or_else(|| ENDPOINT.lacks(response, "`user_code`", text))?,
         verification_uri: verification_uri
-            .ok_or_else(|| ENDPOINT.lacks(response, "`verification_uri`", "an https URL"))?,
+            .ok_or_else(|| ENDPOINT.lacks(response, "`verification_uri`", "an https URL without user information"))?,
         verification_uri_complete: complete,
         expires_in,
         interval: interval.filter(|interval| !interval.is_zero()).unwrap_or(INTERVAL),
@@ -103,7 +103,7 @@ pub fn response<B: AsRef<[u8]>>(
     })
 }
 
-/// The address of a page, which can have a fragment.
+/// The address of a page. Unlike the address of an endpoint, it can contain a fragment.
 fn page(homeserver: &Homeserver, text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let mut without_fragment = url.clone();

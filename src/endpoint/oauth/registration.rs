@@ -15,10 +15,11 @@ use crate::settings::oauth_client::OAuthClient;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "registration_endpoint");
 
-/// What is registered for a login that needs no redirect URI. Some servers refuse a client without one.
+/// The redirect URI of a client that needs none. Some servers refuse a client without a redirect URI.
 const NO_REDIRECT_URI: &str = "http://127.0.0.1/";
 
-/// What the server says. All other members only repeat what was asked for, and some servers repeat it wrongly.
+/// The response of a server that registered a client. All other members only repeat the request, and some servers
+/// repeat it wrongly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
@@ -26,8 +27,9 @@ pub struct Response {
     pub client_id: String,
 }
 
-/// Registers a client with these redirect URIs, for all grants that this crate knows. The port of a redirect URI with
-/// plain http on loopback is left out, as RFC 8252, section 7.3, asks. `None` if the client is registered already.
+/// Registers a client with these redirect URIs, for all grants that this crate knows. If a redirect URI is plain http
+/// on loopback, its port is left out: the server must allow any port there (RFC 8252, section 7.3). `None` if the
+/// client is already registered.
 pub fn request(
     registration_endpoint: &HttpsUrl,
     client: &OAuthClient,
@@ -57,12 +59,13 @@ fn body(client: &OAuthClient, redirect_uris: &[&str]) -> Option<Map<String, Valu
     body.insert("redirect_uris".to_owned(), json!(uris));
     body.insert("grant_types".to_owned(), json!(["authorization_code", "refresh_token", DEVICE_CODE]));
     body.insert("response_types".to_owned(), json!(["code"]));
-    // The default is a client with a secret, which a program on a user's machine cannot keep.
+    // The default is a client with a secret. A program on a user's machine cannot keep a secret.
     body.insert("token_endpoint_auth_method".to_owned(), "none".into());
     Some(body)
 }
 
-/// A client on the user's machine: plain http on loopback, or a scheme of its own.
+/// Whether this is the redirect URI of a client on the user's machine: plain http on loopback, or the client's own
+/// scheme.
 fn is_native(redirect_uri: &str) -> bool {
     Url::parse(redirect_uri).is_ok_and(|url| match url.scheme() {
         "https" => false,
@@ -71,12 +74,11 @@ fn is_native(redirect_uri: &str) -> bool {
     })
 }
 
-/// The redirect URI as it is written. Only the port of plain http on loopback is cut out, since a server takes any
-/// port there.
+/// The redirect URI as it is written, but without the port of plain http on loopback.
 fn without_port(redirect_uri: &str) -> String {
     let url = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "http" && is_native(redirect_uri));
     let parts = url.and_then(|_| redirect_uri.split_once("//"));
-    // A parser of URLs takes an address without these slashes too. Then the first ones are those of its path.
+    // A URL parser also accepts an address without the slashes after `http:`. Then the first slashes are in its path.
     let Some((start, rest)) = parts.filter(|(start, _)| start.eq_ignore_ascii_case("http:")) else {
         return redirect_uri.to_owned();
     };
@@ -89,12 +91,13 @@ fn without_port(redirect_uri: &str) -> String {
     format!("{start}//{host}{path}")
 }
 
-/// Reads the response. Any 2xx with a `client_id` is a success. A client secret is not asked for and not kept.
+/// Reads the response. Any 2xx with a `client_id` is a success. The client asks for no client secret and keeps none.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `client_id` is missing or unusable. [`ResponseError::Server`] is the server's
-/// refusal, such as `invalid_redirect_uri`; its message says what is wrong. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `client_id` is missing or not usable. [`ResponseError::Server`] if the server
+/// refuses, for instance with `invalid_redirect_uri`. Its message says what is wrong. For the other errors see
+/// [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let mut client_id = None;
     ENDPOINT.read(response, &mut |cursor, key| {

@@ -12,8 +12,8 @@ use crate::endpoint::server_error::ServerError;
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "revocation_endpoint");
 
-/// The token to revoke. The other token of the session ends with it. Take the refresh token if there is one: some
-/// servers do nothing for an access token that has expired, and respond with a success all the same.
+/// The token to revoke. The other token of the session is revoked too. Use the refresh token if the session has one: if
+/// an access token has expired, some servers revoke nothing and still respond with a success.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Token<'a> {
@@ -27,11 +27,11 @@ pub enum Token<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// Whether the server has said that there was nothing to revoke. Most servers do not say so.
+    /// Whether the server said that there was nothing to revoke. Most servers do not say so.
     pub already_revoked: bool,
 }
 
-/// Asks to revoke a token. Most servers need the ID of the client, although the specification does not.
+/// Asks to revoke a token. The specification does not require the client ID, but most servers do.
 pub fn request(revocation_endpoint: &HttpsUrl, client_id: &str, token: Token<'_>) -> Request<Vec<u8>> {
     let (token, hint) = match token {
         Token::Access(token) => (token.expose(), "access_token"),
@@ -41,16 +41,16 @@ pub fn request(revocation_endpoint: &HttpsUrl, client_id: &str, token: Token<'_>
     ENDPOINT.form_request(revocation_endpoint, &form)
 }
 
-/// Reads the response. A 2xx is a success, without a body or with JSON of any kind, unless it has an `error`. A refusal
-/// with `invalid_grant` means that there was nothing to revoke.
+/// Reads the response. A 2xx is a success, without a body or with any JSON, unless the JSON contains an `error`. A
+/// refusal with `invalid_grant` means that there was nothing to revoke.
 ///
 /// # Errors
 ///
-/// [`ResponseError::Server`] is the server's refusal. A 401 is one: the session is still there. For the other errors
-/// see [`ResponseError`].
+/// [`ResponseError::Server`] if the server refuses. A 401 is such a refusal: the session still exists. For the other
+/// errors see [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let acknowledged = ENDPOINT.acknowledged(response).and_then(|()| match ServerError::read(response, true) {
-        // A success that says that it failed is not one.
+        // A 2xx with an error is a failure.
         Some(error) if error.errcode.is_some() => Err(ResponseError::Server(Box::new(error))),
         _ => Ok(()),
     });

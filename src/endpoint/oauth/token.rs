@@ -19,7 +19,8 @@ use crate::fields::Fields;
 pub const ENDPOINT: Endpoint = Endpoint::of_oauth(Method::POST, "token_endpoint");
 
 secret! {
-    /// A device code, which becomes an access token when the user has entered the code that belongs to it.
+    /// A device code. The server exchanges it for an access token after the user has entered the code that belongs to
+    /// it.
     pub struct DeviceCode
 }
 
@@ -30,18 +31,18 @@ impl DeviceCode {
     }
 }
 
-/// What becomes an access token.
+/// A code or a token that the server exchanges for an access token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Grant<'a> {
-    /// A code that a browser brought.
+    /// A code from the callback of a browser.
     #[non_exhaustive]
     AuthorizationCode {
         /// The code.
         code: &'a AuthorizationCode,
-        /// The redirect URI, exactly as the browser was sent out with it.
+        /// The redirect URI, exactly as in the authorization URL.
         redirect_uri: &'a str,
-        /// The verifier whose challenge the browser was sent out with.
+        /// The verifier of the challenge in the authorization URL.
         code_verifier: &'a CodeVerifier,
     },
     /// A device code.
@@ -51,7 +52,7 @@ pub enum Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
-    /// A code that a browser brought, with the redirect URI and the verifier of that login.
+    /// A code from the callback of a browser, with the redirect URI and the verifier of the same login.
     pub fn authorization_code(
         code: &'a AuthorizationCode,
         redirect_uri: &'a str,
@@ -61,26 +62,30 @@ impl<'a> Grant<'a> {
     }
 }
 
-/// What the server grants. It does not say who is logged in: ask with [`whoami`](crate::endpoint::whoami).
+/// The response of a server that granted tokens. It does not contain the user: ask with
+/// [`whoami`](crate::endpoint::whoami).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// What authenticates further requests.
+    /// The access token, for further requests.
     pub access_token: AccessToken,
-    /// What gets the next access token. In the response to a refresh: without one, the old refresh token stays valid.
+    /// The refresh token, to get the next access token. If the response to a refresh contains none, the old refresh
+    /// token stays valid.
     pub refresh_token: Option<RefreshToken>,
-    /// How long the access token lives, from `expires_in` (seconds). Absent if it is not a whole number, or if its
-    /// nanoseconds do not fit `u64`, which are 584 years.
+    /// The lifetime of the access token, from `expires_in` (seconds). `None` if that is missing, not a whole number, or
+    /// longer than 584 years (its nanoseconds must fit `u64`).
     pub expires_in: Option<Duration>,
-    /// Whether the access token expires: there is an `expires_in`, whether or not it can be used.
+    /// Whether the access token expires. This is `true` if the response contains `expires_in`, even with a value that
+    /// cannot be used.
     pub expires: bool,
-    /// What was granted, if the server says so: it can be other than what was asked for.
+    /// The granted scope, if the server says it. It can differ from the requested scope.
     pub scope: Option<String>,
     /// All other members.
     pub other: Fields,
 }
 
-/// Asks for an access token. The request has no access token, and the client must not follow a redirect with it.
+/// Asks for an access token. The request itself contains no access token. The HTTP client must not follow a redirect of
+/// it.
 ///
 /// A code can be used once. If the response is lost and the request is sent again, some servers end the session that
 /// the first request has made.
@@ -106,13 +111,15 @@ pub fn request(token_endpoint: &HttpsUrl, client_id: &str, grant: Grant<'_>) -> 
     }
 }
 
-/// Reads the response. What is optional and unusable counts as absent: it never costs a token that was granted.
+/// Reads the response. An optional member that cannot be used is treated as absent, so that it never costs a token that
+/// was granted.
 ///
 /// # Errors
 ///
-/// [`ResponseError::InvalidResponse`] if `access_token` is missing or unusable, or if `token_type` is there and is not
-/// `Bearer` in any case. [`ResponseError::Server`] is the server's refusal, such as `invalid_grant`; under a 2xx it is
-/// one too. For the other errors see [`ResponseError`].
+/// [`ResponseError::InvalidResponse`] if `access_token` is missing or not usable, or if there is a `token_type` other
+/// than `Bearer` (in lower or upper case). [`ResponseError::Server`] if the server refuses, for instance with
+/// `invalid_grant`. An `error` in a 2xx without an access token is a refusal too. For the other errors see
+/// [`ResponseError`].
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let (mut access_token, mut refresh_token, mut scope) = (None, None, None);
     let (mut expires_in, mut expires, mut is_bearer) = (None, false, true);
@@ -135,7 +142,8 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     })?;
     let access_token = ENDPOINT.granted_token(response, access_token)?;
     if !is_bearer {
-        return Err(ENDPOINT.lacks(response, "`token_type`", "`Bearer`"));
+        let expected = "`Bearer` (the server may have granted a login all the same)";
+        return Err(ENDPOINT.lacks(response, "`token_type`", expected));
     }
     Ok(Response { access_token, refresh_token, expires_in, expires, scope, other })
 }

@@ -82,7 +82,7 @@ fn a_login_with_a_code_leaves_the_page_and_comes_back() {
 #[test]
 fn a_homeserver_that_is_not_there_is_asked_for_again() {
     let Some(chromium) = open("nobody.invalid") else { return };
-    chromium.sees("no answer to GET /.well-known/matrix/client");
+    chromium.sees("no response to GET /.well-known/matrix/client");
 }
 
 /// A homeserver that sends this to everybody who asks, and then the filling without end.
