@@ -1,129 +1,57 @@
 //! Logs in to a Matrix homeserver without doing any I/O.
 //!
-//! A server name or an address goes in, a [`Session`] comes out. Between the two, this crate finds the homeserver and
-//! asks what it supports. It logs in with a password, a token, single sign-on, OAuth 2.0 or as an application service.
-//! It deals with refusals, rate limits and redirects on the way. It builds [`http::Request`]s and reads
-//! [`http::Response`]s. The caller decides what carries them, on what runtime and with which TLS.
+//! A server name or an address goes in, and a [`Session`] comes out. This crate finds the homeserver and asks what it
+//! supports. It logs in with a password, a token, single sign-on or OAuth 2.0, or as an application service. It handles
+//! refusals, rate limits and redirects. It builds [`http::Request`]s and reads [`http::Response`]s. Your program
+//! decides which HTTP client sends them, on which runtime, and with which TLS.
 //!
-//! # The whole loop
+//! # Six words
 //!
-//! A [`LoginFlow`] always knows what is due. A driver asks it, does that, and tells it what came of it:
+//! - **Driver**: your code around a login. It sends requests, waits, and asks the user.
+//! - **Step**: what a login needs next from the driver. See [`Step`].
+//! - **Input**: a call that can move the login to another step, such as [`choose`](LoginFlow::choose).
+//! - **Due**: a step is due until an input moves the login on.
+//! - **Refusal**: the server does not accept this attempt, and asks again how to log in.
+//! - **Verdict**: what a response means for a session that exists already. See [`Verdict`].
 //!
-//! ```
-//! # use matrix_login::{LoginSettings, Password, UserId, UserIdentifier};
-//! use std::{
-//!     error::Error,
-//!     time::{Duration, SystemTime},
-//! };
-//!
-//! use http::{Request, Response};
-//! use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step, one_line};
-//! use url::Url;
-//!
-//! /// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a
-//! /// URL, and returns the address that the browser came back to. `show` shows a code, and where to enter it.
-//! fn log_in(
-//!     mut flow: LoginFlow,
-//!     choice: Choice,
-//!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
-//!     mut sleep: impl FnMut(Duration),
-//!     mut browse: impl FnMut(&Url) -> Result<Url, Box<dyn Error>>,
-//!     mut show: impl FnMut(&ShownCode),
-//! ) -> Result<Session, Box<dyn Error>> {
-//!     loop {
-//!         match flow.step() {
-//!             Step::Send { id, request } => {
-//!                 let told =
-//!                     send(request).and_then(|response| Ok(flow.handle_response(id, &response, SystemTime::now())?));
-//!                 match flow.shown_code() {
-//!                     // A poll that fails is sent again until the end of the code, if that is known.
-//!                     Some(code) if told.is_err() && code.expires_at() > Some(SystemTime::now()) => {
-//!                         sleep(code.interval());
-//!                     }
-//!                     _ => told?,
-//!                 }
-//!             }
-//!             Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
-//!             Step::Wait(wait) => {
-//!                 sleep(wait.remaining(SystemTime::now()));
-//!                 flow.handle_timeout()?;
-//!             }
-//!             Step::Locate { failure, .. } => return Err(failure.clone().into()),
-//!             Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
-//!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
-//!             Step::Browse(url) => {
-//!                 let callback = browse(url)?;
-//!                 flow.handle_callback(&callback)?;
-//!             }
-//!             Step::ShowCode(code) => {
-//!                 if code.is_new() {
-//!                     show(code);
-//!                 }
-//!                 sleep(code.remaining(SystemTime::now()));
-//!                 flow.handle_timeout()?;
-//!             }
-//!             Step::Done(session) => return Ok(session.clone()),
-//!         }
-//!     }
-//! }
-//! #
-//! # fn main() -> Result<(), Box<dyn Error>> {
-//! # let send = |request: Request<Vec<u8>>| {
-//! #     Ok(Response::new(match (request.method().as_str(), request.uri().path()) {
-//! #         (_, "/.well-known/matrix/client") => r#"{"m.homeserver":{"base_url":"https://example.org"}}"#.into(),
-//! #         (_, "/_matrix/client/versions") => r#"{"versions":["v1.11"]}"#.into(),
-//! #         ("GET", _) => r#"{"flows":[{"type":"m.login.password"}]}"#.into(),
-//! #         _ => r#"{"user_id":"@alice:example.org","device_id":"KITCHEN","access_token":"t"}"#.into(),
-//! #     }))
-//! # };
-//! # let sleep = |_: Duration| {};
-//! # let browse = |url: &Url| Err(format!("nobody is there to open {url}").into());
-//! # let show = |_: &ShownCode| {};
-//!
-//! let user_id: UserId = "@alice:example.org".parse()?;
-//! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
-//! let flow = LoginFlow::discover(user_id.server_name(), settings);
-//! let password = Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse"));
-//! let session = log_in(flow, password, send, sleep, browse, show)?;
-//! // The homeserver chooses both: `one_line` makes them safe for a terminal.
-//! println!("logged in as {} with {}", one_line(session.user_id().as_str()), one_line(session.device_id()));
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! `send` is any HTTP client that **follows no redirects** and returns a 4xx and a 5xx as responses. It should stop
-//! reading one byte after [`MAX_BODY`]: [`BodyCollector`] does so. If sending fails, the flow does not change: the same
-//! step is still due.
-//!
-//! # The loop in the crate
-//!
-//! The crate has the part of that loop that needs no person. A [`Transport`] says how to send a request, how to wait
-//! and what time it is. [`drive()`] does the rest, and returns the step that needs a person, or the last one.
-//! [`blocking`] is the same without `async`; its page has a whole program with a real HTTP client.
+//! # A login
 //!
 //! ```
 //! use std::{convert::Infallible, error::Error, time::SystemTime};
 //!
 //! use http::{Request, Response};
-//! use matrix_login::{Choice, LoginFlow, Pause, Session, Step, Transport, drive};
-//! # use matrix_login::{LoginSettings, Password, UserIdentifier};
+//! use matrix_login::{
+//!     Choice, LoginFlow, LoginSettings, Password, Pause, Step, Transport, UserId,
+//!     UserIdentifier, drive, one_line,
+//! };
 //!
-//! /// A transport knows an HTTP client and a timer. This one knows a homeserver by heart.
-//! struct ByHeart;
+//! /// 1. A transport has your HTTP client and your timer. This one plays a homeserver.
+//! struct Client;
 //!
-//! impl Transport for ByHeart {
+//! impl Transport for Client {
 //!     type Body = &'static str;
 //!     type Error = Infallible;
 //!
-//!     async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<&'static str>, Infallible> {
-//!         Ok(Response::new(match request.method().as_str() {
-//!             "GET" => r#"{"flows": [{"type": "m.login.password"}]}"#,
-//!             _ => r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#,
+//!     async fn send(
+//!         &mut self,
+//!         request: Request<Vec<u8>>,
+//!     ) -> Result<Response<&'static str>, Infallible> {
+//!         Ok(Response::new(match (request.method().as_str(), request.uri().path()) {
+//!             (_, "/.well-known/matrix/client") => {
+//!                 r#"{"m.homeserver": {"base_url": "https://matrix.example.org"}}"#
+//!             }
+//!             (_, "/_matrix/client/versions") => r#"{"versions": ["v1.18"]}"#,
+//!             ("GET", _) => r#"{"flows": [{"type": "m.login.password"}]}"#,
+//!             _ => {
+//!                 r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN",
+//!                     "access_token": "secret"}"#
+//!             }
 //!         }))
 //!     }
 //!
-//!     async fn pause(&mut self, _pause: Pause<'_>) -> Result<(), Infallible> {
-//!         Ok(()) // Sleep for `_pause.remaining(self.now())`, or give up with an error.
+//!     async fn pause(&mut self, pause: Pause<'_>) -> Result<(), Infallible> {
+//!         let _ = pause.remaining(self.now()); // Your timer sleeps as long as this.
+//!         Ok(())
 //!     }
 //!
 //!     fn now(&self) -> SystemTime {
@@ -131,56 +59,231 @@
 //!     }
 //! }
 //!
-//! /// Logs in with one choice. Fails on a refusal.
-//! async fn log_in(flow: &mut LoginFlow, choice: Choice) -> Result<Session, Box<dyn Error>> {
-//!     if let Step::Choose { .. } = drive(flow, &mut ByHeart).await? {
-//!         flow.choose(choice)?;
-//!     }
-//!     match drive(flow, &mut ByHeart).await? {
-//!         Step::Done(session) => Ok(session.clone()),
-//!         Step::Choose { refused: Some(refused), .. } => Err(refused.clone().into()),
-//!         step => Err(format!("a person is needed: {step:?}").into()),
+//! async fn log_in() -> Result<(), Box<dyn Error>> {
+//!     // 2. A flow is one login. It begins with the server name, or with an address.
+//!     let user_id: UserId = "@alice:example.org".parse()?;
+//!     let settings = LoginSettings::default().with_device_id("KITCHEN")?;
+//!     let mut flow = LoginFlow::discover(user_id.server_name(), settings);
+//!     let password = Password::new("correct horse");
+//!     let choice = Choice::password(UserIdentifier::from(&user_id), password);
+//!     loop {
+//!         match drive(&mut flow, &mut Client).await? {
+//!             // 3. The homeserver is known. Choose how to log in.
+//!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
+//!             Step::Choose { refused: Some(refused), .. } => {
+//!                 return Err(refused.clone().into());
+//!             }
+//!             // 4. Store the session, and use it.
+//!             Step::Done(session) => {
+//!                 println!("logged in as {}", one_line(session.user_id().as_str()));
+//!                 return Ok(());
+//!             }
+//!             step => return Err(format!("a person is needed: {step:?}").into()),
+//!         }
 //!     }
 //! }
-//! #
-//! # let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
-//! # let password = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
-//! # assert_eq!(futures_executor::block_on(log_in(&mut flow, password))?.device_id(), "KITCHEN");
+//! # futures_executor::block_on(log_in())?;
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
+//! 1. A [`Transport`] sends a request, waits, and knows the time. Its HTTP client must not follow redirects, and must
+//!    return a 4xx and a 5xx as responses. It should stop reading one byte after [`MAX_BODY`]: [`BodyCollector`] does
+//!    so.
+//! 2. [`LoginFlow::discover`] finds the homeserver of a server name. If you know the address, use [`LoginFlow::at`].
+//! 3. [`drive()`] sends requests until a person is needed, and returns the step that is due. Here it is the question
+//!    how to log in. After a refusal the same question is due again, with the reason.
+//! 4. The server chooses user IDs and messages. [`one_line`] makes them safe for a terminal.
+//!
+//! If sending fails, the flow does not change: the same step is still due. Call [`drive()`] again to send the request
+//! again. [`blocking::drive`] does the same without `async`. Its page has a whole program with a real HTTP client.
+//!
+//! # The methods of a flow
+//!
+//! **Five ways to begin.** [`discover`](LoginFlow::discover) with a server name, [`at`](LoginFlow::at) with an address,
+//! [`again`](LoginFlow::again) with a session that has ended, [`logged_in`](LoginFlow::logged_in) with a session that
+//! is alive, and [`resume`](LoginFlow::resume) with a flow that was [suspended](LoginFlow::suspend).
+//!
+//! **One output.** [`step`](LoginFlow::step) says what is due. It changes nothing: ask as often as you like.
+//!
+//! **Four inputs from the world**, each named after what has happened:
+//!
+//! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
+//!   response leads.
+//! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow
+//!   goes on without the response if it can, as in discovery.
+//! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
+//! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
+//!
+//! **Two answers from a person.** [`choose`](LoginFlow::choose) says how to log in, and
+//! [`use_homeserver`](LoginFlow::use_homeserver) says where.
+//!
+//! **One way back.** [`back`](LoginFlow::back) returns to the question how to log in, or begins discovery again.
+//!
+//! Four rules hold for all of them:
+//!
+//! 1. A step is a view, not an event. If you ask twice, drop a future or fail to send, nothing is lost.
+//! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
+//!    exception: the homeserver grants a login, and the flow does not accept it ([`Error::MissingRefreshToken`],
+//!    [`Error::WrongUser`]). Then the question is due again, and the error contains the session.
+//! 3. A refusal is a step, not an error, and every step has a way out. `use_homeserver` works until there is a session.
+//!    `back` works after every choice, and in [`Step::Locate`].
+//! 4. A flow has no clock, no randomness and no I/O.
+//!
+//! # A loop of your own
+//!
+//! [`drive()`] is enough for most programs. If you write the loop yourself, this is the whole of it:
+//!
+//! ```
+//! use std::{
+//!     error::Error,
+//!     time::{Duration, SystemTime},
+//! };
+//!
+//! use http::{Request, Response};
+//! use matrix_login::{Choice, LoginFlow, RequestId, Session, ShownCode, Step};
+//! use url::Url;
+//!
+//! type Failure = Box<dyn Error>;
+//!
+//! /// Logs in with one choice. Gives up if sending fails, after a refusal and after three
+//! /// waits. `browse` opens a URL and returns the callback. `show` shows a code.
+//! fn log_in(
+//!     mut flow: LoginFlow,
+//!     choice: Choice,
+//!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
+//!     mut sleep: impl FnMut(Duration),
+//!     mut browse: impl FnMut(&Url) -> Result<Url, Failure>,
+//!     mut show: impl FnMut(&ShownCode),
+//! ) -> Result<Session, Failure> {
+//!     loop {
+//!         match flow.step() {
+//!             // 1. Send the request, and give the response to the flow.
+//!             Step::Send { id, request } => {
+//!                 let result = exchange(&mut flow, id, request, &mut send);
+//!                 let now = Some(SystemTime::now());
+//!                 match flow.shown_code() {
+//!                     // A poll that fails is due again until the code ends.
+//!                     Some(code) if result.is_err() && code.expires_at() > now => {
+//!                         sleep(code.interval());
+//!                     }
+//!                     _ => result?,
+//!                 }
+//!             }
+//!             // 2. Wait as long as the server asks.
+//!             Step::Wait(wait) if wait.attempt() > 3 => Err(wait.error().clone())?,
+//!             Step::Wait(wait) => {
+//!                 sleep(wait.remaining(SystemTime::now()));
+//!                 flow.handle_timeout()?;
+//!             }
+//!             // 3. No homeserver was found.
+//!             Step::Locate { failure, .. } => Err(failure.clone())?,
+//!             // 4. Answer the question how to log in.
+//!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
+//!             Step::Choose { refused: Some(refused), .. } => Err(refused.clone())?,
+//!             // 5. The user logs in in a browser.
+//!             Step::Browse(url) => {
+//!                 let callback = browse(url)?;
+//!                 flow.handle_callback(&callback)?;
+//!             }
+//!             // 6. The user enters a code on another device.
+//!             Step::ShowCode(code) => {
+//!                 if code.is_new() {
+//!                     show(code);
+//!                 }
+//!                 sleep(code.remaining(SystemTime::now()));
+//!                 flow.handle_timeout()?;
+//!             }
+//!             // 7. Store the session.
+//!             Step::Done(session) => return Ok(session.clone()),
+//!         }
+//!     }
+//! }
+//!
+//! /// Sends a request, and gives the response to the flow.
+//! fn exchange(
+//!     flow: &mut LoginFlow,
+//!     id: RequestId,
+//!     request: Request<Vec<u8>>,
+//!     send: impl FnOnce(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
+//! ) -> Result<(), Failure> {
+//!     let response = send(request)?;
+//!     flow.handle_response(id, &response, SystemTime::now())?;
+//!     Ok(())
+//! }
+//! #
+//! # type Sent = Result<Response<Vec<u8>>, Failure>;
+//! # let mut flow = LoginFlow::at("https://example.org".parse()?, Default::default());
+//! # let send = |request: Request<Vec<u8>>| -> Sent {
+//! #     Ok(Response::new(match request.method().as_str() {
+//! #         "GET" => r#"{"flows":[{"type":"m.login.password"}]}"#.into(),
+//! #         _ => r#"{"user_id":"@alice:example.org","device_id":"KITCHEN","access_token":"t"}"#.into(),
+//! #     }))
+//! # };
+//! # let password = matrix_login::Password::new("correct horse");
+//! # let choice = Choice::password(matrix_login::UserIdentifier::user("alice"), password);
+//! # let browse = |_: &Url| Err("no browser".into());
+//! # let session = log_in(flow, choice, send, |_| (), browse, |_| ())?;
+//! # assert_eq!(session.device_id(), "KITCHEN");
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! 1. [`Step::Send`]: send the request, and give the response to the flow with the [ID](RequestId) of the step. A
+//!    response with an older ID is [`Error::StaleResponse`]. If no response comes, the same request is still due.
+//! 2. [`Step::Wait`]: wait as long as the server asks, or give up. The flow sets no limit.
+//! 3. [`Step::Locate`]: no homeserver was found, and [`DiscoveryFailure`] says why. A program with a user asks for the
+//!    address and calls [`use_homeserver`](LoginFlow::use_homeserver).
+//! 4. [`Step::Choose`]: ask the user how to log in. `refused` says why the last attempt failed.
+//! 5. [`Step::Browse`]: open the URL. The browser comes back to an address, the callback. Give it to
+//!    [`handle_callback`](LoginFlow::handle_callback).
+//! 6. [`Step::ShowCode`]: show the code once, and wait until the next poll. A poll is a request for the tokens of the
+//!    code.
+//! 7. [`Step::Done`]: store the session.
+//!
+//! [`Error::may_retry`] says whether the same request can succeed later. A login request is not idempotent: if its
+//! response is lost, the homeserver may have made a device. With a [device ID](LoginSettings::with_device_id) of your
+//! own, a repeated request leads to the same device.
+//!
 //! # HTTP clients
 //!
-//! A transport needs from its client: a 4xx and a 5xx as responses, no redirects, and a limit of time. It can do
-//! without a decoder: if a body is still compressed, the flow returns an error that says so. No client here keeps
-//! cookies unless a feature of its crate is switched on.
+//! A transport needs three things from its HTTP client: a 4xx and a 5xx are responses, redirects are not followed, and
+//! the time is limited. Most clients need a switch for that:
 //!
-//! | client | a 4xx, a 5xx | redirects | gzip | proxy of the environment | limit of time |
+//! | client | a 4xx, a 5xx | redirects | gzip | proxy | limit of time |
 //! | --- | --- | --- | --- | --- | --- |
-//! | `hyper-util` 0.1 | responses | not followed | not asked for | not used | none: `tokio::time::timeout(..)` |
-//! | `isahc` 2 | responses | not followed | decoded; off: `automatic_decompression(false)` | used; off: `proxy(None)` | `timeout(..)` |
-//! | `reqwest` 0.13 | responses | followed; off: `redirect(Policy::none())` | decoded with the feature `gzip`; off: `no_gzip()` | used; off: `no_proxy()` | `timeout(..)` |
-//! | `ureq` 3 | errors; off: `http_status_as_error(false)` | followed; off: `max_redirects(0)` | decoded; off: without the feature `gzip` | used; off: `proxy(None)` | `timeout_global(Some(..))` |
+//! | `hyper-util` 0.1 | responses | not followed | not asked for | not used | none |
+//! | `isahc` 2 | responses | not followed | decoded | used | none |
+//! | `reqwest` 0.13 | responses | followed | decoded, with its feature `gzip` | used | none |
+//! | `ureq` 3 | errors | followed | decoded, with its feature `gzip` | used | none |
 //!
-//! The folder `stacks` has a whole program for each of them in sixty lines, and the tests that the table comes from.
+//! - `hyper-util`: time: `tokio::time::timeout(..)` around the whole exchange.
+//! - `isahc`: time: `timeout(..)`; no proxy: `proxy(None)`; no gzip: `automatic_decompression(false)`.
+//! - `reqwest`: redirects: `redirect(Policy::none())`; time: `timeout(..)`; no proxy: `no_proxy()`; no gzip:
+//!   `no_gzip()`.
+//! - `ureq`: a 4xx and a 5xx: `http_status_as_error(false)`; redirects: `max_redirects(0)`; time:
+//!   `timeout_global(Some(..))`; no proxy: `proxy(None)`; no gzip: leave out the feature.
+//!
+//! *Proxy* is the proxy that the environment names, for example in `https_proxy`. A client does not need to decode
+//! gzip: if a body is still compressed, the flow returns an error that says so. None of these clients keeps cookies
+//! unless a feature of its crate is switched on. The folder `stacks` of the source has a program of at most sixty lines
+//! for each client, and the tests of every switch in this table.
 //!
 //! # In a browser
 //!
-//! The crate compiles to `wasm32-unknown-unknown`, and asks nothing of what is around it. A [`Transport`] on `fetch`
-//! differs from others:
+//! The crate compiles to `wasm32-unknown-unknown`, and needs nothing from its environment there. A [`Transport`] on
+//! `fetch` differs from other transports:
 //!
-//! - **The clock.** [`SystemTime::now`](std::time::SystemTime::now) compiles for that target, and panics. Use
-//!   JavaScript's `Date.now`.
-//! - **Redirects.** `fetch` does not show a script where a redirect leads: it follows the redirect, or it fails. Let it
-//!   fail (`redirect: "error"`). There is one exception: it may follow those of the well-known file, which is public.
-//! - **Limits.** `fetch` has none. `AbortSignal.timeout` limits the time, that of the body included. Read the body
-//!   chunk by chunk into a [`BodyCollector`], and cancel the reader once that is full.
-//! - **What CORS hides.** A page sees the status, the body and few of the headers. `Retry-After` is hidden unless the
-//!   server exposes it. Then the flow takes `retry_after_ms` of the body, or else times of its own, which grow. If a
-//!   server is away, if it forbids the page to read its responses, or if it redirects, `fetch` fails, and does not say
-//!   which of them it was.
-//! - **Encoding.** The browser decodes the body, and keeps the header `Content-Encoding`. Leave that header out:
-//!   otherwise the flow takes the body for encoded.
+//! - **Clock.** [`SystemTime::now`](std::time::SystemTime::now) compiles for that target, and panics. Use `Date.now` of
+//!   JavaScript.
+//! - **Redirects.** `fetch` does not show where a redirect leads. It follows the redirect, or it fails. Let it fail:
+//!   `redirect: "error"`. There is one exception: it may follow redirects of the well-known file, which is public.
+//! - **Limits.** `fetch` has none. `AbortSignal.timeout` limits the time, including the time of the body. Read the body
+//!   in chunks into a [`BodyCollector`], and cancel the reader when the collector is full.
+//! - **CORS.** A page sees the status, the body and a few headers. It sees `Retry-After` only if the server exposes
+//!   that header. Without it, the flow uses `retry_after_ms` of the body, or else times of its own, which grow. If a
+//!   server is not reachable, redirects, or does not allow the page to read its responses, `fetch` fails without a
+//!   reason.
+//! - **Encoding.** The browser decodes the body, and keeps the header `Content-Encoding`. Remove that header: otherwise
+//!   the flow believes that the body is still compressed.
 //! - **Cookies.** A login needs none: `credentials: "omit"`.
 //!
 //! ```
@@ -258,129 +361,71 @@
 //! # }
 //! ```
 //!
-//! Single sign-on and the authorization code end the page: the browser goes to the URL of [`Step::Browse`], and loads
-//! the page again at the callback. Give all of `location.href` to
-//! [`handle_callback`](LoginFlow::handle_callback), with the fragment. Then `history.replaceState` takes the token or
-//! the code out of the address.
+//! Single sign-on and OAuth 2.0 leave the page: the browser goes to the URL of [`Step::Browse`], and loads the page
+//! again at the callback. Give the whole `location.href` to [`handle_callback`](LoginFlow::handle_callback), with the
+//! fragment. Then remove the token or the code from the address with `history.replaceState`.
 //!
-//! Meanwhile the [suspended](LoginFlow::suspend) flow waits in `sessionStorage`. Remove it from there before you use
-//! it, so that it counts once. `sessionStorage` belongs to one tab and one origin: the pages of the homeserver cannot
-//! read it. Every script of your origin can, and so can extensions of the browser. Such a script could also read the
-//! password, so let in no script but your own, with a `Content-Security-Policy`. `localStorage` outlives the tab: do
-//! not keep a suspended flow there.
+//! Meanwhile, the [suspended](LoginFlow::suspend) flow waits in `sessionStorage`. Remove it from there before you use
+//! it, so that it is used once. `sessionStorage` belongs to one tab and one origin, so pages of the homeserver cannot
+//! read it. Every script of your origin can read it, and browser extensions can, too. Such a script could also read the
+//! password. So allow only your own scripts, with a `Content-Security-Policy`. Do not store a suspended flow in
+//! `localStorage`, which outlives the tab.
 //!
-//! The folder `stacks/browser` has the whole page.
-//!
-//! # What the steps ask for
-//!
-//! | [`Step`] | the driver | then |
-//! | --- | --- | --- |
-//! | `Send` | sends the request | [`handle_response`](LoginFlow::handle_response) with the ID of the step. Without a response: sends it again, or, in discovery, [`handle_unreachable`](LoginFlow::handle_unreachable) |
-//! | `Wait` | waits as long as the server asks, or gives up | [`handle_timeout`](LoginFlow::handle_timeout) |
-//! | `Locate` | asks the user for the homeserver's URL, or tries again | [`use_homeserver`](LoginFlow::use_homeserver), or [`back`](LoginFlow::back) |
-//! | `Choose` | asks the user how to log in, and shows why the last try was refused | [`choose`](LoginFlow::choose) |
-//! | `Browse` | opens the URL and takes the callback | [`handle_callback`](LoginFlow::handle_callback), or [`back`](LoginFlow::back) |
-//! | `ShowCode` | shows the code once, and waits until the next poll | [`handle_timeout`](LoginFlow::handle_timeout), or [`back`](LoginFlow::back) |
-//! | `Done` | stores the session | |
-//!
-//! The page of [`handle_response`](LoginFlow::handle_response) has the table of what each response does.
-//!
-//! Four rules hold everywhere:
-//!
-//! 1. A step is a view, not an event: asking twice, dropping a future or failing to send loses nothing.
-//! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
-//!    exception: the homeserver grants a login, and the flow refuses it ([`Error::MissingRefreshToken`],
-//!    [`Error::WrongUser`]). Then the flow is back at `Choose`, and the error owns the session.
-//! 3. A refusal is a step, not an error, and no step is a dead end: `use_homeserver` works any time before there is a
-//!    session. `back` works after every choice, and in `Locate`, where discovery begins again.
-//! 4. There is no clock, no randomness and no I/O inside.
-//!
-//! The driver decides whether and when to try again; [`Error::may_retry`] says whether it can help. A login request is
-//! not idempotent: if its response is lost, it may have made a device. With a [device
-//! ID](LoginSettings::with_device_id) of your own, a repeated request leads to that device and not to another one.
-//!
-//! # Late responses
-//!
-//! A response belongs to a request. [`Step::Send`] has a [`RequestId`], and [`LoginFlow::handle_response`] takes it
-//! back with the response. Every input that the flow accepts makes all earlier IDs stale. A response with a stale ID is
-//! [`Error::StaleResponse`], and nothing changes. So a late response never counts for another request, or for another
-//! homeserver.
-//!
-//! If a user goes [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is in flight,
-//! its late response may still grant a login. Nobody uses that login, but its device stays in the user's list. A driver
-//! ends it like this:
-//!
-//! ```
-//! use http::{Request, Response};
-//! use matrix_login::{
-//!     Homeserver,
-//!     endpoint::{login, logout},
-//! };
-//!
-//! /// The request that ends a login which was granted too late. `None` if the response grants none.
-//! fn end_late_login(response: &Response<Vec<u8>>, asked: &Homeserver) -> Option<Request<Vec<u8>>> {
-//!     let granted = login::response(response).ok()?;
-//!     Some(logout::request(asked, &granted.access_token))
-//! }
-//! #
-//! # let granted = r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#;
-//! # let asked = "https://example.org".parse()?;
-//! # assert!(end_late_login(&Response::new(granted.into()), &asked).is_some());
-//! # assert!(end_late_login(&Response::new(b"{}".into()), &asked).is_none());
-//! # Ok::<(), matrix_login::Error>(())
-//! ```
+//! The folder `stacks/browser` of the source has the whole page.
 //!
 //! # Finding the homeserver
 //!
-//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification: the well-known file, and the versions
-//! of the homeserver that it names. If that leads nowhere, [`Step::Locate`] says why, and a [`DiscoveryOutcome`] says
-//! what to do. [`LoginFlow::at`] takes a [`Homeserver`] whose address is known and asks it for its login types straight
-//! away. The flow itself follows redirects of the well-known file, to https only. Neither the flow nor the transport
-//! follows other redirects. A transport that always follows redirects (a browser's `fetch`) may do so for the
-//! well-known file only.
+//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification. It loads the well-known file, and asks
+//! the homeserver that the file names for its versions. If that fails, [`Step::Locate`] is due, and a
+//! [`DiscoveryOutcome`] says what to do. [`LoginFlow::at`] takes the address of a [`Homeserver`], and asks it for its
+//! login types at once.
 //!
-//! Where a program asks for the homeserver, a person may type a URL or a server name. [`Typed`] reads the text, and a
-//! [`ServerAddress`] says which of the two it is:
+//! The flow itself follows redirects of the well-known file, to https only. All other redirects are errors. A transport
+//! that cannot stop redirects, such as `fetch`, may follow those of the well-known file only.
+//!
+//! A person may type a URL or a server name. [`Typed`] reads the text, and [`ServerAddress`] says which of the two it
+//! is:
 //!
 //! ```
 //! use matrix_login::{InvalidInput, LoginFlow, LoginSettings, ServerAddress, Typed};
 //!
-//! fn begin(homeserver: &str, settings: LoginSettings) -> Result<LoginFlow, InvalidInput> {
-//!     Ok(match ServerAddress::try_from(&homeserver.parse::<Typed>()?)? {
+//! fn begin(typed: &str, settings: LoginSettings) -> Result<LoginFlow, InvalidInput> {
+//!     Ok(match ServerAddress::try_from(&typed.parse::<Typed>()?)? {
 //!         ServerAddress::Homeserver(homeserver) => LoginFlow::at(homeserver, settings),
-//!         ServerAddress::ServerName(server_name) => LoginFlow::discover(server_name, settings),
+//!         ServerAddress::ServerName(name) => LoginFlow::discover(name, settings),
 //!     })
 //! }
-//! #
-//! # assert!(begin(" example.org ", LoginSettings::default())?.server_name().is_some());
-//! # assert!(begin("https://example.org/_matrix", LoginSettings::default())?.homeserver().is_some());
+//!
+//! let settings = LoginSettings::default;
+//! assert!(begin(" example.org ", settings())?.server_name().is_some());
+//! assert!(begin("https://example.org/_matrix", settings())?.homeserver().is_some());
 //! # Ok::<(), InvalidInput>(())
 //! ```
 //!
 //! # Who logs in, and how
 //!
-//! [`LoginTypes::for_a_person`] lists the login types that a client should offer a person. A [`Choice`] is a login type
-//! with its credentials: [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
-//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) one.
-//! [`with_field`](Choice::with_field) adds any other field to the login request. A [`UserIdentifier`] is a user name, a
-//! user ID, an e-mail address, a phone number or anything else that the homeserver knows. [`LoginSettings`] are the
-//! same for all of them.
+//! [`LoginTypes::for_a_person`] lists the login types that a client should offer to a person. A [`Choice`] is a login
+//! type with its credentials: [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
+//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) login type.
+//! [`with_field`](Choice::with_field) adds another field to the login request. [`LoginSettings`] are the same for all
+//! choices. A [`UserIdentifier`] is a user name, a user ID, an e-mail address, a phone number, or anything else that
+//! the homeserver knows.
 //!
-//! [`Typed`] finds out which of these a person typed. It takes links to a user and copied text too. It says when it is
-//! not sure: `alice@example.org` can be an e-mail address, or the user ID `@alice:example.org` with a mistake.
+//! [`Typed`] finds out which of these a person has typed. It also accepts links to a user, and copied text. It says if
+//! it is not sure. For example, `alice@example.org` can be an e-mail address, or a mistyped user ID:
 //!
 //! ```
 //! use matrix_login::{Typed, UserIdentifier};
 //!
 //! let typed: Typed = "alice@example.org ".parse()?;
 //! if !typed.is_sure() {
-//!     println!("{typed} is taken for this {}: {}", typed.best().kind(), typed.best());
+//!     println!("{typed} is probably this {}: {}", typed.best().kind(), typed.best());
 //!     for other in typed.others() {
 //!         println!("it can also be this {}: {other}", other.kind());
 //!     }
 //! }
 //! let identifier = UserIdentifier::try_from(typed.best())?;
-//! # assert_eq!(identifier.identifier_type(), "m.id.thirdparty");
+//! assert_eq!(identifier.identifier_type(), "m.id.thirdparty");
 //! # Ok::<(), matrix_login::InvalidInput>(())
 //! ```
 //!
@@ -397,85 +442,98 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Step::Browse`] is the URL to open. The browser comes back to the callback with a login token and the state. If the
-//! state is the right one, the flow logs in with the token at once. A user who gives up never comes back, so limit the
+//! [`Step::Browse`] contains the URL to open. The browser comes back to the callback with a login token and the state.
+//! If the state is right, the flow logs in with the token at once. A user who gives up never comes back, so limit the
 //! time that you wait.
 //!
-//! The callback may reach another process, or this one after a restart. [`LoginFlow::suspend`] makes a small object in
-//! every state, without any credential, and [`LoginFlow::resume`] goes on with it. [`endpoint::callback::state`] finds
-//! the state in a callback, so a web backend can store suspended flows under it. [`endpoint::sso`] shows how, and how a
-//! login stays with the browser that began it. The folder `stacks/web` has a whole web application.
+//! The callback may reach another process, or the same process after a restart. [`LoginFlow::suspend`] returns the flow
+//! as plain data without credentials, and [`LoginFlow::resume`] goes on from it. [`endpoint::callback::state`] finds
+//! the state in a callback, so a web backend can store suspended flows under their states. [`endpoint::sso`] shows how,
+//! and how to bind a login to the browser that began it. The folder `stacks/web` of the source has a whole web
+//! application.
 //!
 //! # OAuth 2.0
 //!
-//! matrix.org, and every homeserver with the Matrix Authentication Service, log people in with the OAuth 2.0 API. A
-//! flow uses it if the settings name a client. If the homeserver does not have that API, the flow goes on without it:
+//! matrix.org, and every homeserver with the Matrix Authentication Service, use the OAuth 2.0 API. A flow uses it if
+//! the settings contain an [`OAuthClient`]. If the homeserver does not have that API, the flow goes on without it:
 //!
 //! ```
-//! use matrix_login::{Choice, CodeVerifier, LoginFlow, LoginSettings, OAuthClient, Redirect, Step};
+//! use std::error::Error;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // An https page of your own: the server shows it to the user.
-//! let client = OAuthClient::new("https://app.example.com/".parse()?, "Example");
-//! // Ten random characters or more: new ones for a new device.
-//! let settings = LoginSettings::default().with_oauth(client).with_device_id("QWKTZRVBHM")?;
-//! let flow = LoginFlow::discover("matrix.org".parse()?, settings);
-//! # drop(flow);
+//! use matrix_login::{
+//!     Choice, CodeVerifier, LoginFlow, LoginSettings, OAuthClient, Redirect, Step,
+//! };
 //!
-//! /// Answers the question. `state` and `verifier` are random, and new for every login. The verifier is 32 bytes in
-//! /// base64url, which are 43 characters.
-//! fn choose(flow: &mut LoginFlow, state: &str, verifier: &str) -> Result<(), matrix_login::Error> {
-//!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
-//!     // Not the issuer: that is only a name, and a homeserver can lie about it. This is where the browser goes.
-//!     let page = metadata.authorization_endpoint.as_ref().and_then(|endpoint| endpoint.url().host_str());
-//!     println!("log in at {} for {}", page.unwrap_or_default(), flow.homeserver().expect("asked already"));
-//!     let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
-//!     flow.choose(Choice::authorization_code(redirect, CodeVerifier::new(verifier)?))
+//! fn begin(new_device_id: &str) -> Result<LoginFlow, Box<dyn Error>> {
+//!     // An https page of your own: the server shows it to the user.
+//!     let client = OAuthClient::new("https://app.example.com/".parse()?, "Example");
+//!     // Ten random characters or more: new ones for a new device.
+//!     let settings = LoginSettings::default().with_oauth(client);
+//!     let settings = settings.with_device_id(new_device_id)?;
+//!     Ok(LoginFlow::discover("matrix.org".parse()?, settings))
 //! }
-//! # let _ = choose;
-//! # Ok(())
-//! # }
+//!
+//! /// Answers the question how to log in. `state` and `verifier` are random, and new for
+//! /// every login. The verifier is 32 bytes in base64url: 43 characters.
+//! fn choose(
+//!     flow: &mut LoginFlow,
+//!     state: &str,
+//!     verifier: &str,
+//! ) -> Result<(), Box<dyn Error>> {
+//!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
+//!     // Show the user where the browser goes. Do not show the issuer, which is only a name.
+//!     let (Some(page), Some(homeserver)) =
+//!         (&metadata.authorization_endpoint, flow.homeserver())
+//!     else {
+//!         return Ok(());
+//!     };
+//!     println!("log in at {} for {homeserver}", page.url().host_str().unwrap_or_default());
+//!     let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
+//!     flow.choose(Choice::authorization_code(redirect, CodeVerifier::new(verifier)?))?;
+//!     Ok(())
+//! }
+//! #
+//! # choose(&mut begin("QWKTZRVBHM")?, "0123456789abcdef", "")?;
+//! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
 //! 1. The flow registers the client, unless it is [registered already](OAuthClient::registered).
-//! 2. [`Step::Browse`] is the URL to open, as for single sign-on. The browser comes back with a code. Give that address
-//!    to [`handle_callback`](LoginFlow::handle_callback).
-//! 3. The code becomes tokens, and whoami says whose they are. From then on the [`Session`] is like any other:
-//!    [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
-//!    [`logout_request`](Session::logout_request) know which API granted it. The crate never sends a session of one API
-//!    to the endpoints of the other.
+//! 2. [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a code. Give the
+//!    callback to [`handle_callback`](LoginFlow::handle_callback).
+//! 3. The flow exchanges the code for tokens, and asks the homeserver whose they are (`GET whoami`). From then on the
+//!    [`Session`] is like any other. [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
+//!    [`logout_request`](Session::logout_request) know which API granted it.
 //!
-//! The client chooses the device ID, and it is a part of what the user grants: at least 10 characters of `A-Z`, `a-z`,
-//! `0-9`, `-`, `.`, `_` and `~`. [`CodeVerifier::new`] needs the feature `pkce`; without it, compute the challenge
-//! yourself, and call [`CodeVerifier::with_challenge`].
+//! The client chooses the device ID, and the user grants access for that device. It has at least 10 characters of
+//! `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. [`CodeVerifier::new`] needs the feature `pkce`. Without that feature,
+//! compute the challenge yourself and call [`CodeVerifier::with_challenge`].
 //!
 //! **Show the user where the browser goes.** A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver
-//! can name the honest server of another one: then the malicious homeserver receives the access token that the honest
-//! server gave, because whoami goes to the homeserver. Nothing in the protocol prevents that. So show the host of the
-//! OAuth 2.0 server next to the homeserver, and ask before you choose it. The flow prevents the other attack of that
-//! kind: it offers a grant only if the token endpoint has the origin of the page that the browser opens, so that no
-//! code goes elsewhere.
+//! can name the honest OAuth 2.0 server of another homeserver. If the user logs in there, the malicious homeserver
+//! receives the access token, because `GET whoami` goes to the homeserver. The protocol cannot prevent that. So show
+//! the host of the OAuth 2.0 server next to the homeserver, and ask the user before you choose. The flow prevents a
+//! similar attack: it offers a grant only if the token endpoint has the same origin as the page that the browser opens.
+//! So no code goes to another server.
 //!
-//! **Which store needs what.** A login that waits for the browser can be [suspended](LoginFlow::suspend), in the same
-//! way as a single sign-on. The object contains the state and the code verifier. The verifier is worth nothing without
-//! its code. Somebody who can read both this object and the callback can log in as the user.
+//! **Protect a suspended login.** The data contain the state and the code verifier. The verifier is worthless without
+//! its code. A person who can read both the data and the callback can log in as the user.
 //!
-//! - In a store that nobody else can read or write, the object needs nothing.
-//! - If others can *write* to the store, sign the object: they could replace the whole login by one of their own.
-//! - In a cookie or another place where others can *read* it, encrypt it: the callback is in the history of the
-//!   browser.
+//! - If no other program can read or write your store, you need no protection.
+//! - If others can *write* to the store, sign the data: otherwise they can replace the login with one of their own.
+//! - If others can *read* the store, as in a cookie, encrypt the data: the callback is in the history of the browser.
 //!
-//! A code, and tokens that whoami has not confirmed, are never in the object: anybody who has them can log in. A flow
-//! that is suspended there asks again how to log in.
+//! A suspended flow never contains a code, or tokens whose user is not known yet. A flow that is suspended with them
+//! asks again how to log in.
 //!
-//! **If the response to POST token is lost**, the same request is due. Some servers take the code again within a few
-//! seconds. Others end the session that the first request has made: then go [back](LoginFlow::back), and log in again.
+//! **If the response to POST token is lost**, the same request is still due. Some servers accept the code again for a
+//! few seconds. Others end the session that the first request has made. Then call [`back`](LoginFlow::back), and log in
+//! again.
 //!
 //! # A device without a browser
 //!
-//! A bot on a server, the command line of a bridge and a television have no browser that can come back. They show a
-//! code and an address. The user opens that address on any device, and enters the code there. Meanwhile the flow polls.
-//! The settings are those of any OAuth 2.0 login, with a client and a device ID. The feature `pkce` is not needed:
+//! A bot on a server, a command line and a television have no browser that can come back. They show a code and an
+//! address. The user opens that address on any device, and enters the code there. Meanwhile, the flow polls. The
+//! settings contain an [`OAuthClient`] and a device ID, as for any OAuth 2.0 login. The feature `pkce` is not needed.
 //!
 //! ```
 //! use std::error::Error;
@@ -489,18 +547,23 @@
 //! {
 //!     loop {
 //!         match blocking::drive(flow, transport) {
-//!             Ok(Step::Choose { refused: Some(refused), .. }) => return Err(refused.clone().into()),
+//!             Ok(Step::Choose { refused: Some(refused), .. }) => Err(refused.clone())?,
+//!             // 1. Ask for a code.
 //!             Ok(Step::Choose { .. }) => flow.choose(Choice::device_authorization())?,
+//!             // 2. Show it.
 //!             Ok(Step::ShowCode(code)) => {
 //!                 let user_code = one_line(code.user_code());
-//!                 println!("open {} on any device, and enter {user_code}", code.verification_uri());
-//!                 println!("if that page belongs to {}", flow.homeserver().expect("asked already"));
+//!                 println!("open {} on any device", code.verification_uri());
+//!                 println!("and enter the code {user_code}");
+//!                 if let Some(homeserver) = flow.homeserver() {
+//!                     println!("if that page belongs to {homeserver}");
+//!                 }
 //!             }
+//!             // 4. The user has agreed.
 //!             Ok(Step::Done(session)) => return Ok(session.clone()),
 //!             Ok(step) => return Err(format!("a person is needed: {step:?}").into()),
 //!             Err(error) => {
-//!                 // A poll that has failed is still due: the next call waits for the interval, and sends it again. If
-//!                 // another step is due, the transport does not want to wait.
+//!                 // 3. A poll that failed is still due: the next call waits and sends it.
 //!                 let is_poll = matches!(flow.step(), Step::Send { .. });
 //!                 let end = flow.shown_code().and_then(ShownCode::expires_at);
 //!                 if !is_poll || end <= Some(transport.now()) {
@@ -546,38 +609,40 @@
 //! ```
 //!
 //! 1. The flow registers the client, and asks for a code.
-//! 2. [`Step::ShowCode`] has the code, the address where the user enters it, and perhaps the same address with the code
-//!    in it, for a QR code. Show the host of that address next to the homeserver: the user should enter the code only
-//!    if the two belong together. `SECURITY.md` says why.
+//! 2. [`Step::ShowCode`] contains the code and the address where the user enters it. It may contain a second address
+//!    for a QR code, which includes the code. Show the host of the address next to the homeserver: the user should
+//!    enter the code only if the two belong together. `SECURITY.md` says why.
 //! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has
 //!    decided. A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
-//!    [`handle_timeout`](LoginFlow::handle_timeout). The poll is due then, and after it the same step if the user has
-//!    not decided. While a poll is in flight, [`LoginFlow::shown_code`] still has the code.
-//! 4. When the user has agreed, whoami says whose the tokens are, as for any other OAuth 2.0 login. If whoami fails,
-//!    the flow keeps the tokens: try again. If you give up, go [back](LoginFlow::back), and send the revocation that is
-//!    due then: otherwise a device stays in the user's list that nobody uses. If the user has refused, or if the code
-//!    has ended, the question is due again, and its `refused` says why: `access_denied` or `expired_token`.
+//!    [`handle_timeout`](LoginFlow::handle_timeout). While a poll is on its way, [`LoginFlow::shown_code`] still
+//!    returns the code.
+//! 4. If the user agrees, `GET whoami` says whose the tokens are. If that request fails, the flow keeps the tokens: try
+//!    again. If you give up, call [`back`](LoginFlow::back) and send the revocation that is due then. Otherwise an
+//!    unused device stays in the user's list.
+//! 5. If the user refuses, or if the code ends, the question how to log in is due again. Its `refused` is
+//!    `access_denied` or `expired_token`.
 //!
-//! **A poll that fails does not end the login.** The same poll is due then. Wait for the
-//! [interval](ShownCode::interval) before you send it again: a server that is asked too often makes all later polls
-//! wait longer. [`drive()`] does that. Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
+//! **A poll that fails does not end the login.** The same poll is due again. Wait for the
+//! [interval](ShownCode::interval) before you send it: a server that is asked too often makes all later polls wait
+//! longer. [`drive()`] waits for you. Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
 //!
-//! A flow that is suspended while it shows a code asks again how to log in. Anybody who has the device code can get the
-//! tokens, so it is never stored.
+//! A flow that is suspended while it shows a code asks again how to log in. A person who has the device code can get
+//! the tokens, so the device code is never stored.
 //!
 //! # The session
 //!
 //! A [`Session`] contains the tokens. [`Session::to_json`] writes it as a JSON object, **with the tokens in it**, and
-//! [`Session::from_json`] reads it back; `{}` means that nobody is logged in. [`Session::authorize`] puts the access
-//! token into a request. It refuses a request that goes to another server.
+//! [`Session::from_json`] reads it back. The object `{}` means that no user is logged in. [`Session::authorize`] adds
+//! the access token to a request. It refuses a request that goes to another server.
 //!
 //! ```
 //! use matrix_login::{LoginFlow, Session};
 //!
-//! let stored = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN",
-//!     "base_client_url": "https://example.org/_matrix/client/"}"#;
-//! let session = Session::from_json(stored)?.expect("somebody is logged in");
-//! let mut request = http::Request::get("https://example.org/_matrix/client/v3/account/whoami").body(())?;
+//! let stored = r#"{"access_token": "t", "user_id": "@alice:example.org",
+//!     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! let session = Session::from_json(stored)?.expect("a user is logged in");
+//! let whoami = "https://example.org/_matrix/client/v3/account/whoami";
+//! let mut request = http::Request::get(whoami).body(())?;
 //! session.authorize(&mut request)?;
 //!
 //! assert!(Session::from_json(session.to_json())?.is_some());
@@ -587,16 +652,22 @@
 //!
 //! # Keeping a session alive
 //!
-//! Where access tokens expire, a refresh token gets the next one. [`Session::refresh_in`] says when it is time.
-//! [`Session::refresh_request`] and [`Session::handle_refresh`] do it, and [`Refresh`] says what came of it.
-//! [`Session::judge`] says what the response to any other request means for the session. Clocks jump, so the homeserver
-//! has the last word on what has expired. Only the homeserver can end a session: no bad network, no failing server and
-//! no page of a captive portal does.
+//! On many homeservers an access token expires, for example after five minutes. A session then has a second token, the
+//! refresh token. The client sends it to the homeserver, and gets a new access token and a new refresh token.
 //!
-//! **Only one thread or process at a time may refresh a session.** The specification allows a client to send the same
-//! refresh token again until it uses one of the new tokens. So a lost response costs nothing. But each response makes
-//! the tokens of the response before it invalid. If two processes refresh at once, one of them gets tokens that are
-//! already invalid. Some homeservers also accept a refresh token only once. So refresh like this:
+//! - [`Session::refresh_in`] says when to do that.
+//! - [`Session::refresh_request`] builds the request, and [`Session::handle_refresh`] reads the response into the
+//!   session. [`Refresh`] is the result.
+//! - [`Session::judge`] reads the response to any *other* request. The [`Verdict`] says what it means for the session:
+//!   for example, that the access token has expired, or that the user has ended the session elsewhere.
+//!
+//! Clocks can be wrong, so the homeserver decides what has expired. Only the homeserver can end a session. A bad
+//! network, a failing server or the login page of a hotel never does.
+//!
+//! When a client uses one of the new tokens, the old refresh token becomes invalid. Until then, the specification
+//! allows the client to send the old one again, so a lost response does no harm. But if two threads refresh at the same
+//! time, each gets new tokens, and one of the two gets tokens that are already invalid. Some homeservers also accept a
+//! refresh token only once. **So let only one thread or process at a time refresh a session.** This function does that:
 //!
 //! ```
 //! use std::{
@@ -610,9 +681,9 @@
 //!
 //! type Failure = Box<dyn Error + Send + Sync>;
 //!
-//! /// Refreshes the session that threads share, after the access token of `used` was refused or has expired. If a
-//! /// verdict asked for the refresh, first wait as long as [`Verdict::Refresh`](matrix_login::Verdict::Refresh) says.
-//! /// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
+//! /// Refreshes the session that threads share. `used` is the session whose access token has
+//! /// expired or was refused. Afterwards, use the session in `shared`. Returns `None` if
+//! /// another thread has refreshed it, or has removed its refresh token.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
 //!     used: &Session,
@@ -621,7 +692,7 @@
 //! ) -> Result<Option<Refresh>, Failure> {
 //!     // 1. Take the lock. Other threads wait here.
 //!     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-//!     // 2. Look again: another thread may have refreshed the session, or removed its refresh token.
+//!     // 2. Look again: another thread may have been here before.
 //!     if !session.has_token_of(used) || session.refresh_token().is_none() {
 //!         return Ok(None);
 //!     }
@@ -629,15 +700,17 @@
 //!     let response = send(next.refresh_request()?)?;
 //!     let outcome = next.handle_refresh(&response, SystemTime::now());
 //!     match outcome {
-//!         // 3. Store the new tokens before you use them: the first use makes the old refresh token invalid.
+//!         // 3. Store the new tokens before you use them.
 //!         Refresh::Refreshed => {
 //!             store(&next)?;
 //!             *session = next;
 //!         }
-//!         // 4. The refresh token is of no use now: do not send it again.
+//!         // 4. Do not send the refresh token again.
 //!         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-//!         // 5. The session counts the attempts: wait as long as `Later` says.
-//!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => *session = next,
+//!         // 5. The session counts the attempts.
+//!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {
+//!             *session = next;
+//!         }
 //!     }
 //!     Ok(Some(outcome))
 //! }
@@ -655,26 +728,32 @@
 //! # }
 //! ```
 //!
-//! Asynchronous tasks do the same with the mutex of their runtime. Processes that share a file use a file lock. A
-//! process takes the lock and reads the session again. If no other process has refreshed it, the process refreshes it,
-//! writes it to a new file, renames that file over the old one, and releases the lock. The lock is on a separate file,
-//! because the rename replaces the file with the session. `examples/login/stored.rs` and `session_file.rs` do this, and
-//! tests run them with several processes at once. If you cannot store the new tokens, they may be lost. So check that
-//! there is room before you send the request, and try more than once to store them.
+//! 1. Take the lock. Other threads wait here.
+//! 2. Look again: another thread may have refreshed the session, or may have removed its refresh token.
+//! 3. Store the new tokens before you use them, because their first use makes the old refresh token invalid.
+//! 4. The homeserver no longer accepts this refresh token, or does not support refreshing. The access token stays valid
+//!    until it expires.
+//! 5. The session counts the attempts, so that the next [`refresh_in`](Session::refresh_in) says when to try again.
+//!
+//! If a [`Verdict::Refresh`] asked for the refresh, first wait for its `delay`. Asynchronous tasks do the same with the
+//! mutex of their runtime. Processes that share a file use a file lock: take the lock, read the session again, refresh
+//! it, write it to a new file, rename that file over the old one, and release the lock. Lock a separate file, because
+//! the rename replaces the file of the session. `examples/login/stored.rs` and `session_file.rs` do this, and tests run
+//! them with several processes at once. If you cannot store the new tokens, they may be lost. So check that you can
+//! write before you send the request, and try more than once to store them.
 //!
 //! # Logging in again, and logging out
 //!
-//! After a soft logout the device is still there, with its encryption keys. [`LoginFlow::again`] logs in on that
-//! device. It refuses the session of another user with [`Error::WrongUser`], which owns that session. Here too, only
-//! one thread or process at a time may do this. A [`Verdict`] is about the access token that the request had. If the
-//! shared session has another access token now, send the request again.
+//! After a soft logout the tokens are no longer valid, but the device and its encryption keys still exist.
+//! [`LoginFlow::again`] logs in on that device. It does not accept the session of another user: [`Error::WrongUser`]
+//! contains that session. Let only one thread or process at a time do this, too. A [`Verdict`] is about the access
+//! token that the request contained. If the shared session has another access token now, send the request again.
 //!
-//! [`Session::logout_request`] ends a session, by the API that has granted it. [`endpoint::logout_all`] ends all of a
-//! user's sessions, but not those of the OAuth 2.0 API. If the
-//! access token has expired, refresh the session before you log it out. If the homeserver does not know the access
-//! token, the logout counts as a success. But a session with a refresh token may still exist then: refresh it, and log
-//! out with the new access token.
-//! [`endpoint::whoami`] asks whose session it is.
+//! [`Session::logout_request`] ends a session at the API that granted it, and [`Session::handle_logout`] reads the
+//! response. [`endpoint::logout_all`] ends all sessions of a user, except those of the OAuth 2.0 API. If the access
+//! token has expired, refresh the session before you log out. If the homeserver does not know the access token, the
+//! logout succeeds. But a session with a refresh token may still exist then: refresh it, and log out with the new
+//! access token. [`endpoint::whoami`] asks whose session it is.
 //!
 //! # The life of a bot
 //!
@@ -693,23 +772,24 @@
 //! use matrix_login::{Session, Verdict};
 //!
 //! type Failure = Box<dyn Error + Send + Sync>;
+//! type Shared = Mutex<Session>;
 //!
-//! /// What else the bot needs.
+//! /// What the bot needs besides: an HTTP client, and the two ways to renew a session.
 //! trait World {
 //!     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>;
-//!     fn refresh(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure>;
-//!     fn log_in_again(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure>;
+//!     fn refresh(&self, shared: &Shared, used: &Session) -> Result<(), Failure>;
+//!     fn log_in_again(&self, shared: &Shared, used: &Session) -> Result<(), Failure>;
 //! }
 //!
 //! /// Calls the homeserver with the session that threads share.
 //! fn call(
-//!     shared: &Mutex<Session>,
+//!     shared: &Shared,
 //!     path: &str,
 //!     world: &impl World,
 //! ) -> Result<Response<Vec<u8>>, Failure> {
 //!     let session = || shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
 //!     for _ in 0..5 {
-//!         // 1. Refresh in time: 30 seconds before the access token expires.
+//!         // 1. Refresh in time.
 //!         let before = session();
 //!         let margin = Duration::from_secs(30);
 //!         if before.refresh_in(SystemTime::now(), margin) == Some(Duration::ZERO) {
@@ -729,14 +809,14 @@
 //!                 thread::sleep(delay);
 //!                 world.refresh(shared, &used)?;
 //!             }
-//!             // 5. The device is still there, with its encryption keys.
+//!             // 5. Log in again.
 //!             Verdict::SoftLogout => world.log_in_again(shared, &used)?,
-//!             Verdict::LoggedOut => return Err("somebody has ended the session".into()),
-//!             Verdict::Locked => return Err("the account is locked: try again later".into()),
-//!             Verdict::NotMatrix => return Err("that is not the homeserver".into()),
+//!             Verdict::LoggedOut => return Err("the session was ended".into()),
+//!             Verdict::Locked => return Err("the account is locked".into()),
+//!             Verdict::NotMatrix => return Err("the homeserver did not respond".into()),
 //!         }
 //!     }
-//!     Err("the homeserver refuses every token that it grants".into())
+//!     Err("the homeserver refuses its own tokens".into())
 //! }
 //! #
 //! # struct OneGoodToken;
@@ -747,10 +827,10 @@
 //! #         let response = Response::builder().status(if is_good { 200 } else { 401 });
 //! #         Ok(response.body(if is_good { b"{}".to_vec() } else { refused.to_vec() })?)
 //! #     }
-//! #     fn refresh(&self, _: &Mutex<Session>, _: &Session) -> Result<(), Failure> {
+//! #     fn refresh(&self, _: &Shared, _: &Session) -> Result<(), Failure> {
 //! #         Err("there is no refresh token".into())
 //! #     }
-//! #     fn log_in_again(&self, shared: &Mutex<Session>, used: &Session) -> Result<(), Failure> {
+//! #     fn log_in_again(&self, shared: &Shared, used: &Session) -> Result<(), Failure> {
 //! #         let stored = used.to_json().replace("old", "good");
 //! #         *shared.lock().unwrap() = Session::from_json(stored)?.expect("somebody is logged in");
 //! #         Ok(())
@@ -764,16 +844,56 @@
 //! # Ok::<(), Failure>(())
 //! ```
 //!
-//! `stacks/bot` is a whole bot of this kind, with tasks on tokio, and with tests.
+//! 1. Refresh in time: 30 seconds before the access token expires.
+//! 2. Call the homeserver with the access token.
+//! 3. Judge every response, also a success.
+//! 4. Refresh, and call again.
+//! 5. Log in again. The device still exists, with its encryption keys.
+//!
+//! The folder `stacks/bot` of the source has a whole bot of this kind, with tasks on tokio, and its tests.
+//!
+//! # Late responses
+//!
+//! A response belongs to a request. [`Step::Send`] contains a [`RequestId`], and [`LoginFlow::handle_response`] takes
+//! it together with the response. Every input that the flow accepts makes all earlier IDs stale. A response with a
+//! stale ID is [`Error::StaleResponse`], and nothing changes. So a late response never counts for another request or
+//! another homeserver.
+//!
+//! A user may go [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is on its way.
+//! Its late response may still grant a login that nobody uses, and its device stays in the user's list. A driver ends
+//! that login like this:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use matrix_login::{
+//!     Homeserver,
+//!     endpoint::{login, logout},
+//! };
+//!
+//! /// The request that ends a login which came too late. `None` if no login was granted.
+//! fn end_late_login(
+//!     response: &Response<Vec<u8>>,
+//!     homeserver: &Homeserver,
+//! ) -> Option<Request<Vec<u8>>> {
+//!     let granted = login::response(response).ok()?;
+//!     Some(logout::request(homeserver, &granted.access_token))
+//! }
+//! #
+//! # let granted = r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#;
+//! # let homeserver = "https://example.org".parse()?;
+//! # assert!(end_late_login(&Response::new(granted.into()), &homeserver).is_some());
+//! # assert!(end_late_login(&Response::new(b"{}".into()), &homeserver).is_none());
+//! # Ok::<(), matrix_login::Error>(())
+//! ```
 //!
 //! # Addresses from strangers
 //!
-//! A program on a server must not send requests wherever a stranger wants (server-side request forgery). A server name
-//! can be `127.0.0.1`, `[::1]` or a name that leads there. Some systems read `2130706433` and `0x7f.1` as addresses
-//! too. A redirect of the well-known file, its `base_url` and the `well_known` of a login response can lead anywhere.
-//! This crate does not resolve names, so it cannot check that. Check every request before you send it: resolve the
-//! name, refuse addresses of your own network, and connect to the addresses that you have checked. If you resolve the
-//! name again, it can lead somewhere else.
+//! A program on a server must not send requests to any address that a stranger names (server-side request forgery). A
+//! server name can be `127.0.0.1`, `[::1]`, or a name that leads there. Some systems also read `2130706433` and
+//! `0x7f.1` as addresses. A redirect of the well-known file, its `base_url` and the `well_known` of a login response
+//! can lead anywhere. This crate does not resolve names, so it cannot check that. Check every request before you send
+//! it: resolve the name, refuse addresses of your own network, and connect to the addresses that you have checked. Do
+//! not resolve the name again: it may lead to another address the second time.
 //!
 //! ```
 //! use std::{
@@ -782,20 +902,21 @@
 //! };
 //!
 //! use http::Uri;
+//! use matrix_login::{LoginFlow, LoginSettings, Step};
 //!
-//! /// Where to connect for a request. Give these addresses to the HTTP client, as the only ones for this host.
+//! /// Where to connect for a request. Give only these addresses to the HTTP client.
 //! fn public_addresses(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
 //!     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-//!     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+//!     let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+//!     let port = uri.port_u16().unwrap_or(default_port);
 //!     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
-//!     match addresses.iter().all(|address| is_public(address.ip())) {
-//!         true => Ok(addresses),
-//!         false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a public address")),
+//!     if !addresses.iter().all(|address| is_public(address.ip())) {
+//!         return Err(io::Error::other("not a public address"));
 //!     }
+//!     Ok(addresses)
 //! }
 //!
-//! /// Whether everybody on the internet may connect to an address. IANA's registries of special addresses
-//! /// list the rest.
+//! /// Whether an address is public. The registries of IANA list the special addresses.
 //! fn is_public(address: IpAddr) -> bool {
 //!     match address.to_canonical() {
 //!         IpAddr::V4(address) => {
@@ -806,27 +927,29 @@
 //!                 || address.is_documentation()
 //!                 || first == 0 // this network
 //!                 || first >= 224 // multicast, reserved, broadcast
-//!                 || (first == 100 && (64..128).contains(&second)) // shared by the customers of a provider
+//!                 || (first == 100 && (64..128).contains(&second)) // carrier-grade NAT
 //!                 || (first == 192 && second == 0) // protocol assignments
 //!                 || (first == 198 && (18..20).contains(&second))) // benchmarks
 //!         }
-//!         // Global unicast, short of 2001::/16 and of addresses that contain one of IPv4 (6to4).
+//!         // Global unicast, without special blocks and without 6to4, which contains IPv4.
 //!         IpAddr::V6(address) => {
 //!             let [first, second, ..] = address.segments();
-//!             let is_special = (first == 0x2001 && (second < 0x200 || second == 0xdb8)) || first == 0x2002;
-//!             (first & 0xe000) == 0x2000 && !is_special && first != 0x3fff
+//!             let is_special = first == 0x2001 && (second < 0x200 || second == 0xdb8);
+//!             let is_unicast = (first & 0xe000) == 0x2000;
+//!             is_unicast && !is_special && first != 0x2002 && first != 0x3fff
 //!         }
 //!     }
 //! }
 //!
 //! // A flow begins with the server name that a stranger has typed.
-//! for server_name in ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "10.0.0.1:8448", "169.254.169.254"] {
-//!     let flow = matrix_login::LoginFlow::discover(server_name.parse()?, Default::default());
-//!     let matrix_login::Step::Send { request, .. } = flow.step() else { unreachable!("discovery sends") };
+//! for server_name in ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "10.0.0.1:8448"] {
+//!     let flow = LoginFlow::discover(server_name.parse()?, LoginSettings::default());
+//!     let Step::Send { request, .. } = flow.step() else { unreachable!() };
 //!     assert!(public_addresses(request.uri()).is_err(), "{server_name}");
 //! }
 //! # for special in [
-//! #     "0.0.0.0", "100.64.0.1", "172.16.0.1", "192.0.0.8", "192.168.0.1", "198.18.0.1", "224.0.0.1",
+//! #     "0.0.0.0", "100.64.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.8", "192.168.0.1",
+//! #     "198.18.0.1", "224.0.0.1",
 //! #     "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2001::1", "2001:db8::1",
 //! #     "2002:7f00:1::", "fc00::1", "fe80::1", "ff02::1", "3fff::1",
 //! # ] {
@@ -838,32 +961,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Do this for every [`Step::Send`], and for the requests of a [`Session`], whose homeserver a server may have named.
-//! A proxy that refuses private addresses does the same.
+//! Do this for every [`Step::Send`], and for the requests of a [`Session`]: a server may have named its homeserver. A
+//! proxy that refuses private addresses does the same.
 //!
 //! # Without the flow
 //!
-//! Below the flow are pure functions, a `request` and a `response` for each [`endpoint`]. They check as much as the
-//! flow does. [`Session::granted`] makes a session from a login response that no flow has seen. It can come from the
-//! homeserver's [fallback page](endpoint::login_fallback), which works for unknown login types, from a registration, or
-//! from another crate. A device that is logged in can [get a login token](endpoint::get_token) for a new one.
+//! Below the flow are pure functions: a `request` and a `response` for each [`endpoint`]. They check as much as the
+//! flow does. [`Session::granted`] makes a session from a login response that did not go through a flow. Such a
+//! response can come from a registration, from another crate, or from the homeserver's [fallback
+//! page](endpoint::login_fallback), which works for unknown login types. A device that is logged in can [get a login
+//! token](endpoint::get_token) for a new device.
 //!
 //! # Secrets
 //!
 //! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
-//! have no `Display`, no `Eq` and no `Serialize`; only `expose` returns them. No error and no `Debug` output of this
-//! crate contains the body of a response or the values in [`Fields`]. They do show the message of a server in a
-//! [`ServerError`]. The `Debug` of [`http::Request`] prints the body: do not log the request of [`Step::Send`]. A
-//! server chooses user IDs, names and messages: [`one_line`] makes them safe for a terminal.
+//! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. No error and no
+//! `Debug` output of this crate contains the body of a response or the values in [`Fields`]. They do contain the
+//! message of a server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of [`http::Request`]
+//! prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a terminal.
 //!
 //! # What is not in it
 //!
-//! - Registration. A homeserver with the OAuth 2.0 API registers users on its pages: see [`Redirect::with_action`].
-//! - HTTP, TLS, timeouts, retries, storage, random numbers: the caller has them.
-//! - End-to-end encryption, synchronisation, rooms: a Matrix SDK goes on where the session begins.
+//! - Registration of users. A homeserver with the OAuth 2.0 API registers users on its pages: see
+//!   [`Redirect::with_action`].
+//! - HTTP, TLS, timeouts, retries, storage and random numbers: your program has them.
+//! - End-to-end encryption, synchronisation and rooms: a Matrix SDK goes on from the session.
 //!
 //! Types of other crates in this API: those of [`http`], [`url::Url`], [`serde_json::Map`] and [`serde_json::Value`],
-//! and serde's traits. The oldest Rust that this crate compiles with is 1.85; only a minor release raises it.
+//! and the traits of serde. The crate compiles with Rust 1.85 and later. Only a minor release raises that version.
 #![warn(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The README and the manual show what is tested here: the driver, which always comes to an end, and the diagram.
+//! What the README and the manual show is tested here: the program, the loops and the diagram.
 
 use std::{cell::Cell, error::Error, fs, path::Path};
 
@@ -38,34 +38,64 @@ pub fn table(source: &str, header: &str) -> Vec<Vec<String>> {
     rows.take_while(|line| line.starts_with('|')).map(cells).collect()
 }
 
-#[test]
-fn the_driver_is_the_same_everywhere() {
-    let driver = include_str!("driver.rs").split_once("/// Logs in").unwrap().1.replace("pub fn", "fn");
-    assert!(README.contains(&driver), "the README shows another driver");
-    assert!(doc_text(MANUAL).contains(&driver), "lib.rs shows another driver");
+/// What a file shows below its first line, as a reader writes it.
+fn shown(file: &str) -> String {
+    file.split_once("\n\n").unwrap().1.replace("pub ", "")
 }
 
 #[test]
-fn the_programs_of_the_readme_are_compiled() {
+fn the_manual_shows_the_loop_that_is_tested() {
+    assert!(doc_text(MANUAL).contains(&shown(include_str!("driver.rs"))), "lib.rs shows another loop");
+}
+
+#[test]
+fn the_manual_shows_the_refresh_that_is_tested() {
+    assert!(doc_text(MANUAL).contains(&shown(include_str!("recipe.rs"))), "lib.rs shows another function");
+}
+
+#[test]
+fn the_readme_fits_on_a_page() {
+    let lines = README.lines().count();
+    assert!(lines <= 120, "README.md has {lines} lines, and should have at most 120");
+}
+
+#[test]
+fn the_readme_links_to_files_that_exist() {
+    let sources = "https://docs.rs/crate/matrix-login/latest/source/";
+    let links: Vec<&str> = README.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+    for link in &links {
+        assert!(link.starts_with("https://"), "{link} works in the repository only");
+        if let Some(file) = link.strip_prefix(sources) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            assert!(path.exists(), "the README links to {file}, which does not exist");
+        }
+    }
+    assert!(links.iter().any(|link| link.starts_with(sources)));
+}
+
+/// The lines of the code samples in doc comments that are wider than a page. A reader does not see hidden lines.
+fn wide_lines(source: &str) -> Vec<String> {
+    let text = doc_text(source);
+    let samples = text.split("```").skip(1).step_by(2).filter(|sample| !sample.starts_with("text"));
+    let is_wide = |line: &&str| !line.starts_with("# ") && line.chars().count() > 90;
+    samples.flat_map(|sample| sample.lines().filter(is_wide).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_samples_of_the_manual_have_at_most_90_columns() {
+    assert_eq!(wide_lines(MANUAL), Vec::<String>::new());
+}
+
+#[test]
+fn the_program_of_the_readme_is_one_that_is_compiled() {
     if is_archive() {
         // These programs are packages of their own, so the archive of this package does not contain them.
         return;
     }
-    let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks");
-    for client in ["reqwest", "ureq"] {
-        let program = fs::read_to_string(stacks.join(client).join("src/main.rs")).unwrap();
-        let (_, code) = program.split_once("\n\n").unwrap();
-        assert!(
-            README.contains(&format!("```rust,ignore\n{code}```\n")),
-            "the README shows another program for {client}"
-        );
-    }
-}
-
-#[test]
-fn the_recipe_is_the_same_everywhere() {
-    let recipe = include_str!("recipe.rs").split_once("type Failure").unwrap().1.replace("pub fn", "fn");
-    assert!(doc_text(MANUAL).contains(&recipe), "lib.rs shows another recipe");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/ureq/src/main.rs");
+    let program = fs::read_to_string(program).unwrap();
+    let (_, code) = program.split_once("\n\n").unwrap();
+    assert!(README.contains(&format!("```rust,ignore\n{code}```\n")), "the README shows another program");
 }
 
 #[test]

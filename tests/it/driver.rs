@@ -1,4 +1,4 @@
-//! The driver that the manual and the README show; `documents.rs` keeps them the same.
+//! The loop that the manual shows; `documents.rs` keeps the two the same.
 
 use std::{
     error::Error,
@@ -6,44 +6,52 @@ use std::{
 };
 
 use http::{Request, Response};
-use matrix_login::{Choice, LoginFlow, Session, ShownCode, Step};
+use matrix_login::{Choice, LoginFlow, RequestId, Session, ShownCode, Step};
 use url::Url;
 
-/// Logs in with one choice. Gives up on a transport error, on a refusal, and after three waits. `browse` opens a
-/// URL, and returns the address that the browser came back to. `show` shows a code, and where to enter it.
+pub type Failure = Box<dyn Error>;
+
+/// Logs in with one choice. Gives up if sending fails, after a refusal and after three
+/// waits. `browse` opens a URL and returns the callback. `show` shows a code.
 pub fn log_in(
     mut flow: LoginFlow,
     choice: Choice,
-    mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
+    mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
     mut sleep: impl FnMut(Duration),
-    mut browse: impl FnMut(&Url) -> Result<Url, Box<dyn Error>>,
+    mut browse: impl FnMut(&Url) -> Result<Url, Failure>,
     mut show: impl FnMut(&ShownCode),
-) -> Result<Session, Box<dyn Error>> {
+) -> Result<Session, Failure> {
     loop {
         match flow.step() {
+            // 1. Send the request, and give the response to the flow.
             Step::Send { id, request } => {
-                let told =
-                    send(request).and_then(|response| Ok(flow.handle_response(id, &response, SystemTime::now())?));
+                let result = exchange(&mut flow, id, request, &mut send);
+                let now = Some(SystemTime::now());
                 match flow.shown_code() {
-                    // A poll that fails is sent again until the end of the code, if that is known.
-                    Some(code) if told.is_err() && code.expires_at() > Some(SystemTime::now()) => {
+                    // A poll that fails is due again until the code ends.
+                    Some(code) if result.is_err() && code.expires_at() > now => {
                         sleep(code.interval());
                     }
-                    _ => told?,
+                    _ => result?,
                 }
             }
-            Step::Wait(wait) if wait.attempt() > 3 => return Err(wait.error().clone().into()),
+            // 2. Wait as long as the server asks.
+            Step::Wait(wait) if wait.attempt() > 3 => Err(wait.error().clone())?,
             Step::Wait(wait) => {
                 sleep(wait.remaining(SystemTime::now()));
                 flow.handle_timeout()?;
             }
-            Step::Locate { failure, .. } => return Err(failure.clone().into()),
-            Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
+            // 3. No homeserver was found.
+            Step::Locate { failure, .. } => Err(failure.clone())?,
+            // 4. Answer the question how to log in.
             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
+            Step::Choose { refused: Some(refused), .. } => Err(refused.clone())?,
+            // 5. The user logs in in a browser.
             Step::Browse(url) => {
                 let callback = browse(url)?;
                 flow.handle_callback(&callback)?;
             }
+            // 6. The user enters a code on another device.
             Step::ShowCode(code) => {
                 if code.is_new() {
                     show(code);
@@ -51,7 +59,20 @@ pub fn log_in(
                 sleep(code.remaining(SystemTime::now()));
                 flow.handle_timeout()?;
             }
+            // 7. Store the session.
             Step::Done(session) => return Ok(session.clone()),
         }
     }
+}
+
+/// Sends a request, and gives the response to the flow.
+fn exchange(
+    flow: &mut LoginFlow,
+    id: RequestId,
+    request: Request<Vec<u8>>,
+    send: impl FnOnce(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure>,
+) -> Result<(), Failure> {
+    let response = send(request)?;
+    flow.handle_response(id, &response, SystemTime::now())?;
+    Ok(())
 }

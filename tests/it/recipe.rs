@@ -11,9 +11,9 @@ use matrix_login::{Refresh, Session};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Refreshes the session that threads share, after the access token of `used` was refused or has expired. If a
-/// verdict asked for the refresh, first wait as long as [`Verdict::Refresh`](matrix_login::Verdict::Refresh) says.
-/// Afterwards, use the session in `shared`. Returns `None` if another thread has refreshed it or given it up.
+/// Refreshes the session that threads share. `used` is the session whose access token has
+/// expired or was refused. Afterwards, use the session in `shared`. Returns `None` if
+/// another thread has refreshed it, or has removed its refresh token.
 pub fn refresh(
     shared: &Mutex<Session>,
     used: &Session,
@@ -22,7 +22,7 @@ pub fn refresh(
 ) -> Result<Option<Refresh>, Failure> {
     // 1. Take the lock. Other threads wait here.
     let mut session = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    // 2. Look again: another thread may have refreshed the session, or removed its refresh token.
+    // 2. Look again: another thread may have been here before.
     if !session.has_token_of(used) || session.refresh_token().is_none() {
         return Ok(None);
     }
@@ -30,15 +30,17 @@ pub fn refresh(
     let response = send(next.refresh_request()?)?;
     let outcome = next.handle_refresh(&response, SystemTime::now());
     match outcome {
-        // 3. Store the new tokens before you use them: the first use makes the old refresh token invalid.
+        // 3. Store the new tokens before you use them.
         Refresh::Refreshed => {
             store(&next)?;
             *session = next;
         }
-        // 4. The refresh token is of no use now: do not send it again.
+        // 4. Do not send the refresh token again.
         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-        // 5. The session counts the attempts: wait as long as `Later` says.
-        Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => *session = next,
+        // 5. The session counts the attempts.
+        Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {
+            *session = next;
+        }
     }
     Ok(Some(outcome))
 }

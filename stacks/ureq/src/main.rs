@@ -4,9 +4,8 @@
 use std::{env, io, io::Read, thread, time::Duration, time::SystemTime};
 
 use http::{Request, Response};
-use matrix_login::{
-    Choice, LoginFlow, LoginSettings, MAX_BODY, Password, Pause, Step, UserIdentifier, blocking, one_line,
-};
+use matrix_login::{Choice, LoginFlow, LoginSettings, MAX_BODY, Password, Pause, Step, UserIdentifier};
+use matrix_login::{blocking, one_line};
 
 struct Client(ureq::Agent);
 
@@ -17,14 +16,14 @@ impl blocking::Transport for Client {
     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
         let (head, body) = self.0.run(request)?.into_parts();
         let mut bytes = Vec::new();
-        // One byte more than the flow reads, so that it sees that there is more.
+        // One byte more than the flow reads: the flow then knows that the body is too long.
         body.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
         Ok(Response::from_parts(head, bytes))
     }
 
     fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
-        let remaining = pause.remaining_within(Duration::from_secs(60), 3, self.now()).map_err(io::Error::other)?;
-        thread::sleep(remaining);
+        let remaining = pause.remaining_within(Duration::from_secs(60), 3, self.now());
+        thread::sleep(remaining.map_err(io::Error::other)?);
         Ok(())
     }
 
@@ -37,11 +36,9 @@ fn main() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
     let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false) // A 4xx and a 5xx are responses.
-        .max_redirects(0) // The client must not follow redirects.
-        .timeout_global(Some(Duration::from_secs(10)));
-    let mut client = Client(config.build().into());
+    // The client returns a 4xx and a 5xx as responses, and does not follow redirects.
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    let mut client = Client(config.timeout_global(Some(Duration::from_secs(10))).build().into());
     let mut flow = LoginFlow::at(homeserver.parse()?, LoginSettings::default());
     loop {
         match blocking::drive(&mut flow, &mut client)? {
