@@ -1,4 +1,4 @@
-//! POST /login, the request: what settings and choices make of it, and which fields nobody may replace.
+//! The request POST /login: what settings and choices make of it, and which fields a caller cannot replace.
 
 use http::{Request, header};
 use matrix_login::{
@@ -22,14 +22,14 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn fields_without_a_value_are_left_out_never_null() {
+fn fields_without_a_value_are_left_out_and_never_null() {
     let settings = LoginSettings::default().with_refresh_tokens(false);
     let request = request(&Choice::token(LoginToken::new("t")), &settings);
     assert_eq!(request.body(), br#"{"type":"m.login.token","token":"t"}"#);
 }
 
 #[test]
-fn a_password_request_to_the_byte() {
+fn a_password_request_has_exactly_these_bytes() {
     let settings = LoginSettings::default().with_device_id("D").unwrap().with_initial_device_display_name("n");
     let choice = password().with_field("org.example.field", 1).unwrap();
     let expected = concat!(
@@ -71,7 +71,7 @@ fn a_custom_type_sends_its_own_fields() {
 }
 
 #[test]
-fn a_custom_type_may_not_write_what_settings_write() {
+fn a_custom_type_cannot_write_a_field_of_the_settings() {
     for name in ["type", "device_id", "initial_device_display_name", "refresh_token"] {
         let error = Choice::custom("org.example", object(json!({name: "x"}))).unwrap_err();
         let expected =
@@ -82,7 +82,7 @@ fn a_custom_type_may_not_write_what_settings_write() {
 }
 
 #[test]
-fn further_fields_may_not_replace_the_crates_own() {
+fn further_fields_cannot_replace_the_crates_own_fields() {
     let names =
         ["type", "identifier", "password", "token", "device_id", "initial_device_display_name", "refresh_token"];
     for name in names {
@@ -98,25 +98,25 @@ fn custom() -> Choice {
 }
 
 #[test]
-fn further_fields_may_not_replace_a_custom_types_own() {
+fn further_fields_cannot_replace_fields_of_a_custom_type() {
     assert!(custom().with_field("k", "other").is_err());
     assert!(custom().with_field("l", "other").is_ok());
 }
 
 #[test]
-fn single_sign_on_is_no_login_request() {
+fn single_sign_on_makes_no_login_request() {
     assert!(sso().credentials().is_none());
     let credentials = Credentials::password(UserIdentifier::user("alice"), Password::new("wonderland"));
     assert_eq!(body(&Choice::from(credentials)), body(&password()));
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_at_the_door() {
+fn a_value_that_cannot_be_sent_is_refused_at_once() {
     assert!(LoginSettings::default().with_device_id("").is_err());
     for token in ["", "a b", "a\n", "tök", "a\u{7f}"] {
         assert!(AccessToken::new(token).is_err(), "{token:?}");
     }
-    // Whether these are right is for the homeserver to say.
+    // Only the homeserver knows whether these values are right.
     drop(Choice::password(UserIdentifier::user(""), Password::new("")));
 }
 

@@ -1,4 +1,4 @@
-//! The answer to POST login: what it must have, and that nothing else costs a login which was granted.
+//! The response to POST login: what it must contain. Nothing else makes the flow lose a login that was granted.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,12 +13,12 @@ use crate::support::scenario::{
     password, respond,
 };
 
-/// An answer with all that it must have, and more.
+/// A response with everything that it must contain, and more.
 fn granted_with(more: &str) -> String {
     format!(r#"{{"user_id":"@alice:example.org","device_id":"D","access_token":"t",{more}}}"#)
 }
 
-/// The session of an answer that arrives at noon. A token that expires without a refresh token is accepted.
+/// The session of a response that arrives at noon. A token that expires without a refresh token is accepted.
 fn session(body: &str) -> Session {
     session_at(body, noon())
 }
@@ -39,7 +39,7 @@ fn logging_in(homeserver: &str, settings: LoginSettings) -> Scenario {
     story
 }
 
-/// The login that the flow refuses although the homeserver granted it.
+/// The session that the flow refuses although the homeserver granted it.
 fn missing_refresh_token(story: &mut Scenario, body: &str) -> Session {
     match respond(&mut story.flow, &answer(200, &[], body), noon()) {
         Err(Error::MissingRefreshToken(session)) => *session,
@@ -51,7 +51,7 @@ fn read(body: impl Into<Vec<u8>>) -> login::Response {
     login::response(&answer(200, &[], body)).unwrap()
 }
 
-// What it must have.
+// What the response must contain.
 
 #[test]
 fn a_login_is_granted() {
@@ -70,14 +70,14 @@ fn a_login_is_granted() {
 }
 
 #[test]
-fn any_2xx_grants_it() {
+fn any_2xx_grants_a_login() {
     for status in [200, 201, 202, 203, 206, 299] {
         Scenario::logging_in().answer(status, GRANTED).session();
     }
 }
 
 #[test]
-fn each_required_field_must_be_there_and_be_usable() {
+fn each_required_field_must_exist_and_be_usable() {
     let bad = ["", "null", r#""""#, "7", "true", "[]", "{}", r#"["t"]"#, r#"{"t":"t"}"#, r#""\ud800""#, "1e999"];
     let good = [("`user_id`", r#""@a:example.org""#), ("`device_id`", r#""D""#), ("`access_token`", r#""t""#)];
     for (field, _) in good {
@@ -115,7 +115,7 @@ fn the_access_token_must_fit_a_header() {
 }
 
 #[test]
-fn a_device_id_may_be_any_text() {
+fn a_device_id_can_be_any_text() {
     for device_id in ["a b", "KÜCHE", "\n", " "] {
         let body = json!({"user_id": "@alice:example.org", "device_id": device_id, "access_token": "t"});
         assert_eq!(session(&body.to_string()).device_id(), device_id);
@@ -123,7 +123,7 @@ fn a_device_id_may_be_any_text() {
 }
 
 #[test]
-fn the_user_is_the_answers_not_the_one_that_was_asked_for() {
+fn the_user_of_the_response_counts_not_the_requested_user() {
     for user_id in ["@Alice:example.org", "@alice:other.example.org:8448", "@bob:example.org", "@:example.org"] {
         let body = json!({"user_id": user_id, "device_id": "D", "access_token": "t"}).to_string();
         let mut story = Scenario::logging_in();
@@ -148,10 +148,10 @@ fn the_last_of_duplicate_keys_counts() {
     assert_eq!(invalid_field(&error), "`access_token`");
 }
 
-// What holds it.
+// How the body is written.
 
 #[test]
-fn a_byte_order_mark_and_blanks_are_no_harm() {
+fn a_byte_order_mark_and_blanks_do_no_harm() {
     for body in [format!("\u{feff}{GRANTED}"), format!("\u{feff}\r\n {GRANTED}\t\n"), format!(" {GRANTED}")] {
         Scenario::logging_in().answer(200, body).session();
     }
@@ -160,7 +160,7 @@ fn a_byte_order_mark_and_blanks_are_no_harm() {
 }
 
 #[test]
-fn what_is_no_object_grants_nothing() {
+fn a_body_that_is_not_an_object_grants_nothing() {
     for body in [
         format!("[{GRANTED}]"),
         r#"["@alice:example.org","t","D"]"#.to_owned(),
@@ -186,7 +186,7 @@ fn what_is_no_object_grants_nothing() {
 }
 
 #[test]
-fn an_answer_that_was_cut_off_anywhere_grants_nothing() {
+fn a_response_that_was_cut_off_anywhere_grants_nothing() {
     for end in 1..GRANTED.len() {
         let mut story = Scenario::logging_in();
         assert_eq!(invalid_field(&story.fails(200, &GRANTED[..end])), "the body", "{}", &GRANTED[..end]);
@@ -194,7 +194,7 @@ fn an_answer_that_was_cut_off_anywhere_grants_nothing() {
 }
 
 #[test]
-fn an_answer_of_64_kib_is_read_and_one_more_byte_is_too_long() {
+fn a_response_of_64_kib_is_read_and_a_longer_one_is_not() {
     let padded = |length: usize| format!("{GRANTED}{}", " ".repeat(length - GRANTED.len()));
     Scenario::logging_in().answer(200, padded(65_536)).session();
     let mut story = Scenario::logging_in();
@@ -205,7 +205,7 @@ fn an_answer_of_64_kib_is_read_and_one_more_byte_is_too_long() {
     assert_eq!(MAX_BODY, 65_536);
 }
 
-// What it may have.
+// What the response can contain.
 
 #[test]
 fn every_optional_field_is_read() {
@@ -276,7 +276,7 @@ fn a_lifetime_is_a_whole_number_of_milliseconds() {
         (r#""3600000""#, None),
         ("true", None),
         ("[3600000]", None),
-        // The nanoseconds have to fit 64 bits.
+        // The nanoseconds must fit 64 bits.
         ("18446744073709", Some(18_446_744_073_709)),
         ("18446744073710", None),
         ("18446744073709551615", None),
@@ -291,7 +291,7 @@ fn a_lifetime_is_a_whole_number_of_milliseconds() {
 }
 
 #[test]
-fn an_end_that_cannot_be_stored_is_none() {
+fn an_end_that_cannot_be_stored_is_left_out() {
     // The last whole millisecond whose nanoseconds since the epoch fit 64 bits.
     let last = UNIX_EPOCH + Duration::from_millis(18_446_744_073_709);
     let millisecond = Duration::from_millis(1);
@@ -313,9 +313,9 @@ fn an_end_that_cannot_be_stored_is_none() {
 }
 
 #[test]
-fn an_answer_at_the_end_of_time_is_still_an_answer() {
+fn a_response_at_the_last_possible_time_is_read() {
     let mut far = noon();
-    // As far as the platform's time goes, whatever that is.
+    // The last time that the platform can represent.
     let mut stride = Duration::from_secs(u64::MAX);
     while !stride.is_zero() {
         match far.checked_add(stride) {
@@ -328,7 +328,7 @@ fn an_answer_at_the_end_of_time_is_still_an_answer() {
 }
 
 #[test]
-fn the_deprecated_home_server_is_kept_as_it_is() {
+fn the_deprecated_home_server_is_kept_unchanged() {
     for (home_server, kept) in [
         (r#""example.org""#, Some("example.org")),
         (r#""https://hs.example.org/""#, Some("https://hs.example.org/")),
@@ -389,7 +389,7 @@ fn odd_names_of_other_keys_do_no_harm() {
 }
 
 #[test]
-fn bytes_that_are_no_text_do_no_harm_to_what_they_are_not_in() {
+fn bytes_that_are_not_text_spoil_only_their_own_field() {
     let mut body = granted_with(r#""x":"?","refresh_token":"r""#).into_bytes();
     let position = body.iter().position(|byte| *byte == b'?').unwrap();
     body[position] = 0xff;
@@ -398,20 +398,20 @@ fn bytes_that_are_no_text_do_no_harm_to_what_they_are_not_in() {
     assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("r"));
 }
 
-// The homeserver that the answer names.
+// The homeserver that the response names.
 
 #[test]
-fn a_homeserver_that_the_answer_names_is_the_sessions() {
+fn the_session_moves_to_the_homeserver_of_the_response() {
     for (asked, named, adopted) in [
         ("https://hs.example.org", "https://other.example.org/", "https://other.example.org"),
         ("https://hs.example.org", "https://other.example.org:8448/prefix/", "https://other.example.org:8448/prefix"),
         ("https://hs.example.org", "https://alice:pw@other.example.org/?a#b", "https://other.example.org"),
         ("http://hs.example.org", "https://other.example.org", "https://other.example.org"),
-        // Not to plain http; `plain_http.rs` has more of these.
+        // The session does not move to plain http. `plain_http.rs` tests more of these cases.
         ("https://hs.example.org", "http://other.example.org/", "https://hs.example.org"),
         ("https://hs.example.org", "http://hs.example.org/", "https://hs.example.org"),
         ("https://hs.example.org", "HTTP://other.example.org", "https://hs.example.org"),
-        // What is no web address is no homeserver.
+        // A text that is not a web address does not name a homeserver.
         ("https://hs.example.org", "other.example.org:443", "https://hs.example.org"),
         ("https://hs.example.org", "ws://other.example.org", "https://hs.example.org"),
         ("https://hs.example.org", "https://", "https://hs.example.org"),
@@ -422,7 +422,7 @@ fn a_homeserver_that_the_answer_names_is_the_sessions() {
         let mut story = logging_in(asked, LoginSettings::default());
         let session = story.answer(200, body.clone()).session();
         assert_eq!(session.homeserver().unwrap().as_str(), adopted, "{asked} {named}");
-        // It is kept whole, whether or not it is followed.
+        // The well-known information is kept whole, whether the session follows it or not.
         assert_eq!(json!(session.well_known()), well_known);
         assert_eq!(story.flow.homeserver(), story.session().homeserver());
 
@@ -434,7 +434,7 @@ fn a_homeserver_that_the_answer_names_is_the_sessions() {
 }
 
 #[test]
-fn a_well_known_that_names_no_homeserver_is_kept_and_not_followed() {
+fn a_well_known_without_a_homeserver_is_kept_and_not_followed() {
     for well_known in [
         json!({}),
         json!({"m.homeserver": {}}),
@@ -484,7 +484,7 @@ fn a_token_that_expires_for_good_is_refused_and_given_back() {
             assert!(session.expires_at().is_some());
             assert_eq!(session.homeserver().unwrap().as_str(), "https://other.example.org");
             assert_eq!(session.other().get("x").unwrap(), 1);
-            // The login is over: the question is put again, to the homeserver that was asked.
+            // The login is over: the question is asked again, for the homeserver that the login was for.
             assert!(story.flow.session().is_none());
             assert_eq!(story.flow.homeserver().unwrap().as_str(), HOMESERVER);
             story.asks(&OFFERED).choose(password()).answer(200, GRANTED).session();
@@ -493,7 +493,7 @@ fn a_token_that_expires_for_good_is_refused_and_given_back() {
 }
 
 #[test]
-fn a_resumed_flow_asks_for_the_login_types_before_it_puts_the_question_again() {
+fn a_resumed_flow_first_asks_for_the_login_types_again() {
     let mut story = Scenario::in_the_browser();
     story.suspend().callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
@@ -502,7 +502,7 @@ fn a_resumed_flow_asks_for_the_login_types_before_it_puts_the_question_again() {
 }
 
 #[test]
-fn a_token_that_expires_for_good_is_accepted_by_who_says_so() {
+fn a_caller_can_accept_a_token_that_expires_for_good() {
     let mut story = logging_in(HOMESERVER, lenient());
     let session = story.answer(200, granted_with(r#""expires_in_ms":3600000"#)).session();
     assert_eq!(session.expires_at(), Some(noon() + Duration::from_secs(3600)));
@@ -510,19 +510,19 @@ fn a_token_that_expires_for_good_is_accepted_by_who_says_so() {
 }
 
 #[test]
-fn not_to_ask_for_a_refresh_token_is_not_to_accept_its_absence() {
+fn to_ask_for_no_refresh_token_does_not_accept_its_absence() {
     let mut story = logging_in(HOMESERVER, LoginSettings::default().with_refresh_tokens(false));
     missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":3600000"#));
 }
 
 #[test]
-fn tokens_that_need_not_be_refused() {
+fn some_tokens_without_a_refresh_token_are_accepted() {
     for (fields, has_refresh_token, expires) in [
         (r#""refresh_token":"r","expires_in_ms":3600000"#, true, true),
         // A refresh token without an expiry.
         (r#""refresh_token":"r""#, true, false),
         (r#""refresh_token":"r","expires_in_ms":null"#, true, false),
-        // Refresh is switched off there.
+        // The homeserver has switched refresh off.
         (r#""x":1"#, false, false),
         (r#""expires_in_ms":null"#, false, false),
     ] {
@@ -534,18 +534,18 @@ fn tokens_that_need_not_be_refused() {
 }
 
 #[test]
-fn an_expiry_that_cannot_be_used_is_an_expiry() {
+fn an_expiry_that_cannot_be_used_still_counts() {
     for expires_in in ["\"60000\"", "60000.5", "-1", "0", "[]", "false", "1e400", "18446744073709", r#""\ud800""#] {
         let body = granted_with(&format!(r#""expires_in_ms":{expires_in}"#));
         assert!(read(body.clone()).expires, "{expires_in}");
         let mut flow = Scenario::logging_in().flow;
         let error = respond(&mut flow, &answer(200, &[], body), noon()).unwrap_err();
-        // The login is not lost.
+        // The session is not lost.
         let Error::MissingRefreshToken(session) = error else { panic!("{expires_in}: {error:?}") };
         assert_eq!(session.access_token().expose(), "t");
         assert!(matches!(flow.step(), Step::Choose { refused: None, .. }));
     }
-    // A clock before 1970 does not help either.
+    // The same holds for a clock before 1970.
     let mut flow = Scenario::logging_in().flow;
     let response = answer(200, &[], granted_with(r#""expires_in_ms":60000"#));
     let error = respond(&mut flow, &response, UNIX_EPOCH - Duration::from_secs(86_400)).unwrap_err();
@@ -559,8 +559,8 @@ fn an_expiry_that_cannot_be_used_is_an_expiry() {
 // Without the flow.
 
 #[test]
-fn without_the_flow_the_answer_is_read_as_it_is() {
-    // Refusing a token that expires is the flow's; where the answer leads, too.
+fn without_the_flow_the_response_is_read_unchanged() {
+    // Only the flow refuses a token that expires, and only the flow follows the homeserver that the response names.
     let response = read(granted_with(r#""expires_in_ms":1,"well_known":{"m.homeserver":{"base_url":"http://a"}}"#));
     assert_eq!(response.expires_in, Some(Duration::from_millis(1)));
     assert_eq!(response.well_known_base_url().unwrap().as_str(), "http://a");

@@ -1,4 +1,4 @@
-//! What a homeserver offers: which login types it lists, in whatever shape, and what of it can be chosen.
+//! What a homeserver offers: the login types that it lists, in any shape, and which of them can be chosen.
 
 use http::StatusCode;
 use matrix_login::{
@@ -20,7 +20,7 @@ fn read(body: &str) -> LoginTypes {
     login_types::response(&answer(200, &[], body)).unwrap_or_else(|error| panic!("{body}: {error}"))
 }
 
-/// The list of one answer, of which only the list is written down.
+/// The login types of a response. Only the list of the response is given.
 fn offered(flows: &str) -> LoginTypes {
     read(&format!(r#"{{"flows":{flows}}}"#))
 }
@@ -37,7 +37,7 @@ fn providers(login_types: &LoginTypes) -> &[IdentityProvider] {
     login_types.get(SSO).unwrap().identity_providers()
 }
 
-/// A homeserver that offers this, at the question.
+/// A flow at the question, for a homeserver that offers these login types.
 fn at_the_question(flows: &str) -> Scenario {
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, format!(r#"{{"flows":{flows}}}"#));
@@ -49,7 +49,7 @@ fn with_provider(id: &str) -> Choice {
     Choice::sso(redirect.with_identity_provider(id).unwrap())
 }
 
-/// What was chosen, and what is offered instead; the question is still put.
+/// The choice that was refused, and the offers. The question is still due.
 fn not_offered(story: &mut Scenario, choice: Choice) -> (String, Vec<String>) {
     let before = whole(&story.flow);
     let error = story.flow.choose(choice).unwrap_err();
@@ -60,7 +60,7 @@ fn not_offered(story: &mut Scenario, choice: Choice) -> (String, Vec<String>) {
     }
 }
 
-// What is listed.
+// The login types that are listed.
 
 #[test]
 fn the_login_types_of_the_specification() {
@@ -122,7 +122,7 @@ fn a_type_that_is_listed_twice_counts_once() {
 }
 
 #[test]
-fn of_two_names_of_an_entry_the_last_one_says_what_its_keys_mean() {
+fn the_last_of_two_names_of_an_entry_counts() {
     let login_types = offered(r#"[{"type":"m.login.token","get_login_token":true,"type":"org.example.badge"}]"#);
     let badge = login_types.get("org.example.badge").unwrap();
     assert!(!badge.get_login_token());
@@ -152,7 +152,7 @@ fn a_bad_entry_never_spoils_the_list() {
 }
 
 #[test]
-fn odd_data_does_not_cost_the_type() {
+fn a_type_with_odd_data_stays_in_the_list() {
     let login_types = offered(
         r#"[{"type":"m.login.token","get_login_token":"yes"},{"type":"m.login.password","x":1e999,"y":"\ud800"},
             {"type":"m.login.sso","oauth_aware_preferred":null,"identity_providers":7},
@@ -163,7 +163,7 @@ fn odd_data_does_not_cost_the_type() {
 }
 
 #[test]
-fn keys_beside_the_list_are_no_harm() {
+fn keys_beside_the_list_do_no_harm() {
     let login_types = read("\u{feff} {\"x\":1e999,\"flows\":7,\"flows\":[{\"type\":\"m.login.password\"}]} \n");
     assert_eq!(names(&login_types), [PASSWORD]);
 }
@@ -195,7 +195,7 @@ fn a_provider_without_an_id_is_dropped_and_the_others_stay() {
 }
 
 #[test]
-fn icons_and_brands_are_shown_as_they_are_or_not_at_all() {
+fn icons_and_brands_are_shown_unchanged_or_not_at_all() {
     for (fields, icon, brand) in [
         (
             r#""icon":"https://example.org/x.png","brand":"org.example""#,
@@ -227,7 +227,7 @@ fn single_sign_on_without_a_list_of_providers_is_still_offered() {
         assert!(providers(&offered(&flows)).is_empty(), "{fields}");
         let mut story = at_the_question(&flows);
         assert!(story.choose(sso()).browses().path().ends_with("/login/sso/redirect"));
-        // It may have some all the same.
+        // The homeserver can have providers all the same.
         let mut story = at_the_question(&flows);
         assert!(story.choose(with_provider("oidc-x")).browses().path().ends_with("/login/sso/redirect/oidc-x"));
     }
@@ -249,7 +249,7 @@ fn a_person_is_never_offered_what_needs_another_token() {
 }
 
 #[test]
-fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
+fn if_oauth_is_preferred_a_person_sees_only_single_sign_on() {
     const OLD: &str = "org.matrix.msc3824.delegated_oidc_compatibility";
     for (hint, preferred) in [
         (r#""oauth_aware_preferred":true"#.to_owned(), true),
@@ -271,12 +271,12 @@ fn where_oauth_is_preferred_a_person_is_offered_single_sign_on_alone() {
         assert_eq!(login_types.get(SSO).unwrap().oauth_aware_preferred(), preferred, "{hint}");
         let expected: &[&str] = if preferred { &[SSO] } else { &[PASSWORD, SSO, "org.example.badge"] };
         assert_eq!(for_a_person(&login_types), expected, "{hint}");
-        // A preference for people: all of them are still there.
+        // The hint is a preference for people: the list still has all login types.
         assert_eq!(names(&login_types), [PASSWORD, SSO, TOKEN, "org.example.badge", APPLICATION_SERVICE], "{hint}");
     }
 }
 
-/// What matrix-authentication-service offers in the legacy API, as it was recorded.
+/// The login types that matrix-authentication-service offers in the legacy API, as they were recorded.
 pub fn of_an_oauth_server() -> String {
     let recorded = include_str!("../transcripts/recorded-oauth/mas-legacy-login-get-mas.json");
     let recorded: Value = serde_json::from_str(recorded).unwrap();
@@ -284,7 +284,7 @@ pub fn of_an_oauth_server() -> String {
 }
 
 #[test]
-fn a_person_at_the_legacy_api_of_an_oauth_server_is_sent_to_the_page_for_what_they_want() {
+fn the_legacy_api_of_an_oauth_server_leads_to_the_right_page() {
     for (action, named) in [(Action::Login, "login"), (Action::Register, "register")] {
         let mut story = Scenario::at(HOMESERVER);
         story.answer(200, of_an_oauth_server());
@@ -301,23 +301,23 @@ fn a_person_at_the_legacy_api_of_an_oauth_server_is_sent_to_the_page_for_what_th
         story.posts(LOGIN_URL, json!({"type": TOKEN, "token": "t0k3n", "refresh_token": true}));
         story.answer(200, GRANTED).session();
     }
-    // A caller who knows better can still choose the password.
+    // A caller can still insist on the password.
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, of_an_oauth_server()).choose(password()).answer(200, GRANTED).session();
 }
 
 #[test]
-fn the_hint_on_another_type_is_none() {
+fn the_hint_on_another_type_does_not_count() {
     let login_types = offered(r#"[{"type":"m.login.password","oauth_aware_preferred":true},{"type":"m.login.token"}]"#);
     assert_eq!(for_a_person(&login_types), [PASSWORD]);
 }
 
-// What can be chosen.
+// The login types that can be chosen.
 
 #[test]
-fn a_caller_who_knows_better_takes_what_is_not_listed() {
+fn a_caller_can_insist_on_a_type_that_is_not_listed() {
     let token = || Choice::token(LoginToken::new("jwt"));
-    // Conduit lists the password only, and takes tokens all the same. And a list can be empty.
+    // Conduit lists only the password, and accepts login tokens all the same. And a list can be empty.
     for flows in [r#"[{"type":"m.login.password"}]"#, "[]"] {
         let mut story = at_the_question(flows);
         assert!(!token().is_unlisted());
@@ -327,7 +327,7 @@ fn a_caller_who_knows_better_takes_what_is_not_listed() {
         let body = json!({"type": TOKEN, "token": "jwt", "refresh_token": true, "org.example.x": 1});
         story.posts(LOGIN_URL, body).answer(200, GRANTED).session();
     }
-    // So it is with single sign-on, and with an identity provider.
+    // The same holds for single sign-on, and for an identity provider.
     assert!(at_the_question("[]").choose(sso().unlisted()).browses().path().ends_with("/login/sso/redirect"));
     let mut story = at_the_question(r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-y","name":"Y"}]}]"#);
     let choice = with_provider("oidc-x");
@@ -336,7 +336,7 @@ fn a_caller_who_knows_better_takes_what_is_not_listed() {
 }
 
 #[test]
-fn what_is_not_listed_is_not_offered() {
+fn a_type_that_is_not_listed_is_not_offered() {
     let mut story = at_the_question(r#"[{"type":"m.login.token"},{"type":"org.example.badge"}]"#);
     let listed = || vec![TOKEN.to_owned(), "org.example.badge".to_owned()];
     assert_eq!(not_offered(&mut story, password()), (PASSWORD.to_owned(), listed()));
@@ -367,16 +367,16 @@ fn an_identity_provider_that_is_not_listed_is_not_offered() {
 }
 
 #[test]
-fn the_token_that_ends_single_sign_on_need_not_be_offered() {
+fn the_token_login_of_single_sign_on_need_not_be_listed() {
     let mut story = at_the_question(r#"[{"type":"m.login.sso"}]"#);
     assert_eq!(not_offered(&mut story, Choice::token(LoginToken::new("t"))), (TOKEN.to_owned(), vec![SSO.to_owned()]));
     story.choose(sso()).callback(CALLBACK).answer(200, GRANTED).session();
 }
 
-// Answers that list nothing.
+// Responses that list nothing.
 
 #[test]
-fn an_answer_without_a_list_is_invalid() {
+fn a_response_without_a_list_is_invalid() {
     for body in [
         "{}",
         r#"{"flows":null}"#,
@@ -394,7 +394,7 @@ fn an_answer_without_a_list_is_invalid() {
 }
 
 #[test]
-fn an_answer_that_is_no_object_is_invalid() {
+fn a_response_that_is_not_an_object_is_invalid() {
     for body in [
         r#"[[{"type":"m.login.password"}]]"#,
         r#"{"flows":[{"type":"m.login.password"}]"#,
@@ -413,7 +413,7 @@ fn an_answer_that_is_no_object_is_invalid() {
 }
 
 #[test]
-fn a_homeserver_that_does_not_know_the_request_has_no_legacy_login() {
+fn a_homeserver_without_the_request_has_no_legacy_login() {
     for (status, body) in [
         (404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
         (404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
@@ -429,7 +429,7 @@ fn a_homeserver_that_does_not_know_the_request_has_no_legacy_login() {
 }
 
 #[test]
-fn a_page_where_matrix_should_be_is_not_a_missing_login() {
+fn a_page_in_place_of_the_list_is_not_a_missing_login() {
     for (status, body) in
         [(404, "<html>404 Not Found</html>"), (404, ""), (404, "{}"), (200, "<!DOCTYPE html>"), (200, "")]
     {

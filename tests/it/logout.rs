@@ -1,4 +1,5 @@
-//! Ending a session, or all of them: any 2xx is a success, and so is a token that nobody knows any more.
+//! The end of a session, or of all sessions of a user: any 2xx is a success. A token that the server no longer knows is
+//! a success too.
 
 use matrix_login::{
     AccessToken, Homeserver, MAX_BODY, ResponseError,
@@ -53,7 +54,7 @@ fn a_token_that_is_unknown_was_logged_out_before() {
 }
 
 #[test]
-fn a_token_that_has_expired_is_no_logout_since_the_device_is_still_there() {
+fn an_expired_token_is_not_a_logout_because_the_device_stays() {
     for result in both(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Access token has expired","soft_logout":true}"#) {
         assert!(matches!(result, Err(ResponseError::Server(error)) if error.soft_logout));
     }
@@ -85,7 +86,7 @@ fn nothing_else_is_a_success() {
 }
 
 #[test]
-fn a_page_is_no_logout_whatever_its_status() {
+fn a_page_is_not_a_logout_whatever_its_status() {
     for body in ["<!DOCTYPE html><title>Welcome to the airport</title>", "logged out"] {
         for result in both(200, body) {
             assert_eq!(not_matrix(&result.unwrap_err()).as_u16(), 200, "{body}");

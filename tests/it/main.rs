@@ -1,4 +1,5 @@
-//! Logins told as stories, against a scripted homeserver. One module per behaviour; none needs a network or a clock.
+//! Logins told as stories, against a scripted homeserver. Each module tests one behaviour. No test needs a network or a
+//! clock.
 #![allow(
     unreachable_pub,
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! What a user reads when something goes wrong: every error in one line, complete in itself, and whether to try again.
+//! What a user reads when something goes wrong: every error is one complete line, and says whether to try again.
 
 use std::error::Error as StdError;
 
@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// The message is this one, in one line; nothing more is to be said below it; and trying again can help, or not.
+/// The error has this message in one line, and no source below it. `may_retry` says whether another try can help.
 fn says(error: impl Into<Error>, message: &str, may_retry: bool) {
     let error = error.into();
     assert_eq!(error.to_string(), message);
     assert!(!message.contains(char::is_control), "{message:?}");
-    // Whoever prints the chain must not print the same twice.
+    // A program that prints the chain of sources must not print the same text twice.
     assert!(error.source().is_none(), "{message}: {:?}", error.source());
     assert_eq!(error.may_retry(), may_retry, "{message}");
 }
 
-/// The refusal that this answer to POST login is.
+/// The error that this response to POST login gives.
 fn refusal(status: u16, body: &str) -> ResponseError {
     login::response(&answer(status, &[], body)).unwrap_err()
 }
@@ -45,7 +45,7 @@ fn failure(story: &Scenario) -> &DiscoveryFailure {
     }
 }
 
-/// The failure says the same as a value of its own, as a step, and as an error.
+/// The failure says the same on its own, in a step, and in an error.
 fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may_retry: bool) {
     let failure = failure(story);
     assert_eq!(failure.outcome, outcome, "{message}");
@@ -54,7 +54,7 @@ fn fails_to_find(story: &Scenario, outcome: DiscoveryOutcome, message: &str, may
     says(failure.clone(), message, may_retry);
 }
 
-// The caller's.
+// Errors of the caller.
 
 #[test]
 fn invalid_input_names_the_value_and_what_it_should_be() {
@@ -145,7 +145,7 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
 }
 
 #[test]
-fn what_is_refused_of_a_person_says_what_to_type() {
+fn a_refusal_of_typed_text_says_what_to_type() {
     let cases: [(InvalidInput, &str); 7] = [
         (
             "".parse::<Typed>().unwrap_err(),
@@ -183,7 +183,7 @@ fn what_is_refused_of_a_person_says_what_to_type() {
     }
 }
 
-// A session's.
+// Errors of a session.
 
 fn foreign_request(session: &Session) -> SessionError {
     session.authorize(&mut http::Request::get("https://other.example.org/").body(()).unwrap()).unwrap_err()
@@ -294,7 +294,7 @@ fn a_refusal_in_the_browser_has_no_status() {
 }
 
 #[test]
-fn an_oauth_response_that_is_not_one_names_its_endpoint() {
+fn an_invalid_oauth_response_names_its_endpoint() {
     let page = answer(404, &[], "<html>");
     for (error, endpoint) in [
         (registration::response(&page).unwrap_err(), "registration_endpoint"),
@@ -412,7 +412,7 @@ fn with_provider(id: &str) -> Choice {
 }
 
 #[test]
-fn not_offered_names_what_is() {
+fn not_offered_names_the_offers() {
     for (flows, choice, message) in [
         (
             r#"[{"type":"m.login.sso"},{"type":"org.example.badge"}]"#,
@@ -492,7 +492,7 @@ fn a_foreign_callback_says_what_was_expected() {
     says(error, message, false);
 }
 
-// The server's.
+// Errors of the server.
 
 #[test]
 fn a_servers_error_is_its_status_its_errcode_and_its_words() {
@@ -536,7 +536,7 @@ fn a_servers_error_is_its_status_its_errcode_and_its_words() {
         ),
         (503, r#"{"errcode":"M_FORBIDDEN"}"#, "the server failed (status 503, M_FORBIDDEN)", true),
         (408, r#"{"errcode":"M_UNKNOWN"}"#, "the server failed (status 408, M_UNKNOWN)", true),
-        // Under a success that lacks the login.
+        // Under a status of success, but without a login.
         (200, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#, "the server refused (status 200, M_FORBIDDEN): no", false),
     ] {
         let error = refusal(status, body);
@@ -562,7 +562,7 @@ fn a_refusal_and_a_wait_say_what_the_server_said() {
 }
 
 #[test]
-fn legacy_login_unsupported_says_what_there_may_be_instead() {
+fn legacy_login_unsupported_says_what_could_exist_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
     says(
         error,
@@ -618,7 +618,7 @@ fn too_large_says_how_large() {
     says(error, message, false);
 }
 
-// The network's.
+// Errors of the network.
 
 #[test]
 fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
@@ -667,7 +667,7 @@ fn unreachable_says_to_look_at_the_network_and_the_address() {
     says(failure(&story).cause.clone(), message, true);
 }
 
-// Discovery's.
+// Errors of discovery.
 
 #[test]
 fn ignore_says_that_the_server_says_nothing() {
@@ -762,7 +762,7 @@ fn without_the_flow_discovery_says_the_same() {
     );
 }
 
-// The exception.
+// The error for a session that was granted.
 
 #[test]
 fn a_missing_refresh_token_says_what_can_be_done() {
@@ -773,9 +773,9 @@ fn a_missing_refresh_token_says_what_can_be_done() {
     says(error, message, false);
 }
 
-// One line.
+// Texts in one line.
 
-/// Line breaks, escape sequences, and what turns the direction of a text, between an `a` and a `b`.
+/// Line breaks, escape sequences, and characters that turn the direction of a text, between an `a` and a `b`.
 const ODD: [&str; 22] = [
     "a\nb",
     "a\rb",
@@ -802,7 +802,7 @@ const ODD: [&str; 22] = [
 ];
 
 #[test]
-fn a_servers_words_are_shown_in_one_line_and_kept_as_they_are() {
+fn a_servers_words_are_shown_in_one_line_and_kept_unchanged() {
     for odd in ODD {
         let body = json!({"errcode": odd, "error": odd}).to_string();
         let error = refusal(403, &body);
@@ -837,7 +837,7 @@ fn a_location_is_shown_in_one_line() {
 }
 
 #[test]
-fn what_is_offered_is_shown_in_one_line() {
+fn the_offers_are_shown_in_one_line() {
     for odd in ODD {
         let flows = json!([{"type": odd}, {"type": "m.login.sso", "identity_providers": [{"id": odd}]}]).to_string();
         let message = "the homeserver does not offer m.login.password, but a b, m.login.sso";
@@ -848,10 +848,10 @@ fn what_is_offered_is_shown_in_one_line() {
 }
 
 #[test]
-fn what_was_chosen_is_shown_in_one_line() {
+fn the_choice_is_shown_in_one_line() {
     for odd in ODD {
         let flows = r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x"}]}]"#;
-        // It may be the word of another homeserver.
+        // The choice can come from the list of another homeserver.
         let custom = Choice::custom(odd, Map::new()).unwrap();
         says(not_offered(flows, custom), "the homeserver does not offer a b, but m.login.sso", false);
         let message = "the homeserver does not offer identity provider a b, but oidc-x";

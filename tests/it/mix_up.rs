@@ -8,7 +8,7 @@ use crate::support::scenario::{
     UNRECOGNIZED, answer, code, invalid_field, metadata_with, noon, whole, with_oauth, with_registered_client,
 };
 
-/// The issuer and the pages are the honest server's; the code would go to the homeserver.
+/// The issuer and the pages belong to the honest server, but the code would go to the homeserver.
 fn lies() -> [String; 4] {
     [
         "https://hs.example.org/token",
@@ -19,7 +19,7 @@ fn lies() -> [String; 4] {
     .map(|token_endpoint| metadata_with("token_endpoint", token_endpoint))
 }
 
-/// The same with a promise of `iss`, which the honest server keeps: that does not make it better.
+/// The same metadata with a promise of `iss`. The honest server keeps that promise, but the login is not safer for it.
 fn promising(metadata: &str) -> String {
     let mut metadata: serde_json::Value = serde_json::from_str(metadata).unwrap();
     metadata["authorization_response_iss_parameter_supported"] = true.into();
@@ -42,7 +42,7 @@ fn a_token_endpoint_on_another_origin_is_never_offered() {
     for metadata in lies().into_iter().flat_map(|metadata| [promising(&metadata), metadata]) {
         for settings in [with_oauth(), with_registered_client()] {
             is_not_offered(&mut Scenario::with_metadata(settings.clone(), metadata.as_str()));
-            // Nor where there is nothing else.
+            // It is not offered either if the homeserver offers nothing else.
             let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
             story.answer(404, UNRECOGNIZED).answer(200, metadata.as_str());
             is_not_offered(&mut story);
@@ -51,7 +51,7 @@ fn a_token_endpoint_on_another_origin_is_never_offered() {
 }
 
 #[test]
-fn nor_is_a_device_code() {
+fn a_device_code_on_another_origin_is_never_offered() {
     let mut metadata: serde_json::Value = serde_json::from_str(METADATA).unwrap();
     metadata["device_authorization_endpoint"] = json!("https://auth.example.org/device");
     metadata["grant_types_supported"] = json!(["urn:ietf:params:oauth:grant-type:device_code"]);
@@ -66,7 +66,7 @@ fn nor_is_a_device_code() {
 }
 
 #[test]
-fn after_a_resume_the_code_does_not_go_there_either() {
+fn after_a_resume_no_code_goes_to_another_origin() {
     for metadata in lies().into_iter().flat_map(|metadata| [promising(&metadata), metadata]) {
         let mut story = Scenario::in_the_browser_for_a_code();
         story.suspend().callback(CODE_CALLBACK).gets(AUTH_METADATA_URL);
@@ -78,7 +78,7 @@ fn after_a_resume_the_code_does_not_go_there_either() {
     }
 }
 
-/// The homeserver sends the browser to another server than the one it says it is. That server names itself.
+/// The homeserver names one server as the issuer, and sends the browser to another server. That server names itself.
 #[test]
 fn the_issuer_is_compared_wherever_it_is_named() {
     let honest = "iss=https%3A%2F%2Fhonest.example.org%2F";
@@ -100,7 +100,7 @@ fn the_issuer_is_compared_wherever_it_is_named() {
     }
 }
 
-/// The code of one homeserver's login is not for the next one.
+/// A code from the login at one homeserver does not go to the next homeserver.
 #[test]
 fn a_code_does_not_follow_to_another_homeserver() {
     let mut story = Scenario::in_the_browser_for_a_code();

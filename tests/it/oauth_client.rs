@@ -1,4 +1,4 @@
-//! Who a program is to an OAuth 2.0 server: it is stored with the settings, and read back.
+//! The OAuth 2.0 client, which says who a program is. It is stored with the settings, and read back.
 
 use matrix_login::{LoginSettings, OAuthClient};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn a_client_is_read_back_under_its_plain_names() {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_client_that_is_written_is_read_back() {
     for (client, stored) in [
         (client(), json!({"client_uri": "https://app.example.com/", "client_name": "Example"})),
         (

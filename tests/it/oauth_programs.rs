@@ -1,5 +1,5 @@
-//! The programs and OAuth 2.0, run as processes: a login in a browser, and what becomes of its session. A session is
-//! only ever sent to the endpoints of the API that has granted it.
+//! The programs with OAuth 2.0, run as processes: a login in a browser, and the life of its session. A session is sent
+//! only to the endpoints of the API that has granted it.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ struct Servers {
     provider: Loopback,
 }
 
-/// What a test wants to be different. `None` leaves it as it is.
+/// The response that a test wants to be different. `None` keeps the usual response.
 type Different = fn(&Received) -> Option<Answer>;
 
 impl Servers {
@@ -65,7 +65,7 @@ impl Servers {
         &self.homeserver.url
     }
 
-    /// The browser program, until it has sent the user to the browser.
+    /// Starts the browser program, until it has sent the user to the browser.
     fn begin(&self, folder: &TempDir, more: &[&str]) -> (Running, Url) {
         let mut running = Running::start(folder.path(), &[&["-H", self.url(), "--no-browser"], more].concat());
         let url = running.url();
@@ -98,14 +98,14 @@ impl Servers {
             .collect()
     }
 
-    /// No token of OAuth 2.0 was sent to the endpoints of the old API.
+    /// No token of OAuth 2.0 was sent to the endpoints of the legacy API.
     fn kept_the_apis_apart(&self) {
         let posts: Vec<_> = self.homeserver.targets().into_iter().filter(|target| target.starts_with("POST")).collect();
         assert_eq!(posts, Vec::<String>::new());
     }
 }
 
-/// A homeserver with these metadata. What it does otherwise comes first.
+/// A homeserver with these metadata. The responses of `otherwise` come first.
 pub fn start_homeserver(
     metadata: Value,
     mut otherwise: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
@@ -139,7 +139,7 @@ fn device_id(url: &Url) -> String {
     scope.strip_prefix("urn:matrix:client:api:* urn:matrix:client:device:").unwrap().to_owned()
 }
 
-/// Where the browser comes back to, with these parameters and the right state.
+/// The address that the browser comes back to, with these parameters and the right state.
 fn callback(url: &Url, parameters: &[(&str, &str)]) -> Url {
     let mut callback: Url = parameter(url, "redirect_uri").parse().unwrap();
     callback.query_pairs_mut().extend_pairs(parameters).append_pair("state", &parameter(url, "state"));
@@ -232,14 +232,14 @@ fn the_provider_is_shown_next_to_the_homeserver() {
     let host = |url: &str| url.trim_start_matches("http://").to_owned();
     let (provider, homeserver) = (host(&servers.provider.url), host(servers.url()));
     let line = format!("you log in at {provider} for the homeserver {homeserver}\n");
-    // Before the URL, and so before a browser is opened.
+    // The line comes before the URL, and so before a browser is opened.
     assert!(running.shown.split("\nlog in at ").next().unwrap().contains(&line), "{}", running.shown);
     running.child.kill().unwrap();
     running.child.wait().unwrap();
 }
 
 #[test]
-fn who_wants_an_account_is_sent_to_the_page_for_it() {
+fn a_user_who_wants_an_account_is_sent_to_its_page() {
     let servers = Servers::start();
     let folder = folder();
     let (mut running, url) = servers.begin(&folder, &["--register"]);
@@ -303,13 +303,13 @@ fn one_process_begins_and_another_finishes_with_a_code() {
     assert_eq!((status, stdout.as_str()), (Some(0), format!("{LOGGED_IN}\n").as_str()), "{stderr}");
     assert_eq!(servers.homeserver.targets()[before..], [METADATA, WHOAMI]);
     assert_eq!(file(&folder)["oauth"], servers.origin());
-    assert!(!folder.path().join("login.json").exists(), "it is finished");
+    assert!(!folder.path().join("login.json").exists(), "a finished login leaves no file");
 }
 
-// The old API.
+// The legacy API.
 
 #[test]
-fn who_insists_on_the_old_api_gets_it() {
+fn a_user_who_insists_on_the_legacy_api_gets_it() {
     let servers = Servers::start();
     let folder = folder();
     for option in [&["--legacy"][..], &["--provider", "oidc-x"]] {
@@ -340,7 +340,7 @@ fn a_password_in_a_pipe_needs_no_browser() {
     assert!(!servers.homeserver.targets().contains(&METADATA.to_owned()));
 }
 
-/// A homeserver that has no old API.
+/// A homeserver without the legacy API.
 fn has_oauth_only(received: &Received) -> Option<Answer> {
     let unrecognized = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
     received.target.ends_with("/v3/login").then(|| answer(404, unrecognized))
@@ -383,7 +383,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn somebody_is_offered_the_browser_first() {
+    fn a_user_is_offered_the_browser_first() {
         let servers = Servers::start();
         let folder = folder();
         let questions = [OPEN, "paste the address here that it ends on"];
@@ -395,7 +395,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn somebody_who_wants_no_browser_is_asked_for_the_password() {
+    fn a_user_who_wants_no_browser_is_asked_for_the_password() {
         let servers = Servers::start();
         let folder = folder();
         let answers = [(OPEN, "n\n"), ("Password for alice: ", "wonderland\n")];
@@ -405,7 +405,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn somebody_who_wants_no_browser_is_not_sent_there_again() {
+    fn a_user_who_wants_no_browser_is_not_sent_there_again() {
         let prefers: Different =
             |received| (received.target == "GET /_matrix/client/v3/login").then(|| answer(200, of_an_oauth_server()));
         let said = "the homeserver asks people to log in with a browser";
@@ -418,7 +418,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn who_insists_on_the_old_api_is_not_asked() {
+    fn a_user_who_insists_on_the_legacy_api_is_not_asked() {
         let servers = Servers::start();
         let arguments = format!("--legacy {}", arguments(&servers));
         let answers = [("Password for alice: ", "wonderland\n")];
@@ -428,7 +428,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn who_wants_no_browser_and_has_no_password_login_is_told_so() {
+    fn without_a_browser_and_a_password_login_the_user_is_told_so() {
         let servers = Servers::with(has_oauth_only, |_| None);
         let shown = at_a_terminal(program(), &folder(), &arguments(&servers), &[(OPEN, "n\n")]);
         assert!(shown.contains("server does not support logging in with password; it offers nothing"), "{shown}");
@@ -447,7 +447,7 @@ mod at_a_terminal {
     }
 
     #[test]
-    fn nothing_is_registered_before_somebody_agrees() {
+    fn nothing_is_registered_before_the_user_agrees() {
         let servers = Servers::start();
         let arguments = format!("-H {} --no-browser", servers.url());
         let shown = at_a_terminal(&programs::build("browser"), &folder(), &arguments, &[(OPEN, "n\n")]);
@@ -456,9 +456,9 @@ mod at_a_terminal {
     }
 }
 
-// Tokens that are granted, while nobody knows whose they are.
+// Tokens that are granted while their user is still unknown.
 
-/// A homeserver that fails at whoami so many times.
+/// A homeserver that fails this many times at whoami.
 fn failing(mut times: u32) -> impl FnMut(&Received) -> Option<Answer> {
     move |received| {
         let fails = received.target == WHOAMI && times > 0;
@@ -480,7 +480,7 @@ fn a_homeserver_that_fails_after_the_grant_is_asked_again() {
 }
 
 #[test]
-fn tokens_of_nobody_are_revoked_in_the_end() {
+fn tokens_of_an_unknown_user_are_revoked_in_the_end() {
     let servers = Servers::with(failing(3), |_| None);
     let folder = folder();
     let (running, url) = servers.begin(&folder, &[]);
@@ -495,7 +495,7 @@ fn tokens_of_nobody_are_revoked_in_the_end() {
 }
 
 #[test]
-fn tokens_that_cannot_be_revoked_are_said() {
+fn tokens_that_cannot_be_revoked_are_reported() {
     let refused = |received: &Received| {
         (received.target == WHOAMI).then(|| answer(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#))
     };
@@ -506,7 +506,7 @@ fn tokens_that_cannot_be_revoked_are_said() {
     browse(&granted(&url));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(1));
-    // A refusal is not asked for again.
+    // After a refusal, whoami is not asked again.
     assert_eq!(servers.homeserver.targets().iter().filter(|target| *target == WHOAMI).count(), 1);
     let line = "Error: the server refused (status 403, M_FORBIDDEN): No; the login that was granted cannot be revoked: \
                 end it on the account page of the homeserver, and begin again";
@@ -553,7 +553,7 @@ fn a_logout_that_fails_loses_nothing() {
 }
 
 #[test]
-fn a_session_that_nobody_can_revoke_says_where_to_end_it() {
+fn a_session_that_cannot_be_revoked_says_where_to_end_it() {
     let servers = Servers::start();
     let mut stored = servers.stored(u64::MAX);
     stored["oauth"].as_object_mut().unwrap().remove("revocation_endpoint");
@@ -580,7 +580,7 @@ fn an_oauth_session_begins_again_on_its_device() {
 }
 
 #[test]
-fn a_device_that_oauth_cannot_name_is_replaced_and_that_is_said() {
+fn a_device_that_oauth_cannot_name_is_replaced() {
     let servers = Servers::start();
     let mut stored = servers.stored(u64::MAX);
     stored["device_id"] = "SHORT".into();
@@ -599,7 +599,7 @@ fn a_device_that_oauth_cannot_name_is_replaced_and_that_is_said() {
 }
 
 #[test]
-fn an_oauth_login_again_as_somebody_else_is_revoked() {
+fn an_oauth_login_again_as_another_user_is_revoked() {
     let bob: Different = |received| {
         (received.target == WHOAMI).then(|| answer(200, r#"{"user_id":"@bob:example.org","device_id":"DEVICEID01"}"#))
     };
@@ -618,7 +618,7 @@ fn an_oauth_login_again_as_somebody_else_is_revoked() {
 }
 
 #[test]
-fn of_two_processes_one_refreshes_an_oauth_session() {
+fn one_of_two_processes_refreshes_an_oauth_session() {
     let servers = Servers::start();
     let folder = folder_with(&servers.stored(1));
     let start = || {

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// The `oauth` of [`oauth_session`].
+/// The member `oauth` of the stored form of [`oauth_session`].
 fn origin() -> Value {
     json!({
         "client_id": "client", "issuer": "https://auth.example.org/",
@@ -63,7 +63,7 @@ fn form(request: &Request<Vec<u8>>) -> String {
 // What is stored.
 
 #[test]
-fn where_the_tokens_came_from_is_stored_and_read_back() {
+fn the_origin_of_the_tokens_is_stored_and_read_back() {
     let session = oauth_session();
     assert!(session.is_oauth());
     assert_eq!(session.client_id(), Some("client"));
@@ -92,8 +92,8 @@ fn the_issuer_and_the_revocation_endpoint_can_be_missing() {
 }
 
 #[test]
-fn an_endpoint_is_kept_as_it_was_when_it_was_granted() {
-    // Whether it can be plain http was decided then.
+fn an_endpoint_is_kept_as_it_was_at_the_grant() {
+    // The grant has already decided whether the endpoint can use plain http.
     for endpoint in ["http://127.0.0.1:8090/token?a=b", "https://auth.example.org/token"] {
         let mut oauth = origin();
         oauth["token_endpoint"] = json!(endpoint);
@@ -137,7 +137,7 @@ fn an_origin_that_cannot_be_used_is_not_a_legacy_session() {
         broken("token_endpoint", json!("https://user@auth.example.org/token")),
         broken("token_endpoint", json!("https://auth.example.org/token#x")),
         broken("token_endpoint", json!(["https://auth.example.org/token"])),
-        // Without it, a logout would come to nothing.
+        // Without this endpoint, a logout would have no effect.
         broken("revocation_endpoint", json!("revoke")),
         broken("revocation_endpoint", json!("")),
         broken("revocation_endpoint", json!(false)),
@@ -148,10 +148,10 @@ fn an_origin_that_cannot_be_used_is_not_a_legacy_session() {
         assert_eq!(error.field, format!("{field} of the stored session"), "{oauth}");
         assert!(serde_json::from_value::<Session>(stored_with(oauth)).is_err());
     }
-    // A number that no Rust type can hold is one too.
+    // A number that no Rust type can hold is refused too.
     let odd = stored().to_string().replacen('{', r#"{"oauth":1e999,"#, 1);
     assert!(Session::from_json(odd).is_err());
-    // Without an access token nobody is logged in.
+    // Without an access token no user is logged in, so nothing is refused.
     assert!(Session::from_json(r#"{"oauth":7}"#).unwrap().is_none());
 }
 
@@ -163,7 +163,7 @@ fn null_means_that_it_is_a_legacy_session() {
 }
 
 #[test]
-fn to_store_a_legacy_session_removes_the_origin_of_another() {
+fn a_stored_legacy_session_removes_the_origin_of_another() {
     let mut object: Map<String, Value> = stored_with(origin()).as_object().unwrap().clone();
     object.insert("x".to_owned(), json!(1));
     session(stored()).store_in(&mut object);
@@ -173,7 +173,7 @@ fn to_store_a_legacy_session_removes_the_origin_of_another() {
     assert_eq!(object["oauth"], origin());
 }
 
-// How it begins.
+// How a session begins.
 
 fn granted(body: &Value) -> Granted {
     token::response(&answer(200, &[], body.to_string())).unwrap()
@@ -201,7 +201,7 @@ fn grant(metadata: &Value, tokens: &Value, who: &Value) -> Result<Session, Sessi
 }
 
 #[test]
-fn a_session_is_what_the_token_endpoint_and_whoami_say() {
+fn the_token_endpoint_and_whoami_make_a_session() {
     let session = grant(&document(), &tokens(), &alice()).unwrap();
     let mut expected = stored_with(origin());
     expected.as_object_mut().unwrap().remove("next_batch");
@@ -235,14 +235,14 @@ fn a_session_needs_a_token_endpoint() {
     let mut metadata = document();
     metadata["token_endpoint"] = json!("http://auth.example.org/token");
     assert!(matches!(grant(&metadata, &tokens(), &alice()), Err(SessionError::NoTokenEndpoint)));
-    // It can be used without a revocation endpoint.
+    // A session can be used without a revocation endpoint.
     let mut metadata = document();
     metadata["revocation_endpoint"] = json!(null);
     let session = grant(&metadata, &tokens(), &alice()).unwrap();
     assert!(as_stored(&session)["oauth"].get("revocation_endpoint").is_none());
 }
 
-// How it goes on.
+// How a session goes on.
 
 #[test]
 fn it_is_refreshed_at_its_token_endpoint() {
@@ -269,7 +269,7 @@ fn new_tokens_replace_the_old_and_the_origin_stays() {
     expected["access_token_valid_until"] = json!(1_795_435_260_000_000_000_u64);
     assert_eq!(as_stored(&session), expected);
 
-    // Without a new refresh token the old one stays. The legacy API's lifetime means nothing.
+    // Without a new refresh token the old one stays. The lifetime of the legacy API means nothing here.
     let body = r#"{"access_token":"newest","expires_in_ms":1}"#;
     assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
     assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("newer"));
@@ -299,7 +299,7 @@ fn a_refused_token_is_refreshed_whatever_soft_logout_says() {
     }
     assert_eq!(without("refresh_token").judge(&unknown("")), Verdict::LoggedOut);
     assert_eq!(without("refresh_token").judge(&unknown(r#","soft_logout":true"#)), Verdict::SoftLogout);
-    // The scope of the token is too small: the token is not dead.
+    // The scope of the token is too small, but the token is still valid.
     let scope = answer(
         403,
         &[("www-authenticate", r#"Bearer error="insufficient_scope""#)],
@@ -329,7 +329,7 @@ fn a_locked_user_does_not_make_a_loop() {
     assert_eq!(session.judge(&unknown), Verdict::Refresh { delay: Duration::ZERO });
 }
 
-// How it ends.
+// How a session ends.
 
 #[test]
 fn a_logout_revokes_the_refresh_token_or_else_the_access_token() {
@@ -364,14 +364,15 @@ fn a_legacy_session_is_logged_out_at_its_homeserver() {
 }
 
 #[test]
-fn the_response_to_a_logout_is_that_of_the_api_that_was_asked() {
-    // The response, and whether it was logged out before: of a session of the OAuth API, and of a legacy one.
+fn the_response_to_a_logout_is_read_for_the_right_api() {
+    // The response, and whether the session was logged out before: for a session of the OAuth 2.0 API, and for a legacy
+    // session.
     for (status, body, oauth, legacy) in [
         (200, "", Some(false), Some(false)),
         (200, "{}", Some(false), Some(false)),
         (200, "<html>", None, None),
         (400, r#"{"error":"invalid_grant"}"#, Some(true), None),
-        // The session of another client lives on.
+        // This error of the Matrix API does not say that the tokens were revoked.
         (401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Invalid access token"}"#, None, Some(true)),
         (401, r#"{"error":"invalid_client"}"#, None, None),
         (404, r#"{"errcode":"M_UNRECOGNIZED"}"#, None, None),
@@ -419,7 +420,7 @@ fn metadata_of_another_server_do_not_count() {
     unusable["revocation_endpoint"] = json!("https://auth.example.org/v2/revoke");
     let error = session.set_auth_metadata(&read(HOMESERVER, &unusable)).unwrap_err();
     assert!(matches!(error, SessionError::NoTokenEndpoint), "{error:?}");
-    assert_eq!(as_stored(&session), stored_with(origin()), "it stays as it was");
+    assert_eq!(as_stored(&session), stored_with(origin()), "the session stays unchanged");
 
     let mut legacy = crate::refresh::session(stored());
     let error = legacy.set_auth_metadata(&read(HOMESERVER, &document())).unwrap_err();
@@ -447,7 +448,7 @@ fn requests(session: &Session) -> Vec<Request<Vec<u8>>> {
 }
 
 #[test]
-fn a_session_sends_to_the_endpoints_of_its_own_api_only() {
+fn a_session_sends_only_to_the_endpoints_of_its_own_api() {
     let lines = |session: &Session| -> Vec<Value> {
         let line = |request| {
             let value = request_value(request);
@@ -492,7 +493,7 @@ fn a_session_sends_to_the_endpoints_of_its_own_api_only() {
 }
 
 #[test]
-fn a_session_reads_the_words_of_its_own_api_only() {
+fn a_session_reads_only_the_errors_of_its_own_api() {
     let oauth_end = answer(400, &[], r#"{"error":"invalid_grant"}"#);
     let legacy_end = answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
     let mut legacy = session(stored());
@@ -505,7 +506,7 @@ fn a_session_reads_the_words_of_its_own_api_only() {
 // Several threads.
 
 #[test]
-fn of_many_threads_one_refreshes_and_all_go_on() {
+fn one_of_many_threads_refreshes_and_all_go_on() {
     const THREADS: usize = 8;
     let shared = Mutex::new(oauth_session());
     let refreshes = AtomicU32::new(0);
@@ -516,7 +517,7 @@ fn of_many_threads_one_refreshes_and_all_go_on() {
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
-                    // All have seen the same token refused.
+                    // By now every thread has seen the refusal of the same token.
                     begin.wait();
                     let send = |request: Request<Vec<u8>>| {
                         assert_eq!(request.uri(), "https://auth.example.org/token");
@@ -555,7 +556,7 @@ fn a_grant_that_has_ended_is_asked_once() {
         assert!(matches!(outcome.unwrap(), Some(Refresh::TokenGone(_))), "{error}");
         let late = recipe::refresh(&shared, &used, |_| panic!("nothing to send"), |_| panic!("nothing to store"));
         assert!(late.unwrap().is_none());
-        // The access token is revoked then: nothing else is left.
+        // A logout then revokes the access token, because it is the only token left.
         let request = shared.lock().unwrap().logout_request().unwrap();
         assert_eq!(form(&request), "token=old-access&token_type_hint=access_token&client_id=client");
     }

@@ -1,4 +1,4 @@
-//! Text for a terminal: what could move the cursor or turn the text becomes a space, and nothing else changes.
+//! Text for a terminal: a character that could move the cursor or turn the text becomes a space. Nothing else changes.
 
 use matrix_login::one_line;
 
@@ -28,7 +28,7 @@ fn every_character_is_kept_or_becomes_a_space() {
 }
 
 #[test]
-fn each_of_several_becomes_a_space_of_its_own() {
+fn each_of_several_controls_becomes_its_own_space() {
     assert_eq!(one_line("a\r\n\u{1b}[2Jb\u{202e}\u{61c}c"), "a   [2Jb  c");
     assert_eq!(one_line("\n"), " ");
     assert_eq!(one_line(""), "");

@@ -9,7 +9,7 @@ use crate::properties::config;
 use crate::support::scenario::{CHALLENGE, VERIFIER};
 
 #[test]
-fn the_example_of_the_rfc() {
+fn the_example_of_the_rfc_gives_the_same_challenge() {
     let verifier = CodeVerifier::new(VERIFIER).unwrap();
     assert_eq!((verifier.expose(), verifier.challenge()), (VERIFIER, CHALLENGE));
     assert_eq!(format!("{verifier:?}"), "[redacted]");
@@ -36,10 +36,10 @@ fn a_verifier_has_unreserved_characters_only() {
 }
 
 #[test]
-fn a_challenge_that_the_caller_computed_is_taken_as_it_is() {
+fn a_challenge_that_the_caller_computed_is_kept_unchanged() {
     let verifier = CodeVerifier::with_challenge(VERIFIER, CHALLENGE).unwrap();
     assert_eq!((verifier.expose(), verifier.challenge()), (VERIFIER, CHALLENGE));
-    // Only the server knows whether it fits.
+    // Only the server knows whether the challenge fits the verifier.
     let other = "a".repeat(43);
     assert_eq!(CodeVerifier::with_challenge(VERIFIER, other.as_str()).unwrap().challenge(), other);
 }

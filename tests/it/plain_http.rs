@@ -10,24 +10,24 @@ const CASES: [(&str, &str, bool); 24] = [
     ("https://hs.example", "https://other.example", true),
     ("http://hs.example", "https://other.example", true),
     ("http://127.0.0.1:8008", "https://hs.example", true),
-    // A public server does not make a client post to the client's own machine.
+    // A public server cannot make a client send a POST to the client's own machine.
     ("https://hs.example", "http://127.0.0.1:8008", false),
     ("https://hs.example", "http://localhost", false),
     ("http://hs.example", "http://localhost", false),
-    // The origin in use: scheme, host and port.
+    // The origin in use is allowed: scheme, host and port.
     ("http://hs.example:8008", "http://hs.example:8008/prefix", true),
     ("http://hs.example:8008", "http://hs.example:8009", false),
     ("http://hs.example", "http://hs.example:80", true),
     ("http://hs.example", "http://other.example", false),
     ("https://hs.example", "http://hs.example", false),
     ("https://hs.example:80", "http://hs.example:80", false),
-    // From loopback to loopback.
+    // A server on loopback may name an address on loopback.
     ("http://localhost:8008", "http://127.0.0.1:9", true),
     ("http://127.0.0.1", "http://[::1]:8008", true),
     ("http://[::1]", "http://localhost", true),
     ("https://127.8.9.10", "http://LOCALHOST", true),
     ("http://0x7f.1", "http://2130706433", true),
-    // What looks like loopback and is another host.
+    // Hosts that look like loopback, and are other hosts.
     ("http://localhost", "http://localhost.example", false),
     ("http://localhost", "http://128.0.0.1", false),
     ("http://[::2]", "http://[::1]", false),
@@ -38,7 +38,7 @@ const CASES: [(&str, &str, bool); 24] = [
 ];
 
 #[test]
-fn who_may_name_which_address() {
+fn a_server_may_name_only_these_addresses() {
     for (own, other, allowed) in CASES {
         let (own, other): (Homeserver, Homeserver) = (own.parse().unwrap(), other.parse().unwrap());
         assert_eq!(own.may_name(&other), allowed, "{own} {other}");
@@ -46,7 +46,7 @@ fn who_may_name_which_address() {
 }
 
 #[test]
-fn the_session_follows_the_response_only_where_it_may() {
+fn the_session_follows_the_response_only_if_it_may() {
     for (own, other, allowed) in CASES {
         let mut story = Scenario::of(LoginFlow::at(own.parse().unwrap(), LoginSettings::default()));
         let mut granted: serde_json::Value = serde_json::from_str(GRANTED).unwrap();
@@ -58,7 +58,7 @@ fn the_session_follows_the_response_only_where_it_may() {
 }
 
 #[test]
-fn a_well_known_file_may_name_what_its_server_may() {
+fn a_well_known_file_may_name_what_its_server_may_name() {
     for (server_name, base_url, allowed) in [
         ("example.org", "https://hs.example", true),
         ("example.org", "http://hs.example:8008", false),
@@ -69,7 +69,7 @@ fn a_well_known_file_may_name_what_its_server_may() {
         ("localhost", "http://[::1]:8008", true),
         ("[::1]:8448", "http://localhost", true),
         ("localhost", "http://hs.example", false),
-        // A server name that is not a host of any URL.
+        // A server name that cannot be the host of a URL.
         ("1.2.3.4.5", "http://1.2.3.4", false),
     ] {
         let name: ServerName = server_name.parse().unwrap();

@@ -1,5 +1,6 @@
-//! The laws of polling: the crate's own loop never polls early, and never after tokens were granted. A user who has not
-//! decided when the code ends ends the login. They hold for any sequence of responses, failures and clocks.
+//! The laws of polling. The crate's own loop never polls early, and never after tokens were granted. If the user has
+//! not decided at the end of the code, the login ends. These laws hold for any sequence of responses, failures and
+//! clocks.
 
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +31,7 @@ enum Poll {
 #[derive(Clone, Debug)]
 struct Passing {
     seconds: u64,
-    /// How far the clock is set, by somebody else.
+    /// How far another program sets the clock.
     jump: i64,
 }
 
@@ -39,20 +40,20 @@ struct Turn {
     poll: Poll,
     in_flight: Passing,
     in_pause: Passing,
-    /// The transport gives up after a part of the pause, and the loop begins anew. The clock is only set back then: one
-    /// that is set ahead looks like time that has passed.
+    /// The transport gives up after a part of the pause, and the loop begins again. Then the clock is only set back: a
+    /// clock that is set ahead looks like time that has passed.
     gives_up: bool,
 }
 
-/// A server and a clock. It knows the laws, and not how the flow keeps them.
+/// A server and a clock. The type knows the laws, but not how the flow keeps them.
 struct World {
     turns: Vec<Turn>,
     turn: usize,
-    /// Since the beginning, whatever the clock shows.
+    /// The time since the beginning, whatever the clock shows.
     time: Duration,
     clock: i64,
     interval: Duration,
-    /// Before that time, a poll is early.
+    /// A poll before this time is too early.
     next_poll: Duration,
     shown_at: Option<SystemTime>,
     /// A response said that the user has not decided, after the end of the code.
@@ -95,14 +96,14 @@ impl World {
             "/_matrix/client/v1/auth_metadata" => answer(200, &[], METADATA),
             "/register" => answer(201, &[], REGISTERED),
             "/device" => {
-                assert!(self.shown_at.is_none(), "one code is enough");
+                assert!(self.shown_at.is_none(), "a second code is requested");
                 self.next_poll = self.time + self.interval;
                 self.shown_at = Some(self.now());
                 answer(200, &[], CODE_TO_SHOW)
             }
             "/token" => return self.poll(),
             "/_matrix/client/v3/account/whoami" => answer(200, &[], WHOAMI),
-            path => panic!("nobody asks for {path}"),
+            path => panic!("unexpected request: {path}"),
         })
     }
 
@@ -147,7 +148,7 @@ impl World {
 
     fn wait(&mut self, pause: Pause<'_>) -> Result<(), &'static str> {
         let remaining = pause.remaining(self.now());
-        assert!(pause.attempt() == 1 || matches!(pause, Pause::RateLimit(_)), "nobody counts polls");
+        assert!(pause.attempt() == 1 || matches!(pause, Pause::RateLimit(_)), "only rate limits count their attempts");
         let turn = self.turns.get(self.turn).cloned();
         let Some(turn) = turn else {
             self.time += remaining;
@@ -222,7 +223,7 @@ fn end(driven: Result<Step<'_>, DriveError<&'static str>>) -> End {
     }
 }
 
-/// The laws, with one form of the loop.
+/// Checks the laws with one form of the loop.
 fn hold(turns: Vec<Turn>, mut next: impl FnMut(&mut LoginFlow, &mut World) -> End) {
     let mut world = World::new(turns);
     let mut flow = Scenario::with_metadata(with_oauth(), METADATA).flow;

@@ -1,4 +1,4 @@
-//! Laws, tried on generated values: of the flow, of what is stored, of addresses, and of the order of JSON keys.
+//! Laws that hold for generated values: laws of the flow, of stored data, of addresses, and of the order of JSON keys.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -50,9 +50,9 @@ fn typed() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![
             "@", ":", "/", ".", "#", "!", "?", "+", "-", "(0)", "%40", "%3A", "%ff", "alice", "Älice", "example.org",
-            "Bücher.EXAMPLE", "localhost", "[::1]", "::1", "1.2.3.4", ":8448", ":99999", "0", "00", "44", "7700", "900123",
-            "https://", "http:", "ws://", "matrix:", "matrix.to", "matrix.to/#/", "u/", "user/", "r/", "?via=",
-            "/_matrix", "/_matrix/client/v3/login", "/.well-known/matrix/client", " ", "\u{200b}",
+            "Bücher.EXAMPLE", "localhost", "[::1]", "::1", "1.2.3.4", ":8448", ":99999", "0", "00", "44", "7700",
+            "900123", "https://", "http:", "ws://", "matrix:", "matrix.to", "matrix.to/#/", "u/", "user/", "r/",
+            "?via=", "/_matrix", "/_matrix/client/v3/login", "/.well-known/matrix/client", " ", "\u{200b}",
         ]).prop_map(str::to_owned),
         1 => "\\PC{1,3}",
         1 => any::<char>().prop_map(String::from),
@@ -88,7 +88,7 @@ fn errcode() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Some of the keys that an answer can have, with values that fit or not, and some that nobody knows.
+/// Some of the keys that a response can have, with values that fit or do not fit, and some unknown keys.
 fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
     let known = prop_oneof![
         Just(("access_token", json!("t0k3n"))),
@@ -122,18 +122,18 @@ fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
         1 => ("[a-z_]{1,6}", json_value()),
     ];
     prop::collection::btree_map("[0-9]{2}", pair, 0..9).prop_map(|pairs| {
-        // Each key once: which of two counts does depend on the order.
+        // Each key appears once, because the order decides which of two equal keys counts.
         pairs.into_values().collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
     })
 }
 
-/// Written by hand, in the order given: a `Map` would sort.
+/// Writes the object by hand, in the given order, because a `Map` would sort the keys.
 fn write_object(pairs: &[(String, Value)]) -> String {
     let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
     format!("{{{}}}", pairs.join(","))
 }
 
-/// The metadata of an OAuth 2.0 server, or of a homeserver that mixes some up.
+/// The metadata of an OAuth 2.0 server, or of a homeserver that mixes two servers up.
 fn metadata() -> impl Strategy<Value = String> {
     let origin = || {
         prop_oneof![
@@ -163,7 +163,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn after_any_inputs_a_step_is_pure_and_an_input_is_all_or_nothing(
+    fn a_step_is_pure_and_an_input_is_all_or_nothing(
         begin in any::<Index>(),
         inputs in prop::collection::vec(any::<Index>(), 0..12),
     ) {
@@ -176,7 +176,8 @@ proptest! {
             let all = rules::inputs();
             let (name, apply) = input.get(&all);
             match apply(&mut flow, id) {
-                // The same homeserver again, before anything was asked of it, is accepted and looks the same.
+                // `use_homeserver` with the same homeserver is accepted before a request went there, and nothing looks
+                // different.
                 Ok(()) => prop_assert!(picture(&flow) != seen || *name == "use_homeserver"),
                 Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => {}
                 Err(_) => prop_assert_eq!(&whole(&flow), &before),
@@ -198,7 +199,7 @@ proptest! {
             given.extend(due.filter(|due| given.last() != Some(due)));
             let all = rules::inputs();
             let (name, apply) = input.get(&all);
-            // The property is about what moves the flow. A login that is refused moves it too.
+            // The property is about inputs that move the flow. A login that the flow refuses moves it too.
             let id = given.last().copied().unwrap_or_else(|| story.last_request_id());
             let outcome = apply(&mut story.flow, id);
             if !matches!(outcome, Ok(()) | Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. })) {
@@ -267,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn any_answer_is_all_or_nothing(
+    fn any_response_is_all_or_nothing(
         begin in any::<Index>(),
         status in status(),
         pairs in answer_object(),
@@ -320,17 +321,17 @@ proptest! {
     }
 
     #[test]
-    fn what_was_typed_is_read_back_and_so_is_each_of_its_meanings(text in typed()) {
+    fn typed_text_and_each_of_its_meanings_are_read_back(text in typed()) {
         let Ok(typed) = text.parse::<Typed>() else { return Ok(()) };
         prop_assert_eq!(&typed.to_string().parse::<Typed>().unwrap(), &typed);
         prop_assert_eq!(typed.meanings().count(), typed.others().len() + 1);
-        // An @ says that what follows is a name, whatever it looks like.
+        // An @ says that a name follows, whatever the name looks like.
         let is_name = |meaning: &Meaning| matches!(meaning, Meaning::Localpart(_)) && text.contains('@');
         for meaning in typed.meanings().filter(|meaning| !is_name(meaning)) {
             let again: Typed = meaning.to_string().parse().unwrap();
             prop_assert!(again.meanings().any(|again| again == meaning), "{meaning} is read as {again:?}");
         }
-        // The host of a URL can be a bare word. Without the URL, that is rather the name of a user.
+        // The host of a URL can be a single word. Without the URL, such a word is rather the name of a user.
         let is_word = matches!(typed.best(), Meaning::ServerName(name) if !name.host().contains(['.', '[']));
         if !is_word && !is_name(typed.best()) && !matches!(typed.best(), Meaning::NationalPhoneNumber(_)) {
             let again: Typed = typed.best().to_string().parse().unwrap();
@@ -348,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn what_an_address_type_takes_is_taken_for_that(
+    fn typed_text_means_the_address_type_that_accepts_it(
         localpart in "[^:\0]{0,10}",
         server in "[a-z0-9.-]{1,12}(:[0-9]{1,5})?",
         url in base_url(),
@@ -360,7 +361,7 @@ proptest! {
         if let Ok(homeserver) = url.parse::<Homeserver>() {
             prop_assert_eq!(surely(&url), Some(Meaning::Homeserver(homeserver)));
         }
-        // Digits are rather a phone number.
+        // Digits are rather a phone number than a server name.
         let is_number = |name: &ServerName| !name.host().contains(|character: char| character.is_ascii_alphabetic());
         if let Some(server_name) = server.parse().ok().filter(|name| !is_number(name)) {
             let typed: Typed = server.parse().unwrap();
@@ -432,7 +433,8 @@ proptest! {
         prop_assert_eq!(serde_json::to_value(&again).unwrap(), written.clone());
         prop_assert_eq!(again.homeserver(), session.homeserver());
         for (key, value) in stored {
-            // Null stands for no value in the keys that the crate knows; the URL is written in one way.
+            // In the keys that the crate knows, null means that there is no value. The URL is always written in the
+            // same way.
             let known = ["access_token_valid_until", "refresh_token", "well_known_from_login", "base_client_url"];
             if !known.contains(&key.as_str()) {
                 prop_assert_eq!(&written[&key], &value);
@@ -441,7 +443,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refresh_changes_the_session_or_nothing_and_ends_it_only_by_the_servers_word(
+    fn a_refresh_is_all_or_nothing_and_only_the_server_ends_it(
         status in status(),
         pairs in answer_object(),
         received_at in any::<u64>(),
@@ -470,7 +472,7 @@ proptest! {
     }
 
     #[test]
-    fn a_session_is_judged_by_an_errcode_and_by_nothing_else(status in status(), pairs in answer_object()) {
+    fn a_session_is_judged_only_by_an_errcode(status in status(), pairs in answer_object()) {
         let session = refresh::session(refresh::stored());
         let judge = |pairs: &[(String, Value)]| session.judge(&scenario::answer(status, &[], write_object(pairs)));
         let ends = |verdict: Verdict| !matches!(verdict, Verdict::Unaffected | Verdict::NotMatrix);
@@ -482,7 +484,7 @@ proptest! {
     }
 
     #[test]
-    fn it_is_time_to_refresh_when_it_has_been_waited_for(
+    fn after_the_wait_it_is_time_to_refresh(
         valid_until in any::<Option<u64>>(),
         now in any::<u64>(),
         margin in any::<u64>(),
@@ -516,7 +518,7 @@ proptest! {
         let restored: Suspended = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(serde_json::to_string(&restored).unwrap(), text.clone());
         let resumed = LoginFlow::resume(restored);
-        // But for the request ID, which a resume makes stale.
+        // The two forms differ only in the request ID, which a resume makes stale.
         let without_id = |text: &str| {
             let mut suspended: Value = serde_json::from_str(text).unwrap();
             let id = suspended.as_object_mut().unwrap().remove("request_id");
@@ -535,7 +537,7 @@ proptest! {
 }
 
 fn percent_decode(segment: &str) -> String {
-    // The query's decoder does it, once no plus sign can be taken for a blank.
+    // The decoder of the query does the work. Plus signs are escaped first, because it would read them as blanks.
     let query = format!("x={}", segment.replace('+', "%2B"));
     url::form_urlencoded::parse(query.as_bytes()).next().unwrap().1.into_owned()
 }

@@ -1,5 +1,5 @@
-//! Proxies that the environment names: nothing on this machine is asked through one, and all else is, unless `no_proxy`
-//! says otherwise. An error names the proxy, without its secrets.
+//! Proxies that the environment names. Requests to this machine never use a proxy. All other requests use one, unless
+//! `no_proxy` says otherwise. An error names the proxy, without its secrets.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -15,7 +15,7 @@ use crate::support::{
     scenario::OFFERS,
 };
 
-/// Nothing listens there.
+/// Nothing listens at this address.
 const CLOSED: &str = "http://127.0.0.1:9";
 
 /// The login program, with these variables.
@@ -25,7 +25,7 @@ fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     Run::of(folder(), command, "wonderland\n")
 }
 
-/// A proxy that leads every name to one address, and remembers what it was asked.
+/// A proxy that leads every name to one address, and remembers its requests.
 struct Proxy {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -72,7 +72,7 @@ fn good() -> Loopback {
 }
 
 #[test]
-fn nothing_on_this_machine_is_asked_through_a_proxy() {
+fn requests_to_this_machine_never_use_a_proxy() {
     let homeserver = good();
     let port = homeserver.url.rsplit(':').next().unwrap();
     for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
@@ -89,7 +89,7 @@ fn nothing_on_this_machine_is_asked_through_a_proxy() {
 }
 
 #[test]
-fn another_host_is_asked_through_the_proxy_of_its_scheme() {
+fn requests_to_another_host_use_the_proxy_of_its_scheme() {
     let homeserver = good();
     for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         let proxy = Proxy::start(&homeserver.url);
@@ -100,7 +100,7 @@ fn another_host_is_asked_through_the_proxy_of_its_scheme() {
         assert_eq!(proxy.asked()[0], "CONNECT hs.invalid:80 HTTP/1.1; Proxy-Authorization: Basic dXNlcjpzM2NyM3Q=");
     }
     for variable in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        // It cannot connect, and hangs up: the homeserver has no certificate anyway.
+        // The proxy cannot connect, and closes the connection. The homeserver has no certificate anyway.
         let proxy = Proxy::start(CLOSED);
         let run = run(&[(variable, &proxy.url), ("http_proxy", CLOSED)], &["@alice:hs.invalid"]);
         assert_eq!(run.status, Some(1));
@@ -143,19 +143,19 @@ fn a_proxy_that_refuses_or_is_silent_is_named() {
         let mut clients = listener.incoming().map(Result::unwrap);
         let mut refused = clients.next().unwrap();
         refused.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
-        // The second is held, without a response, until the program gives up.
+        // The second connection stays open, without a response, until the program gives up.
         let silent = clients.next().unwrap();
         let _ = BufReader::new(silent).lines().map_while(Result::ok).count();
     });
     let arguments = ["-H", "http://hs.invalid", "--timeout", "1", "alice"];
     let proxy_url = format!("http://{address}");
     run(&[("http_proxy", &proxy_url)], &arguments).fails(&format!(
-        "Error: No Matrix server found: the proxy {proxy_url} of http_proxy does not connect to hs.invalid:80: proxy server responded 403/403; \
-         check the URL and the network"
+        "Error: No Matrix server found: the proxy {proxy_url} of http_proxy does not connect to hs.invalid:80: \
+         proxy server responded 403/403; check the URL and the network"
     ));
     run(&[("http_proxy", &proxy_url)], &arguments).fails(&format!(
-        "Error: No Matrix server found: no response from hs.invalid:80 through the proxy {proxy_url} of http_proxy within 1 s; check the URL \
-         and the network"
+        "Error: No Matrix server found: no response from hs.invalid:80 through the proxy {proxy_url} of http_proxy \
+         within 1 s; check the URL and the network"
     ));
     proxy.join().unwrap();
 }

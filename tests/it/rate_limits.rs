@@ -16,7 +16,7 @@ fn limited(headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
 }
 
 #[test]
-fn the_wait_is_over_and_the_same_request_is_due() {
+fn after_the_wait_the_same_request_is_due() {
     let mut story = Scenario::logging_in();
     let request = crate::support::replay::step_line(&story.flow.step(), noon());
     story.answer_with(limited(&[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#));
@@ -29,13 +29,13 @@ fn the_wait_is_over_and_the_same_request_is_due() {
 }
 
 #[test]
-fn how_long_to_wait() {
+fn a_hint_says_how_long_to_wait() {
     const LIMIT: &str = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#;
     for (headers, body, milliseconds) in [
-        // The header counts first; browsers see the body alone.
+        // The header counts first. Browsers see only the body.
         (&[("retry-after", "3")][..], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":9000}"#, 3_000),
         (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#, 2_987),
-        // Zero is not a hint: the body counts, or else the backoff.
+        // Zero is not a hint: the body counts, or else the growing wait without a hint.
         (&[("retry-after", "0")], LIMIT, 1_000),
         (&[("retry-after", "0")], r#"{"retry_after_ms":5000}"#, 5_000),
         (&[("retry-after", "0"), ("retry-after", "9")], LIMIT, 9_000),
@@ -52,7 +52,7 @@ fn how_long_to_wait() {
             r#"{"retry_after_ms":5000}"#,
             5_000,
         ),
-        // A header that cannot be understood is none.
+        // A header that cannot be read does not count.
         (&[("retry-after", "soon")], r#"{"retry_after_ms":5000}"#, 5_000),
         (&[("retry-after", "+5")], r#"{"retry_after_ms":6000}"#, 6_000),
         (&[("retry-after", "-5")], r#"{"retry_after_ms":6000}"#, 6_000),
@@ -65,10 +65,10 @@ fn how_long_to_wait() {
         (&[], r#"{"retry_after_ms":-0.5}"#, 1_000),
         (&[], r#"{"retry_after_ms":0}"#, 1_000),
         (&[], r#"{"retry_after_ms":1e3}"#, 1_000),
-        // Neither: a second.
+        // Without a header and a number, the wait is a second.
         (&[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":null}"#, 1_000),
         (&[], r#"{"retry_after_ms":"3000"}"#, 1_000),
-        // More than a number can hold, and more than time can: as long as can be said.
+        // The number is too large for its type, or too large for a time: the wait is the longest possible one.
         (&[], r#"{"retry_after_ms":1e30}"#, u64::MAX),
         (&[("retry-after", "18446744073709551615")], "", 3_155_760_000_000),
         (&[("retry-after", "99999999999999999999999")], "", 3_155_760_000_000),
@@ -87,7 +87,7 @@ fn how_long_to_wait() {
 }
 
 #[test]
-fn a_date_is_late_by_the_clock_of_the_answers_arrival() {
+fn a_date_counts_from_the_arrival_of_the_response() {
     let mut story = Scenario::logging_in();
     let response = limited(&[("retry-after", "Mon, 23 Nov 2026 12:00:10 GMT")], "");
     let arrived = noon() - Duration::from_secs(50);
@@ -129,7 +129,7 @@ fn attempts_count_on_through_hints_and_errors() {
 }
 
 #[test]
-fn the_count_starts_over_after_an_answer_that_is_no_wait() {
+fn the_count_starts_over_after_a_response_without_a_wait() {
     let mut story = Scenario::at_versions();
     story.answer(429, "").timeout().answer(429, "").waits(2_000, 2).timeout();
     story.answer(200, VERSIONS).gets(LOGIN_URL);
@@ -184,16 +184,16 @@ fn a_hint_is_kept_wherever_it_appears() {
     let header = [("retry-after", "60")];
     let page = || answer(503, &header, "<html>503 Service Unavailable</html>");
 
-    // In an error of the flow.
+    // The hint of an error of the flow.
     for mut story in [Scenario::at(HOMESERVER), Scenario::logging_in()] {
         let error = story.fails_with(page());
         assert!(error.may_retry());
         assert_eq!(error.retry_after(), minute);
     }
-    // Also where it is not the status of a server that fails.
+    // The hint is kept also if the status does not say that the server fails.
     let error = Scenario::logging_in().fails_with(answer(403, &header, "<html>403 Forbidden</html>"));
     assert_eq!((error.may_retry(), error.retry_after()), (false, minute));
-    // In a failure of discovery.
+    // The hint of a failure of discovery.
     let limited = || limited(&header, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
     for (mut story, response) in [
         (Scenario::discover("example.org"), page()),
@@ -207,13 +207,13 @@ fn a_hint_is_kept_wherever_it_appears() {
         assert!(error.may_retry());
         assert_eq!(error.retry_after(), minute);
     }
-    // At a refresh.
+    // The hint of a refresh.
     let Refresh::Later { error, delay } = session(stored()).handle_refresh(&page(), noon()) else { panic!() };
     assert_eq!((error.may_retry(), error.retry_after(), delay), (true, minute, Duration::from_secs(60)));
 }
 
 #[test]
-fn an_outage_that_answers_versions_with_429_and_m_unknown_is_waited_out() {
+fn an_outage_that_looks_like_a_rate_limit_is_waited_out() {
     let mut story = Scenario::at_versions();
     story.answer(429, r#"{"errcode":"M_UNKNOWN"}"#).waits(1_000, 1).timeout();
     story.gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
@@ -232,7 +232,7 @@ fn a_wait_for_the_login_can_be_left() {
 }
 
 #[test]
-fn a_wait_that_holds_no_choice_cannot_be_left_by_back() {
+fn a_wait_without_a_choice_cannot_be_left_by_back() {
     for mut story in [Scenario::at_versions(), Scenario::at(HOMESERVER)] {
         story.answer(429, "");
         assert!(matches!(story.flow.back(), Err(Error::OutOfStep { due: "Wait", .. })));

@@ -1,4 +1,4 @@
-//! Refreshing: when it is time, what is sent, and what each answer means for the session.
+//! The refresh of a session: when it is time, what is sent, and what each response means for the session.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,10 +43,10 @@ fn as_stored(session: &Session) -> Value {
     serde_json::to_value(session).unwrap()
 }
 
-// When.
+// When it is time.
 
 #[test]
-fn it_is_time_a_margin_before_the_end_and_any_time_later() {
+fn it_is_time_from_a_margin_before_the_end_on() {
     let session = expiring();
     let minute = Duration::from_secs(60);
     for (now, margin, left) in [
@@ -56,7 +56,7 @@ fn it_is_time_a_margin_before_the_end_and_any_time_later() {
         (noon() - minute / 2, minute, Duration::ZERO),
         (noon(), Duration::ZERO, Duration::ZERO),
         (noon() + 1000 * minute, minute, Duration::ZERO),
-        // A margin beyond the lifetime, or beyond time: it is always time.
+        // The margin is longer than the lifetime, and longer than any time: it is always time.
         (noon() - minute, Duration::MAX, Duration::ZERO),
     ] {
         assert_eq!(session.refresh_in(now, margin), Some(left), "{now:?} {margin:?}");
@@ -72,17 +72,17 @@ fn it_is_never_time_without_an_end_or_without_a_refresh_token() {
 }
 
 #[test]
-fn a_clock_that_jumps_changes_when_it_is_time_and_nothing_else() {
+fn a_clock_that_jumps_changes_only_when_it_is_time() {
     let session = expiring();
     let before = as_stored(&session);
-    // Set back by a century, and by more than there is time.
+    // The clock is set back by a century, and to the first possible time.
     assert!(session.refresh_in(noon() - Duration::from_secs(3_155_760_000), Duration::ZERO).is_some());
     assert_eq!(session.refresh_in(UNIX_EPOCH, Duration::ZERO), noon().duration_since(UNIX_EPOCH).ok());
     assert_eq!(as_stored(&session), before);
 }
 
 #[test]
-fn an_end_that_does_not_fit_is_none() {
+fn an_end_that_does_not_fit_is_left_out() {
     for (lifetime, received_at) in [
         (json!(u64::MAX), noon()),
         (json!(18_446_744_073_709_u64), noon()),
@@ -96,7 +96,7 @@ fn an_end_that_does_not_fit_is_none() {
         let mut session = expiring();
         let body = json!({"access_token": "new", "expires_in_ms": lifetime}).to_string();
         assert!(matches!(session.handle_refresh(&answer(200, &[], body), received_at), Refresh::Refreshed));
-        assert_eq!(session.expires_at(), None, "{lifetime}: the end before was the old token's");
+        assert_eq!(session.expires_at(), None, "{lifetime}: the earlier end belonged to the old token");
         assert_eq!(session.refresh_in(noon(), Duration::MAX), None, "{lifetime}");
         assert_eq!(session.access_token().expose(), "new");
     }
@@ -117,13 +117,13 @@ fn the_request_has_the_refresh_token_and_nothing_else() {
     };
     let session = expiring();
     assert_eq!(line(session.refresh_request().unwrap()), expected);
-    assert_eq!(line(session.refresh_request().unwrap()), expected, "a request is a view");
+    assert_eq!(line(session.refresh_request().unwrap()), expected, "to build a request changes nothing");
     let homeserver: Homeserver = HOMESERVER.parse().unwrap();
     assert_eq!(line(refresh::request(&homeserver, &RefreshToken::new("old-refresh"))), expected);
 }
 
 #[test]
-fn there_is_none_without_a_refresh_token_or_a_homeserver() {
+fn a_request_needs_a_refresh_token_and_a_homeserver() {
     let refusal = |session: Session| session.refresh_request().unwrap_err().to_string();
     assert_eq!(
         refusal(without("refresh_token")),
@@ -135,10 +135,10 @@ fn there_is_none_without_a_refresh_token_or_a_homeserver() {
     );
 }
 
-// What comes of it.
+// What the response means.
 
 #[test]
-fn new_tokens_replace_the_old_and_all_else_stays() {
+fn new_tokens_replace_the_old_and_everything_else_stays() {
     let mut session = expiring();
     let body = r#"{"access_token":"new-access","refresh_token":"new-refresh","expires_in_ms":3000.0}"#;
     assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
@@ -159,7 +159,7 @@ fn without_a_new_refresh_token_the_old_one_stays() {
     }
 }
 
-/// What stands in the table, an outcome, and answers of that kind.
+/// The text of a row of the table, the outcome, and responses of that kind.
 type Row = (&'static str, &'static str, Vec<Response<Vec<u8>>>);
 
 /// The rows of the table in the documentation of [`Refresh`].
@@ -354,7 +354,7 @@ fn name(refresh: &Refresh) -> &'static str {
 }
 
 #[test]
-fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_refreshed() {
+fn each_response_means_what_the_table_says() {
     for (row, outcome, responses) in rows() {
         for response in responses {
             let mut session = if row.starts_with("OAuth") { oauth_session() } else { expiring() };
@@ -368,7 +368,7 @@ fn each_answer_means_what_the_table_says_and_changes_the_session_only_if_it_is_r
 }
 
 #[test]
-fn the_rows_of_the_matrix_api_end_no_session_of_the_other() {
+fn the_rows_of_the_matrix_api_end_no_oauth_session() {
     for (row, outcome, responses) in rows().into_iter().filter(|(row, ..)| !row.starts_with("OAuth")) {
         let outcome = if outcome == "Refreshed" { outcome } else { "Later" };
         for response in responses {
@@ -404,27 +404,27 @@ fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
 }
 
 #[test]
-fn a_later_takes_longer_each_time() {
+fn each_refused_refresh_makes_the_wait_longer() {
     let mut session = expiring();
     let busy = answer(503, &[], "<html>");
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
         let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
-    // A hint counts, and the attempts are counted on.
+    // A hint counts, and the count of the attempts goes on.
     let mut session = expiring();
     let limited = answer(429, &[("retry-after", "7")], "");
     for (response, seconds) in [(&busy, 1), (&limited, 7), (&busy, 4)] {
         let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
-    // So does a hint that is shorter than the wait without one.
+    // A hint counts also if it is shorter than the wait without a hint.
     let soon = answer(429, &[("retry-after", "1")], "");
     for (response, seconds) in [(&busy, 8), (&soon, 1), (&busy, 32)] {
         let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
-    // A success begins the count again.
+    // After a success the count starts over.
     let granted = answer(200, &[], r#"{"access_token":"new"}"#);
     assert!(matches!(session.handle_refresh(&granted, noon()), Refresh::Refreshed));
     let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
@@ -432,7 +432,7 @@ fn a_later_takes_longer_each_time() {
 }
 
 #[test]
-fn an_unreadable_answer_leaves_the_token_to_ask_again_with() {
+fn an_unreadable_response_keeps_the_refresh_token() {
     let mut session = expiring();
     let refresh = session.handle_refresh(&answer(200, &[], r#"{"access_token":"new"#), SystemTime::now());
     assert!(matches!(refresh, Refresh::Later { error: ResponseError::InvalidResponse { .. }, .. }), "{refresh:?}");

@@ -1,4 +1,5 @@
-//! Refusals: what a homeserver says when it does not log somebody in, and that the question is put again with it.
+//! Refusals: what a homeserver says when it does not log a user in. The flow asks the question again, and shows the
+//! refusal.
 
 use http::StatusCode;
 use matrix_login::{Error, Location, ResponseError, RetryAfter, ServerError};
@@ -7,7 +8,7 @@ use serde_json::json;
 use crate::support::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
 
 #[test]
-fn a_wrong_password_and_then_the_right_one() {
+fn the_right_password_logs_in_after_a_wrong_one() {
     let mut story = Scenario::logging_in();
     story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
     let refused = story.refused();
@@ -81,8 +82,8 @@ fn an_object_that_is_cut_off_is_the_servers_fault() {
 }
 
 #[test]
-fn an_odd_secondary_field_never_costs_the_errcode() {
-    // A soft logout that is not `false` loses nothing.
+fn an_odd_field_beside_the_errcode_never_hides_it() {
+    // A `soft_logout` that is not `false` is read as `true`, because then no session is lost.
     for (body, soft_logout) in [
         (r#"{"errcode":"M_FORBIDDEN","error":7,"soft_logout":"yes","retry_after_ms":"soon"}"#, true),
         (r#"{"errcode":"M_FORBIDDEN","error":null,"soft_logout":null,"retry_after_ms":null}"#, true),
@@ -100,7 +101,7 @@ fn an_odd_secondary_field_never_costs_the_errcode() {
 }
 
 #[test]
-fn bytes_that_are_no_text_spoil_the_field_that_they_are_in() {
+fn bytes_that_are_not_text_spoil_only_their_own_field() {
     let mut story = Scenario::logging_in();
     story.answer(403, *b"{\"errcode\":\"M_FORBIDDEN\",\"error\":\"f\xfcr dich\"}");
     assert_eq!(story.refused().message.as_deref(), Some("f\u{fffd}r dich"));
@@ -111,7 +112,7 @@ fn bytes_that_are_no_text_spoil_the_field_that_they_are_in() {
     );
     assert_eq!(story.session().other().get("x").unwrap(), "M\u{fffd}ller");
 
-    // What would have to be sent back cannot be.
+    // A text that must be sent back is refused, because its bytes cannot be sent back.
     let mut story = Scenario::logging_in();
     let body = *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\xff\",\"access_token\":\"t\"}";
     assert!(matches!(
@@ -138,7 +139,7 @@ fn all_other_keys_of_an_error_are_kept() {
 }
 
 #[test]
-fn what_is_no_matrix_error_is_no_refusal() {
+fn a_body_that_is_not_a_matrix_error_is_not_a_refusal() {
     for (status, body) in [
         (403, "<html>Forbidden</html>"),
         (404, ""),
@@ -154,7 +155,7 @@ fn what_is_no_matrix_error_is_no_refusal() {
 }
 
 #[test]
-fn the_homeservers_failure_is_no_refusal_and_may_pass() {
+fn a_failure_of_the_homeserver_is_not_a_refusal() {
     for (status, body) in [
         (500, r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
         (502, "<html>502 Bad Gateway</html>"),
@@ -196,7 +197,7 @@ fn a_login_request_is_never_redirected() {
 }
 
 #[test]
-fn a_login_that_became_a_get_on_the_way_is_no_login() {
+fn a_login_that_became_a_get_on_the_way_grants_nothing() {
     // What nginx's `return 301` makes of a POST in many clients: the list of login types, with status 200.
     let mut story = Scenario::logging_in();
     let error = story.fails(200, OFFERS);
@@ -229,7 +230,7 @@ fn a_body_that_is_too_long_is_not_read() {
 }
 
 #[test]
-fn a_lost_answer_leaves_the_same_request_due() {
+fn a_lost_response_leaves_the_same_request_due() {
     let mut story = Scenario::logging_in();
     let first = crate::support::replay::step_line(&story.flow.step(), noon());
     assert_eq!(first["url"], LOGIN_URL);
@@ -239,7 +240,7 @@ fn a_lost_answer_leaves_the_same_request_due() {
 }
 
 #[test]
-fn the_answer_to_any_request_can_be_read_as_an_error() {
+fn the_response_to_any_request_can_be_read_as_an_error() {
     let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
     let error = ServerError::from_response(&limited).unwrap();
     assert_eq!(error.errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));

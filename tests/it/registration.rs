@@ -1,4 +1,4 @@
-//! A client registers itself: what is sent, and what of the response counts.
+//! A client registers itself: what is sent, and which parts of the response count.
 
 use http::Request;
 use matrix_login::{HttpsUrl, MAX_BODY, OAuthClient, ResponseError, endpoint::oauth::registration};
@@ -79,7 +79,7 @@ fn only_the_port_of_a_loopback_address_is_cut_out() {
         ("http://[::1]", "http://[::1]"),
         ("http://localhost:8765/callback", "http://localhost/callback"),
         ("HTTP://LocalHost:8765/Call%2fBack?X=y", "HTTP://LocalHost/Call%2fBack?X=y"),
-        // The parser of a browser finds the same host here. The slashes in the path are not those before the host.
+        // A browser finds the same host here. The slashes in the path are not the slashes before the host.
         ("http:127.0.0.1/a//b:1", "http:127.0.0.1/a//b:1"),
         // A port is a part of all other redirect URIs.
         ("http://app.example.com:8765/callback", "http://app.example.com:8765/callback"),
@@ -137,7 +137,7 @@ fn a_client_that_is_registered_is_not_registered_again() {
 #[test]
 fn any_2xx_with_a_client_id_is_a_success() {
     for status in [200, 201, 202, 299] {
-        // An ID can be any text: continuwuity's are base64.
+        // An ID can be any text: continuwuity uses base64.
         for client_id in ["01M87HWDCKP1X6SPTYR2JB5E3S", "a+b/c==", "ID with spaces & \u{e4}"] {
             let body = json!({ "client_id": client_id, "grant_types": [], "redirect_uris": 7 }).to_string();
             let response = registration::response(&answer(status, &[], body)).unwrap();
@@ -147,7 +147,7 @@ fn any_2xx_with_a_client_id_is_a_success() {
 }
 
 #[test]
-fn a_client_secret_that_nobody_asked_for_is_shown_nowhere() {
+fn a_client_secret_that_was_not_requested_is_never_shown() {
     let body = json!({
         "client_id": "client", "client_secret": "s3cr3t", "client_secret_expires_at": 0,
         "registration_access_token": "s3cr3t", "token_endpoint_auth_method": "client_secret_basic",
@@ -158,7 +158,7 @@ fn a_client_secret_that_nobody_asked_for_is_shown_nowhere() {
 }
 
 #[test]
-fn without_a_client_id_it_is_not_a_response() {
+fn a_response_without_a_client_id_is_invalid() {
     for body in [
         json!({}),
         json!({"client_id": ""}),

@@ -1,4 +1,4 @@
-//! `Retry-After` as a date: which texts are one, and that any other text says nothing.
+//! `Retry-After` as a date: which texts are dates. Any other text says nothing.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -52,10 +52,10 @@ fn a_date_counts_from_the_date_of_its_response() {
     ] {
         assert_eq!(read(date, later), Some(RetryAfter::Delay(Duration::from_secs(seconds))), "{date}");
     }
-    assert_eq!(read(later, later), None, "now is not a hint");
-    assert_eq!(read("Sun, 06 Nov 1994 08:49:38 GMT", later), None, "nor is the past");
+    assert_eq!(read(later, later), None, "the present is not a hint");
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:38 GMT", later), None, "the past is not a hint");
     let at = UNIX_EPOCH + Duration::from_secs(784_111_777);
-    assert_eq!(read("yesterday", later), Some(RetryAfter::At(at)), "a date that cannot be read is not there");
+    assert_eq!(read("yesterday", later), Some(RetryAfter::At(at)), "a date that cannot be read does not count");
     assert_eq!(read(later, "7"), Some(RetryAfter::Delay(Duration::from_secs(7))));
 }
 
@@ -103,7 +103,7 @@ fn what_is_not_a_date_says_nothing() {
     ] {
         assert_eq!(read(text), None, "{text}");
     }
-    // Every byte counts.
+    // A date with one wrong byte is not read.
     for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov 16 08:49:37 1994"] {
         for index in 0..date.len() {
             let text = format!("{}*{}", &date[..index], &date[index + 1..]);

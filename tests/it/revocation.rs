@@ -40,7 +40,7 @@ fn any_2xx_is_a_success_with_or_without_a_body() {
 }
 
 #[test]
-fn an_invalid_grant_means_that_nothing_was_left() {
+fn an_invalid_grant_means_that_the_token_was_already_gone() {
     for status in [400, 401, 403] {
         assert!(respond(status, r#"{"error":"invalid_grant","error_description":"unknown token"}"#).unwrap());
     }
@@ -52,7 +52,7 @@ fn nothing_else_is_a_success() {
         (401, r#"{"error":"invalid_client"}"#, "invalid_client", false),
         (400, r#"{"error":"invalid_request","error_description":"no credentials"}"#, "invalid_request", false),
         (400, r#"{"error":"unsupported_token_type"}"#, "unsupported_token_type", false),
-        // Of the legacy API this would be a logout.
+        // In the legacy API, this response would be a successful logout.
         (401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Invalid access token"}"#, "M_UNKNOWN_TOKEN", false),
         (404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized"}"#, "M_UNRECOGNIZED", false),
         (429, r#"{"error":"invalid_grant"}"#, "invalid_grant", true),
@@ -88,12 +88,12 @@ fn a_page_is_not_a_success_whatever_its_status() {
 }
 
 #[test]
-fn a_success_that_says_that_it_failed_is_not_one() {
+fn a_success_status_with_an_error_is_not_a_success() {
     for body in [r#"{"error":"unsupported_token_type"}"#, r#"{"errcode":"M_UNKNOWN","error":"no"}"#] {
         assert!(matches!(respond(200, body), Err(ResponseError::Server(_))), "{body}");
     }
     assert!(respond(200, r#"{"error":"invalid_grant"}"#).unwrap());
-    // Neither of these is an error.
+    // None of these bodies is an error.
     for body in [r#"{"error":""}"#, r#"{"error":null}"#, r#"{"error_description":"no"}"#] {
         assert!(!respond(200, body).unwrap(), "{body}");
     }

@@ -1,6 +1,6 @@
-//! The four rules, over every state and every input: an input moves the flow, or it is an error and nothing changes.
+//! The four rules, in every state and for every input: an input moves the flow, or it is an error and nothing changes.
 //!
-//! What each input comes to in each state stands in `rules.txt`, to be read by people too.
+//! The file `rules.txt` says what each input does in each state. It is for people to read, too.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
@@ -19,17 +19,18 @@ use crate::{
     },
 };
 
-/// What `rules.txt` says of itself.
+/// The introduction of `rules.txt`.
 const HEADER: &str = "\
-# What every input does in every state of a login. The test `rules` compares this list with what the library does.
+# What every input does in every state of a login. The test `rules` compares this list with the library.
 #
-# A line at the margin is a state: the step that is due, and how the login came there. The lines below it say what
-# inputs do in this state, as OUTCOME: INPUT, INPUT. An outcome is the step that is due then (`Wait 1` is the first wait
-# in a row, `Locate` has the outcome of discovery), or an error. After an error nothing has changed, unless the outcome
-# names the step that is due then. `all about a request` are the responses and `unreachable`, with the ID of the last
-# request. `all others` are the inputs that the state has no line for.
+# A line without indentation names a state: the step that is due, and how the login came to this step. The indented
+# lines below it say what inputs do in this state, as OUTCOME: INPUT, INPUT. An outcome is an error, or the step that is
+# due after the input (`Wait 1` is the first wait in a row, `Locate` names the outcome of discovery). After an error
+# nothing has changed, unless the outcome also names the step that is due then. `all about a request` stands for the
+# responses and `unreachable`, with the ID of the last request. `all others` stands for the inputs that no other line of
+# the state names.
 #
-# `UPDATE=1 cargo test` renews it. Read the difference before you commit it.
+# `UPDATE=1 cargo test` writes this file again. Read the difference before you commit it.
 
 ";
 
@@ -126,7 +127,7 @@ pub fn states() -> Vec<(&'static str, Scenario)> {
     ]
 }
 
-/// An input, with the ID of the request that it belongs to if it is about one.
+/// An input. If it is about a request, the ID belongs to that request.
 pub type Input = fn(&mut LoginFlow, RequestId) -> Result<(), Error>;
 
 pub fn inputs() -> Vec<(&'static str, Input)> {
@@ -142,7 +143,7 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
             let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
             respond(flow, id, 200, ends)
         }),
-        ("session of somebody else", |flow, id| {
+        ("session of another user", |flow, id| {
             respond(flow, id, 200, r#"{"user_id":"@bob:example.org","device_id":"D","access_token":"t"}"#)
         }),
         ("metadata", |flow, id| respond(flow, id, 200, METADATA)),
@@ -227,7 +228,7 @@ const ABOUT_A_REQUEST: [&str; 23] = [
     "login types",
     "session",
     "session that ends",
-    "session of somebody else",
+    "session of another user",
     "metadata",
     "registration",
     "code to show",
@@ -248,7 +249,7 @@ const ABOUT_A_REQUEST: [&str; 23] = [
 ];
 
 #[test]
-fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
+fn an_input_moves_the_flow_or_is_an_error_without_a_change() {
     let mut table = HEADER.to_owned();
     for (name, story) in states() {
         let _ = writeln!(table, "{name}");
@@ -265,7 +266,7 @@ fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
                     );
                     due(&moved)
                 }
-                // The one exception: what was granted is the error's, and the question is due.
+                // The one exception: the error owns the session that was granted, and the question is due.
                 Err(ref error @ (Error::MissingRefreshToken(ref session) | Error::WrongUser { ref session, .. })) => {
                     assert_eq!(session.access_token().expose(), "t");
                     format!("error {}, and {}", kind(error), due(&moved))
@@ -285,7 +286,7 @@ fn every_input_moves_the_flow_or_is_an_error_and_changes_nothing() {
             assert_eq!(stale, ABOUT_A_REQUEST, "{name}");
             table.push_str("    error StaleResponse: all about a request\n");
         }
-        // Most inputs are, in most states.
+        // In most states, most inputs are out of step.
         if out_of_step.is_some() {
             table.push_str("    error OutOfStep: all others\n");
         }
@@ -303,8 +304,8 @@ fn a_step_is_a_view_of_the_state() {
 }
 
 #[test]
-fn where_no_request_is_due_every_response_is_stale() {
-    // Also the ID that the flow would give out next, which another flow may have given out already.
+fn if_no_request_is_due_every_response_is_stale() {
+    // This holds also for the next ID of the flow, because another flow could have given out that ID already.
     let mut other = Scenario::at(HOMESERVER);
     let ids: Vec<_> = (0..12).map(|_| other.use_homeserver(HOMESERVER).request_id()).collect();
     for (name, story) in states() {
@@ -328,7 +329,7 @@ fn no_state_is_a_dead_end() {
         let mut other = flow.clone();
         match other.use_homeserver("https://other.example.org".parse().unwrap()) {
             Ok(()) => assert_eq!(due(&other), "GET login", "{name}"),
-            // Tokens that nobody has confirmed yet must be revoked first, or left behind on purpose.
+            // Tokens whose user is not confirmed yet must be revoked first, or left behind on purpose.
             Err(Error::OutOfStep { .. }) => {
                 assert!(name.starts_with("GET whoami"), "{name}");
                 other.back().unwrap();
@@ -347,7 +348,7 @@ fn every_state_can_be_suspended_until_there_is_a_session() {
 }
 
 #[test]
-fn the_session_comes_out_only_when_there_is_one() {
+fn the_flow_gives_the_session_out_only_when_it_has_one() {
     for (name, Scenario { flow, .. }) in states() {
         let has_session = flow.session().is_some();
         let before = whole(&flow);
@@ -365,7 +366,7 @@ fn out_of_step_says_what_was_called_and_what_is_due() {
 }
 
 #[test]
-fn types_go_wherever_a_driver_needs_them() {
+fn the_types_can_be_sent_between_threads() {
     fn check<T: Send + Sync + 'static>() {}
     check::<LoginFlow>();
     check::<LoginSettings>();

@@ -1,4 +1,5 @@
-//! Secrets are planted in every input, and looked for in every output but the request that has to carry them.
+//! Secrets are planted in every input. The tests search every output for them, except the request that must contain
+//! them.
 
 use std::{error::Error as StdError, time::SystemTime};
 
@@ -25,9 +26,9 @@ use crate::{
     support::scenario::{HOMESERVER, OFFERS, Scenario, answer, noon, respond},
 };
 
-/// What every planted secret holds.
+/// The text in every planted secret.
 const SECRET: &str = "s3cr3t";
-/// The same for a secret that a server sends as a number.
+/// A planted secret that a server sends as a number.
 const SECRET_NUMBER: u64 = 5_317_008_853;
 
 fn clean(what: &str, text: &str) {
@@ -49,7 +50,7 @@ fn clean_error(what: &str, error: &(impl StdError + 'static)) {
     }
 }
 
-/// All that a flow shows, short of the request and the session that are meant to be used.
+/// Checks everything that a flow shows, except the request and the session, which the caller must be able to use.
 fn clean_flow(what: &str, flow: &LoginFlow) {
     clean_debug(what, flow);
     clean_debug(what, &flow.step());
@@ -78,13 +79,14 @@ fn choices() -> Vec<Choice> {
     choices.into_iter().map(|choice| choice.with_field("org.example.x", json!({"deep": ["s3cr3t"]})).unwrap()).collect()
 }
 
-/// Answers to POST /login that hold tokens, whole and broken in every way that is an error.
-fn login_answers() -> Vec<Response<Vec<u8>>> {
+/// Responses to POST /login that contain tokens: whole responses, and responses with every kind of error.
+fn login_responses() -> Vec<Response<Vec<u8>>> {
     let bodies = [
         r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","refresh_token":"s3cr3t","expires_in_ms":9,
             "other":"s3cr3t","well_known":{"x":"s3cr3t"}}"#,
         r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","expires_in_ms":9}"#,
-        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","refresh_token":["s3cr3t"],"well_known":"s3cr3t"}"#,
+        r#"{"user_id":"@a:b","device_id":"D","access_token":"s3cr3t","refresh_token":["s3cr3t"],
+            "well_known":"s3cr3t"}"#,
         r#"{"user_id":"@a:b","device_id":"D","access_token":["s3cr3t"]}"#,
         r#"{"user_id":"@a:b","device_id":"D","access_token":{"s3cr3t":1}}"#,
         r#"{"user_id":"@a:b","device_id":"D","access_token":5317008853}"#,
@@ -107,7 +109,7 @@ fn login_answers() -> Vec<Response<Vec<u8>>> {
 }
 
 #[test]
-fn the_planted_secrets_are_there() {
+fn the_planted_secrets_exist() {
     for choice in choices() {
         let mut story = Scenario::at_the_question();
         story.choose(choice);
@@ -148,11 +150,11 @@ fn a_password_in_the_field_for_the_user_is_not_quoted() {
 }
 
 #[test]
-fn a_flow_hides_what_it_was_given_and_what_it_was_told() {
+fn a_flow_hides_its_inputs_and_the_responses() {
     for choice in choices() {
         let mut asked = Scenario::at_the_question().flow;
         asked.choose(choice).unwrap();
-        // The state is part of the suspended form, and of that alone.
+        // The state is a part of the suspended form, and of nothing else.
         clean_debug("flow", &asked);
         clean_debug("step", &asked.step());
         clean_debug("suspended", &asked.suspend());
@@ -162,12 +164,12 @@ fn a_flow_hides_what_it_was_given_and_what_it_was_told() {
                 .unwrap();
         }
         clean_flow("flow", &asked);
-        for response in login_answers() {
+        for response in login_responses() {
             let mut flow = asked.clone();
             if let Err(error) = respond(&mut flow, &response, noon()) {
-                clean_error("login answer", &error);
+                clean_error("login response", &error);
             }
-            clean_flow("flow after the answer", &flow);
+            clean_flow("flow after the response", &flow);
         }
     }
 }
@@ -182,7 +184,7 @@ fn foreign_callbacks_are_not_quoted() {
 
 #[test]
 fn pure_functions_hide_what_they_read() {
-    for response in login_answers() {
+    for response in login_responses() {
         fn clean_result<T: std::fmt::Debug, E: StdError + 'static>(what: &str, result: &Result<T, E>) {
             clean_debug(what, result);
             if let Err(error) = result {
@@ -210,7 +212,7 @@ fn a_session_hides_its_tokens_however_a_refresh_ends() {
     let step = Step::Send { id, request: session.refresh_request().unwrap() };
     assert!(crate::support::replay::step_line(&step, noon()).to_string().contains(SECRET));
     clean_debug("refresh request", &step);
-    for response in login_answers() {
+    for response in login_responses() {
         let mut session = session.clone();
         clean_debug("refresh", &session.handle_refresh(&response, noon()));
         clean_debug("verdict", &session.judge(&response));
@@ -219,14 +221,14 @@ fn a_session_hides_its_tokens_however_a_refresh_ends() {
 }
 
 #[test]
-fn somebody_elses_session_is_not_quoted() {
+fn the_session_of_another_user_is_not_quoted() {
     let stored = json!({"access_token": "s3cr3t", "user_id": "@nobody:b", "device_id": "D"});
     let session = Session::from_json(stored.to_string()).unwrap().unwrap();
     let mut story = Scenario::of(LoginFlow::again(&session, LoginSettings::default()));
     story.use_homeserver("https://hs.example.org").answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
     clean_flow("flow", &story.flow);
     story.choose(choices().remove(0));
-    let granted = login_answers().into_iter().find(|response| login::response(response).is_ok()).unwrap();
+    let granted = login_responses().into_iter().find(|response| login::response(response).is_ok()).unwrap();
     let error = respond(&mut story.flow, &granted, noon()).unwrap_err();
     assert!(matches!(error, Error::WrongUser { .. }));
     clean_error("wrong user", &error);
@@ -304,7 +306,7 @@ fn a_body_hides_itself_while_it_is_collected() {
     assert!(String::from_utf8_lossy(body.into_response(head).body()).contains(SECRET));
 }
 
-/// Sends one response, and gives up on everything else.
+/// Sends one response, and gives no response to any other request.
 struct Once(Option<Response<Vec<u8>>>);
 
 #[derive(Debug)]
@@ -312,7 +314,7 @@ struct Silence;
 
 impl std::fmt::Display for Silence {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("nobody answers")
+        formatter.write_str("no response")
     }
 }
 
@@ -338,11 +340,11 @@ impl blocking::Transport for Once {
 }
 
 #[test]
-fn a_driver_that_stops_says_no_secret() {
+fn a_driver_that_stops_shows_no_secret() {
     let mut asked = Scenario::at_the_question();
     asked.choose(choices().remove(0));
     let (mut stopped_by_the_flow, mut stopped_by_the_transport) = (0, 0);
-    for response in login_answers() {
+    for response in login_responses() {
         let mut flow = asked.flow.clone();
         if let Err(error) = blocking::drive(&mut flow, &mut Once(Some(response))) {
             clean_error("driver", &error);
@@ -424,9 +426,9 @@ fn oauth_choice() -> Choice {
 const REGISTERED: &str = r#"{"client_id":"client","client_secret":"s3cr3t","registration_access_token":"s3cr3t"}"#;
 const TOKENS: &str = r#"{"access_token":"s3cr3t","token_type":"Bearer","expires_in":9,"refresh_token":"s3cr3t",
     "scope":"a scope","id_token":"s3cr3t","x":{"y":["s3cr3t",5317008853]}}"#;
-/// The code that the user enters is no secret.
-const CODE_TO_SHOW: &str = r#"{"device_code":"s3cr3t","user_code":"WDJB-MJHT","expires_in":1800,"x":["s3cr3t",5317008853],
-    "verification_uri":"https://auth.example.org/link"}"#;
+/// The code that the user enters is not a secret.
+const CODE_TO_SHOW: &str = r#"{"device_code":"s3cr3t","user_code":"WDJB-MJHT","expires_in":1800,
+    "x":["s3cr3t",5317008853],"verification_uri":"https://auth.example.org/link"}"#;
 const OAUTH_CALLBACK: &str = "http://127.0.0.1:9/cb?key=s3cr3t&state=0123456789-s3cr3t&code=s3cr3t";
 
 /// Flows at each step of a whole code grant: the question, the registration, the browser, the browser and the metadata
@@ -491,7 +493,7 @@ fn device_steps() -> Vec<LoginFlow> {
 }
 
 /// Responses of an OAuth 2.0 server with secrets in them, whole and broken.
-fn oauth_answers() -> Vec<Response<Vec<u8>>> {
+fn oauth_responses() -> Vec<Response<Vec<u8>>> {
     let bodies = [
         TOKENS,
         REGISTERED,
@@ -552,7 +554,7 @@ fn oauth_values_hide_themselves() {
 }
 
 #[test]
-fn an_oauth_login_hides_what_it_was_given_and_what_it_was_told() {
+fn an_oauth_login_hides_its_inputs_and_the_responses() {
     let (mut sent, mut shown) = (0, 0);
     for flow in oauth_steps() {
         let step = crate::support::replay::step_line(&flow.step(), noon()).to_string();
@@ -563,18 +565,18 @@ fn an_oauth_login_hides_what_it_was_given_and_what_it_was_told() {
         clean_debug("step", &flow.step());
         clean_debug("suspended", &flow.suspend());
         clean_debug("session", &flow.session());
-        for response in login_answers().into_iter().chain(oauth_answers()) {
+        for response in login_responses().into_iter().chain(oauth_responses()) {
             let mut flow = flow.clone();
             let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
             if let Err(error) = flow.handle_response(id, &response, noon()) {
                 clean_error("answer", &error);
             }
-            clean_debug("flow after the answer", &flow);
-            clean_debug("step after the answer", &flow.step());
-            clean_debug("suspended after the answer", &flow.suspend());
+            clean_debug("flow after the response", &flow);
+            clean_debug("step after the response", &flow.step());
+            clean_debug("suspended after the response", &flow.suspend());
         }
     }
-    // The planted secrets are there: in all steps but a wait and the request for the metadata, and in all stored forms.
+    // The planted secrets exist: in all steps except a wait and the request for the metadata, and in all stored forms.
     assert_eq!((sent, shown), (8, 9));
 }
 
@@ -590,7 +592,7 @@ fn a_device_grant_hides_its_code_and_stores_nothing() {
             clean_debug(what, &flow.shown_code());
             clean_debug(what, &flow.session());
             clean_debug(what, &flow.suspend());
-            // The client's own fields are stored, and nothing else with a secret.
+            // The stored form contains the client's own fields, and no other secret.
             let mut stored = serde_json::to_value(flow.suspend()).unwrap();
             if let Some(settings) = stored.get_mut("settings") {
                 assert!(settings["oauth"]["fields"].take().is_object());
@@ -599,14 +601,14 @@ fn a_device_grant_hides_its_code_and_stores_nothing() {
             assert!(!stored.to_string().contains("WDJB-MJHT"), "{stored}");
         };
         hides("flow", &flow);
-        for response in login_answers().into_iter().chain(oauth_answers()) {
+        for response in login_responses().into_iter().chain(oauth_responses()) {
             for time in [noon(), noon() + crate::support::scenario::CODE_LIFETIME] {
                 let mut flow = flow.clone();
                 let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
                 if let Err(error) = flow.handle_response(id, &response, time) {
                     clean_error("answer", &error);
                 }
-                hides("flow after the answer", &flow);
+                hides("flow after the response", &flow);
             }
         }
     }
@@ -622,7 +624,7 @@ fn oauth_functions_hide_what_they_read() {
             clean_error(what, error);
         }
     }
-    for response in login_answers().into_iter().chain(oauth_answers()) {
+    for response in login_responses().into_iter().chain(oauth_responses()) {
         clean_result("metadata", &auth_metadata::response(&HOMESERVER.parse().unwrap(), &response));
         clean_result("registration", &registration::response(&response));
         clean_result("code", &device_authorization::response(&HOMESERVER.parse().unwrap(), &response));

@@ -6,7 +6,7 @@ use http::Request;
 use matrix_login::{Session, SessionError};
 use serde_json::{Value, json};
 
-/// As the chapter's script writes it, in its order.
+/// The file that the script of the chapter writes, with the keys in the order of the script.
 const CHAPTERS_FILE: &str = r#"{"access_token": "anopaquestring", "access_token_valid_until": 1795438800123456789,
     "refresh_token": "another", "user_id": "@alice:example.org", "device_id": "DEVICEID", "well_known_from_login":
     {"m.homeserver": {"base_url": "https://matrix.example.org"}},
@@ -31,7 +31,7 @@ fn refusal(json: &str) -> String {
 }
 
 #[test]
-fn the_chapters_own_file_loads_and_is_written_again_as_it_was() {
+fn the_file_of_the_chapter_is_read_and_written_unchanged() {
     let session = Session::from_json(CHAPTERS_FILE).unwrap().unwrap();
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
     assert_eq!(session.device_id(), "DEVICEID");
@@ -47,7 +47,7 @@ fn the_chapters_own_file_loads_and_is_written_again_as_it_was() {
 }
 
 #[test]
-fn nobody_is_logged_in_without_an_access_token() {
+fn without_an_access_token_no_user_is_logged_in() {
     for stored in ["{}", r#"{"user_id":"@alice:example.org"}"#, r#"{"access_token":null}"#] {
         assert!(Session::from_json(stored).unwrap().is_none(), "{stored}");
         assert!(serde_json::from_str::<Session>(stored).is_err(), "{stored}");
@@ -55,7 +55,7 @@ fn nobody_is_logged_in_without_an_access_token() {
 }
 
 #[test]
-fn what_is_no_stored_session_is_refused_by_the_field() {
+fn an_invalid_stored_session_is_refused_with_its_field() {
     for broken in ["", "{", "[]", "null", "\"t\"", "{\"access_token\":\"t\",}"] {
         assert_eq!(refusal(broken), "invalid stored session: expected a JSON object");
     }
@@ -84,8 +84,8 @@ fn unknown_keys_survive_a_round_trip() {
 }
 
 #[test]
-fn what_is_not_read_is_written_as_it_was() {
-    // A reader that is not exact loses the last digit, and no number of Rust is as large as the second.
+fn members_that_are_not_read_are_written_unchanged() {
+    // An inexact reader loses the last digit of the first number, and no Rust number is as large as the second one.
     let others = r#""org.example":{"a" : 1.7954388001234555e84},"b":[1e999, "\ud800"],"\ud800":1"#;
     let session = r#""access_token":"t","device_id":"D","user_id":"@alice:example.org""#;
     let stored = format!(r#"{{{others},{session},"well_known_from_login":{{{others}}}}}"#);
@@ -94,14 +94,14 @@ fn what_is_not_read_is_written_as_it_was() {
 }
 
 #[test]
-fn what_a_session_has_lost_is_not_written_again() {
+fn members_that_a_session_has_lost_are_not_written_again() {
     let mut session = load(&with("refresh_token", json!("spent")));
     session.forget_refresh_token();
     assert!(!session.to_json().contains("refresh_token"));
 }
 
 #[test]
-fn a_value_that_nothing_can_hold_is_there_all_the_same() {
+fn a_value_that_no_type_can_hold_is_not_a_missing_value() {
     let token = "invalid `access_token` of the stored session: expected a string of visible ASCII characters";
     let with =
         |key: &str, value: &str| format!(r#"{{"user_id":"@alice:example.org","device_id":"D","{key}":{value}}}"#);
@@ -136,14 +136,14 @@ fn optional_keys_that_cannot_be_used_are_absent() {
 }
 
 #[test]
-fn an_expiry_that_somebody_wrote_as_a_float_is_a_number() {
+fn an_expiry_that_is_written_as_a_float_is_read() {
     let session = load(&with("access_token_valid_until", json!(1.795_438_8e18)));
     let end = UNIX_EPOCH + Duration::from_secs(1_795_438_800);
     assert_eq!(session.expires_at(), Some(end));
 }
 
 #[test]
-fn stored_into_an_object_it_leaves_the_keys_of_others_as_they_are() {
+fn a_session_that_is_stored_keeps_the_keys_of_others() {
     let session = load(&with("next_batch", json!("s1")));
     let mut object = json!({"refresh_token": "stale", "next_batch": "s2", "o": null}).as_object().unwrap().clone();
     session.store_in(&mut object);
@@ -154,7 +154,7 @@ fn stored_into_an_object_it_leaves_the_keys_of_others_as_they_are() {
 }
 
 #[test]
-fn an_oauth_session_that_cannot_be_read_is_not_misread() {
+fn an_unreadable_oauth_session_is_not_a_legacy_session() {
     let in_oauth = |member: &str, expected: &str| {
         format!("invalid `{member}` in `oauth` of the stored session: expected {expected}")
     };
@@ -191,7 +191,7 @@ fn an_oauth_key_without_a_value_counts_as_absent() {
 }
 
 #[test]
-fn stored_over_a_session_of_the_oauth_api_it_removes_that() {
+fn a_session_that_is_stored_removes_an_oauth_session() {
     let mut object = json!({"oauth": {"client_id": "c"}, "access_token": "o", "next_batch": "s2", "oauth2": {"x": 1}});
     load(&minimal()).store_in(object.as_object_mut().unwrap());
     let expected = json!({
@@ -293,7 +293,7 @@ fn only_requests_to_the_homeservers_origin_get_the_token() {
         "/_matrix/client/v3/sync",
         "hs.example.org:443",
         "ftp://hs.example.org/",
-        // User information, and ports that a client may read in another way.
+        // URIs with user information, or with a port that a client can read in another way.
         "https://alice@hs.example.org/",
         "https://hs.example.org:hs.example.org@example.com/",
         "https://hs.example.org:/",
@@ -303,7 +303,7 @@ fn only_requests_to_the_homeservers_origin_get_the_token() {
         "https://hs.example.org./",
         "https://hs%2eexample.org/",
     ] {
-        // Some of these `http` refuses itself.
+        // The crate `http` itself refuses some of these.
         let Ok(mut request) = Request::get(foreign).body(()) else { continue };
         let request = &mut request;
         let error = session.authorize(request).unwrap_err();
@@ -314,7 +314,7 @@ fn only_requests_to_the_homeservers_origin_get_the_token() {
 
 #[test]
 fn a_uri_that_other_parsers_read_differently_gets_no_token() {
-    // `url` reads all of these as the homeserver, if it reads the text of the URI.
+    // The crate `url` reads all of these as the homeserver, if it reads the text of the URI.
     let session = load(&with("base_client_url", json!("https://good.example/_matrix/client/")));
     for text in ["https:good.example", "https:evil@good.example", "https:/good.example", "https:///good.example"] {
         let Ok(uri) = text.parse::<http::Uri>() else { continue };
@@ -326,7 +326,7 @@ fn a_uri_that_other_parsers_read_differently_gets_no_token() {
 }
 
 #[test]
-fn every_spelling_of_an_origin_that_http_keeps_is_taken() {
+fn every_spelling_of_an_origin_that_http_keeps_is_accepted() {
     for (homeserver, uri) in [
         ("http://[::1]:8008", "http://[::1]:8008/"),
         ("http://127.0.0.1", "http://127.0.0.1:80/"),
@@ -340,7 +340,7 @@ fn every_spelling_of_an_origin_that_http_keeps_is_taken() {
 }
 
 #[test]
-fn a_token_that_was_there_before_is_replaced() {
+fn an_earlier_token_in_the_header_is_replaced() {
     let session = load(&with("base_client_url", json!("https://hs.example.org/_matrix/client/")));
     let mut request = Request::get("https://hs.example.org/").header("authorization", "Bearer old").body(()).unwrap();
     session.authorize(&mut request).unwrap();
@@ -348,7 +348,7 @@ fn a_token_that_was_there_before_is_replaced() {
 }
 
 #[test]
-fn sessions_with_the_same_token_are_told_from_others() {
+fn sessions_with_the_same_token_are_recognized() {
     let session = load(&minimal());
     assert!(session.has_token_of(&load(&with("device_id", json!("OTHER")))));
     assert!(!session.has_token_of(&load(&with("access_token", json!("T")))));

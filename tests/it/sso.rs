@@ -1,4 +1,4 @@
-//! Single sign-on: the URL that the browser opens, the callback that ends it, and those that do not.
+//! Single sign-on: the URL that the browser opens, the callback that ends the login, and callbacks that do not end it.
 
 use matrix_login::{
     Action, Choice, Error, ForeignCallback, Homeserver, LoginToken, Redirect,
@@ -17,7 +17,7 @@ fn url(homeserver: &str, redirect: &Redirect) -> Url {
     sso::request(&homeserver.parse::<Homeserver>().unwrap(), redirect)
 }
 
-/// Where the homeserver sends the browser in the end.
+/// The address to which the homeserver sends the browser in the end.
 fn redirect_url(redirect: &Redirect) -> String {
     let url = url(HOMESERVER, redirect);
     let (_, value) = url.query_pairs().find(|(name, _)| name == "redirectUrl").unwrap();
@@ -87,7 +87,7 @@ fn the_redirect_url_keeps_its_own_query_and_fragment() {
 }
 
 #[test]
-fn a_redirect_url_that_holds_state_or_token_already_is_refused() {
+fn a_redirect_url_with_a_state_or_a_token_is_refused() {
     for given in [
         "http://127.0.0.1:9/cb?state=mine",
         "http://127.0.0.1:9/cb?a=b&loginToken=x",
@@ -112,7 +112,7 @@ fn a_state_that_could_be_guessed_is_refused() {
 }
 
 #[test]
-fn a_state_of_any_characters_comes_back_as_it_was() {
+fn a_state_of_any_characters_comes_back_unchanged() {
     let state = "a+b c%20&=#?/ö\u{1f511}0123456789";
     let redirect = Redirect::new("http://127.0.0.1:9/cb", state).unwrap();
     let mut callback: Url = redirect_url(&redirect).parse().unwrap();
@@ -122,14 +122,14 @@ fn a_state_of_any_characters_comes_back_as_it_was() {
 }
 
 #[test]
-fn callbacks_of_this_login() {
+fn callbacks_of_this_login_are_accepted() {
     for (callback, token) in [
         ("http://127.0.0.1:9/cb?state=0123456789abcdef&loginToken=t", "t"),
         ("http://127.0.0.1:9/cb?loginToken=t&state=0123456789abcdef", "t"),
-        // Homeservers write the query anew: a=b%20c becomes a=b+c, flag becomes flag=.
+        // Homeservers rewrite the query: a=b%20c becomes a=b+c, flag becomes flag=.
         ("http://127.0.0.1:9/cb?a=b+c&flag=&state=0123456789abcde%66&loginToken=a%2Bb", "a+b"),
         ("http://127.0.0.1:9/cb?state=0123456789abcdef&loginToken=t#fragment", "t"),
-        // Of several tokens the last is the homeserver's.
+        // If there are several tokens, the last one comes from the homeserver.
         ("http://127.0.0.1:9/cb?loginToken=old&state=0123456789abcdef&loginToken=new", "new"),
         ("org.example.app:cb?state=0123456789abcdef&loginToken=t", "t"),
     ] {
@@ -184,7 +184,7 @@ fn a_token_that_is_used_or_expired_leads_back_to_the_question() {
 }
 
 #[test]
-fn the_token_login_that_ends_it_need_not_be_offered() {
+fn the_token_login_need_not_be_offered() {
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#);
     let choice = Choice::token(LoginToken::new("t"));

@@ -1,5 +1,5 @@
-//! The login program with a session that it has stored: who it is, refreshing, ending and beginning again. Whatever a
-//! homeserver says, the session is given up only when that is its word, and several processes share one file.
+//! The login program with a stored session: it shows the user, refreshes the session, ends it, and begins it again. The
+//! program gives a session up only if the homeserver says that it has ended. Several processes can share one file.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::support::{
     scenario::{OFFERS, VERSIONS},
 };
 
-/// A token that expired long ago, and one that never will.
+/// The end of a token that expired long ago, and the end of a token that never expires.
 const PAST: u64 = 1_000_000_000;
 const FUTURE: u64 = u64::MAX;
 
@@ -43,19 +43,19 @@ fn unknown_token(soft_logout: bool) -> Answer {
     answer(401, error.to_string())
 }
 
-/// A homeserver that keeps tokens as Synapse does: a refresh token may be used until a token that it bought is, and
-/// then ends the session of whoever uses it again.
+/// A homeserver that treats tokens as Synapse does. A refresh token is valid until a token that it has bought is used.
+/// After that, a use of the old refresh token ends the session.
 struct Tokens {
     /// Which pair of tokens is in use.
     current: u32,
-    /// The pair that was bought last, and is not in use yet.
+    /// The pair that was bought last, and that is not in use yet.
     bought: u32,
     /// Access tokens that have expired.
     expired: u32,
 }
 
 impl Tokens {
-    /// The session that [`stored`] has, whose access token has expired.
+    /// The homeserver for the session of [`stored`], whose access token has expired.
     fn expired() -> Self {
         Self { current: 1, bought: 1, expired: 1 }
     }
@@ -67,7 +67,7 @@ impl Tokens {
     fn answer(&mut self, received: &Received) -> Answer {
         let token = Self::number(received.token.as_deref(), "access-");
         match received.target.as_str() {
-            // The names of the members and of the errors differ, and no more.
+            // The two APIs differ only in the names of the members and of the errors.
             "POST /_matrix/client/v3/refresh" | "POST /oauth2/token" => {
                 let token = Self::number(received.body["refresh_token"].as_str(), "refresh-");
                 if token == self.bought {
@@ -79,7 +79,7 @@ impl Tokens {
                         answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#)
                     };
                 }
-                // The pair that was bought before is dead, unless it is in use.
+                // The pair that was bought before is no longer valid, unless it is in use.
                 self.bought += 1;
                 let bought = self.bought;
                 let granted = json!({
@@ -107,15 +107,15 @@ impl Tokens {
     }
 }
 
-/// What the program asked for, in short.
+/// The requests of the program, in short.
 fn asked(homeserver: &Loopback) -> Vec<String> {
     homeserver.targets().iter().map(|target| target.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
-// Who it is.
+// Whose session it is.
 
 #[test]
-fn a_session_that_is_good_is_used_as_it_is() {
+fn a_valid_session_is_used_unchanged() {
     let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
     let before = stored(&homeserver.url, FUTURE);
     let run = Run::with(folder_with(&before), &["--whoami"], "");
@@ -153,7 +153,7 @@ fn the_homeservers_clock_counts_if_ours_was_set_back() {
 }
 
 #[test]
-fn an_application_service_has_no_device_and_a_guest_is_one() {
+fn an_application_service_and_a_guest_are_shown_as_such() {
     for (body, line) in [
         (r#"{"user_id":"@bridge:example.org"}"#, "logged in as @bridge:example.org without a device"),
         (
@@ -175,14 +175,14 @@ fn without_a_session_nothing_is_sent() {
         }
     }
     for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
-        // The name may be mistyped.
+        // The name of the file can be mistyped.
         let run = Run::with(folder(), &[option, "--data", "other.json"], "");
         run.fails("Error: there is no other.json: log in first");
         assert_eq!(run.files(), Vec::<String>::new());
     }
 }
 
-// Refreshing.
+// The refresh.
 
 #[test]
 fn it_is_refreshed_when_the_user_says_so() {
@@ -207,7 +207,8 @@ fn the_old_refresh_token_stays_if_there_is_no_new_one() {
     assert_eq!(run.file("data.json"), expected);
 }
 
-/// A homeserver that answers a refresh with this, and all else with an access token that has expired.
+/// A homeserver that sends this response to a refresh. To every other request it says that the access token has
+/// expired.
 fn at_a_refresh(refresh: Answer) -> Loopback {
     Loopback::start(
         move |received| {
@@ -263,7 +264,7 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
 }
 
 #[test]
-fn what_cannot_be_refreshed_is_used_until_it_ends() {
+fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
     for (refused, said) in [
         (
             answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
@@ -318,7 +319,7 @@ fn what_cannot_be_refreshed_is_used_until_it_ends() {
 }
 
 #[test]
-fn a_token_that_was_granted_and_is_refused_is_not_refreshed_for_ever() {
+fn a_new_token_that_is_refused_is_not_refreshed_without_end() {
     let homeserver = Loopback::start(|received| {
         if received.target.ends_with("/refresh") {
             answer(200, r#"{"access_token":"new","refresh_token":"new"}"#)
@@ -353,7 +354,7 @@ fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
 }
 
 #[test]
-fn a_network_that_is_down_costs_nothing() {
+fn a_network_that_is_down_leaves_the_session() {
     let url = Loopback::start(|_| answer(200, "{}")).url.clone();
     let before = stored(&url, PAST);
     for option in ["--refresh", "--whoami", "--logout"] {
@@ -365,19 +366,19 @@ fn a_network_that_is_down_costs_nothing() {
 }
 
 #[test]
-fn a_session_without_a_refresh_token_cannot_be_refreshed_but_used() {
+fn a_session_without_a_refresh_token_can_only_be_used() {
     let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
     let mut before = stored(&homeserver.url, PAST);
     before.as_object_mut().unwrap().remove("refresh_token");
     let run = Run::with(folder_with(&before), &["--refresh"], "");
     run.fails("Error: the homeserver gave no refresh token: there is nothing to refresh this session with");
-    // By our clock it has expired, by the homeserver's it has not.
+    // The token has expired by our clock, but not by the clock of the homeserver.
     Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
+fn new_tokens_that_cannot_be_stored_are_not_used() {
     let homeserver = Tokens::expired().serve();
     let before = stored(&homeserver.url, PAST);
     let run = Run::of(folder_with(&before), crate::support::run::on_a_full_disk(&["--whoami"]), "");
@@ -393,7 +394,7 @@ fn new_tokens_that_cannot_be_stored_are_not_used_and_the_old_ones_stay_good() {
 
 // Several processes.
 
-/// Runs programs in one folder, all at once: whether each ended well, and what it said on both outputs.
+/// Runs programs in one folder, all at once. Returns for each whether it succeeded, and what it said on both outputs.
 fn at_once(folder: TempDir, arguments: &[&str], count: usize) -> Vec<(bool, String, String)> {
     let start = |_| start(&folder, arguments);
     let children: Vec<Child> = (0..count).map(start).collect();
@@ -418,7 +419,7 @@ fn lock(folder: &TempDir) -> fs::File {
     lock
 }
 
-/// Waits until a process waits for a lock, which Linux tells.
+/// Waits until a process waits for a lock. Linux shows that.
 #[cfg(target_os = "linux")]
 fn wait_until_it_waits(child: &mut Child) {
     let process = child.id().to_string();
@@ -427,12 +428,12 @@ fn wait_until_it_waits(child: &mut Child) {
         if locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|word| word == process)) {
             return;
         }
-        assert!(child.try_wait().unwrap().is_none(), "it does not wait for the lock");
+        assert!(child.try_wait().unwrap().is_none(), "the program has ended without waiting for the lock");
     }
 }
 
 #[test]
-fn of_several_processes_one_refreshes_and_all_go_on() {
+fn one_of_several_processes_refreshes_and_all_go_on() {
     for _ in 0..3 {
         let homeserver = Tokens::expired().serve();
         let folder = folder_with(&stored(&homeserver.url, PAST));
@@ -444,7 +445,7 @@ fn of_several_processes_one_refreshes_and_all_go_on() {
 }
 
 #[test]
-fn of_several_processes_one_refreshes_an_oauth_session() {
+fn one_of_several_processes_refreshes_an_oauth_session() {
     for _ in 0..3 {
         let homeserver = Tokens::expired().serve();
         let mut stored = stored(&homeserver.url, PAST);
@@ -474,13 +475,13 @@ fn of_several_processes_one_refreshes_an_oauth_session() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_waits_for_the_lock_takes_what_was_stored_meanwhile() {
+fn after_the_wait_for_the_lock_the_newer_session_is_used() {
     let homeserver = Tokens { current: 1, bought: 2, expired: 1 }.serve();
     let folder = folder_with(&stored(&homeserver.url, PAST));
     let lock = lock(&folder);
     let mut child = start(&folder, &["--whoami"]);
     wait_until_it_waits(&mut child);
-    // It has read the file before, and must not use the refresh token that is spent now.
+    // The program has read the file before. It must not use that refresh token, which is spent now.
     let mut refreshed = stored(&homeserver.url, FUTURE);
     refreshed["access_token"] = json!("access-2");
     refreshed["refresh_token"] = json!("refresh-2");
@@ -495,7 +496,7 @@ fn who_waits_for_the_lock_takes_what_was_stored_meanwhile() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_waits_for_the_lock_says_so_and_does_not_touch_the_session_of_somebody_else() {
+fn after_the_lock_the_session_of_another_user_is_kept() {
     let homeserver = Loopback::start(|_| answer(200, "{}"));
     for (option, other) in [
         ("--logout", json!({"access_token": "bobs", "user_id": "@bob:example.org", "device_id": "DEVICEID"})),
@@ -526,7 +527,7 @@ fn who_waits_for_the_lock_says_so_and_does_not_touch_the_session_of_somebody_els
 
 #[cfg(unix)]
 #[test]
-fn the_lock_is_beside_the_file_that_a_link_leads_to_and_its_owners_alone() {
+fn the_lock_is_beside_the_file_that_a_link_leads_to() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let homeserver = Tokens::expired().serve();
@@ -544,7 +545,7 @@ fn the_lock_is_beside_the_file_that_a_link_leads_to_and_its_owners_alone() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_nothing_leads_to_where_the_session_is_stored() {
+fn a_session_is_stored_at_the_missing_target_of_a_link() {
     let homeserver = homeserver_of("@alice:example.org");
     let folder = folder();
     fs::create_dir(folder.path().join("elsewhere")).unwrap();
@@ -557,14 +558,14 @@ fn a_link_to_nothing_leads_to_where_the_session_is_stored() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
+fn a_login_overwrites_no_session_that_was_stored_meanwhile() {
     let homeserver = homeserver_of("@alice:example.org");
     let folder = folder_with(&json!({}));
     let lock = lock(&folder);
     let mut child = start(&folder, &["-H", &homeserver.url, "alice"]);
     child.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
     wait_until_it_waits(&mut child);
-    // It has a session, and waits to store it.
+    // The program has a session, and waits to store it.
     let other = json!({"access_token": "t", "user_id": "@bob:example.org", "device_id": "D"});
     fs::write(folder.path().join("data.json"), other.to_string()).unwrap();
     drop(lock);
@@ -578,10 +579,10 @@ fn who_logs_in_while_another_stores_a_session_overwrites_nothing() {
     assert!(run.stderr.contains(elsewhere), "{}", run.stderr);
 }
 
-// Ending.
+// The logout.
 
 #[test]
-fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
+fn after_a_logout_the_file_is_ready_for_the_next_login() {
     let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
     let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
     run.says("@alice:example.org with device ID DEVICEID is logged out");
@@ -592,7 +593,7 @@ fn after_a_logout_the_file_is_empty_and_the_next_login_can_come() {
 }
 
 #[test]
-fn of_logouts_at_once_all_are_content() {
+fn all_of_several_logouts_at_once_succeed() {
     let homeserver = Tokens::expired().serve();
     let folder = folder_with(&stored(&homeserver.url, PAST));
     for run in at_once(folder, &["--logout"], 4) {
@@ -603,7 +604,7 @@ fn of_logouts_at_once_all_are_content() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_logout_that_cannot_be_written_down_is_told_and_may_be_repeated() {
+fn a_logout_that_cannot_be_stored_can_be_repeated() {
     let homeserver = Tokens { current: 1, bought: 1, expired: 0 }.serve();
     let run =
         Run::of(folder_with(&stored(&homeserver.url, FUTURE)), crate::support::run::on_a_full_disk(&["--logout"]), "");
@@ -638,8 +639,8 @@ fn a_session_that_has_expired_is_refreshed_and_then_ended() {
 }
 
 #[test]
-fn a_session_that_cannot_be_refreshed_may_still_be_ended() {
-    // As Synapse does: it lets a token log out that has expired.
+fn a_session_that_cannot_be_refreshed_can_still_be_ended() {
+    // The homeserver does as Synapse does: it accepts the logout of a token that has expired.
     let homeserver = Loopback::start(|received| {
         if received.target.ends_with("/refresh") {
             answer(403, r#"{"errcode":"M_FORBIDDEN","error":"The supplied refresh token has expired"}"#)
@@ -676,10 +677,10 @@ fn a_logout_that_fails_leaves_the_session() {
     }
 }
 
-/// Some homeservers take a refresh token once, end the access token with it, and say of one that has expired that they
-/// do not know it.
+/// Some homeservers accept a refresh token only once, and end the access token with it. They say that an expired access
+/// token is unknown.
 #[test]
-fn a_session_that_may_only_have_expired_is_not_taken_for_over() {
+fn a_session_that_might_only_have_expired_is_kept() {
     let refresh_fails = Loopback::start(|received| {
         if received.target.ends_with("/refresh") { answer(503, "<html>") } else { unknown_token(false) }
     });
@@ -707,7 +708,7 @@ fn a_session_that_may_only_have_expired_is_not_taken_for_over() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_refreshes_what_is_being_logged_out() {
+fn no_process_refreshes_a_session_during_its_logout() {
     let folder = folder();
     let lock = folder.path().join("data.json.lock");
     let mut tokens = Tokens::expired();
@@ -722,7 +723,7 @@ fn nobody_refreshes_what_is_being_logged_out() {
     assert_eq!(asked(&homeserver), ["refresh", "logout"]);
 }
 
-// Beginning again.
+// A login again.
 
 fn homeserver_of(user_id: &'static str) -> Loopback {
     Loopback::start(move |received| match received.target.as_str() {
@@ -738,7 +739,7 @@ fn homeserver_of(user_id: &'static str) -> Loopback {
 }
 
 #[test]
-fn a_login_again_is_of_the_same_user_and_device_and_replaces_the_session() {
+fn a_login_again_replaces_the_session_on_the_same_device() {
     let homeserver = homeserver_of("@alice:example.org");
     let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--again"], "wonderland\n");
     run.says(LOGGED_IN);
@@ -753,7 +754,7 @@ fn a_login_again_is_of_the_same_user_and_device_and_replaces_the_session() {
 }
 
 #[test]
-fn a_login_again_does_not_replace_what_another_process_has_stored_meanwhile() {
+fn a_login_again_keeps_a_session_that_was_stored_meanwhile() {
     let folder = folder();
     let path = folder.path().join("data.json");
     let other = json!({"access_token": "access-2", "user_id": "@alice:example.org", "device_id": "DEVICEID"});
@@ -786,7 +787,7 @@ fn a_login_again_on_another_device_says_what_that_costs() {
 }
 
 #[test]
-fn a_login_again_as_somebody_else_is_ended_and_leaves_the_session() {
+fn a_login_again_as_another_user_leaves_the_session() {
     let homeserver = homeserver_of("@bob:example.org");
     let before = stored(&homeserver.url, PAST);
     let run = Run::with(folder_with(&before), &["--again"], "wonderland\n");
@@ -797,10 +798,10 @@ fn a_login_again_as_somebody_else_is_ended_and_leaves_the_session() {
     assert_eq!(run.file("data.json"), before);
 }
 
-// Where it is.
+// The homeserver of a session.
 
 #[test]
-fn a_session_that_does_not_say_where_it_is_can_be_told() {
+fn the_homeserver_can_be_given_if_the_session_has_none() {
     let tokens = Tokens::expired();
     let homeserver = Loopback::start({
         let mut tokens = tokens;
@@ -816,7 +817,7 @@ fn a_session_that_does_not_say_where_it_is_can_be_told() {
 }
 
 #[test]
-fn a_session_that_does_not_say_where_it_is_is_discovered() {
+fn the_homeserver_is_discovered_if_the_session_has_none() {
     let before = json!({"access_token": "t", "user_id": "@alice:127.0.0.1:9", "device_id": "D"});
     let run = Run::with(folder_with(&before), &["--whoami"], "");
     assert!(run.stderr.starts_with("GET https://127.0.0.1/.well-known/matrix/client: "), "{}", run.stderr);

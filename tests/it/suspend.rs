@@ -1,4 +1,4 @@
-//! Suspend and resume: in every state, by another process, and with data that somebody has tampered with.
+//! Suspend and resume: in every state, in another process, and with data that was tampered with.
 
 use matrix_login::{Choice, LoginFlow, LoginSettings, Suspended};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn refusal(stored: Value) -> String {
 }
 
 #[test]
-fn during_discovery_it_starts_over_at_the_well_known() {
+fn a_resume_during_discovery_starts_over_at_the_well_known() {
     let mut redirected = Scenario::discover("example.org");
     redirected.answer_with(answer(302, &[("location", "https://www.example.org/client.json")], ""));
     let mut waiting = Scenario::at_versions();
@@ -29,7 +29,7 @@ fn during_discovery_it_starts_over_at_the_well_known() {
 }
 
 #[test]
-fn with_a_homeserver_the_login_types_are_asked_for_again() {
+fn a_resume_with_a_homeserver_asks_for_the_login_types() {
     let mut waiting_for_types = Scenario::at(HOMESERVER);
     waiting_for_types.answer(429, "");
     let mut refused = Scenario::logging_in();
@@ -53,7 +53,7 @@ fn with_a_homeserver_the_login_types_are_asked_for_again() {
 }
 
 #[test]
-fn in_the_browser_the_same_url_is_due_and_the_callback_counts() {
+fn a_resume_in_the_browser_keeps_the_url_and_the_callback() {
     let mut story = Scenario::in_the_browser();
     let url = story.browses();
     story.suspend();
@@ -104,7 +104,7 @@ fn settings_and_the_fields_of_a_single_sign_on_survive() {
 }
 
 #[test]
-fn what_is_stored_is_small_and_versioned() {
+fn the_stored_form_is_small_and_has_a_version() {
     assert_eq!(
         stored(&Scenario::discover("example.org:8448")),
         json!({
@@ -128,7 +128,7 @@ fn what_is_stored_is_small_and_versioned() {
 }
 
 #[test]
-fn nothing_that_a_server_said_is_stored() {
+fn no_text_of_a_server_is_stored() {
     let mut story = Scenario::at_versions();
     story.answer(200, VERSIONS).answer(200, OFFERS).choose(password()).answer(403, FORBIDDEN);
     let text = stored(&story).to_string();
@@ -138,7 +138,7 @@ fn nothing_that_a_server_said_is_stored() {
 }
 
 #[test]
-fn nothing_of_a_device_grant_is_stored_but_the_settings() {
+fn only_the_settings_of_a_device_grant_are_stored() {
     let form = |story: &Scenario| {
         let mut stored = stored(story);
         assert!(stored["request_id"].take().is_u64());
@@ -177,7 +177,7 @@ fn nothing_of_a_device_grant_is_stored_but_the_settings() {
 }
 
 #[test]
-fn suspended_twice_is_the_same_but_for_the_request_id() {
+fn a_second_suspend_differs_only_in_the_request_id() {
     for mut story in [Scenario::discover("example.org"), Scenario::at_the_question(), Scenario::in_the_browser()] {
         let first = stored(&story);
         let mut second = stored(story.suspend());
@@ -188,7 +188,7 @@ fn suspended_twice_is_the_same_but_for_the_request_id() {
 }
 
 #[test]
-fn who_is_logged_in_stores_a_session_instead() {
+fn a_flow_that_is_logged_in_stores_a_session_instead() {
     assert!(Scenario::logged_in().flow.suspend().is_none());
 }
 
@@ -207,7 +207,7 @@ fn other_versions_are_named() {
 }
 
 #[test]
-fn data_that_somebody_changed_is_refused() {
+fn data_that_was_changed_is_refused() {
     let change = |path: &str, value: Value| {
         let mut changed = stored(&Scenario::in_the_browser());
         *changed.pointer_mut(path).unwrap() = value;
@@ -254,7 +254,7 @@ fn data_that_somebody_changed_is_refused() {
     }
 }
 
-/// The stored form of a flow in the browser, with this at a key.
+/// The stored form of a flow in the browser, with this value for a key.
 fn planted(key: &str, value: Value) -> Value {
     let mut planted = stored(&Scenario::in_the_browser());
     planted[key] = value;
@@ -282,7 +282,7 @@ fn a_url_of_another_origin_is_refused() {
         assert_ne!(changed, url);
         planted("sso_url", json!(changed.as_str()))
     };
-    // The scheme alone, the host alone, the port alone.
+    // Only the scheme differs, or only the host, or only the port.
     let http_on_port_443 = changed(|url| {
         url.set_scheme("http").unwrap();
         url.set_port(Some(443)).unwrap();
@@ -313,7 +313,7 @@ fn the_fields_of_a_single_sign_on_are_stored_and_sent() {
             "org.example.c": "d",
         }),
     );
-    // They belong to that choice alone.
+    // The fields belong only to that choice.
     assert!(stored(&story).get("fields").is_none());
     story.answer(403, FORBIDDEN).answer(200, OFFERS).choose(sso());
     assert!(stored(&story).get("fields").is_none());
@@ -344,7 +344,7 @@ fn only_settings_that_differ_from_the_default_are_stored() {
     assert_eq!(settings(default().with_refresh_tokens(false)), json!({"refresh_tokens": false}));
     assert_eq!(settings(default().with_require_refresh_token(false)), json!({"require_refresh_token": false}));
     assert_eq!(settings(default().with_follow_well_known(false)), json!({"follow_well_known": false}));
-    // What is not stored is the default, and what is stored as the default is that too.
+    // A setting that is not stored has its default. A default that is stored is read too.
     let all = json!({"refresh_tokens": true, "require_refresh_token": true, "follow_well_known": true});
     let mut without = stored(&Scenario::in_the_browser());
     without.as_object_mut().unwrap().remove("settings");

@@ -1,5 +1,5 @@
-//! A login by the authorization code grant that another process finishes, and what such a process refuses to go on
-//! with.
+//! Another process finishes a login by the authorization code grant. These tests show also which stored data it
+//! refuses.
 
 use matrix_login::{Error, OAuthClient, Suspended};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn another_process_finishes_the_login() {
 }
 
 #[test]
-fn a_registered_client_goes_on_as_itself() {
+fn a_registered_client_goes_on_with_its_own_id() {
     let mut story = Scenario::with_metadata(with_registered_client(), METADATA);
     story.choose(code()).suspend().callback(CODE_CALLBACK).answer(200, METADATA).posts_the_code();
 }
@@ -96,7 +96,7 @@ fn a_promise_of_the_issuer_survives() {
     story.callback(&format!("{CODE_CALLBACK}&iss=https%3A%2F%2Fauth.example.org%2F")).gets(AUTH_METADATA_URL);
 }
 
-// What a resumed flow does not send the code to.
+// The servers to which a resumed flow does not send the code.
 
 #[test]
 fn a_server_that_has_changed_does_not_get_the_code() {
@@ -121,14 +121,14 @@ fn a_server_that_has_changed_does_not_get_the_code() {
         let error = story.fails(200, metadata.as_str());
         assert_eq!(invalid_field(&error), field, "{metadata}");
         assert!(error.to_string().contains("go back, and log in again") && !error.may_retry(), "{error}");
-        // The server may be itself again.
+        // The server can recover later.
         story.clone().answer(200, METADATA).posts_the_code();
         story.back().gets(LOGIN_URL).answer(200, OFFERS).answer(200, metadata).asks(&OFFERED);
     }
 }
 
 #[test]
-fn a_server_with_a_query_of_its_own_is_the_same_server() {
+fn a_server_whose_endpoint_has_a_query_gets_the_code() {
     let metadata = metadata_with("authorization_endpoint", "https://auth.example.org/authorize?tenant=a");
     let mut story = Scenario::with_metadata(with_oauth(), metadata.as_str());
     story.choose(code()).answer(201, REGISTERED).suspend().callback(CODE_CALLBACK);
@@ -136,7 +136,7 @@ fn a_server_with_a_query_of_its_own_is_the_same_server() {
     same.answer(200, metadata).posts_the_code();
     let other = metadata_with("authorization_endpoint", "https://auth.example.org/authorize?tenant=b");
     assert_eq!(invalid_field(&story.fails(200, other)), "`authorization_endpoint`");
-    // Nor without its query: the code is another tenant's.
+    // The server without that query is refused too, because the code belongs to another tenant.
     assert_eq!(invalid_field(&story.fails(200, METADATA)), "`authorization_endpoint`");
 }
 
@@ -154,7 +154,7 @@ fn without_the_metadata_the_code_is_kept_until_back() {
     story.back().gets(LOGIN_URL);
 }
 
-// What is worth something on its own is not stored.
+// Codes and tokens, which would be of use to a thief, are not stored.
 
 #[test]
 fn neither_a_code_nor_a_token_is_stored() {
@@ -270,7 +270,7 @@ fn with(path: &str, value: impl Into<Value>) -> Value {
 
 #[test]
 fn a_parameter_that_no_login_has_is_refused() {
-    // The other order of parameters is no contradiction.
+    // Another order of the parameters is not a contradiction.
     assert!(serde_json::from_value::<Suspended>(with_parameter("state", &[STATE])).is_ok());
     let api = "urn:matrix:client:api:*";
     let scope = format!("{api} urn:matrix:client:device:KITCHENTABLET");
@@ -313,8 +313,8 @@ fn a_verifier_and_a_challenge_that_do_not_fit_are_refused() {
     for unfit in ["", "short", &VERIFIER[1..], &"a".repeat(129), &VERIFIER.replace('d', " ")] {
         assert_eq!(refusal(with("/code_grant/code_verifier", unfit)), VERIFIERS, "{unfit}");
     }
-    let message = "invalid code challenge: expected the SHA-256 of the verifier in base64url without padding, which is 43 \
-         characters";
+    let message = "invalid code challenge: expected the SHA-256 of the verifier in base64url without padding, \
+                   which is 43 characters";
     assert_eq!(refusal(with_parameter("code_challenge", &[&format!("{CHALLENGE}=")])), message);
 }
 
@@ -330,7 +330,7 @@ fn an_address_that_the_homeserver_must_not_name_is_refused() {
     ] {
         assert_eq!(refusal(with("/code_grant/authorization_url", other.as_str())), FOREIGN, "{other}");
     }
-    // On loopback it is as good as the homeserver.
+    // A homeserver on loopback may name an address on loopback.
     let mut loopback = with("/homeserver", "http://127.0.0.1:8008");
     loopback["code_grant"]["authorization_url"] =
         json!(url.as_str().replace("https://auth.example.org", "http://127.0.0.1:8080"));
@@ -339,7 +339,7 @@ fn an_address_that_the_homeserver_must_not_name_is_refused() {
 
 #[test]
 fn a_code_grant_without_an_issuer_is_refused() {
-    // No metadata have such an issuer, so the code would come to nothing.
+    // No metadata can have such an issuer, so the code could never be used.
     assert_eq!(refusal(with("/code_grant/issuer", "")), FOREIGN);
 }
 

@@ -1,7 +1,7 @@
 //! The table of responses in the docs of `handle_response`: what each kind of response does to each request.
 //!
-//! The expected outcomes are read from the table. A cell is an outcome, and perhaps others with the case before them:
-//! "`FailPrompt`; 404: `Ignore`".
+//! The expected outcomes are read from the table. A cell contains one outcome. Further outcomes can follow, each with
+//! its case before it: "`FailPrompt`; 404: `Ignore`".
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use serde_json::json;
 const COLUMNS: [&str; 9] =
     ["due", "good", "not usable", "3xx", "4xx", "rate limit", "5xx", "not Matrix", "unreachable"];
 
-/// The cells of a row of the table: by column, the outcome of each case. The case without a name is "".
+/// The cells of a row of the table. For each column, the outcome of each case. The case without a name is "".
 fn cells(due: &str) -> BTreeMap<&'static str, BTreeMap<String, String>> {
     let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
     let row =
@@ -167,7 +167,7 @@ impl Row {
         self
     }
 
-    /// What an OAuth 2.0 server says. `error` is the code there, so that it is an error under a 2xx too.
+    /// The responses of an OAuth 2.0 server. There, `error` is a code, so it is an error under a 2xx too.
     fn of_oauth(self) -> Self {
         let is_code = |response: &Response<Vec<u8>>| response.body() == br#"{"error":"no"}"#;
         self.without("not Matrix", is_code)
@@ -192,7 +192,7 @@ impl Row {
             .and("not Matrix", [answer(422, &[], "Failed to deserialize form body")])
     }
 
-    /// Takes some of the responses out that every request has.
+    /// Removes some of the responses that every request has.
     fn without(mut self, column: &'static str, is_out: impl Fn(&Response<Vec<u8>>) -> bool) -> Self {
         let responses = self.responses.entry((column, "")).or_default();
         let before = responses.len();
@@ -201,7 +201,7 @@ impl Row {
         self
     }
 
-    /// Next to login types, a 4xx that is not the homeserver's own is a case of its own.
+    /// If the login types are known, a 4xx that does not come from the homeserver is a separate case.
     fn with_4xx_apart(mut self) -> Self {
         let (refusals, others): (Vec<_>, Vec<_>) = self
             .responses
@@ -227,7 +227,7 @@ impl Row {
         let unreachable = cells.remove("unreachable").unwrap();
         assert_eq!(unreachable, outcomes(&unreachable_outcome(&self.flow)), "{due}, unreachable");
         cells.retain(|_, cases| !cases.is_empty());
-        assert!(cells.is_empty(), "{due}: nobody tests {cells:?}");
+        assert!(cells.is_empty(), "{due}: no test covers {cells:?}");
     }
 }
 
@@ -236,7 +236,7 @@ fn send(flow: &LoginFlow) -> matrix_login::RequestId {
     id
 }
 
-/// What comes of a response, in the words of the table.
+/// The outcome of a response, in the words of the table.
 fn outcome(flow: &LoginFlow, response: &Response<Vec<u8>>) -> String {
     let mut moved = flow.clone();
     match moved.handle_response(send(flow), response, noon()) {
@@ -294,7 +294,7 @@ fn unreachable_outcome(flow: &LoginFlow) -> String {
 }
 
 #[test]
-fn get_well_known() {
+fn the_table_holds_for_get_well_known() {
     let not_found = ["", "<html>", WELL_KNOWN].map(|body| answer(404, &[], body));
     let redirects = [301, 302, 303, 307, 308].map(|status| answer(status, &[("location", "/other")], ""));
     let not_followed = [300, 301, 302, 303, 304, 307, 308]
@@ -315,17 +315,17 @@ fn get_well_known() {
 }
 
 #[test]
-fn get_versions() {
+fn the_table_holds_for_get_versions() {
     Row::new(Scenario::at_versions().flow, VERSIONS).check("GET versions");
 }
 
-/// What says that an API is not there.
+/// Responses that say that an API does not exist.
 fn unrecognized() -> [Response<Vec<u8>>; 4] {
     [404, 400, 405, 200].map(|status| answer(status, &[], UNRECOGNIZED))
 }
 
 #[test]
-fn get_login() {
+fn the_table_holds_for_get_login() {
     let only = |case: &'static str, flow: LoginFlow, outcome: &str| {
         let expected = cells("GET login");
         let column = if case.starts_with("M_") { "4xx" } else { "good" };
@@ -343,7 +343,7 @@ fn get_login() {
         .case("good", "if OAuth 2.0 is wanted", [])
         .case("4xx", "M_UNRECOGNIZED, if OAuth 2.0 is wanted", [])
         .check("GET login");
-    // All else is the same, whether or not OAuth 2.0 is wanted.
+    // Everything else is the same, whether OAuth 2.0 is wanted or not.
     Row::new(wanted(), OFFERS)
         .case("good", "", [])
         .case("good", "if OAuth 2.0 is wanted", [answer(200, &[], OFFERS)])
@@ -353,7 +353,7 @@ fn get_login() {
 }
 
 #[test]
-fn post_login() {
+fn the_table_holds_for_post_login() {
     let mut again = Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
     again.answer(200, OFFERS).choose(sso()).callback(CALLBACK);
     let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
@@ -367,7 +367,7 @@ fn post_login() {
 }
 
 #[test]
-fn get_auth_metadata_with_login_types() {
+fn the_table_holds_for_get_auth_metadata_with_login_types() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
     story.answer(200, OFFERS).gets(AUTH_METADATA_URL);
     Row::new(story.flow, METADATA)
@@ -378,7 +378,7 @@ fn get_auth_metadata_with_login_types() {
 }
 
 #[test]
-fn get_auth_metadata_without_login_types() {
+fn the_table_holds_for_get_auth_metadata_without_login_types() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
     story.answer(404, UNRECOGNIZED).gets(AUTH_METADATA_URL);
     Row::new(story.flow, METADATA)
@@ -387,7 +387,7 @@ fn get_auth_metadata_without_login_types() {
 }
 
 #[test]
-fn get_auth_metadata_after_a_resume() {
+fn the_table_holds_for_get_auth_metadata_after_a_resume() {
     let mut story = Scenario::in_the_browser_for_a_code();
     story.suspend().callback(CODE_CALLBACK).gets(AUTH_METADATA_URL);
     let other = |member, value: &str| answer(200, &[], metadata_with(member, value));
@@ -408,7 +408,7 @@ fn get_auth_metadata_after_a_resume() {
 }
 
 #[test]
-fn post_register() {
+fn the_table_holds_for_post_register() {
     let mut story = Scenario::at_the_question_with_oauth();
     story.choose(code());
     Row::new(story.flow, REGISTERED)
@@ -427,7 +427,7 @@ fn post_register() {
 }
 
 #[test]
-fn post_device_authorization() {
+fn the_table_holds_for_post_device_authorization() {
     Row::new(Scenario::asking_for_a_code_to_show().flow, CODE_TO_SHOW)
         .and("not usable", [answer(200, &[], r#"{"device_code":"d","user_code":"u"}"#)])
         .of_oauth()
@@ -435,7 +435,7 @@ fn post_device_authorization() {
 }
 
 #[test]
-fn post_token_as_a_poll() {
+fn the_table_holds_for_post_token_as_a_poll() {
     let undecided = || {
         let codes = ["authorization_pending", "slow_down"];
         let responses = [200, 400, 401, 403].map(|status| {
@@ -463,7 +463,7 @@ fn post_token_as_a_poll() {
 }
 
 #[test]
-fn post_token() {
+fn the_table_holds_for_post_token() {
     Row::new(Scenario::with_a_code().flow, TOKENS)
         .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
         .and("not usable", [answer(200, &[], r#"{"access_token":"at","token_type":"mac"}"#)])
@@ -472,7 +472,7 @@ fn post_token() {
 }
 
 #[test]
-fn get_whoami() {
+fn the_table_holds_for_get_whoami() {
     let again = |tokens: &str| {
         let mut stored = refresh::stored();
         stored["device_id"] = OAUTH_DEVICE_ID.into();
@@ -482,7 +482,7 @@ fn get_whoami() {
         story.flow
     };
     let other = r#"{"user_id":"@mallory:example.org","device_id":"KITCHENTABLET"}"#;
-    // The token expires for good, or not: that was granted before.
+    // The grant has already decided whether the token expires for good.
     let ends = "a token that expires for good";
     assert_eq!(outcome(&again(TOKENS_THAT_END), &answer(200, &[], WHOAMI)), cells("GET whoami")["good"][ends]);
     Row::new(again(TOKENS), WHOAMI)
@@ -495,7 +495,7 @@ fn get_whoami() {
 }
 
 #[test]
-fn post_revoke() {
+fn the_table_holds_for_post_revoke() {
     let mut story = Scenario::with_tokens();
     story.back();
     let is_empty = |response: &Response<Vec<u8>>| response.status() == 200 && response.body().is_empty();
@@ -508,7 +508,7 @@ fn post_revoke() {
 }
 
 #[test]
-fn the_callback_of_the_code_grant() {
+fn the_table_holds_for_the_callback_of_the_code_grant() {
     let mut cells = cells("callback, of the code grant");
     let metadata = metadata_with("authorization_response_iss_parameter_supported", true);
     let mut promising = Scenario::with_metadata(with_oauth(), metadata);
@@ -593,7 +593,7 @@ fn the_table_has_these_rows_and_no_others() {
 }
 
 #[test]
-fn a_status_that_nobody_sends_cannot_be_retried() {
+fn a_status_that_no_server_sends_cannot_be_retried() {
     for status in [100, 101, 199, 600, 999] {
         for mut story in [Scenario::at(HOMESERVER), Scenario::logging_in()] {
             assert!(!story.fails(status, "").may_retry(), "{status}");

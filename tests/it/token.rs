@@ -20,7 +20,7 @@ fn request(client_id: &str, grant: Grant<'_>) -> Request<Vec<u8>> {
     let endpoint: HttpsUrl = "https://auth.example.org/token?tenant=1".parse().unwrap();
     let request = token::request(&endpoint, client_id, grant);
     assert_eq!(request.method(), "POST");
-    assert_eq!(request.uri(), "https://auth.example.org/token?tenant=1", "its query is kept");
+    assert_eq!(request.uri(), "https://auth.example.org/token?tenant=1", "the query of the endpoint is kept");
     // MAS and others refuse a request with an `Authorization` header.
     assert_eq!(request.headers().len(), 2);
     assert_eq!(request.headers()["content-type"], "application/x-www-form-urlencoded");
@@ -33,20 +33,20 @@ fn form(client_id: &str, grant: Grant<'_>) -> String {
 }
 
 #[test]
-fn a_code_goes_with_its_redirect_uri_and_its_verifier() {
+fn a_code_is_sent_with_its_redirect_uri_and_its_verifier() {
     let (code, verifier) = (AuthorizationCode::new("c0de"), CodeVerifier::new(VERIFIER).unwrap());
     assert_eq!(
         form("client", Grant::authorization_code(&code, "http://127.0.0.1:8765/cb", &verifier)),
         "grant_type=authorization_code&code=c0de&redirect_uri=http%3A%2F%2F127.0.0.1%3A8765%2Fcb&client_id=client\
          &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     );
-    // The redirect URI is the very same text that the browser was sent out with.
+    // The redirect URI is exactly the text that went out with the browser.
     let form = form("client", Grant::authorization_code(&code, "https://app.example.com", &verifier));
     assert!(form.contains("&redirect_uri=https%3A%2F%2Fapp.example.com&"), "{form}");
 }
 
 #[test]
-fn a_device_code_goes_alone() {
+fn a_device_code_is_sent_alone() {
     let code = DeviceCode::new("d3vice");
     assert_eq!(
         form("client", Grant::DeviceCode(&code)),
@@ -55,7 +55,7 @@ fn a_device_code_goes_alone() {
 }
 
 #[test]
-fn a_refresh_token_goes_alone_and_without_a_scope() {
+fn a_refresh_token_is_sent_alone_and_without_a_scope() {
     let token = RefreshToken::new("r3fresh");
     assert_eq!(
         form("client", Grant::RefreshToken(&token)),
@@ -92,7 +92,7 @@ fn with(member: &str, value: Value) -> Result<Response, ResponseError> {
 }
 
 #[test]
-fn all_that_is_granted_is_read() {
+fn everything_that_is_granted_is_read() {
     let body = json!({
         "access_token": "t0k3n", "token_type": "Bearer", "expires_in": 300, "refresh_token": "r3fresh",
         "scope": "urn:matrix:client:device:D urn:matrix:client:api:* openid", "id_token": "x", "org.example.y": [1],
@@ -111,12 +111,12 @@ fn all_that_is_granted_is_read() {
 }
 
 #[test]
-fn a_token_is_a_bearer_or_nobody_can_use_it() {
+fn only_a_bearer_token_is_accepted() {
     for (token_type, is_usable) in [
         (json!("Bearer"), true),
         (json!("bearer"), true),
         (json!("BEARER"), true),
-        // It is required, but what does not contradict costs no login.
+        // `token_type` is required, but a token without it is accepted, because nothing contradicts its use.
         (json!(null), true),
         (json!("DPoP"), false),
         (json!("mac"), false),
@@ -131,7 +131,7 @@ fn a_token_is_a_bearer_or_nobody_can_use_it() {
             assert_eq!(invalid_field(&error), "`token_type`");
         }
     }
-    // A refusal to read one is not a refusal of the server's.
+    // A token that this crate refuses is not a refusal of the server.
     let error = with("token_type", json!("DPoP")).unwrap_err();
     assert!(!error.may_retry());
 }
@@ -158,14 +158,14 @@ fn a_lifetime_is_in_whole_seconds() {
         let granted = with("expires_in", expires_in.clone()).unwrap();
         assert_eq!((granted.expires_in, granted.expires), (lifetime, expires), "{expires_in}");
     }
-    // The legacy API's milliseconds mean nothing here.
+    // The milliseconds of the legacy API mean nothing here.
     let granted = with("expires_in_ms", json!(300)).unwrap();
     assert_eq!((granted.expires_in, granted.expires), (None, false));
     assert_eq!(granted.other.get("expires_in_ms"), Some(json!(300)));
 }
 
 #[test]
-fn what_is_optional_and_odd_costs_no_token() {
+fn an_odd_optional_member_does_not_lose_the_token() {
     for odd in [json!(null), json!(""), json!(7), json!([]), json!(["x"]), json!({"x": 1}), json!(true), json!(1e300)] {
         for member in ["refresh_token", "expires_in", "scope", "id_token", "error_description", "error_uri"] {
             let granted = with(member, odd.clone()).unwrap();
@@ -206,13 +206,13 @@ fn a_body_of_64_kib_is_read_and_a_longer_one_is_not() {
 }
 
 #[test]
-fn an_error_is_the_servers_under_any_status() {
+fn an_error_comes_from_the_server_under_any_status() {
     for (status, body, errcode, message, may_retry) in [
         (400, r#"{"error":"invalid_grant","error_description":"no"}"#, "invalid_grant", Some("no"), false),
         (400, r#"{"error":"invalid_grant","error_uri":"https://x/"}"#, "invalid_grant", None, false),
         (401, r#"{"error":"invalid_client"}"#, "invalid_client", None, false),
         (401, r#"{"error":"unauthorized_client"}"#, "unauthorized_client", None, false),
-        // MAS has these under 403.
+        // MAS sends these errors under 403.
         (403, r#"{"error":"authorization_pending"}"#, "authorization_pending", None, false),
         (
             400,
@@ -221,7 +221,7 @@ fn an_error_is_the_servers_under_any_status() {
             Some("A device with the supplied ID already exists"),
             false,
         ),
-        // A client's own mistake can look like a failure.
+        // A mistake of the client can look like a failure of the server.
         (
             500,
             r#"{"error":"server_error","error_description":"duplicate field"}"#,
@@ -232,7 +232,7 @@ fn an_error_is_the_servers_under_any_status() {
         (429, r#"{"error":"slow_down"}"#, "slow_down", None, true),
         (200, r#"{"error":"invalid_grant","error_description":"no"}"#, "invalid_grant", Some("no"), false),
         (403, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#, "M_FORBIDDEN", Some("no"), false),
-        // Then `error` is a message, whatever else is there.
+        // With an `errcode`, `error` is a message, whatever else the body contains.
         (403, r#"{"error":"no","errcode":"M_FORBIDDEN","error_description":"x"}"#, "M_FORBIDDEN", Some("no"), false),
     ] {
         let error = respond(status, body).unwrap_err();

@@ -1,4 +1,5 @@
-//! Transcripts: each in `tests/transcripts`, made up or recorded, replays to the lines that stand beside it.
+//! Transcripts: each transcript in `tests/transcripts`, made up or recorded, replays to the lines in the file beside
+//! it.
 
 use std::{
     fs,
@@ -74,7 +75,7 @@ fn responses(value: &Value) -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn the_logins_of_recorded_responses_have_the_bytes_that_were_recorded() {
+fn logins_of_recorded_responses_have_the_recorded_bytes() {
     if is_archive() {
         // The archive does not contain the recordings.
         return;
@@ -92,7 +93,7 @@ fn the_logins_of_recorded_responses_have_the_bytes_that_were_recorded() {
     assert!(logins.len() >= 8 && recorded.len() > 50, "{} logins, {} recordings", logins.len(), recorded.len());
     for (path, login) in logins {
         let responses = responses(&login);
-        // No GET login of oidc-provider's homeserver was recorded.
+        // For the homeserver of oidc-provider, no GET login was recorded.
         let made_up = usize::from(login["about"].as_str().unwrap().contains("GET login is made up"));
         assert!(responses.len() >= 5, "{}", path.display());
         for response in &responses[made_up..] {
@@ -111,18 +112,18 @@ fn every_transcript_says_what_it_is_about() {
 }
 
 #[test]
-fn the_program_replays_files_and_standard_input_one_after_the_other() {
+fn the_program_replays_files_and_standard_input_in_turn() {
     let file = folder().join("password.json");
     let input = fs::read_to_string(folder().join("endpoint_login.json")).unwrap();
     let output = program(&[file.to_str().unwrap(), "-"], &input);
-    // Another test may be renewing the files beside them.
+    // Another test might be writing the expected files at the same time.
     let expected = printed(&fs::read_to_string(file).unwrap()) + &printed(&input);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
 #[test]
-fn the_program_exits_with_2_and_one_line_for_what_is_no_transcript() {
+fn the_program_exits_with_2_for_an_invalid_transcript() {
     let missing = "no such file.json";
     for (arguments, input) in [(&["-"][..], "{"), (&["-"], "{\"start\":\n[\"x\n"), (&[missing], "")] {
         let output = program(arguments, input);
@@ -150,7 +151,7 @@ fn the_program_says_how_it_is_used() {
 
 #[cfg(unix)]
 #[test]
-fn the_program_exits_with_1_if_nobody_reads() {
+fn the_program_exits_with_1_if_its_output_is_closed() {
     use crate::support::programs::closed;
 
     for argument in ["password.json", "--help"] {
@@ -164,7 +165,7 @@ fn the_program_exits_with_1_if_nobody_reads() {
 }
 
 #[test]
-fn what_is_no_transcript() {
+fn an_invalid_transcript_is_refused() {
     for text in [
         "",
         "[]",
@@ -194,7 +195,7 @@ fn what_is_no_transcript() {
 }
 
 #[test]
-fn a_value_that_the_crate_refuses_is_one_line_and_no_step() {
+fn a_value_that_the_crate_refuses_makes_a_line_and_no_step() {
     for transcript in [
         json!({"start": {"server_name": "ex ample"}}),
         json!({"start": {"user_id": "alice"}}),
@@ -203,7 +204,10 @@ fn a_value_that_the_crate_refuses_is_one_line_and_no_step() {
         json!({"start": {"server_name": "example.org"}, "settings": {"device_id": ""}, "inputs": [{"back": true}]}),
         json!({"endpoint": "versions", "request": {"homeserver": "example.org"}}),
         json!({"endpoint": "sso", "request": {"homeserver": "http://a", "redirect_url": "x", "state": "y"}}),
-        json!({"endpoint": "registration", "request": {"registration_endpoint": "https://a/r", "client": {"client_id": "c"}}}),
+        json!({
+            "endpoint": "registration",
+            "request": {"registration_endpoint": "https://a/r", "client": {"client_id": "c"}},
+        }),
     ] {
         let lines = lines(&transcript.to_string());
         assert_eq!(lines.len(), 1, "{transcript}");

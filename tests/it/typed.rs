@@ -1,4 +1,4 @@
-//! What a person types: what each text is taken for, when that is not sure, and which texts are refused.
+//! What a person types: what each text means, when the meaning is not sure, and which texts are refused.
 
 use matrix_login::{
     Credentials, Homeserver, LoginSettings, Meaning, Password, ServerAddress, Typed, UserIdentifier, endpoint::login,
@@ -36,7 +36,7 @@ fn are_refused(field: &str, texts: &[&str]) {
 }
 
 #[test]
-fn user_ids() {
+fn user_ids_are_recognized() {
     are_read(&[
         ("@alice:example.org", "user ID @alice:example.org"),
         (" @alice:example.org\n", "user ID @alice:example.org"),
@@ -65,7 +65,7 @@ fn user_ids_that_are_written_in_another_way_are_not_sure() {
 }
 
 #[test]
-fn user_names() {
+fn user_names_are_recognized() {
     are_read(&[
         ("alice", "user name alice, or server name alice"),
         ("Alice-2", "user name Alice-2, or server name Alice-2"),
@@ -76,14 +76,14 @@ fn user_names() {
         ("+1", "user name +1"),
         ("12345", "user name 12345"),
         ("älice", "user name älice, or server name xn--lice-koa"),
-        // No server allows these to new users, but older ones may be called so.
+        // No server allows these names for new users, but older users can have such names.
         ("alice b", "user name alice b?"),
         ("alice#1234", "user name alice#1234?"),
     ]);
 }
 
 #[test]
-fn e_mail_addresses() {
+fn e_mail_addresses_are_recognized() {
     are_read(&[
         ("alice@example.org", "e-mail address alice@example.org, or user ID @alice:example.org"),
         ("Alice@EXAMPLE.org", "e-mail address Alice@example.org, or user ID @Alice:example.org"),
@@ -96,7 +96,7 @@ fn e_mail_addresses() {
 }
 
 #[test]
-fn phone_numbers() {
+fn phone_numbers_are_recognized() {
     are_read(&[
         ("+44 7700 900-123", "phone number +447700900123"),
         ("+447700900123", "phone number +447700900123"),
@@ -120,7 +120,7 @@ fn phone_numbers() {
 }
 
 #[test]
-fn server_names() {
+fn server_names_are_recognized() {
     are_read(&[
         ("example.org", "server name example.org, or user name example.org"),
         ("Matrix.Example.org", "server name Matrix.Example.org, or user name Matrix.Example.org"),
@@ -143,7 +143,7 @@ fn server_names() {
 }
 
 #[test]
-fn homeservers_with_a_scheme() {
+fn homeservers_with_a_scheme_are_recognized() {
     are_read(&[
         ("https://matrix.example.org", "homeserver https://matrix.example.org"),
         (" HTTPS://Matrix.Example.org/ ", "homeserver https://matrix.example.org"),
@@ -157,7 +157,7 @@ fn homeservers_with_a_scheme() {
 }
 
 #[test]
-fn homeservers_without_a_scheme() {
+fn homeservers_without_a_scheme_are_recognized() {
     are_read(&[
         ("matrix.example.org/prefix", "homeserver https://matrix.example.org/prefix"),
         ("matrix.example.org/_matrix/client/versions", "homeserver https://matrix.example.org"),
@@ -205,7 +205,7 @@ fn the_address_of_an_endpoint_leads_to_its_homeserver() {
 }
 
 #[test]
-fn links_to_a_user() {
+fn links_to_a_user_are_recognized() {
     for link in [
         "https://matrix.to/#/@alice:example.org",
         "https://matrix.to/#/%40alice%3Aexample.org",
@@ -259,7 +259,7 @@ fn other_links_are_refused() {
 }
 
 #[test]
-fn what_means_nothing_is_refused() {
+fn text_without_a_meaning_is_refused() {
     are_refused(
         "user or server",
         &[
@@ -282,7 +282,7 @@ fn what_means_nothing_is_refused() {
     );
 }
 
-// In a field for a user, and in a field for a homeserver.
+// Text in a field for a user, and in a field for a homeserver.
 
 fn sent(text: &str) -> Result<Value, String> {
     let identifier = UserIdentifier::try_from(&typed(text)).map_err(|error| error.field.into_owned())?;

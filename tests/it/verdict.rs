@@ -1,4 +1,4 @@
-//! What the answer to any request means for the session that it was sent for.
+//! What the response to any request means for the session of that request.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ fn sessions() -> [Session; 2] {
     [session(stored()), session(without)]
 }
 
-/// What stands in the table, the verdicts with and without a refresh token, and answers of that kind.
+/// The text of a row of the table, the verdicts with and without a refresh token, and responses of that kind.
 type Row = (&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>);
 
 /// The rows of the table in the documentation of [`Verdict`].
@@ -48,7 +48,7 @@ fn rows() -> Vec<Row> {
         (
             "401 `M_UNKNOWN_TOKEN` with `soft_logout`",
             [REFRESH, SoftLogout],
-            // What is neither `true` nor `false` loses nothing if it is read as `true`.
+            // A value that is neither `true` nor `false` is read as `true`, because then no session is lost.
             ["M_UNKNOWN_TOKEN"; 6]
                 .into_iter()
                 .zip([json!(true), json!("true"), json!("false"), json!(1), json!({}), json!(null)])
@@ -122,7 +122,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn each_answer_means_what_the_table_says() {
+fn each_response_means_what_the_table_says() {
     for (row, verdicts, responses) in rows() {
         for response in responses {
             let body = String::from_utf8_lossy(&response.body()[..response.body().len().min(80)]).into_owned();
@@ -149,7 +149,7 @@ fn the_table_has_these_rows_and_no_others() {
     assert_eq!(table(include_str!("../../src/session/verdict.rs"), "| the response | with a refresh token |"), rows);
 }
 
-/// The session is refreshed, and its new access token is refused: how long to wait before the next refresh.
+/// Refreshes the session, and its new access token is refused. Returns how long to wait before the next refresh.
 fn refreshed_and_refused(session: &mut Session, at: SystemTime) -> Duration {
     let granted = answer(200, &[], r#"{"access_token":"new","refresh_token":"new"}"#);
     assert!(matches!(session.handle_refresh(&granted, at), Refresh::Refreshed));
@@ -166,10 +166,10 @@ fn refused(session: &Session) -> Duration {
 fn a_token_that_is_refused_at_once_does_not_loop() {
     // MAS refreshes a locked user, and refuses the new token.
     let [mut session, _] = sessions();
-    assert_eq!(refused(&session), Duration::ZERO, "a restored token may have expired long ago");
+    assert_eq!(refused(&session), Duration::ZERO, "a restored token can have expired long ago");
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
         assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(seconds));
-        assert_eq!(refused(&session), Duration::from_secs(seconds), "to ask is not to try");
+        assert_eq!(refused(&session), Duration::from_secs(seconds), "to ask for the wait is not an attempt");
     }
 }
 
@@ -177,22 +177,22 @@ fn a_token_that_is_refused_at_once_does_not_loop() {
 fn a_token_that_has_worked_is_refreshed_at_once() {
     let [mut session, _] = sessions();
     assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
-    // Any copy with the same token can tell.
+    // Any copy of the session with the same token can report the success.
     let copy = session.clone();
     assert_eq!(copy.judge(&answer(500, &[], "")), Verdict::NotMatrix);
     assert_eq!(copy.judge(&answer(302, &[], "")), Verdict::Unaffected);
-    assert_eq!(refused(&session), Duration::from_secs(1), "only a success tells");
+    assert_eq!(refused(&session), Duration::from_secs(1), "only a success shows that the token works");
     assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::ZERO);
-    // The next token is another one, and the count begins again.
+    // The next token is another token, and the count starts over.
     assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
     assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
-    assert_eq!(refused(&session), Duration::from_secs(1), "an old token tells nothing about the new one");
+    assert_eq!(refused(&session), Duration::from_secs(1), "an old token says nothing about the new one");
 }
 
 #[test]
-fn a_refused_token_that_is_old_is_no_loop() {
-    // Nobody has judged a success. But a token that was refused after five minutes has not just been granted.
+fn an_old_token_that_is_refused_is_not_a_loop() {
+    // No success was judged. But the token was refused five minutes after its grant, so this is not a loop.
     let [mut session, _] = sessions();
     let minute = Duration::from_secs(60);
     for (at, seconds) in [(noon(), 1), (noon() + minute, 2), (noon() + 6 * minute, 1), (noon() + 12 * minute, 1)] {
@@ -209,7 +209,7 @@ fn a_clock_that_is_set_back_hides_no_loop() {
 }
 
 #[test]
-fn once_the_refresh_token_is_forgotten_a_soft_logout_can_be_told_from_the_end() {
+fn without_a_refresh_token_a_soft_logout_is_recognized() {
     let [mut session, _] = sessions();
     let unknown = |soft_logout: bool| {
         answer(401, &[], json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": soft_logout }).to_string())

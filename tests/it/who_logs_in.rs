@@ -1,4 +1,4 @@
-//! What people type as the user and as the homeserver, and whom the login program takes it for.
+//! What people type as the user and as the homeserver, and how the login program reads it.
 
 use serde_json::{Value, json};
 
@@ -62,14 +62,14 @@ fn options_say_what_the_user_is() {
     fails(&["--email", "alice"], "Error: --email: expected an address such as alice@example.org");
     fails(&["--phone", "GBR", "07700"], "Error: invalid country: expected its two letters, such as GB");
     assert_eq!(homeserver.received(), []);
-    // The domain of an e-mail address does not say where the user is.
+    // The domain of an e-mail address does not name the homeserver of the user.
     let run = Run::with(folder(), &["--email", "alice@example.org"], "");
     assert_eq!(run.status, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("--homeserver-url"), "{}", run.stderr);
 }
 
 #[test]
-fn where_nobody_can_be_asked_the_guess_is_said() {
+fn without_a_terminal_the_guess_is_reported() {
     let (identifier, said) = sent(&["alice@Example.org"]);
     assert_eq!(identifier, third_party("email", "alice@example.org"));
     let guess = "taking alice@Example.org for an e-mail address; it can also be a user ID @alice:example.org";
@@ -103,7 +103,7 @@ mod terminal {
     use crate::support::{run::program, terminal::at_a_terminal};
 
     #[test]
-    fn somebody_is_asked_what_an_address_is() {
+    fn a_user_is_asked_what_an_address_is() {
         let question = "Is alice@example.org an e-mail address? [Y/n] ";
         let email = third_party("email", "alice@example.org");
         for (answers, password_for, identifier) in [

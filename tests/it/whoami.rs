@@ -1,4 +1,4 @@
-//! Whose access token it is: of a device, of an application service, of a guest, or of nobody.
+//! Whose access token it is: it belongs to a device, to an application service, to a guest, or to no user.
 
 use matrix_login::{AccessToken, Homeserver, ResponseError, endpoint::whoami};
 
@@ -20,7 +20,7 @@ fn the_request_has_the_token() {
 }
 
 #[test]
-fn a_user_has_a_device_unless_it_is_of_an_application_service() {
+fn only_an_application_service_has_no_device() {
     let alice = whoami(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","is_guest":false}"#).unwrap();
     assert_eq!(alice.user_id.as_str(), "@alice:example.org");
     assert_eq!((alice.device_id.as_deref(), alice.is_guest), (Some("DEVICEID"), false));
@@ -35,16 +35,16 @@ fn a_user_has_a_device_unless_it_is_of_an_application_service() {
 }
 
 #[test]
-fn a_guest_is_one() {
+fn a_guest_is_recognized() {
     assert!(
         whoami(200, r#"{"user_id":"@1:example.org","device_id":"guest_device","is_guest":true}"#).unwrap().is_guest
     );
-    // Absent on older servers, and no user is turned away for an odd flag.
+    // Older servers do not send `is_guest`, and an odd flag does not make the response invalid.
     assert!(!whoami(200, r#"{"user_id":"@1:example.org","is_guest":"yes"}"#).unwrap().is_guest);
 }
 
 #[test]
-fn without_a_user_id_it_is_no_answer() {
+fn a_response_without_a_user_id_is_invalid() {
     for body in ["{}", r#"{"user_id":null}"#, r#"{"user_id":"alice"}"#, r#"{"user_id":["@alice:example.org"]}"#] {
         assert_eq!(invalid_field(&whoami(200, body).unwrap_err()), "`user_id`", "{body}");
     }
@@ -53,7 +53,7 @@ fn without_a_user_id_it_is_no_answer() {
 }
 
 #[test]
-fn a_refusal_is_the_servers() {
+fn a_refusal_comes_from_the_server() {
     let error = whoami(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Access token has expired","soft_logout":true}"#);
     assert!(matches!(error, Err(ResponseError::Server(error)) if error.soft_logout));
 }
