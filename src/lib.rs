@@ -465,9 +465,9 @@
 //! };
 //!
 //! fn begin(new_device_id: &str) -> Result<LoginFlow, Box<dyn Error>> {
-//!     // An https page of your own: the server shows it to the user.
+//!     // 1. Name your program, and an https page of your own. The server shows both.
 //!     let client = OAuthClient::new("https://app.example.com/".parse()?, "Example");
-//!     // Ten random characters or more: new ones for a new device.
+//!     // 2. Name the device: ten random characters or more.
 //!     let settings = LoginSettings::default().with_oauth(client);
 //!     let settings = settings.with_device_id(new_device_id)?;
 //!     Ok(LoginFlow::discover("matrix.org".parse()?, settings))
@@ -481,13 +481,14 @@
 //!     verifier: &str,
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
-//!     // Show the user where the browser goes. Do not show the issuer, which is only a name.
+//!     // 3. Show the user where the browser goes.
 //!     let (Some(page), Some(homeserver)) =
 //!         (&metadata.authorization_endpoint, flow.homeserver())
 //!     else {
 //!         return Ok(());
 //!     };
 //!     println!("log in at {} for {homeserver}", page.url().host_str().unwrap_or_default());
+//!     // 4. Choose. The browser comes back to this address.
 //!     let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
 //!     flow.choose(Choice::authorization_code(redirect, CodeVerifier::new(verifier)?))?;
 //!     Ok(())
@@ -497,23 +498,24 @@
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
-//! 1. The flow registers the client, unless it is [registered already](OAuthClient::registered).
-//! 2. [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a code. Give the
-//!    callback to [`handle_callback`](LoginFlow::handle_callback).
-//! 3. The flow exchanges the code for tokens, and asks the homeserver whose they are (`GET whoami`). From then on the
-//!    [`Session`] is like any other. [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
-//!    [`logout_request`](Session::logout_request) know which API granted it.
+//! 1. The server shows the name of your program and its page to the user. The flow registers the client, unless it is
+//!    [registered already](OAuthClient::registered).
+//! 2. The client chooses the device ID, and the user grants access for that device. It has at least 10 characters of
+//!    `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. Take a new one for each new device.
+//! 3. A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver can name the honest OAuth 2.0 server
+//!    of another homeserver. If the user logs in there, the malicious homeserver receives the access token, because
+//!    `GET whoami` goes to the homeserver. The protocol cannot prevent that. **So show the host of the page next to the
+//!    homeserver, and ask the user before you choose.** Do not show the issuer, which is only a name.
+//! 4. After the choice, [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a
+//!    code. Give the callback to [`handle_callback`](LoginFlow::handle_callback). The flow exchanges the code for
+//!    tokens, and asks the homeserver whose they are (`GET whoami`).
 //!
-//! The client chooses the device ID, and the user grants access for that device. It has at least 10 characters of
-//! `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. [`CodeVerifier::new`] needs the feature `pkce`. Without that feature,
-//! compute the challenge yourself and call [`CodeVerifier::with_challenge`].
+//! Then the [`Session`] is like any other. [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
+//! [`logout_request`](Session::logout_request) know which API granted it. The flow offers a grant only if the token
+//! endpoint has the same origin as the page that the browser opens. So no code goes to another server.
 //!
-//! **Show the user where the browser goes.** A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver
-//! can name the honest OAuth 2.0 server of another homeserver. If the user logs in there, the malicious homeserver
-//! receives the access token, because `GET whoami` goes to the homeserver. The protocol cannot prevent that. So show
-//! the host of the OAuth 2.0 server next to the homeserver, and ask the user before you choose. The flow prevents a
-//! similar attack: it offers a grant only if the token endpoint has the same origin as the page that the browser opens.
-//! So no code goes to another server.
+//! [`CodeVerifier::new`] needs the feature `pkce`. Without that feature, compute the challenge yourself and call
+//! [`CodeVerifier::with_challenge`].
 //!
 //! **Protect a suspended login.** The data contain the state and the code verifier. The verifier is worthless without
 //! its code. A person who can read both the data and the callback can log in as the user.
@@ -547,6 +549,7 @@
 //! {
 //!     loop {
 //!         match blocking::drive(flow, transport) {
+//!             // 5. The user has refused, or the code has ended.
 //!             Ok(Step::Choose { refused: Some(refused), .. }) => Err(refused.clone())?,
 //!             // 1. Ask for a code.
 //!             Ok(Step::Choose { .. }) => flow.choose(Choice::device_authorization())?,
