@@ -1,5 +1,5 @@
-//! What a response keeps in memory stays in proportion to its body, and so does the work, however hostile the body is.
-//! It counts what is allocated, so it is a program of its own.
+//! The memory that a response keeps stays in proportion to its body, and so does the work, however hostile the body is.
+//! This test counts allocations, so it is a program of its own.
 #![allow(unreachable_pub, reason = "a program of tests has no API")]
 
 #[path = "support/shapes.rs"]
@@ -13,24 +13,25 @@ use shapes::Shape;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 60_000];
 
-/// How many more allocations a body that is six times as long may take.
+/// How many times the number of allocations may grow if the body is six times as long.
 const GROWTH: f64 = 6.6;
 
-/// How many more bytes. A vector that doubles may have eight times the capacity for six times the elements.
+/// The same for the allocated bytes. A vector that doubles can have eight times the capacity for six times the
+/// elements.
 const GROWTH_OF_BYTES: f64 = 8.2;
 
-/// What does not depend on the body.
+/// Allocations that do not depend on the body.
 const CONSTANT_ALLOCATIONS: u64 = 20;
 const CONSTANT_BYTES: u64 = 2_000;
 
-/// What reading allocates, and how many bytes the result keeps on the heap.
+/// What the reading of a response allocates, and how many bytes the result keeps on the heap.
 fn read(shape: &Shape, size: usize) -> (AllocationInfo, u64) {
     let response = shape.response(size);
     let length = response.body().len();
     assert!(length <= size && length + 900 > size, "{}: {length} bytes instead of {size}", shape.name);
     let mut result = None;
     let allocations = measure(|| result = Some((shape.read)(&response)));
-    // The box is the test's.
+    // The box belongs to the test.
     let outside = size_of_val(&*result.expect("it was read"));
     let kept = u64::try_from(allocations.bytes_current).expect("it allocates more than it frees");
     (allocations, kept.saturating_sub(outside.try_into().expect("a size")))
@@ -41,7 +42,7 @@ fn assert_none(failures: &[String]) {
 }
 
 #[test]
-fn what_is_kept_is_in_proportion_to_the_body() {
+fn the_kept_memory_is_in_proportion_to_the_body() {
     let mut failures = Vec::new();
     for shape in shapes::all() {
         for size in SIZES {
@@ -63,7 +64,7 @@ fn what_is_kept_is_in_proportion_to_the_body() {
     clippy::cast_sign_loss,
     reason = "small numbers"
 )]
-fn what_is_allocated_grows_with_the_body() {
+fn the_allocations_grow_in_proportion_to_the_body() {
     let grown = |number: u64, growth: f64| (number as f64 * growth) as u64;
     let mut failures = Vec::new();
     for shape in shapes::all() {

@@ -62,7 +62,7 @@ fn a_resume_in_the_browser_keeps_the_url_and_the_callback() {
 }
 
 #[test]
-fn after_a_resume_a_refused_token_is_shown_with_the_next_question() {
+fn a_refused_token_is_shown_with_the_question_after_a_resume() {
     let mut story = Scenario::in_the_browser();
     story.suspend().callback(CALLBACK).answer(403, FORBIDDEN).gets(LOGIN_URL);
     story.answer(429, "").timeout();

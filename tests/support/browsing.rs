@@ -1,4 +1,4 @@
-//! The browser program as it runs, and a browser that is a few lines of HTTP.
+//! The browser program as a running process, and a browser that is a few lines of HTTP.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::programs::{build, command};
 
-/// The program as it runs.
+/// A running program.
 pub struct Running {
     pub child: Child,
     stderr: BufReader<ChildStderr>,
@@ -36,7 +36,7 @@ impl Running {
         Self { child, stderr, shown: String::new() }
     }
 
-    /// The URL that the user has to open.
+    /// The URL that the user must open.
     pub fn url(&mut self) -> Url {
         let line = self.line_with("log in at ");
         line.trim_start_matches("log in at ").trim().parse().unwrap()
@@ -58,9 +58,9 @@ impl Running {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Exit status, and both outputs.
+    /// Waits for the end. Returns the exit status and both outputs.
     pub fn end(mut self) -> (Option<i32>, String, String) {
-        // Standard input stays open: a program that waits for its end would hang here.
+        // Standard input stays open: a program that waits for the end of its input would hang here.
         self.stderr.read_to_string(&mut self.shown).unwrap();
         let mut stdout = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
@@ -73,7 +73,7 @@ pub fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into()
 }
 
-/// What a browser gets.
+/// The status and the page that a browser gets.
 pub fn browse(url: &Url) -> (u16, String) {
     let mut response = agent().get(url.as_str()).call().unwrap();
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())

@@ -1,8 +1,8 @@
-//! Files that hold what a test expects. `UPDATE=1 cargo test` renews them.
+//! Files that contain what a test expects. `UPDATE=1 cargo test` writes them again.
 
 use std::{env, fs, path::Path};
 
-const RENEW: &str = "`UPDATE=1 cargo test` renews it; read the difference before you commit it";
+const RENEW: &str = "`UPDATE=1 cargo test` writes it again; read the difference before you commit it";
 
 /// Compares a text with a file, or writes the file if `UPDATE` is 1.
 pub fn compare(path: &Path, text: &str) {
@@ -17,7 +17,7 @@ pub fn compare(path: &Path, text: &str) {
     }
     let expected = expected.unwrap_or_else(|error| panic!("{file}: {error}; {RENEW}"));
     let equal = expected.lines().zip(text.lines()).take_while(|(expected, line)| expected == line).count();
-    // Without what is equal before it, a difference is easy to see.
+    // The equal lines before a difference are left out, so that the difference is easy to see.
     assert_eq!(text.lines().nth(equal), expected.lines().nth(equal), "{file}, line {}; {RENEW}", equal + 1);
-    panic!("{file}: the lines end in another way; {RENEW}");
+    panic!("{file}: the ends of the lines differ; {RENEW}");
 }

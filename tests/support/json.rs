@@ -1,4 +1,4 @@
-//! What `serde_json` makes of a text, and what the crate makes of it: the same.
+//! Checks that the crate reads a JSON text as `serde_json` reads it.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,7 +6,7 @@ use matrix_login::Fields;
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::value::RawValue;
 
-/// A key as bytes: so it can be read even where it is half a surrogate pair.
+/// A key as bytes, because a key can contain half a surrogate pair, which no string can.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(String);
 
@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Key {
 ///
 /// # Panics
 ///
-/// If not.
+/// If the two differ.
 pub fn check(text: &str) {
     let ours = text.parse::<Fields>();
     let theirs = serde_json::from_str::<&RawValue>(text).ok().filter(|value| value.get().starts_with('{'));
@@ -43,7 +43,7 @@ pub fn check(text: &str) {
     let theirs: BTreeMap<Key, &RawValue> = serde_json::from_str(theirs.get()).unwrap();
     assert_eq!(ours.is_empty(), theirs.is_empty(), "{text:?}");
     for (Key(key), value) in theirs {
-        // Nobody can ask for a key that is half a surrogate pair.
+        // A caller cannot ask for a key that contains half a surrogate pair.
         if !key.contains(char::REPLACEMENT_CHARACTER) {
             assert_eq!(ours.text_of(&key), Some(value.get()), "{text:?} {key:?}");
             assert_eq!(ours.get(&key), serde_json::from_str(value.get()).ok(), "{text:?} {key:?}");

@@ -1,4 +1,4 @@
-//! A scripted homeserver on a real socket, for the programs. It remembers what it was asked.
+//! A scripted homeserver on a real socket, for the programs. It remembers its requests.
 
 use std::{
     io::Write,
@@ -17,23 +17,23 @@ use super::scenario::{GRANTED, VERSIONS};
 pub struct Received {
     /// `POST /path`
     pub target: String,
-    /// JSON, or a form as an object of strings. Null if there was none.
+    /// JSON, or a form as an object of strings. Null if the request had no body.
     pub body: Value,
-    /// What came in the `Authorization` header.
+    /// The token of the `Authorization` header.
     pub token: Option<String>,
 }
 
 /// Status, headers and body.
 pub type Answer = (u16, Vec<(&'static str, String)>, String);
 
-/// In place of a status: what comes is not HTTP, so that the client has no response.
+/// In place of a status: the server sends bytes that are not HTTP, so the client gets no response.
 pub const NO_RESPONSE: u16 = 0;
 
 pub fn answer(status: u16, body: impl Into<String>) -> Answer {
     (status, Vec::new(), body.into())
 }
 
-/// A homeserver that offers this, and grants every login.
+/// The responses of a homeserver that offers these login types, and grants every login.
 pub fn good(offers: &str, received: &Received) -> Answer {
     match received.target.as_str() {
         "GET /_matrix/client/versions" => answer(200, VERSIONS),
@@ -51,7 +51,7 @@ pub struct Loopback {
 }
 
 impl Loopback {
-    /// Answers every request with what the script says.
+    /// Sends the response of the script to every request.
     pub fn start(mut script: impl FnMut(&Received) -> Answer + Send + 'static) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let url = format!("http://{}", server.server_addr());
@@ -83,7 +83,7 @@ impl Loopback {
                 for (name, value) in headers {
                     response.add_header(Header::from_bytes(name, value).unwrap());
                 }
-                // A client that has gone has read enough.
+                // A client that has closed the connection has read enough.
                 let _ = request.respond(response);
             }
         });

@@ -1,4 +1,4 @@
-//! The example programs, built by cargo as they are now.
+//! The example programs. Cargo builds their current source.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub fn build(example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells a test about its package makes build scripts run again, and what depends on them is built anew.
+    // The variables that cargo sets for a test would make build scripts run again, and everything that depends on them.
     for (name, _) in env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             cargo.env_remove(name);
@@ -32,10 +32,10 @@ pub fn build(example: &str) -> PathBuf {
     executables.next().expect("cargo builds the example")
 }
 
-/// What names proxies in the environment, in lower case; upper case counts too.
+/// The environment variables that name proxies, in lower case. The same names in upper case count too.
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
-/// A program, without the proxies that the environment of the tests may name.
+/// A program, without the proxies that the environment of the tests can name.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in PROXIES {
@@ -44,7 +44,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// An output that nobody reads.
+/// An output whose reader has closed it.
 #[cfg(unix)]
 pub fn closed() -> Stdio {
     let (output, reader) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -55,16 +55,16 @@ pub fn closed() -> Stdio {
 /// Sends a signal, such as `TERM`, to a process.
 #[cfg(unix)]
 pub fn signal(name: &str, process: &str) {
-    // Not every machine has a program `kill`; every shell has the command.
+    // Some machines have no program `kill`, but every shell has the command.
     let sent = command("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, process]).status().unwrap();
     assert!(sent.success());
 }
 
-/// Runs a program to its end, with something on its standard input.
+/// Runs a program to its end, with this text on its standard input.
 pub fn run(program: &mut Command, input: &str) -> Output {
     let piped = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
-    // A program that ends before it has read its input is no failure of the test.
+    // A program that ends before it has read its input is not a failure of the test.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }

@@ -19,7 +19,7 @@ pub fn program() -> &'static Path {
     PROGRAM.get_or_init(|| build("login"))
 }
 
-/// A folder of its own for the program, and what becomes of a run in it.
+/// The result of a run of the program, and the folder of the run.
 pub struct Run {
     pub folder: TempDir,
     pub status: Option<i32>,
@@ -37,7 +37,7 @@ impl Run {
         Self { folder, status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// The program in a folder, with something on its standard input.
+    /// Runs the program in a folder, with this text on its standard input.
     pub fn with(folder: TempDir, arguments: &[&str], input: &str) -> Self {
         let mut command = programs::command(program());
         command.args(arguments);
@@ -49,12 +49,13 @@ impl Run {
         Self::new(folder, output)
     }
 
-    /// All went well, and this is the last line on standard output.
+    /// The run succeeds, and this is the last line on standard output.
     pub fn says(&self, line: &str) {
         assert_eq!((self.status, self.stdout.lines().last()), (Some(0), Some(line)), "{}", self.stderr);
     }
 
-    /// A demo: somebody is logged in, is asked for twice, and logs out. It has said all of this in turn, and ends so.
+    /// The run is a demo: a user logs in, the program asks twice who is logged in, and the user logs out. The demo has
+    /// printed these texts in this order, and ends with the last one.
     pub fn is_a_demo(&self, said: &[&str]) {
         assert_eq!(self.status, Some(0), "{}", self.stderr);
         let lines: Vec<&str> = self.stdout.lines().collect();
@@ -67,7 +68,7 @@ impl Run {
         assert_eq!(rest, "");
     }
 
-    /// Nothing came of it, and the last line, which is in one piece, says why.
+    /// The run fails without a result. Its last line says why, and is this one.
     pub fn fails(&self, line: &str) {
         assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
         assert_eq!(self.stderr.lines().last(), Some(line), "{}", self.stderr);
@@ -86,8 +87,8 @@ impl Run {
     }
 }
 
-/// The program where no file may have a byte. The signal that says so is ignored, so that writing fails as on a full
-/// disk.
+/// The program, with a limit of zero bytes for every file. The signal of that limit is ignored, so that writing fails
+/// as on a full disk.
 #[cfg(target_os = "linux")]
 pub fn on_a_full_disk(arguments: &[&str]) -> Command {
     let mut command = programs::command("sh");

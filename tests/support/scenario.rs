@@ -1,4 +1,4 @@
-//! The scripted homeserver. A story says what the flow asks for and what it is told, in the order in which it happens.
+//! The scripted homeserver. A story says what the flow asks for, and which inputs it gets, in the order of the events.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,12 +45,12 @@ pub const METADATA: &str = r#"{"issuer":"https://auth.example.org/",
     "device_authorization_endpoint":"https://auth.example.org/device",
     "response_modes_supported":["query","fragment"],"grant_types_supported":["authorization_code","refresh_token",
     "urn:ietf:params:oauth:grant-type:device_code"],"code_challenge_methods_supported":["S256"]}"#;
-/// An ID of which a form and a URL must encode all that is not a letter.
+/// An ID with characters that a form and a URL must encode.
 pub const CLIENT_ID: &str = "c1+/=";
 pub const REGISTERED: &str = r#"{"client_id":"c1+/="}"#;
 pub const TOKENS: &str =
     r#"{"access_token":"at","token_type":"Bearer","expires_in":300,"refresh_token":"rt","scope":"granted"}"#;
-/// A grant that ends with its access token.
+/// A grant without a refresh token: the session ends with its access token.
 pub const TOKENS_THAT_END: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":300}"#;
 pub const WHOAMI: &str = r#"{"user_id":"@alice:example.org","device_id":"KITCHENTABLET"}"#;
 pub const OAUTH_DEVICE_ID: &str = "KITCHENTABLET";
@@ -69,7 +69,7 @@ pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub const CODE_CALLBACK: &str = "http://127.0.0.1:9/cb?state=0123456789abcdef&code=c0d3";
 
-/// When everything happens, unless the story says otherwise: a round second, 2026-11-23 12:00:00.
+/// The time of everything, unless the story says otherwise: a round second, 2026-11-23 12:00:00.
 pub fn noon() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_795_435_200)
 }
@@ -128,8 +128,8 @@ pub fn respond(flow: &mut LoginFlow, response: &Response<Vec<u8>>, received_at: 
     flow.handle_response(id, response, received_at)
 }
 
-/// Where a flow stands, with requests and their bodies, sessions and their tokens. It has no request ID, because every
-/// accepted input changes that: it would prove nothing.
+/// The state of a flow, with requests and their bodies, sessions and their tokens. The request ID is left out: every
+/// accepted input changes it, so it would prove nothing.
 pub fn picture(flow: &LoginFlow) -> Value {
     let mut suspended = json!(flow.suspend());
     if let Some(suspended) = suspended.as_object_mut() {
@@ -143,7 +143,7 @@ pub fn picture(flow: &LoginFlow) -> Value {
     })
 }
 
-/// All that can be seen of a flow, the request ID too: an error may not change any of it.
+/// Everything that a caller can see of a flow, and the request ID: an error must not change any of it.
 pub fn whole(flow: &LoginFlow) -> Value {
     json!({
         "picture": picture(flow),
@@ -156,12 +156,12 @@ pub fn whole(flow: &LoginFlow) -> Value {
 #[derive(Clone)]
 pub struct Scenario {
     pub flow: LoginFlow,
-    /// Of the last request that the story saw.
+    /// The ID of the last request that the story saw.
     last_id: Option<RequestId>,
 }
 
 impl Scenario {
-    // How it begins.
+    // How a story begins.
 
     pub fn of(flow: LoginFlow) -> Self {
         let last_id = request_id(&flow);
@@ -190,7 +190,7 @@ impl Scenario {
         story
     }
 
-    /// The question is put, with all login types there are.
+    /// The question is due, with all login types of the offers.
     pub fn at_the_question() -> Self {
         Self::at_the_question_with(LoginSettings::default())
     }
@@ -221,7 +221,7 @@ impl Scenario {
         story
     }
 
-    /// The question is put, with login types and an OAuth 2.0 server.
+    /// The question is due, with login types and an OAuth 2.0 server.
     pub fn at_the_question_with_oauth() -> Self {
         Self::with_metadata(with_oauth(), METADATA)
     }
@@ -296,7 +296,7 @@ impl Scenario {
         self
     }
 
-    /// The code is to become tokens.
+    /// The flow asks for the tokens of the code.
     pub fn posts_the_code(&mut self) -> &mut Self {
         self.posts_form(
             TOKEN_URL,
@@ -307,14 +307,14 @@ impl Scenario {
         )
     }
 
-    /// The server is to say whether the user has decided.
+    /// The flow asks the server whether the user has decided.
     pub fn polls(&mut self) -> &mut Self {
         let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
         let form = json!({"grant_type": grant_type, "device_code": "dev1ce-c0de", "client_id": CLIENT_ID});
         self.posts_form(TOKEN_URL, form)
     }
 
-    /// A code is to be shown, and the next poll is so long after noon.
+    /// A code is due to be shown, and the next poll comes this many seconds after noon.
     pub fn shows_a_code(&mut self, seconds: u64) -> &mut Self {
         assert_eq!(self.code().user_code(), "WDJB-MJHT");
         assert_eq!(self.code().remaining(noon()), Duration::from_secs(seconds));
@@ -328,7 +328,7 @@ impl Scenario {
         }
     }
 
-    /// The homeserver is to say whose token this is.
+    /// The flow asks the homeserver whose token this is.
     pub fn asks_whose(&mut self, token: &str) -> &mut Self {
         let line = replay::step_line(&self.flow.step(), noon());
         let headers = json!({"authorization": format!("Bearer {token}")});
@@ -337,7 +337,7 @@ impl Scenario {
         self
     }
 
-    /// The question is put, with these login types and no refusal.
+    /// The question is due, with these login types and no refusal.
     pub fn asks(&mut self, expected: &[&str]) -> &mut Self {
         let Step::Choose { login_types, refused, .. } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         assert!(refused.is_none(), "{refused:?}");
@@ -345,7 +345,7 @@ impl Scenario {
         self
     }
 
-    /// The question is put, after a refusal.
+    /// The question is due, after a refusal.
     pub fn refused(&self) -> &ServerError {
         match self.flow.step() {
             Step::Choose { refused: Some(refused), .. } => refused,
@@ -360,7 +360,7 @@ impl Scenario {
         }
     }
 
-    /// A wait is due, so long after noon.
+    /// A wait is due, and it ends this many milliseconds after noon.
     pub fn waits(&mut self, milliseconds: u64, attempt: u32) -> &mut Self {
         let wait = self.wait();
         assert_eq!(wait.remaining(noon()), Duration::from_millis(milliseconds));
@@ -388,7 +388,7 @@ impl Scenario {
         }
     }
 
-    // What the flow is told.
+    // The inputs of the flow.
 
     pub fn answer(&mut self, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
         self.answer_with(answer(status, &[], body))
@@ -411,7 +411,7 @@ impl Scenario {
         self
     }
 
-    /// An answer that the flow does not accept, and that changes nothing.
+    /// A response that the flow does not accept. It changes nothing.
     pub fn fails(&mut self, status: u16, body: impl Into<Vec<u8>>) -> Error {
         self.fails_with(answer(status, &[], body))
     }
@@ -432,7 +432,7 @@ impl Scenario {
     /// The ID of the request that is due, or else of the last one.
     pub fn last_request_id(&self) -> RequestId {
         request_id(&self.flow).or(self.last_id).unwrap_or_else(|| {
-            // Nothing was ever sent. Any ID will do that the flow itself does not have.
+            // No request was sent yet. Any ID is enough that does not belong to this flow.
             let mut story = Self::at_versions();
             story.answer(429, "").timeout().request_id()
         })
@@ -490,7 +490,7 @@ impl Scenario {
         self
     }
 
-    /// Another process goes on.
+    /// Another process resumes the flow.
     pub fn suspend(&mut self) -> &mut Self {
         let stored = serde_json::to_string(&self.flow.suspend().unwrap()).unwrap();
         self.flow = LoginFlow::resume(serde_json::from_str(&stored).unwrap());

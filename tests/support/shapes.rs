@@ -1,4 +1,4 @@
-//! Bodies that a hostile or a broken server may send, in any size.
+//! Bodies that a hostile or a broken server could send, in any size.
 
 use std::any::Any;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,23 +12,23 @@ use matrix_login::{Choice, LoginFlow, LoginSettings, OAuthClient, Password, Step
 pub struct Shape {
     pub name: &'static str,
     pub status: u16,
-    /// How many times its size what is read of the body may keep.
+    /// The limit for the kept memory, as a multiple of the size of the body.
     pub limit: u64,
     before: &'static str,
     element: fn(usize) -> String,
     after: &'static str,
-    /// Reads a response, and returns all that is kept of it.
+    /// Reads a response, and returns everything that is kept of it.
     pub read: fn(&Response<Vec<u8>>) -> Box<dyn Any>,
 }
 
-/// What nobody reads.
+/// The limit for members that the crate does not read.
 const UNREAD: u64 = 2;
 
-/// Login types, providers and other lists.
+/// The limit for login types, providers and other lists.
 const LISTED: u64 = 4;
 
 impl Shape {
-    /// A response whose body has at most so many bytes, and nearly as many.
+    /// A response whose body has at most this many bytes, and almost as many.
     pub fn response(&self, size: usize) -> Response<Vec<u8>> {
         let mut body = self.before.to_owned();
         for index in 0.. {
@@ -41,7 +41,7 @@ impl Shape {
             body.push_str(&element);
         }
         body.push_str(self.after);
-        // The only byte here that stands for one which is not UTF-8.
+        // This byte stands for a byte that is not UTF-8. No shape needs it for itself.
         let body = body.bytes().map(|byte| if byte == b'\x7f' { b'\xff' } else { byte }).collect();
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).expect("a status");
@@ -214,7 +214,7 @@ fn of_other_lists() -> Vec<Shape> {
     ]
 }
 
-/// What the endpoints of the OAuth 2.0 API keep.
+/// Bodies for the endpoints of the OAuth 2.0 API.
 fn of_oauth() -> Vec<Shape> {
     let unread = |name| (name, 200, UNREAD);
     let listed = |name| (name, 200, LISTED);
@@ -314,7 +314,7 @@ fn at_metadata() -> LoginFlow {
     answered(flow, &Response::new(br#"{"flows":[{"type":"m.login.password"}]}"#.to_vec()))
 }
 
-/// What a whole flow keeps.
+/// Bodies for a whole flow.
 fn of_flows() -> Vec<Shape> {
     vec![
         shape(

@@ -1,4 +1,4 @@
-//! A terminal for the programs, which `script` of util-linux makes.
+//! A terminal for the programs. The tool `script` of util-linux makes it.
 
 use std::{
     io::{Read, Write},
@@ -10,14 +10,15 @@ use tempfile::TempDir;
 
 use super::programs;
 
-/// Runs a program at a terminal. `type_at` are questions to wait for and what to type there. Returns all that the
-/// terminal showed.
+/// Runs a program at a terminal. `type_at` contains questions to wait for, each with the text to type there. Returns
+/// everything that the terminal showed.
 pub fn at_a_terminal(program: &Path, folder: &TempDir, arguments: &str, type_at: &[(&str, &str)]) -> String {
     let questions: Vec<&str> = type_at.iter().map(|(question, _)| *question).collect();
     watch(program, folder, arguments, &questions, |number, _| type_at[number].1.to_owned())
 }
 
-/// The same with what to type made of the number of the question and of all that the terminal has shown by then.
+/// The same, but a function makes the text to type from the number of the question and from everything that the
+/// terminal has shown so far.
 pub fn watch(
     program: &Path,
     folder: &TempDir,
@@ -62,7 +63,7 @@ pub fn watch(
     String::from_utf8_lossy(&shown).into_owned()
 }
 
-/// The echo is switched off a moment after the question is put: people do not type that fast, tests do.
+/// The program switches the echo off a moment after the question. People do not type that fast, but tests do.
 fn wait_until_nothing_is_shown(shown: &str) {
     let terminal = shown.lines().next().unwrap().trim();
     for _ in 0..10_000 {
