@@ -1,13 +1,13 @@
-// For one homeserver the OpenID provider of its single sign-on, for another its authorization server. The pages take
-// any user name: node provider.mjs PORT SECRET REDIRECT_URI HOMESERVER
+// The OpenID provider for the single sign-on of one homeserver, and the authorization server of another homeserver. The
+// pages accept any user name: node provider.mjs PORT SECRET REDIRECT_URI HOMESERVER
 import Provider from 'oidc-provider';
 const [, , port, secret, callback, homeserver] = process.argv;
 const issuer = `http://127.0.0.1:${port}`;
-// The path that Synapse asks at.
+// The path that Synapse sends its requests to.
 const introspection = '/oauth2/introspect';
 const device = 'urn:matrix:client:device:';
 // In seconds: the time between two polls, and how long a device code lives. Tests of its end register a client with a
-// shorter life. Another client is not told the interval: the provider by itself tells nobody.
+// shorter life. One more client does not learn the interval, because the provider by itself does not send it.
 const INTERVAL = 1;
 const LIFE = 60;
 const life = 'example.device_code_life';
@@ -20,8 +20,8 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true },
     introspection: { enabled: true },
-    // The provider's own list of scopes cannot contain those with device IDs. So the homeserver is a resource, which
-    // offers the scopes that are asked for.
+    // The provider's own list of scopes cannot contain scopes with device IDs. So the homeserver is a resource,
+    // which offers the scopes that the client asks for.
     resourceIndicators: {
       defaultResource: (_, client) => (client.clientId === 'synapse' ? undefined : homeserver),
       getResourceServerInfo({ oidc: { entities, params } }) {
@@ -36,7 +36,7 @@ const provider = new Provider(issuer, {
   extraClientMetadata: { properties: [life, untold] },
   routes: { introspection },
   discovery: {
-    // Synapse requires the first.
+    // Synapse requires the first of these actions.
     account_management_uri: `${issuer}/account`,
     account_management_actions_supported: ['org.matrix.devices_list', 'org.matrix.device_delete'],
     prompt_values_supported: ['none', 'login', 'consent'],
@@ -44,14 +44,14 @@ const provider = new Provider(issuer, {
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
   expiresWithSession: () => false,
   rotateRefreshToken: true,
-  // In seconds. A test waits until an access token expires, and another one until a device code is forgotten, which is
-  // so long after its end.
+  // In seconds. A test waits until an access token expires. Another test waits until a device code is forgotten, which
+  // happens this long after its end.
   clockTolerance: 5,
   ttl: { AccessToken: 6, RefreshToken: 600, DeviceCode: (_ctx, _code, client) => client[life] ?? LIFE },
 });
 
-// The provider takes polls at any rate. A server that does not is what RFC 8628, section 3.5, describes: a poll that
-// comes too early is put off, and the interval grows by five seconds for good.
+// The provider itself accepts polls at any rate. RFC 8628, section 3.5, describes a server that does not: it sends
+// `slow_down` to a poll that comes too early, and the interval grows by five seconds for all later polls.
 const polls = new Map();
 function keepInterval({ oidc, body }, arrived) {
   const code = oidc.params?.device_code;
@@ -76,7 +76,7 @@ async function tell(path, token) {
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
 }
 
-// Pages of every origin may ask, as at the Matrix Authentication Service.
+// Pages of every origin may send requests, as at the Matrix Authentication Service.
 provider.use(async (ctx, next) => {
   ctx.set('access-control-allow-origin', '*');
   if (ctx.method !== 'OPTIONS') return next();
@@ -84,7 +84,7 @@ provider.use(async (ctx, next) => {
   ctx.status = 204;
 });
 
-// The connection breaks where a test wants it: before the request is handled, or after.
+// The connection breaks where a test wants it to break: before the request is handled, or after that.
 provider.use(async (ctx, next) => {
   const cut = ctx.get('x-cut');
   if (cut !== 'request') await next();

@@ -5,9 +5,9 @@ usage: python3 tests/synapse/run.py [--record] [cargo test's arguments]
 
 Synapse is installed from PyPI into target/synapse, and an OpenID provider from npm, once. They run on loopback, with a
 database in a new folder. So does the page of stacks/browser, if `.ci/wasm` has a compiler for it. nginx, openssl,
-Node.js and Chromium with its driver have to be there (Debian: nginx-light, openssl, nodejs, npm, chromium,
-chromium-driver). All that was started is ended by its process ID, also when the tests fail. With --record, and if all
-is well, the exchanges replace those in tests/transcripts/synapse-VERSION.
+Node.js and Chromium with its driver must be installed (Debian: nginx-light, openssl, nodejs, npm, chromium,
+chromium-driver). Every process that was started is ended by its ID, also when the tests fail. With --record, and if
+the tests pass, the exchanges replace the files in tests/transcripts/synapse-VERSION.
 """
 
 import base64
@@ -72,13 +72,13 @@ def install_provider():
         package = f"oidc-provider@{PROVIDER_VERSION}"
         subprocess.run(["npm", "install", "--silent", "--prefix", folder, package], check=True)
         (folder / "finished").touch()
-    # It finds the package beside it.
+    # Node.js finds the package beside this file.
     shutil.copy(HERE / "provider.mjs", folder)
     return folder
 
 
 def free_ports(count):
-    """Ports that nobody listens on. They are all taken at once, so that they differ."""
+    """Free ports. All of them are taken at the same time, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     for taken in sockets:
         taken.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def request(method, url, body=None, token=None):
 
 
 class Synapse:
-    """A homeserver of its own process, port and database."""
+    """A homeserver with its own process, port and database."""
 
     def __init__(self, name, python, folder, port, **differences):
         self.name, self.url, self.admin_token = name, f"http://127.0.0.1:{port}", None
@@ -125,7 +125,7 @@ class Synapse:
         }
         key = base64.b64encode(os.urandom(32)).decode().rstrip("=")
         (self.folder / "signing.key").write_text(f"ed25519 a_test {key}\n")
-        # JSON is YAML.
+        # JSON is valid YAML.
         (self.folder / "homeserver.yaml").write_text(json.dumps(config))
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen(
@@ -144,7 +144,7 @@ class Synapse:
         raise SystemExit(f"Synapse {self.name} does not start:\n{(self.folder / 'log').read_text()[-4000:]}")
 
     def register(self, user, password, admin=False):
-        """Makes a user, and returns an access token of it."""
+        """Creates a user, and returns an access token of that user."""
         url = f"{self.url}/_synapse/admin/v1/register"
         nonce = request("GET", url)["nonce"]
         parts = [nonce, user, password, "admin" if admin else "notadmin"]
@@ -166,7 +166,7 @@ class Synapse:
 
 
 class OAuthSynapse(Synapse):
-    """A homeserver without logins of its own: the provider is its authorization server."""
+    """A homeserver without its own logins: the provider is its authorization server."""
 
     def __init__(self, name, python, folder, port, provider_port):
         service = {"enabled": True, "endpoint": f"http://127.0.0.1:{provider_port}/", "secret": PROVIDER_SECRET}
@@ -180,7 +180,7 @@ class OAuthSynapse(Synapse):
 
 
 class Provider:
-    """An OpenID provider and authorization server, which takes any user name and password."""
+    """An OpenID provider and authorization server, which accepts any user name and password."""
 
     def __init__(self, installed, folder, port, sso_url, oauth_url):
         self.port, self.url, self.log = port, f"http://127.0.0.1:{port}", folder / "provider.log"
@@ -218,7 +218,7 @@ class Page:
 
 
 def open_id(port, idp_id, idp_name):
-    """Synapse's configuration of a provider. Its issuer is on plain http, which has to be permitted."""
+    """Synapse's configuration of a provider. Its issuer is on plain http, which must be permitted."""
     return {
         "idp_id": idp_id, "idp_name": idp_name, "idp_brand": "example", "idp_icon": "mxc://example.test/icon",
         "issuer": f"http://127.0.0.1:{port}", "skip_verification": True, "client_id": "synapse",
@@ -241,7 +241,7 @@ def wait_for_port(port, process, log):
 
 
 class Nginx:
-    """What stands in front of homeservers: a virtual host for each of its habits, plain and with TLS."""
+    """The nginx in front of homeservers: a virtual host for each way to behave, without and with TLS."""
 
     def __init__(self, folder, port, tls_port, homeserver_url, closed_port):
         self.port, self.tls_port, self.folder = port, tls_port, folder / "nginx"
@@ -291,7 +291,7 @@ class Nginx:
 
 
 def make_certificates(folder, hosts):
-    """A throw-away authority, and a certificate of it for these hosts."""
+    """A temporary certificate authority, and its certificate for these hosts."""
     def openssl(*arguments):
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run(["openssl", *arguments], check=True, cwd=folder, **nowhere)
@@ -318,7 +318,7 @@ def end(process):
 
 
 def build(example):
-    """An example program as it is now, which some tests run as a process."""
+    """An example program, built from its current source. Some tests run it as a process."""
     command = ["cargo", "build", "--quiet", "--locked", "--example", example, "--message-format", "json"]
     messages = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE).stdout.splitlines()
     artifacts = [message for message in map(json.loads, messages) if message.get("target", {}).get("name") == example]
@@ -326,7 +326,7 @@ def build(example):
 
 
 def build_stacks():
-    """The folder with the programs of `stacks`, as they are now."""
+    """The folder with the programs of `stacks`, built from their current source."""
     target = TOP / "target" / "stacks"
     for manifest in sorted((TOP / "stacks").glob("*/Cargo.toml")):
         command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]
@@ -335,7 +335,7 @@ def build_stacks():
 
 
 def build_page():
-    """A folder with the page of `stacks/browser`, as it is now. It is empty where no compiler for it can be had."""
+    """A folder with the page of `stacks/browser`. The folder is empty if there is no compiler for the page."""
     page = TOP / "target" / "page"
     page.mkdir(parents=True, exist_ok=True)
     subprocess.run([TOP / ".ci" / "wasm", page], check=True)
@@ -353,7 +353,7 @@ def application_service(folder):
 
 
 def start(python, provider_folder, page_folder, folder, started):
-    """Starts everything, and describes it. What was started is in the list even if the next one fails."""
+    """Starts all servers, and describes them. A started server is in the list even if the next one fails."""
     ports = free_ports(13)
 
     def synapse(name, port, kind=Synapse, **differences):
@@ -362,7 +362,7 @@ def start(python, provider_folder, page_folder, folder, started):
         return server
 
     servers = [
-        # With all that is optional: a well-known, refresh tokens, login tokens, an application service.
+        # With everything that is optional: a well-known, refresh tokens, login tokens, an application service.
         synapse(
             "full", ports[0], public_baseurl=f"http://127.0.0.1:{ports[0]}/",
             app_service_config_files=[application_service(folder)],
@@ -370,22 +370,22 @@ def start(python, provider_folder, page_folder, folder, started):
             login_via_existing_session={"enabled": True, "require_ui_auth": False, "token_timeout": "2s"},
             rc_login_token={"per_second": 10000, "burst_count": 10000}, allow_guest_access=True,
         ),
-        # Without any of it, and tokens that expire.
+        # Without all of that, and with tokens that expire.
         synapse("bare", ports[1], refreshable_access_token_lifetime=None, nonrefreshable_access_token_lifetime="3s"),
-        # One login, and one more every two seconds.
-        # Limits logins by address, and not also by account: that limit is minutes long.
+        # Allows one login, and one more every two seconds.
+        # Limits logins by address, and not by account, because a limit by account lasts for minutes.
         synapse("strict", ports[2], rc_login={
             "address": {"per_second": 0.5, "burst_count": 1}, "account": {"per_second": 10000, "burst_count": 10000},
         }),
         synapse("no_passwords", ports[3], password_config={"enabled": False}),
-        # Ended by a test.
+        # A test ends this server.
         synapse("mortal", ports[4]),
-        # Single sign-on with a provider that is there and one that is not.
+        # Single sign-on with a provider that runs, and with one that does not run.
         synapse(
             "sso", ports[8], public_baseurl=f"http://127.0.0.1:{ports[8]}/",
             oidc_providers=[open_id(ports[9], "op", "Example"), open_id(ports[7], "down", "Nobody")],
             sso={"client_whitelist": ["http://127.0.0.1:", "org.example.app:"]},
-            # A password or the browser, once more, before it grants a login token.
+            # Asks for a password or the browser once more before it grants a login token.
             login_via_existing_session={"enabled": True, "require_ui_auth": True, "token_timeout": "2m"},
             rc_login_token={"per_second": 10000, "burst_count": 10000},
         ),
@@ -433,13 +433,13 @@ def check_programs():
 
 
 def find(program):
-    """Where a program is; some systems keep servers out of a user's path."""
+    """The path of a program. Some systems do not have servers in the search path of a user."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
 def main():
     check_programs()
-    # Asked to end, this program ends what it started.
+    # If this program is asked to end, it ends every process that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments = sys.argv[1:]
     record = "--record" in arguments

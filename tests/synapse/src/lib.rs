@@ -1,5 +1,5 @@
-//! What the tests against Synapse share: the servers that `run.py` started, an HTTP client, and a login whose every
-//! exchange becomes a transcript.
+//! Code that the tests against Synapse share: the servers that `run.py` started, an HTTP client, and a login that
+//! records all its exchanges as a transcript.
 
 #[path = "../../support/replay.rs"]
 mod replay;
@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-/// What `run.py` started.
+/// The servers that `run.py` started.
 pub fn servers() -> &'static Value {
     static SERVERS: OnceLock<Value> = OnceLock::new();
     SERVERS.get_or_init(|| {
@@ -42,7 +42,7 @@ pub fn password(user: &str) -> &'static str {
     servers()["passwords"][user].as_str().unwrap_or_else(|| panic!("there is no user {user}"))
 }
 
-/// The choice of the password login by a user of `run.py`, in the transcripts' form.
+/// The choice of the password login by a user of `run.py`, in the form of the transcripts.
 pub fn password_choice(user: &str) -> Value {
     password_choice_as(user, json!({ "type": "m.id.user", "user": user }))
 }
@@ -57,11 +57,11 @@ pub fn application_service_token() -> &'static str {
     servers()["application_service_token"].as_str().unwrap()
 }
 
-/// Carries a request. Names that end in `.test` lead to nginx, which a driver finds by DNS and TLS elsewhere.
+/// Sends a request. Names that end in `.test` lead to nginx. Outside of tests, DNS and TLS do that work.
 ///
 /// # Errors
 ///
-/// Why there was no answer.
+/// Why there is no response.
 pub fn send(mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
     let host = request.uri().host().unwrap().to_owned();
     if host.ends_with(".test") {
@@ -81,7 +81,7 @@ pub fn send(mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Er
     Ok(Response::from_parts(head, body.read_to_vec()?))
 }
 
-/// A request of somebody who is logged in, and what came of it.
+/// Sends a request of a user who is logged in. Returns the status and the body.
 pub fn ask(session: &Session, path: &str) -> (u16, Value) {
     let uri = format!("{}{path}", session.homeserver().unwrap());
     let mut request = Request::get(uri).body(Vec::new()).unwrap();
@@ -90,7 +90,7 @@ pub fn ask(session: &Session, path: &str) -> (u16, Value) {
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
-/// Sends a request to one endpoint. The answer is recorded as a transcript of that endpoint if `RECORD_TO` names a
+/// Sends a request to one endpoint. The response is recorded as a transcript of that endpoint if `RECORD_TO` names a
 /// folder.
 pub fn exchange(name: &str, endpoint: &str, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
     let response = send(request).unwrap();
@@ -127,7 +127,7 @@ fn about() -> Value {
 /// that out.
 #[must_use = "the login begins when its story is told"]
 pub struct Story {
-    /// What the transcript is called, if it is recorded.
+    /// The name of the transcript, if it is recorded.
     name: Option<&'static str>,
     login: Login,
 }
@@ -138,12 +138,12 @@ impl Story {
         Self::at_with(name, server, json!({}))
     }
 
-    /// The same with settings, in the transcripts' form.
+    /// The same with settings, in the form of the transcripts.
     pub fn at_with(name: &'static str, server: &str, settings: Value) -> Self {
         Self { name: Some(name), ..Self::unrecorded(server, settings) }
     }
 
-    /// The same for a login that others have recorded.
+    /// The same for a login that another test has recorded.
     pub fn unrecorded(server: &str, settings: Value) -> Self {
         let flow = LoginFlow::at(url(server).parse().unwrap(), read_settings(&settings));
         Self::new(None, json!({ "homeserver": url(server) }), settings, flow)
@@ -155,12 +155,12 @@ impl Story {
         Self::new(Some(name), json!({ "server_name": server_name }), json!({}), flow)
     }
 
-    /// Begins where a session ended.
+    /// Begins again after a session has ended.
     pub fn again(name: &'static str, session: &Session) -> Self {
         Self::again_with(name, session, json!({}))
     }
 
-    /// The same with settings, in the transcripts' form.
+    /// The same with settings, in the form of the transcripts.
     pub fn again_with(name: &'static str, session: &Session, settings: Value) -> Self {
         let flow = LoginFlow::again(session, read_settings(&settings));
         Self::new(Some(name), json!({ "again": session }), settings, flow)
@@ -172,8 +172,8 @@ impl Story {
         Self { name, login: Login { start, settings, recorder, flow } }
     }
 
-    /// Tells the story, and returns what it returns. At the end the exchanges are replayed, and they are recorded if
-    /// `RECORD_TO` names a folder.
+    /// Tells the story, and returns its result. At the end the exchanges are replayed. They are recorded if `RECORD_TO`
+    /// names a folder.
     pub fn tell<T>(self, story: impl FnOnce(&mut Login) -> T) -> T {
         let Self { name, mut login } = self;
         let told = story(&mut login);
@@ -215,7 +215,7 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// What the flow makes of the answer.
+    /// The error of the flow, if it does not accept the response.
     pub fn send(&mut self) -> Result<(), Error> {
         let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
         let response = self.recorder.send(request).unwrap();
@@ -225,7 +225,7 @@ impl Login {
     /// Sends the request that is due, and holds its response back, as a slow network does.
     pub fn send_and_hold(&mut self) -> Held {
         let Step::Send { id, request } = self.flow.step() else { panic!("{:?}", self.flow.step()) };
-        // The last line so far is the request's.
+        // The last line so far belongs to the request.
         let answers = replay::replay(&self.transcript()).unwrap().len() - 1;
         Held { id, answers, response: send(request).unwrap(), received_at: now() }
     }
@@ -234,7 +234,7 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// The flow's, if it has gone on meanwhile.
+    /// The error of the flow, if the flow has gone on in the meantime.
     pub fn hand_over(&mut self, held: &Held) -> Result<(), Error> {
         let mut response = recorded(&held.response, held.received_at);
         response["answers"] = held.answers.into();
@@ -244,17 +244,17 @@ impl Login {
         Ok(())
     }
 
-    /// Sends whatever is due until something else is, and waits if the server says so.
+    /// Sends everything that is due until another step is due, and waits if the server says so.
     pub fn run(&mut self) -> &mut Self {
         self.try_to_run().unwrap();
         self
     }
 
-    /// The same if something may fail.
+    /// The same as `run`, for a login that can fail.
     ///
     /// # Errors
     ///
-    /// The loop's. It goes on if it is called again.
+    /// The error of the loop. Another call goes on with the same step.
     pub fn try_to_run(&mut self) -> Result<(), DriveError<ureq::Error>> {
         let driven = blocking::drive(&mut self.flow, &mut self.recorder).map(drop);
         self.recorder.has_failed = driven.is_err();
@@ -294,7 +294,7 @@ impl Login {
         self
     }
 
-    /// The names of the OAuth 2.0 errors that came, in order.
+    /// The names of the OAuth 2.0 errors that the servers sent, in order.
     pub fn errors(&self) -> Vec<String> {
         let bodies = self.recorder.inputs.iter().filter_map(|input| input["response"]["body"].as_str());
         let bodies = bodies.filter_map(|body| serde_json::from_str::<Value>(body).ok());
@@ -302,19 +302,19 @@ impl Login {
         errors.filter_map(|body| body["error"].as_str().map(str::to_owned)).collect()
     }
 
-    /// When polls were sent.
+    /// The times at which polls were sent.
     pub fn polls(&self) -> Vec<Instant> {
         let polls = self.recorder.sent.iter().filter(|sent| sent.is_poll);
         polls.map(|sent| sent.at).collect()
     }
 
-    /// Where the requests were sent since the last poll.
+    /// The paths of the requests since the last poll.
     pub fn paths_since_the_last_poll(&self) -> Vec<&str> {
         let since = self.recorder.sent.rsplit(|sent| sent.is_poll).next().unwrap();
         since.iter().map(|sent| &*sent.path).collect()
     }
 
-    /// Answers the question, in the transcripts' form.
+    /// Answers the question, in the form of the transcripts.
     pub fn choose(&mut self, choice: Value) -> &mut Self {
         let chosen = replay::Chosen::deserialize(&choice).unwrap().take().unwrap();
         self.recorder.inputs.push(json!({ "choose": choice }));
@@ -322,7 +322,7 @@ impl Login {
         self
     }
 
-    /// Logs in with this choice: asks for the login types, chooses, and sees what comes of it.
+    /// Logs in with this choice: asks for the login types, chooses, and sends the login.
     pub fn with(&mut self, choice: Value) -> &mut Self {
         self.run().choose(choice).run()
     }
@@ -333,7 +333,7 @@ impl Login {
         self
     }
 
-    /// The URL that the user has to open.
+    /// The URL that the user must open.
     pub fn browse_url(&self) -> Url {
         match self.flow.step() {
             Step::Browse(url) => url.clone(),
@@ -345,7 +345,7 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// The flow's, if it is foreign.
+    /// The error of the flow, if the callback is foreign.
     pub fn callback(&mut self, url: &Url) -> Result<(), Error> {
         self.recorder.inputs.push(json!({ "callback": url }));
         self.flow.handle_callback(url)
@@ -358,7 +358,7 @@ impl Login {
         self
     }
 
-    /// Another process goes on.
+    /// Another process resumes the flow.
     pub fn suspend(&mut self) -> &mut Self {
         self.recorder.inputs.push(json!({ "suspend": true }));
         let stored = serde_json::to_string(&self.flow.suspend().unwrap()).unwrap();
@@ -392,16 +392,17 @@ impl Login {
     }
 
     fn transcript(&self) -> String {
-        // A line for each input, so that a change shows where it is.
+        // A line for each input, so that a difference shows its place.
         let (about, start, settings) = (about(), &self.start, &self.settings);
         let inputs: Vec<String> = self.recorder.inputs.iter().map(|input| format!("    {input}")).collect();
         format!(
-            "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \"inputs\": [\n{}\n  ]\n}}\n",
+            "{{\n  \"about\": {about},\n  \"start\": {start},\n  \"settings\": {settings},\n  \
+             \"inputs\": [\n{}\n  ]\n}}\n",
             inputs.join(",\n")
         )
     }
 
-    /// All tokens that were granted or given.
+    /// All tokens that the server has granted or the test has given.
     fn tokens(&self) -> BTreeSet<String> {
         let mut tokens = tokens_of(&self.start["again"].to_string());
         for input in &self.recorder.inputs {
@@ -417,10 +418,10 @@ impl Login {
     }
 }
 
-/// A response that was held back, and to which request it belongs.
+/// A response that was held back, and the request that it belongs to.
 pub struct Held {
     id: RequestId,
-    /// The request's line in the output of the replay.
+    /// The line of the request in the output of the replay.
     answers: usize,
     pub response: Response<Vec<u8>>,
     pub received_at: SystemTime,
@@ -444,13 +445,13 @@ struct Sent {
     at: Instant,
 }
 
-/// Carries requests, and keeps all that comes in, in the transcripts' form.
+/// Sends requests, and keeps all inputs in the form of the transcripts.
 struct Recorder {
     inputs: Vec<Value>,
     received_at: SystemTime,
     sent: Vec<Sent>,
     cut: Option<Cut>,
-    /// The loop has returned an error, and begins anew.
+    /// The loop has returned an error, and begins again.
     has_failed: bool,
 }
 
@@ -484,14 +485,15 @@ impl Transport for Recorder {
     fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
         assert!(pause.remaining(self.received_at) < Duration::from_secs(10), "{pause:?}");
         thread::sleep(pause.remaining(SystemTime::now()));
-        // A poll that has failed is still due. It is the loop that waits before it sends that poll again.
+        // A poll that has failed is still due. The loop itself waits before it sends that poll again, so this wait is
+        // not an input.
         if !(self.has_failed && matches!(pause, Pause::Poll(_))) {
             self.inputs.push(json!({ "timeout": true }));
         }
         Ok(())
     }
 
-    /// The time that is in the transcript, so that the flow and its replay are told the same.
+    /// The time that is in the transcript, so that the flow and its replay get the same time.
     fn now(&self) -> SystemTime {
         self.received_at
     }
@@ -526,8 +528,8 @@ fn record(name: &str, transcript: &str, tokens: &BTreeSet<String>) {
 fn made_up(transcript: &str, tokens: &BTreeSet<String>) -> String {
     let mut transcript = transcript.to_owned();
     for (token, letter) in tokens.iter().zip(('a'..='z').cycle()) {
-        // What stands before the first underscore of Synapse's tokens says what kind of token it is. Those of other
-        // servers have underscores anywhere.
+        // The text before the first underscore of a Synapse token says what kind of token it is. Tokens of other
+        // servers can have underscores anywhere.
         let is_synapses = token.starts_with("sy") && token.find('_') == Some(3);
         let (public, secret) = token.split_at(if is_synapses { 3 } else { 0 });
         let secret = secret.replace(|character: char| character.is_ascii_alphanumeric(), &letter.to_string());
@@ -537,7 +539,7 @@ fn made_up(transcript: &str, tokens: &BTreeSet<String>) -> String {
     for (server, usual) in homeservers.chain([(&servers()["provider"], "8090")]) {
         let (_, port) = server.as_str().unwrap().rsplit_once(':').unwrap();
         for host in ["127.0.0.1", "localhost"] {
-            // Also where a callback contains the address of the provider.
+            // A callback can contain the address of the provider, too.
             for colon in [":", "%3A"] {
                 let (own, usual) = (format!("{host}{colon}{port}"), format!("{host}{colon}{usual}"));
                 transcript = transcript.replace(&format!("//{own}"), &format!("//{usual}"));
@@ -552,7 +554,8 @@ fn read_settings(settings: &Value) -> matrix_login::LoginSettings {
     replay::Settings::deserialize(settings).unwrap().take().unwrap()
 }
 
-/// A response as transcripts have it, with the headers that the crate looks at and the one that it does not.
+/// A response in the form of the transcripts, with the headers that the crate reads, and with one that it does not
+/// read.
 fn recorded(response: &Response<Vec<u8>>, received_at: SystemTime) -> Value {
     let headers: Vec<_> = [header::CONTENT_TYPE, header::RETRY_AFTER, header::LOCATION]
         .iter()

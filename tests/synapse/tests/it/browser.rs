@@ -1,4 +1,4 @@
-//! Browsers: one of a few lines, which does what a person does at the OpenID provider's pages, and Chromium.
+//! Two browsers: a few lines of HTTP that do what a person does at the pages of the OpenID provider, and Chromium.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ pub fn refuse(url: &Url) -> Url {
     Browser::new(&redirect_uri(url)).refuse(url).callback()
 }
 
-/// How every callback of this authorization begins. The query and the fragment are written anew.
+/// The beginning of every callback of this authorization. The provider changes the query and the fragment.
 fn redirect_uri(authorization: &Url) -> String {
     let (_, uri) = authorization.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap();
     let mut uri = Url::parse(&uri).unwrap();
@@ -30,7 +30,7 @@ fn redirect_uri(authorization: &Url) -> String {
     uri.into()
 }
 
-/// Where a browser ends.
+/// The place where a browser stops.
 #[derive(Debug)]
 pub enum End {
     Page {
@@ -50,7 +50,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// `application` is how the addresses begin that are the application's.
+    /// `application` is the beginning of all addresses that belong to the application.
     pub fn new(application: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
         Self { agent: config.into(), cookies: BTreeMap::new(), application: application.to_owned() }
@@ -60,7 +60,7 @@ impl Browser {
         self.follow(url.clone(), None)
     }
 
-    /// Logs in at the provider and agrees to all it asks, from the URL that the flow gave. Returns where that leads.
+    /// Opens the URL that the flow gave, logs in at the provider, and agrees to everything. Returns where that leads.
     pub fn log_in(&mut self, url: &Url, user: &str) -> End {
         let login = self.open(url);
         let consent = self.submit(&login, &format!("prompt=login&login={user}&password=x"));
@@ -115,7 +115,7 @@ impl End {
         }
     }
 
-    /// Where the first element with this attribute leads: the provider's pages have one form and one link.
+    /// The target of the first element with this attribute. The pages of the provider have one form and one link.
     fn target(&self, attribute: &str) -> Url {
         let Self::Page { url, body, .. } = self else { panic!("{self:?}") };
         let (_, value) =
@@ -124,7 +124,7 @@ impl End {
     }
 }
 
-/// Chromium without a window, driven as its users press keys and buttons.
+/// Chromium without a window. The tests press keys and buttons as users do.
 pub struct Chromium {
     driver: Child,
     session: String,
@@ -179,14 +179,15 @@ impl Chromium {
         self.click("a[href$='/abort']");
     }
 
-    /// Enters a user code at the provider's page for that, which then shows it for a comparison.
+    /// Enters a user code at the page of the provider, which then shows the code for a comparison.
     pub fn enter(&self, user_code: &str) {
         self.type_into("input[name=user_code]", user_code);
         self.click("button[form='op.deviceInputForm']");
         self.compare(user_code);
     }
 
-    /// Sees this code at the page where the user compares it with what the device shows, and the client that asks.
+    /// Waits for the page on which the user compares this code with the code of the device. The page also names the
+    /// client.
     pub fn compare(&self, user_code: &str) {
         self.sees("Confirm Device");
         self.sees("matrix-login");
@@ -200,7 +201,7 @@ impl Chromium {
         self.sees("Sign-in Success");
     }
 
-    /// The same in a browser that knows its user.
+    /// The same as `confirm`, in a browser that knows its user.
     pub fn agree(&self) {
         self.go_on();
         self.sees("Authorize");
@@ -219,7 +220,7 @@ impl Chromium {
         self.sees("The Sign-in request was interrupted");
     }
 
-    /// The address once it is the application's, also if nobody listens there.
+    /// Waits for an address of the application, also if no server listens there.
     pub fn callback(&self, application: &str) -> Url {
         for _ in 0..1_000 {
             let mut response = ureq::get(format!("{}/url", self.session)).call().unwrap();
@@ -240,7 +241,7 @@ impl Chromium {
         command(&format!("{}/click", self.element(css)), &json!({}));
     }
 
-    /// What the page says, once it says this.
+    /// Waits until the page contains this text. Returns the whole text of the page.
     pub fn sees(&self, text: &str) {
         let script = json!({ "script": "return document.body ? document.body.innerText : ''", "args": [] });
         for _ in 0..1_000 {
@@ -252,7 +253,7 @@ impl Chromium {
         panic!("the page never says {text}");
     }
 
-    /// An element, once it is there: the driver waits for pages, but not for what their redirects lead to.
+    /// Waits for an element. The driver waits for pages, but not for the pages that redirects lead to.
     fn element(&self, css: &str) -> String {
         command(&format!("{}/timeouts", self.session), &json!({ "implicit": 10_000 }));
         let element = command(&format!("{}/element", self.session), &json!({ "using": "css selector", "value": css }));

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::browser::{Browser, Chromium, authorize};
 
-/// A program as it runs.
+/// A running program.
 pub struct Program {
     child: Child,
     stderr: BufReader<ChildStderr>,
@@ -39,7 +39,7 @@ impl Program {
         (program, url)
     }
 
-    /// What it has said, once a line begins with this.
+    /// Waits for a line that begins with this text. Returns everything that the program has said.
     pub fn says(&mut self, beginning: &str) -> String {
         let mut said = String::new();
         while !said.lines().last().is_some_and(|line| line.starts_with(beginning)) {
@@ -52,7 +52,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Exit status, and both outputs.
+    /// Waits for the end. Returns the exit status and both outputs.
     pub fn end(mut self) -> (Option<i32>, String, String) {
         let (mut shown, mut stdout) = (String::new(), String::new());
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
@@ -67,7 +67,7 @@ impl Program {
     }
 }
 
-/// The login program with the stored session.
+/// Runs the login program with the stored session.
 pub fn login(folder: &TempDir, option: &str) -> (Option<i32>, String, String) {
     Program::start("LOGIN_PROGRAM", folder, &[option]).end()
 }
@@ -77,7 +77,7 @@ pub fn session(folder: &TempDir) -> Session {
 }
 
 #[test]
-fn single_sign_on_with_the_real_buttons_of_chromium() {
+fn single_sign_on_works_with_the_buttons_of_chromium() {
     let folder = tempfile::tempdir().unwrap();
     let (program, url) = Program::begin(&folder, &["-H", url("sso"), "--provider", "oidc-op", "--no-browser"]);
     let chromium = Chromium::start();
@@ -88,7 +88,7 @@ fn single_sign_on_with_the_real_buttons_of_chromium() {
 }
 
 #[test]
-fn single_sign_on_in_two_processes_with_a_file_between() {
+fn single_sign_on_works_in_two_processes() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["-H", url("sso"), "--provider", "oidc-op", "--suspend", "login.json"];
     let (program, url) = Program::begin(&folder, &arguments);
@@ -100,7 +100,7 @@ fn single_sign_on_in_two_processes_with_a_file_between() {
 }
 
 #[test]
-fn oauth_with_the_real_buttons_of_chromium() {
+fn oauth_works_with_the_buttons_of_chromium() {
     let folder = tempfile::tempdir().unwrap();
     let (program, authorization_url) = Program::begin(&folder, &["-H", url("oauth"), "--no-browser"]);
     let chromium = Chromium::start();
@@ -157,7 +157,7 @@ fn a_refusal_in_chromium_ends_the_program() {
 }
 
 #[test]
-fn oauth_in_two_processes_and_again_on_the_same_device() {
+fn oauth_works_in_two_processes_and_again_on_the_same_device() {
     let folder = tempfile::tempdir().unwrap();
     let (program, authorization_url) = Program::begin(&folder, &["-H", url("oauth"), "--suspend", "login.json"]);
     let callback = authorize(&authorization_url, "bob");
@@ -185,7 +185,7 @@ fn the_login_program_names_the_browser_program_in_a_pipe() {
 }
 
 #[test]
-fn the_account_page_is_that_of_the_provider_for_a_session_of_either_api() {
+fn the_account_page_is_at_the_provider_for_either_api() {
     let folder = tempfile::tempdir().unwrap();
     let (program, authorization_url) = Program::begin(&folder, &["-H", url("oauth"), "--suspend", "login.json"]);
     let callback = authorize(&authorization_url, "alice");
@@ -199,7 +199,8 @@ fn the_account_page_is_that_of_the_provider_for_a_session_of_either_api() {
     let host = provider.trim_start_matches("http://");
     let device = format!("{provider}/account?action=org.matrix.device_delete&device_id={}", granted.device_id());
     let list = format!("{provider}/account?action=org.matrix.devices_list");
-    // This homeserver grants no session of the legacy API. One from before it had the provider looks like this.
+    // This homeserver grants no session of the legacy API. A session from the time before it had the provider looks
+    // like this.
     let mut legacy: Value = serde_json::from_str(&granted.to_json()).unwrap();
     legacy.as_object_mut().unwrap().remove("oauth");
     for stored in [granted.to_json(), legacy.to_string()] {

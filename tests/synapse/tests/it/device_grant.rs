@@ -1,5 +1,5 @@
-//! The device authorization grant: a code is shown, Chromium confirms or refuses it on the provider's pages, and the
-//! flow polls meanwhile.
+//! The device authorization grant: a code is shown, Chromium confirms or refuses it on the pages of the provider, and
+//! the flow polls in the meantime.
 
 use std::{
     thread,
@@ -18,21 +18,21 @@ use crate::{
 
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 
-/// The provider's.
+/// The interval of the provider.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 fn device_grant() -> Value {
     json!({ "oauth": "device_authorization" })
 }
 
-/// Settings of a client that registers with something that the provider knows for the tests.
+/// Settings of a client that registers with a field that only the provider of these tests knows.
 fn settings_with(device_id: &str, name: &str, value: Value) -> Value {
     let mut settings = settings(device_id);
     settings["oauth"]["fields"][name] = value;
     settings
 }
 
-/// Settings of a client whose codes live so long.
+/// Settings of a client whose codes live this long.
 fn settings_with_life(device_id: &str, seconds: u64) -> Value {
     settings_with(device_id, "example.device_code_life", seconds.into())
 }
@@ -78,7 +78,7 @@ fn a_code_is_confirmed_in_chromium_while_the_device_polls() {
         assert_eq!(code.verification_uri().as_str(), format!("{}/device", servers()["provider"].as_str().unwrap()));
         assert_eq!((code.expires_in(), code.interval()), (Some(Duration::from_secs(60)), INTERVAL));
 
-        // Nobody has confirmed it yet.
+        // The user has not confirmed the code yet.
         login.poll();
         assert!(!login.code().is_new());
         assert_eq!(login.code().user_code(), code.user_code());
@@ -133,7 +133,7 @@ fn a_user_who_refuses_in_chromium_is_asked_again() {
         login.run();
         assert_eq!(login.refused().errcode.as_deref(), Some("access_denied"));
 
-        // With another code, at the page that asks who it is.
+        // The user refuses another code, at the page that asks who the user is.
         let second = shows_a_code(login);
         assert_ne!(second.user_code(), first.user_code());
         enter(&chromium, &second);
@@ -144,7 +144,7 @@ fn a_user_who_refuses_in_chromium_is_asked_again() {
         assert_eq!(login.refused().errcode.as_deref(), Some("access_denied"));
         assert_eq!(login.errors(), ["access_denied"; 2]);
 
-        // And can still agree.
+        // The user can still agree.
         let third = shows_a_code(login);
         enter(&chromium, &third);
         chromium.confirm("alice");
@@ -176,12 +176,12 @@ fn the_provider_says_that_a_code_has_expired() {
 }
 
 #[test]
-fn a_pending_response_that_arrives_after_the_end_is_an_expired_code() {
+fn a_pending_response_after_the_end_is_an_expired_code() {
     Story::at_with("oauth_device_expired_late", "oauth", settings_with_life("SLOWDEVICE", 5)).tell(|login| {
         let code = shows_a_code(login);
         thread::sleep(code.remaining(now()));
         login.make_poll_due();
-        // The provider says in time that the code is good, and the network is slow.
+        // The provider says in time that the code is still valid, but the network is slow.
         let mut late = login.send_and_hold();
         let pending: Value = serde_json::from_slice(late.response.body()).unwrap();
         assert_eq!(pending["error"], "authorization_pending");
@@ -189,7 +189,7 @@ fn a_pending_response_that_arrives_after_the_end_is_an_expired_code() {
         late.received_at = now();
         login.hand_over(&late).unwrap();
         assert_eq!(login.refused().errcode.as_deref(), Some("expired_token"));
-        // In nobody's words.
+        // This refusal contains no words of a server.
         assert_eq!(login.refused().message, None);
     });
 }
@@ -210,13 +210,13 @@ fn a_code_that_the_provider_has_forgotten_is_refused() {
 // The rate.
 
 #[test]
-fn a_device_that_polls_too_fast_is_slowed_down_and_still_logs_in() {
+fn a_device_that_polls_too_fast_is_slowed_down_and_logs_in() {
     Story::at_with("oauth_device_slowed_down", "oauth", settings("HASTYDEVICE")).tell(|login| {
         let code = shows_a_code(login);
         login.poll().poll_at_once();
         assert_eq!(login.errors(), ["authorization_pending", "slow_down"]);
         assert_eq!(login.code().interval(), INTERVAL + Duration::from_secs(5));
-        // From now on the loop keeps the time, which the provider measures.
+        // From now on the loop keeps the interval, and the provider measures it.
         let chromium = Chromium::start();
         enter(&chromium, &code);
         login.poll();
@@ -230,7 +230,7 @@ fn a_device_that_polls_too_fast_is_slowed_down_and_still_logs_in() {
 }
 
 #[test]
-fn a_provider_that_says_no_interval_is_polled_every_five_seconds() {
+fn without_an_interval_polls_are_sent_every_five_seconds() {
     let settings = settings_with("PATIENTDEVICE", "example.interval_untold", true.into());
     Story::at_with("oauth_device_interval_untold", "oauth", settings).tell(|login| {
         let asked_at = Instant::now();
@@ -259,7 +259,7 @@ fn a_code_that_is_lost_on_the_way_is_never_shown() {
         let Step::Send { request, .. } = login.flow().step() else { panic!("{:?}", login.flow().step()) };
         assert_eq!(request.uri().path(), "/device/auth");
         loses_a_response(login, Cut::Response);
-        // There is another one.
+        // The provider gives another code.
         let code = login.run().code();
         assert!(code.is_new());
         let chromium = Chromium::start();
@@ -277,7 +277,7 @@ fn a_poll_that_is_lost_is_sent_again() {
         loses_a_response(login, Cut::Request);
         // The same code is still shown.
         assert_eq!(login.flow().shown_code().unwrap().user_code(), code.user_code());
-        // The provider has read this one, and so it would see that the next one comes too early.
+        // The provider has read this poll, so it would notice that the next poll comes too early.
         loses_a_response(login, Cut::Response);
         let session = confirms_meanwhile(login, &code, "alice");
         assert_eq!(session.device_id(), "OFFLINEDEVICE");
@@ -288,16 +288,16 @@ fn a_poll_that_is_lost_is_sent_again() {
 }
 
 #[test]
-fn a_device_whose_tokens_are_lost_on_the_way_logs_in_with_another_code() {
+fn a_device_whose_tokens_are_lost_logs_in_with_another_code() {
     let chromium = Chromium::start();
     let session = Story::at_with("oauth_device_tokens_lost", "oauth", settings("UNLUCKYDEVICE")).tell(|login| {
         let code = shows_a_code(login);
         enter(&chromium, &code);
         chromium.confirm("bob");
-        // The provider grants tokens, which nobody gets.
+        // The provider grants tokens, which do not arrive.
         loses_a_response(login, Cut::Response);
         assert_eq!(login.polls().len(), 1);
-        // It takes the next poll for a stolen code, and ends the whole grant.
+        // The provider treats the next poll as a use of a stolen code, and ends the whole grant.
         login.run();
         assert_eq!(login.errors(), ["invalid_grant"]);
         assert_eq!(login.refused().errcode.as_deref(), Some("invalid_grant"));
@@ -309,12 +309,12 @@ fn a_device_whose_tokens_are_lost_on_the_way_logs_in_with_another_code() {
         chromium.agree();
         login.run().session().clone()
     });
-    // It is the device that the lost tokens were for.
+    // The lost tokens were for the same device.
     assert_eq!((session.device_id(), listed(&session, "UNLUCKYDEVICE")), ("UNLUCKYDEVICE", 1));
 }
 
 #[test]
-fn after_tokens_no_poll_is_sent_even_if_the_next_response_is_lost() {
+fn after_tokens_no_poll_is_sent_even_if_whoami_is_lost() {
     Story::at_with("oauth_device_whoami_lost", "oauth", settings("GRANTEDDEVICE")).tell(|login| {
         let code = shows_a_code(login);
         let chromium = Chromium::start();
@@ -329,7 +329,7 @@ fn after_tokens_no_poll_is_sent_even_if_the_next_response_is_lost() {
     });
 }
 
-// Again.
+// A login again.
 
 #[test]
 fn the_same_device_logs_in_again_with_a_code() {

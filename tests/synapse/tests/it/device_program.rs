@@ -20,7 +20,7 @@ struct Shown {
 }
 
 impl Shown {
-    /// Reads it from an output.
+    /// Reads the address and the code from an output.
     fn read(output: &str) -> Self {
         let after = |text| {
             let (_, rest) = output.split_once(text).unwrap_or_else(|| panic!("no {text:?} in {output}"));
@@ -43,7 +43,7 @@ fn begin(folder: &TempDir, arguments: &[&str]) -> (Program, Shown) {
 }
 
 #[test]
-fn a_code_that_is_confirmed_in_chromium_leads_to_a_session_that_is_stored_refreshed_and_ended() {
+fn a_code_that_is_confirmed_in_chromium_leads_to_a_session() {
     let folder = tempfile::tempdir().unwrap();
     let (program, shown) = begin(&folder, &["--device", "-H", url("oauth")]);
     let chromium = Chromium::start();
@@ -71,7 +71,7 @@ fn a_code_that_is_confirmed_in_chromium_leads_to_a_session_that_is_stored_refres
 }
 
 #[test]
-fn a_session_that_was_revoked_begins_again_on_its_device_with_a_code() {
+fn a_session_that_was_revoked_begins_again_with_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let chromium = Chromium::start();
     let (program, shown) = begin(&folder, &["--device", url("oauth")]);
@@ -108,7 +108,7 @@ fn a_code_that_is_refused_in_chromium_ends_the_program() {
 }
 
 #[test]
-fn an_interrupted_program_leaves_no_device_behind_even_if_its_code_is_confirmed() {
+fn an_interrupted_program_leaves_no_device_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (program, shown) = begin(&folder, &["--device", "-H", url("oauth")]);
     programs::signal("INT", &program.id().to_string());
@@ -116,7 +116,7 @@ fn an_interrupted_program_leaves_no_device_behind_even_if_its_code_is_confirmed(
     assert_eq!((status, stdout.as_str()), (Some(130), ""));
     assert_eq!(stderr.lines().last(), Some("nobody is logged in: do not enter the code any more"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    // The provider does not know that. Carol logs in nowhere else.
+    // The provider does not know about the interrupt. Carol has no other login.
     let chromium = Chromium::start();
     shown.enter(&chromium);
     chromium.confirm("carol");
@@ -129,7 +129,7 @@ fn an_interrupted_program_leaves_no_device_behind_even_if_its_code_is_confirmed(
 }
 
 #[test]
-fn where_there_is_no_browser_the_program_offers_a_code() {
+fn without_a_browser_the_program_offers_a_code() {
     const GET: &str = "Get a code to enter there? [Y/n] ";
     let folder = tempfile::tempdir().unwrap();
     let program = std::env::var("LOGIN_PROGRAM").unwrap();

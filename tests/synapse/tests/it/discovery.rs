@@ -1,4 +1,4 @@
-//! Discovery from a user ID, with nginx in front and what it does to requests.
+//! Discovery from a user ID, behind an nginx that changes requests and responses.
 
 use matrix_login::{DiscoveryOutcome, Error, Location, ResponseError, Step};
 use matrix_login_synapse::{Story, password_choice_as, url};
@@ -9,10 +9,10 @@ fn alice() -> Value {
 }
 
 #[test]
-fn from_a_user_id_to_a_session() {
+fn a_user_id_leads_to_a_session() {
     Story::discover("discovery", "example.test").tell(|login| {
         login.with(alice());
-        // The response to the login names an address without TLS: the session stays where it is.
+        // The response to the login names an address without TLS, so the session stays at its homeserver.
         assert_eq!(login.session().homeserver().unwrap().as_str(), "https://example.test");
         let discovered = login.flow().discovered().unwrap();
         assert!(discovered.versions.versions.iter().any(|version| version == "v1.11"));
@@ -20,19 +20,19 @@ fn from_a_user_id_to_a_session() {
 }
 
 #[test]
-fn a_well_known_that_names_an_address_without_tls() {
+fn a_well_known_that_names_plain_http_is_an_error() {
     Story::discover("discovery_plain_http", "plain.test").tell(|login| {
         assert_eq!(login.run().outcome(), DiscoveryOutcome::FailError);
         let Step::Locate { failure, .. } = login.flow().step() else { panic!("{:?}", login.flow()) };
         let named = failure.homeserver.clone().unwrap();
         assert_eq!(named.as_str(), url("full"));
-        // A user can insist on it.
+        // A user can insist on that address.
         login.use_homeserver(named.as_str()).with(alice()).session();
     });
 }
 
 #[test]
-fn a_well_known_that_has_moved() {
+fn a_well_known_that_has_moved_is_followed() {
     Story::discover("discovery_moved", "moved.test").tell(|login| {
         login.send().unwrap();
         let Step::Send { request, .. } = login.flow().step() else { panic!() };
@@ -42,12 +42,12 @@ fn a_well_known_that_has_moved() {
 }
 
 #[test]
-fn a_well_known_that_is_zipped_on_the_way() {
+fn a_well_known_that_is_zipped_on_the_way_is_read() {
     Story::discover("discovery_zipped", "zipped.test").logs_in(alice());
 }
 
 #[test]
-fn web_servers_without_a_well_known() {
+fn without_a_well_known_the_user_names_the_homeserver() {
     for (name, server_name, outcome) in [
         ("discovery_absent", "absent.test", DiscoveryOutcome::Ignore),
         ("discovery_down", "down.test", DiscoveryOutcome::FailPrompt),
@@ -63,7 +63,7 @@ fn web_servers_without_a_well_known() {
 }
 
 #[test]
-fn a_proxy_whose_homeserver_is_down_is_not_matrix_and_may_come_back() {
+fn a_proxy_whose_homeserver_is_down_can_be_retried() {
     let error = Story::discover("proxy_down", "absent.test").tell(|login| {
         login.run().use_homeserver("https://down.test");
         login.send().unwrap_err()
@@ -73,7 +73,7 @@ fn a_proxy_whose_homeserver_is_down_is_not_matrix_and_may_come_back() {
 }
 
 #[test]
-fn a_proxy_that_finds_the_request_too_large() {
+fn a_proxy_that_finds_the_request_too_large_is_not_matrix() {
     let error = Story::discover("proxy_413", "absent.test").tell(|login| {
         login.run().use_homeserver("https://small.test").run().choose(alice());
         login.send().unwrap_err()
@@ -82,7 +82,7 @@ fn a_proxy_that_finds_the_request_too_large() {
 }
 
 #[test]
-fn a_proxy_that_redirects_the_api() {
+fn a_proxy_that_redirects_the_api_is_not_followed() {
     let error = Story::discover("proxy_301", "absent.test").tell(|login| {
         login.run().use_homeserver("https://moved.test");
         login.send().unwrap_err()

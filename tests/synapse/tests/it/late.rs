@@ -10,14 +10,15 @@ use serde_json::json;
 
 use crate::sessions::{is_good, listed};
 
-/// Chooses and sends the login. Returns where it went, and the response, which is on its way while the user goes on.
+/// Chooses and sends the login. Returns the homeserver of the login, and its response, which is on its way while the
+/// user goes on.
 fn sends(login: &mut Login, user: &str) -> (Homeserver, Held) {
     login.run().choose(password_choice(user));
     let homeserver = login.flow().homeserver().unwrap().clone();
     (homeserver, login.send_and_hold())
 }
 
-/// The response arrives. The flow refuses it, and stands where it stood.
+/// The response arrives. The flow refuses it, and does not change.
 fn is_stale(login: &mut Login, late: &Held) {
     let before = format!("{:?}", login.flow());
     let refused = login.hand_over(late);
@@ -25,7 +26,7 @@ fn is_stale(login: &mut Login, late: &Held) {
     assert_eq!(format!("{:?}", login.flow()), before);
 }
 
-/// Ends the login that was granted too late, with what the driver kept of the request.
+/// Ends the login that was granted too late, with what the driver has kept of the request.
 fn end(login: &Login, homeserver: Homeserver, late: &Held) -> Session {
     let granted = login::response(&late.response).unwrap();
     let session = Session::granted(homeserver, granted, login.flow().settings(), late.received_at).unwrap();
@@ -55,10 +56,10 @@ fn a_login_that_is_granted_after_the_user_went_back_is_ended() {
 }
 
 #[test]
-fn a_login_that_is_granted_late_is_not_taken_for_the_next_one() {
+fn a_login_that_is_granted_late_does_not_count_for_the_next() {
     Story::at("late_before_the_next", "full").tell(|login| {
         let (homeserver, late) = sends(login, "alice");
-        // The same request as before, but for the user.
+        // The same request as before, except for the user.
         login.back().choose(password_choice("bob"));
         is_stale(login, &late);
         end(login, homeserver, &late);
@@ -70,7 +71,7 @@ fn a_login_that_is_granted_late_is_not_taken_for_the_next_one() {
 }
 
 #[test]
-fn a_login_that_is_granted_after_the_user_went_to_another_homeserver_is_ended_where_it_was_granted() {
+fn a_late_login_is_ended_at_the_homeserver_that_granted_it() {
     Story::at("late_after_another_homeserver", "full").tell(|login| {
         let (homeserver, late) = sends(login, "alice");
         login.use_homeserver(url("sso"));

@@ -1,4 +1,4 @@
-//! Logins to a real Synapse, through the library and through the programs. `run.py` starts what they need.
+//! Logins to a real Synapse, through the library and through the programs. `run.py` starts the servers for them.
 
 mod browser;
 mod browser_program;

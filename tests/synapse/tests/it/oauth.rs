@@ -18,7 +18,7 @@ pub fn settings(device_id: &str) -> Value {
     })
 }
 
-/// The pair of RFC 7636, appendix B, is known to everybody: these logins are at a server for tests.
+/// The pair of RFC 7636, appendix B, is public. That does no harm, because these logins are at a server for tests.
 fn code_grant() -> Value {
     json!({
         "oauth": "authorization_code", "redirect_url": CALLBACK, "state": "0123456789abcdef",
@@ -82,7 +82,7 @@ fn a_user_who_refuses_is_asked_again() {
         login.callback(&callback).unwrap();
         assert_eq!(login.refused().errcode.as_deref(), Some("access_denied"));
         assert!(login.refused().status.is_none());
-        // And can still agree.
+        // The user can still agree.
         login.choose(code_grant()).run();
         let callback = authorize(&login.browse_url(), "alice");
         login.callback(&callback).unwrap();
@@ -110,7 +110,7 @@ fn the_buttons_of_chromium_lead_to_a_session_and_to_a_refusal() {
 }
 
 #[test]
-fn another_process_finishes_what_waits_for_the_browser() {
+fn another_process_finishes_a_login_in_the_browser() {
     Story::at_with("oauth_resumed", "oauth", settings("RESUMEDCODE")).tell(|login| {
         login.with(code_grant());
         let callback = authorize(&login.browse_url(), "alice");
@@ -138,7 +138,7 @@ fn tokens_expire_and_are_refreshed_again_and_again() {
         assert!(!session.has_token_of(&before));
         assert_eq!(judge(good, &session), Verdict::Unaffected);
     }
-    // A refresh token that was used before ends it all: the provider takes it for stolen.
+    // A refresh token that was used before ends the whole grant, because the provider treats it as stolen.
     let mut stolen = Session::from_json(session.to_json()).unwrap().unwrap();
     assert!(matches!(refresh("oauth_token_refreshed_once_more", &mut stolen), Refresh::Refreshed));
     let gone = refresh("oauth_token_refreshed_twice", &mut session);
@@ -165,7 +165,7 @@ fn revoking_the_refresh_token_ends_the_session() {
         matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("invalid_grant")),
         "{gone:?}"
     );
-    // Once more is a success too: the server does not say that there was nothing left.
+    // A second revocation is a success too: the server does not say that no token was left.
     log_out("oauth_revocation_again", &session);
 }
 
@@ -200,13 +200,13 @@ fn the_same_device_logs_in_again() {
 }
 
 #[test]
-fn without_the_settings_nobody_asks_for_oauth() {
+fn without_the_settings_the_flow_does_not_ask_for_oauth() {
     let error = Story::at("oauth_not_wanted", "oauth").tell(|login| login.send().unwrap_err());
     assert!(matches!(error, matrix_login::Error::Response(matrix_login::ResponseError::LoginUnsupported)), "{error:?}");
 }
 
 #[test]
-fn where_there_is_no_oauth_the_legacy_api_is_asked() {
+fn without_oauth_the_legacy_api_is_used() {
     Story::at_with("oauth_not_there", "full", settings("LEGACYDEVICE")).tell(|login| {
         login.run();
         let Step::Choose { login_types, oauth: None, .. } = login.flow().step() else { panic!() };
@@ -217,7 +217,7 @@ fn where_there_is_no_oauth_the_legacy_api_is_asked() {
 }
 
 #[test]
-fn metadata_that_move_are_taken_from_the_same_server_only() {
+fn metadata_that_move_are_taken_only_from_the_same_server() {
     let mut session = log_in("oauth_moved", "alice", "MOVINGDEVICE");
     let homeserver = url("oauth").parse().unwrap();
     let request = matrix_login::endpoint::oauth::auth_metadata::request(&homeserver);

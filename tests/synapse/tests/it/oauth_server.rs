@@ -1,5 +1,5 @@
-//! The authorization server of `run.py` and the homeserver that delegates to it, without the library: they grant what
-//! the tests of the library expect, through its pages and through Chromium.
+//! The authorization server of `run.py`, and the homeserver that delegates to it, without the library. They grant what
+//! the tests of the library expect, through the pages of the server and through Chromium.
 
 use http::{Request, header};
 use matrix_login_synapse::{send, url};
@@ -71,7 +71,7 @@ impl Client {
     }
 }
 
-/// The JSON that comes with success.
+/// Sends a request, and returns the JSON of a success.
 fn exchange(request: http::request::Builder, body: String) -> Value {
     let response = send(request.body(body.into_bytes()).unwrap()).unwrap();
     let json = serde_json::from_slice(response.body()).unwrap();

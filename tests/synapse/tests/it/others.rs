@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 fn application_service(user: &str, as_token: &str) -> Value {
     json!({
-        "type": "m.login.application_service", "identifier": { "type": "m.id.user", "user": user }, "as_token": as_token,
+        "type": "m.login.application_service",
+        "identifier": { "type": "m.id.user", "user": user },
+        "as_token": as_token,
     })
 }
 
@@ -16,8 +18,8 @@ fn token(token: &str) -> Value {
     json!({ "type": "m.login.token", "token": token })
 }
 
-/// A login token for a user, from a session that it has. Synapse grants one a minute, so each test has a user of its
-/// own.
+/// A login token for a user, from a session of that user. Synapse grants one token a minute, so each test has its own
+/// user.
 fn login_token(name: &'static str, user: &str) -> String {
     let session = Story::at(name, "full").logs_in(password_choice(user));
     let uri = format!("{}/_matrix/client/v1/login/get_token", session.homeserver().unwrap());
@@ -30,7 +32,7 @@ fn login_token(name: &'static str, user: &str) -> String {
 
 #[test]
 fn an_application_service_logs_in_as_its_user() {
-    // The user has to be there: the service registers it.
+    // The user must exist, so the service registers it.
     let body = br#"{"type":"m.login.application_service","username":"as_bob","inhibit_login":true}"#.to_vec();
     let uri = format!("{}/_matrix/client/v3/register", url("full"));
     let register = Request::post(uri)
@@ -78,7 +80,7 @@ fn a_login_token_expires() {
 }
 
 #[test]
-fn a_login_token_that_nobody_granted_is_refused() {
+fn a_login_token_that_was_never_granted_is_refused() {
     let refused = Story::at("token_unknown", "full").is_refused(token("syl_made_up"));
     assert_eq!((refused.status, refused.errcode.as_deref()), (Some(StatusCode::FORBIDDEN), Some("M_FORBIDDEN")));
 }

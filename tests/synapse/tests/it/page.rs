@@ -12,8 +12,8 @@ use matrix_login_synapse::{password, servers, url};
 
 use crate::browser::Chromium;
 
-/// The page in a new browser, asked for this homeserver. `None` where the page could not be built: run.py
-/// has said so.
+/// Opens the page in a new browser, and enters this homeserver. `None` if the page could not be built, which run.py has
+/// reported.
 fn open(homeserver: &str) -> Option<Chromium> {
     let page = servers()["page"].as_str()?;
     let chromium = Chromium::start();
@@ -33,7 +33,7 @@ fn enter(chromium: &Chromium, user: &str, password: &str) {
     chromium.click("#password button");
 }
 
-/// Logs in as often as this, at once.
+/// Logs in this many times, one right after the other.
 pub fn logs_in(server: &str, times: usize) {
     let Some(chromium) = open(url(server)) else { return };
     for _ in 1..times {
@@ -46,7 +46,7 @@ pub fn logs_in(server: &str, times: usize) {
 }
 
 #[test]
-fn a_wrong_password_and_the_right_one() {
+fn the_right_password_logs_in_after_a_wrong_one() {
     let Some(chromium) = open(url("full")) else { return };
     enter(&chromium, "alice", "not the password");
     chromium.sees("Invalid username or password");
@@ -59,7 +59,7 @@ fn a_wrong_password_and_the_right_one() {
 fn single_sign_on_leaves_the_page_and_comes_back() {
     let Some(chromium) = open(url("sso")) else { return };
     chromium.click("#page:not([hidden]) button");
-    // Synapse's page asks which provider.
+    // The page of Synapse asks which provider.
     chromium.click("a[href*='idp=oidc-op&']");
     chromium.log_in("alice");
     chromium.sees("logged in as @alice:example.test");
@@ -80,12 +80,12 @@ fn a_login_with_a_code_leaves_the_page_and_comes_back() {
 }
 
 #[test]
-fn a_homeserver_that_is_not_there_is_asked_for_again() {
+fn if_there_is_no_homeserver_the_page_asks_again() {
     let Some(chromium) = open("nobody.invalid") else { return };
     chromium.sees("no response to GET /.well-known/matrix/client");
 }
 
-/// A homeserver that sends this to everybody who asks, and then the filling without end.
+/// A homeserver that sends this head to every client, and then the filling without end.
 fn misbehaving(head: &str, filling: &'static [u8]) -> String {
     let head = head.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -124,7 +124,7 @@ fn a_rate_limit_whose_header_the_browser_hides_is_waited_out() {
     let head = "HTTP/1.1 429 Too Many Requests\r\nAccess-Control-Allow-Origin: *\r\nRetry-After: 3600\r\n\r\n\
         {\"errcode\": \"M_LIMIT_EXCEEDED\"}";
     let Some(chromium) = open(&misbehaving(head, b"")) else { return };
-    // The flow's own times are 1, 2, 4 and 8 s; the page does not wait for the fourth time.
+    // Without a hint, the flow waits 1, 2, 4 and 8 s. The page does not wait for the fourth time.
     thread::sleep(Duration::from_secs(7));
     chromium.sees("try again in 8 s");
 }

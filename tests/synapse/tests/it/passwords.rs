@@ -1,4 +1,4 @@
-//! Logins with a password: by every identifier, to a device of one's own, and those that Synapse refuses.
+//! Logins with a password: with every identifier, to a device with a chosen ID, and logins that Synapse refuses.
 
 use http::StatusCode;
 use matrix_login_synapse::{Story, ask, password_choice, password_choice_as};
@@ -12,7 +12,7 @@ fn third_party(medium: &str, address: &str) -> Value {
     json!({ "type": "m.id.thirdparty", "medium": medium, "address": address })
 }
 
-/// Logs in, and asks the homeserver whether it did.
+/// Logs in, and asks the homeserver who is logged in.
 fn logs_in(name: &'static str, identifier: Value) {
     let session = Story::at(name, "full").logs_in(password_choice_as("alice", identifier));
     let (status, whoami) = ask(&session, "/_matrix/client/v3/account/whoami");
@@ -21,37 +21,37 @@ fn logs_in(name: &'static str, identifier: Value) {
 }
 
 #[test]
-fn by_localpart() {
+fn a_localpart_logs_in() {
     logs_in("password_localpart", user("alice"));
 }
 
 #[test]
-fn by_user_id() {
+fn a_user_id_logs_in() {
     logs_in("password_user_id", user("@alice:example.test"));
 }
 
 #[test]
-fn by_user_id_in_capitals() {
+fn a_user_id_in_capitals_logs_in() {
     logs_in("password_user_id_in_capitals", user("@ALICE:example.test"));
 }
 
 #[test]
-fn by_email_in_any_case() {
+fn an_e_mail_address_in_any_case_logs_in() {
     logs_in("password_email", third_party("email", "Alice@Example.org"));
 }
 
 #[test]
-fn by_msisdn_with_plus_and_blanks() {
+fn a_phone_number_with_plus_and_blanks_logs_in() {
     logs_in("password_msisdn", third_party("msisdn", "+44 7700 900-123"));
 }
 
 #[test]
-fn by_phone_number_of_a_country() {
+fn a_phone_number_of_a_country_logs_in() {
     logs_in("password_phone", json!({ "type": "m.id.phone", "country": "gb", "phone": "07700 900123" }));
 }
 
 #[test]
-fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
+fn a_device_with_a_chosen_id_and_name_is_on_the_server() {
     let settings = json!({ "device_id": "KITCHEN", "initial_device_display_name": "the tablet in the kitchen" });
     let session = Story::at_with("password_device", "full", settings).logs_in(password_choice("alice"));
     assert_eq!(session.device_id(), "KITCHEN");
@@ -60,7 +60,7 @@ fn a_device_of_ones_own_with_a_name_is_on_the_server_afterwards() {
 }
 
 #[test]
-fn a_repeated_login_to_the_same_device_makes_no_other() {
+fn a_repeated_login_to_the_same_device_makes_no_other_device() {
     let settings = json!({ "device_id": "REPEATED" });
     let repeated = |name| Story::at_with(name, "full", settings.clone()).logs_in(password_choice("alice"));
     let first = repeated("password_repeated_first");
@@ -68,7 +68,7 @@ fn a_repeated_login_to_the_same_device_makes_no_other() {
     let (status, devices) = ask(&second, "/_matrix/client/v3/devices");
     let devices = devices["devices"].as_array().unwrap();
     assert_eq!((status, devices.iter().filter(|device| device["device_id"] == "REPEATED").count()), (200, 1));
-    // A homeserver may end the first login; Synapse leaves its token good.
+    // A homeserver can end the first login, but with Synapse its token stays valid.
     assert_eq!(ask(&first, "/_matrix/client/v3/account/whoami").0, 200);
 }
 
@@ -80,7 +80,7 @@ fn a_field_that_synapse_does_not_know_does_no_harm() {
 }
 
 #[test]
-fn a_wrong_password_and_then_the_right_one() {
+fn the_right_password_logs_in_after_a_wrong_one() {
     let mut wrong = password_choice("alice");
     wrong["password"] = json!("looking-glass");
     Story::at("password_wrong", "full").tell(|login| {
@@ -91,7 +91,7 @@ fn a_wrong_password_and_then_the_right_one() {
 }
 
 #[test]
-fn users_that_cannot_log_in() {
+fn users_who_cannot_log_in_are_refused() {
     let unknown = password_choice_as("alice", user("nobody"));
     for (name, choice, status, errcode) in [
         ("password_unknown_user", unknown, StatusCode::FORBIDDEN, "M_FORBIDDEN"),
@@ -105,7 +105,7 @@ fn users_that_cannot_log_in() {
 }
 
 #[test]
-fn what_synapse_finds_too_long_is_a_refusal() {
+fn a_value_that_is_too_long_for_synapse_is_refused() {
     let settings = json!({ "initial_device_display_name": "x".repeat(101) });
     let story = Story::at_with("password_long_display_name", "full", settings);
     assert_eq!(story.is_refused(password_choice("alice")).errcode.as_deref(), Some("M_TOO_LARGE"));

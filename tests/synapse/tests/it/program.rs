@@ -16,7 +16,7 @@ use tempfile::TempDir;
 fn program(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var("LOGIN_PROGRAM").expect("run.py builds the program"));
     command.args(arguments).current_dir(folder.path());
-    // Tests name a proxy of their own.
+    // Some tests name a proxy of their own.
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         command.env_remove(name).env_remove(name.to_ascii_uppercase());
     }
@@ -25,7 +25,7 @@ fn program(folder: &TempDir, arguments: &[&str]) -> Command {
 }
 
 fn with_password(mut child: Child, password: &str) -> Output {
-    // Some end without reading it.
+    // Some programs end without reading the password.
     let _ = writeln!(child.stdin.take().unwrap(), "{password}");
     child.wait_with_output().unwrap()
 }
@@ -83,7 +83,7 @@ fn passwords_that_are_switched_off_are_not_asked_for() {
 fn a_server_that_is_stopped_midway_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = program(&folder, &["-H", url("mortal"), "alice"]).spawn().unwrap();
-    // The login types are there, the password is waited for.
+    // The login types have arrived, and the program waits for the password.
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("/v3/login: 200 OK") {
@@ -106,8 +106,8 @@ fn a_server_that_is_stopped_midway_is_named() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A proxy through which the names that end in `.test` lead to nginx, and all else where it leads. Nothing on the
-/// machine has to be changed for it: programs ask the environment for proxies.
+/// A proxy that leads the names that end in `.test` to nginx, and all other names to their own addresses. The machine
+/// need not be changed for it, because programs read their proxy from the environment.
 fn proxy() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -137,7 +137,7 @@ fn tunnel(mut client: TcpStream) -> io::Result<()> {
     io::copy(&mut server, &mut client).map(drop)
 }
 
-/// Exit status and standard error of a login with a trust store of its own, as the platform's verifier lets anybody
+/// Exit status and standard error of a login with its own trust store. The verifier of the platform lets every program
 /// name one.
 fn discover(folder: &TempDir, user_id: &str) -> (Option<i32>, String) {
     let mut command = program(folder, &[user_id]);
@@ -156,16 +156,16 @@ fn the_server_of_a_user_id_is_discovered_over_tls() {
 }
 
 #[test]
-fn a_server_that_says_nothing_may_be_the_homeserver_itself() {
+fn a_server_that_says_nothing_can_be_the_homeserver_itself() {
     let folder = tempfile::tempdir().unwrap();
-    // Synapse knows its users by another server name, and so it refuses.
+    // Synapse knows its users by another server name, so it refuses.
     let (_, stderr) = discover(&folder, "@alice:direct.test");
     assert!(stderr.contains("trying https://direct.test"), "{stderr}");
     assert!(stderr.contains("POST https://direct.test/_matrix/client/v3/login: 403"), "{stderr}");
 }
 
 #[test]
-fn a_server_that_says_nothing_and_is_none_is_said() {
+fn a_server_that_is_not_a_homeserver_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (status, stderr) = discover(&folder, "@alice:absent.test");
     assert_eq!(status, Some(1), "{stderr}");
@@ -179,7 +179,7 @@ fn a_server_that_says_nothing_and_is_none_is_said() {
 }
 
 #[test]
-fn an_authority_that_nobody_trusts_is_an_error() {
+fn an_authority_that_is_not_trusted_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(&folder, &["@alice:example.test"]);
     let output = with_password(command.env("HTTPS_PROXY", proxy()).spawn().unwrap(), password("alice"));
@@ -197,7 +197,7 @@ fn at_once(folder: &TempDir, arguments: &[&str], count: usize) -> Vec<Output> {
 }
 
 #[test]
-fn two_processes_refresh_one_file_at_once_and_nobody_is_logged_out() {
+fn two_processes_refresh_one_file_at_once_and_stay_logged_in() {
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = log_in(&folder, "full", "alice");
     assert_eq!(status, Some(0), "{stderr}");
@@ -211,7 +211,7 @@ fn two_processes_refresh_one_file_at_once_and_nobody_is_logged_out() {
         let after = session(&folder);
         assert_ne!(after.access_token().expose(), before.access_token().expose());
         assert_eq!(after.device_id(), device_id);
-        // The new tokens are used, so that the ones before are spent.
+        // The new tokens are used, so that the tokens before them are spent.
         assert_eq!(ask(&after, "/_matrix/client/v3/account/whoami").0, 200, "round {round}");
     }
 }
@@ -235,7 +235,7 @@ fn processes_that_find_an_expired_session_at_once_all_go_on() {
 }
 
 #[test]
-fn a_session_expires_and_is_refreshed_told_and_ended() {
+fn a_session_expires_and_is_refreshed_shown_and_ended() {
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = log_in(&folder, "short", "carol");
     assert_eq!(status, Some(0), "{stderr}");
@@ -259,7 +259,7 @@ fn a_session_expires_and_is_refreshed_told_and_ended() {
 }
 
 #[test]
-fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
+fn a_session_without_valid_tokens_begins_again_on_its_device() {
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = log_in(&folder, "full", "bob");
     assert_eq!(status, Some(0), "{stderr}");
@@ -267,11 +267,11 @@ fn a_session_whose_tokens_are_all_dead_begins_again_on_its_device() {
     let stored = fs::read_to_string(&path).unwrap();
     assert_eq!(run(&folder, &["--refresh"], "").0, Some(0));
     assert_eq!(run(&folder, &["--whoami"], "").0, Some(0));
-    // A backup is put back, whose refresh token is spent.
+    // A backup is put back. Its refresh token is spent.
     fs::write(&path, stored).unwrap();
     let (status, _, stderr) = run(&folder, &["--refresh"], "");
-    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session cannot \
-                be refreshed, and ends with its access token";
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; \
+                the session cannot be refreshed, and ends with its access token";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
     let device_id = session(&folder).device_id().to_owned();
     let (status, stdout, stderr) = run(&folder, &["--again"], password("bob"));

@@ -1,4 +1,4 @@
-//! What Synapse answers to a login, depending on how it is set up.
+//! How Synapse responds to a login, depending on its configuration.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ fn with_refresh_tokens_the_session_expires_and_can_go_on() {
 }
 
 #[test]
-fn without_refresh_tokens_wanted_there_is_no_end() {
+fn if_no_refresh_token_is_wanted_the_session_has_no_end() {
     let story = Story::at_with("answer_no_refresh_token", "full", json!({ "refresh_tokens": false }));
     let session = story.logs_in(password_choice("alice"));
     assert!(session.refresh_token().is_none());
@@ -25,7 +25,7 @@ fn without_refresh_tokens_wanted_there_is_no_end() {
 }
 
 #[test]
-fn where_refresh_tokens_are_switched_off_an_expiring_token_is_refused_and_not_lost() {
+fn a_token_that_expires_for_good_is_refused_and_not_lost() {
     Story::at("answer_expires_for_good", "bare").tell(|login| {
         login.run().choose(password_choice("alice"));
         let Err(Error::MissingRefreshToken(session)) = login.send() else { panic!("{:?}", login.flow()) };
@@ -35,12 +35,12 @@ fn where_refresh_tokens_are_switched_off_an_expiring_token_is_refused_and_not_lo
 }
 
 #[test]
-fn where_refresh_tokens_are_switched_off_an_expiring_token_is_accepted_if_the_settings_say_so() {
+fn the_settings_can_accept_a_token_that_expires_for_good() {
     let story = Story::at_with("answer_expires_accepted", "bare", json!({ "require_refresh_token": false }));
     let session = story.logs_in(password_choice("alice"));
     let left = session.expires_at().unwrap().duration_since(SystemTime::now()).unwrap_or_default();
     assert!(left <= Duration::from_secs(3), "{left:?}");
-    // It does expire, at the time that the session names.
+    // The session expires at the time that it names.
     std::thread::sleep(left + Duration::from_millis(500));
     assert!(session.is_expired(SystemTime::now(), Duration::ZERO));
     let (status, error) = ask(&session, "/_matrix/client/v3/account/whoami");
@@ -57,7 +57,7 @@ fn a_well_known_is_kept_and_adopted() {
 
 #[test]
 fn a_well_known_is_not_adopted_if_the_settings_say_so() {
-    // The same homeserver by another name, which its well-known does not have.
+    // The same homeserver under another name, which its well-known does not contain.
     let story = Story::at_with("answer_well_known_not_followed", "full", json!({ "follow_well_known": false }));
     let session = story.tell(|login| {
         login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
@@ -68,7 +68,7 @@ fn a_well_known_is_not_adopted_if_the_settings_say_so() {
 }
 
 #[test]
-fn a_well_known_leads_from_http_to_where_it_says() {
+fn a_well_known_leads_from_http_to_the_named_address() {
     let session = Story::at("answer_well_known_elsewhere", "full").tell(|login| {
         login.use_homeserver(&url("full").replace("127.0.0.1", "localhost"));
         login.with(password_choice("alice")).session().clone()

@@ -19,7 +19,7 @@ fn session_of(server: &str, user: &str, settings: Value) -> Session {
     Story::unrecorded(server, settings).logs_in(password_choice(user))
 }
 
-/// Refreshes a session. The name is that of the transcript.
+/// Refreshes a session. The name is the name of the transcript.
 fn refresh(name: &str, session: &mut Session) -> Refresh {
     let response = exchange(name, "refresh", session.refresh_request().unwrap());
     session.handle_refresh(&response, now())
@@ -30,7 +30,7 @@ fn refreshes(name: &str, session: &mut Session) {
     assert!(matches!(refresh, Refresh::Refreshed), "{refresh:?}");
 }
 
-/// Asks who the session is, and what the answer means for it.
+/// Asks whose session it is, and returns what the response means for the session.
 fn judge(name: &str, session: &Session) -> Verdict {
     let request = whoami::request(session.homeserver().unwrap(), session.access_token());
     session.judge(&exchange(name, "whoami", request))
@@ -57,7 +57,7 @@ fn log_out(name: &str, session: &Session) -> bool {
     logout::response(&exchange(name, "logout", request)).unwrap().already_logged_out
 }
 
-// Going on.
+// How a session goes on.
 
 #[test]
 fn a_session_survives_its_access_token_again_and_again() {
@@ -72,29 +72,29 @@ fn a_session_survives_its_access_token_again_and_again() {
         assert_eq!(judge(expired, &session), Verdict::Refresh { delay: Duration::ZERO });
         refreshes(refreshed, &mut session);
         assert_eq!(judge(good, &session), Verdict::Unaffected);
-        // As somebody would who ends the program and starts it again.
+        // A user ends the program and starts it again.
         session = Session::from_json(serde_json::to_string(&session).unwrap()).unwrap().unwrap();
     }
 }
 
 #[test]
-fn a_refresh_token_is_good_until_its_successor_is_used() {
+fn a_refresh_token_is_valid_until_its_successor_is_used() {
     let mut first = session_of("full", "alice", json!({}));
     let before = first.clone();
     refreshes("refresh_first", &mut first);
-    // As if the first answer had been lost. The old access token is good meanwhile.
+    // The first response could have been lost. Until the new token is used, the old access token is valid.
     assert!(is_good(&before));
     let mut second = before.clone();
     refreshes("refresh_second", &mut second);
-    // The first pair is dead, and whoever has it believes that the session is over.
-    // Nobody has used the first token, so that it could be one that never works.
+    // The first pair is no longer valid, so it looks as if the session were over. No client has used its access token
+    // before, so that token could be one that never works.
     assert_eq!(judge("whoami_first_pair", &first), Verdict::Refresh { delay: Duration::from_secs(1) });
     let gone = refresh("refresh_with_the_first_pair", &mut first);
     assert!(
         matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")),
         "{gone:?}"
     );
-    // It is not: the second pair is good. With its first use the refresh token before is spent.
+    // The session is not over: the second pair is valid. With its first use, the earlier refresh token is spent.
     assert!(is_good(&second));
     let mut spent = before.clone();
     let gone = refresh("refresh_spent", &mut spent);
@@ -115,7 +115,7 @@ fn refresh_tokens_that_have_expired_or_are_unknown_are_gone() {
         matches!(&gone, Refresh::TokenGone(error) if error.errcode.as_deref() == Some("M_UNKNOWN_TOKEN")),
         "{gone:?}"
     );
-    // Its access token lives on until it expires.
+    // Its access token stays valid until it expires.
     assert!(is_good(&unknown));
 
     thread::sleep(Duration::from_millis(8500));
@@ -124,7 +124,7 @@ fn refresh_tokens_that_have_expired_or_are_unknown_are_gone() {
 }
 
 #[test]
-fn where_refresh_is_switched_off_it_is_unsupported() {
+fn a_refresh_that_is_switched_off_is_unsupported() {
     let homeserver = url("bare").parse().unwrap();
     let request = refresh::request(&homeserver, &RefreshToken::new("made-up-refresh-token"));
     let stored = json!({"access_token": "t", "user_id": "@alice:example.test", "device_id": "D", "refresh_token": "t"});
@@ -134,7 +134,7 @@ fn where_refresh_is_switched_off_it_is_unsupported() {
 }
 
 #[test]
-fn a_proxy_without_synapse_behind_it_costs_nothing() {
+fn a_proxy_without_synapse_behind_it_leaves_the_session() {
     let mut session = session_of("full", "alice", json!({}));
     let before = serde_json::to_value(&session).unwrap();
     for host in ["down.test", "site.test", "limited.test", "small.test"] {
@@ -157,7 +157,7 @@ fn a_user_who_is_locked_goes_on_when_unlocked() {
     let mut session = session_of("full", "erin", json!({}));
     change_user("full", "erin", &json!({"locked": true}));
     assert_eq!(judge("whoami_locked", &session), Verdict::Locked);
-    // Synapse refreshes nevertheless.
+    // Synapse refreshes the session all the same.
     let refresh = refresh("refresh_locked", &mut session);
     assert!(matches!(refresh, Refresh::Refreshed | Refresh::Locked(_)), "{refresh:?}");
     assert_eq!(judge("whoami_locked_and_refreshed", &session), Verdict::Locked);
@@ -167,10 +167,10 @@ fn a_user_who_is_locked_goes_on_when_unlocked() {
     assert!(is_good(&session));
 }
 
-// Ending.
+// How a session ends.
 
 #[test]
-fn logging_out_twice_is_a_success_that_can_be_told() {
+fn a_second_logout_is_a_success_that_is_recognized() {
     let mut session = session_of("full", "alice", json!({}));
     assert!(!log_out("logout", &session));
     assert!(log_out("logout_twice", &session));
@@ -180,7 +180,7 @@ fn logging_out_twice_is_a_success_that_can_be_told() {
 }
 
 #[test]
-fn a_token_that_has_expired_logs_out_too() {
+fn a_token_that_has_expired_can_log_out_too() {
     let session = session_of("short", "alice", json!({}));
     let mut other = session_of("short", "alice", json!({}));
     assert_eq!(listed(&other, session.device_id()), 1);
@@ -203,7 +203,7 @@ fn all_sessions_of_a_user_end_at_once() {
     assert!(answer.already_logged_out);
 }
 
-// Who it is.
+// Whose session it is.
 
 fn who(name: &str, access_token: &str) -> whoami::Response {
     let request = whoami::request(&url("full").parse().unwrap(), &AccessToken::new(access_token).unwrap());
@@ -211,7 +211,7 @@ fn who(name: &str, access_token: &str) -> whoami::Response {
 }
 
 #[test]
-fn a_user_has_a_device_an_application_service_has_none_and_a_guest_is_one() {
+fn users_application_services_and_guests_are_recognized() {
     let session = session_of("full", "alice", json!({}));
     let alice = who("whoami", session.access_token().expose());
     assert_eq!((&alice.user_id, alice.device_id.as_deref()), (session.user_id(), Some(session.device_id())));
@@ -227,7 +227,7 @@ fn a_user_has_a_device_an_application_service_has_none_and_a_guest_is_one() {
     assert!(guest.is_guest && guest.device_id.is_some());
 }
 
-// Again.
+// A login again.
 
 #[test]
 fn after_a_soft_logout_the_device_goes_on() {
@@ -243,7 +243,7 @@ fn after_a_soft_logout_the_device_goes_on() {
 }
 
 #[test]
-fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
+fn after_a_refresh_token_is_gone_the_device_goes_on_too() {
     let mut session = session_of("full", "carol", json!({}));
     let before = session.clone();
     refreshes("refresh_before_it_is_gone", &mut session);
@@ -252,7 +252,7 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
     let gone = refresh("refresh_gone", &mut session);
     assert!(matches!(gone, Refresh::TokenGone(_)), "{gone:?}");
     session.forget_refresh_token();
-    // Its access token lives on.
+    // Its access token stays valid.
     assert_eq!(judge("whoami_after_gone", &session), Verdict::Unaffected);
     let choice = password_choice_as("carol", json!({"type": "m.id.user", "user": "@carol:example.test"}));
     let again = Story::again("again_after_gone", &session).logs_in(choice);
@@ -261,7 +261,7 @@ fn after_a_refresh_that_is_gone_the_device_goes_on_too() {
 }
 
 #[test]
-fn somebody_elses_login_is_told_and_can_be_ended() {
+fn the_login_of_another_user_is_noticed_and_can_be_ended() {
     let session = session_of("full", "alice", json!({}));
     Story::again("again_wrong_user", &session).tell(|login| {
         login.run().choose(password_choice("bob"));

@@ -26,7 +26,7 @@ fn in_the_browser<T>(name: &'static str, story: impl FnOnce(&mut Login) -> T) ->
 }
 
 #[test]
-fn from_the_button_to_the_session() {
+fn single_sign_on_leads_from_the_button_to_the_session() {
     Story::at("sso", "sso").tell(|login| {
         login.run();
         let Step::Choose { login_types, .. } = login.flow().step() else { panic!() };
@@ -53,11 +53,11 @@ fn from_the_button_to_the_session() {
 }
 
 #[test]
-fn a_redirect_url_with_a_query_and_a_fragment_of_its_own() {
+fn a_redirect_url_keeps_its_query_and_its_fragment() {
     Story::at("sso_redirect_url", "sso").tell(|login| {
         login.run().choose(choice("http://127.0.0.1:9/callback?a=b%20c&flag#here", "oidc-op"));
         let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
-        // Synapse writes the query anew, and puts its token before the fragment.
+        // Synapse rewrites the query, and puts its token before the fragment.
         let query = callback.query().unwrap();
         assert!(query.starts_with("a=b+c&flag=&state=0123456789abcdef&loginToken="), "{callback}");
         assert_eq!(callback.fragment(), Some("here"));
@@ -67,7 +67,7 @@ fn a_redirect_url_with_a_query_and_a_fragment_of_its_own() {
 }
 
 #[test]
-fn an_application_with_a_scheme_of_its_own() {
+fn an_application_can_have_its_own_scheme() {
     Story::at("sso_private_scheme", "sso").tell(|login| {
         login.run().choose(choice("org.example.app:/callback", "oidc-op"));
         let callback = Browser::new("org.example.app:").log_in(&login.browse_url(), "alice").callback();
@@ -77,7 +77,7 @@ fn an_application_with_a_scheme_of_its_own() {
 }
 
 #[test]
-fn callbacks_that_somebody_changed_count_for_nothing() {
+fn callbacks_that_were_changed_do_not_count() {
     in_the_browser("sso_foreign_callbacks", |login| {
         let callback = Browser::new(CALLBACK).log_in(&login.browse_url(), "alice").callback();
         let token = sso::response(&callback, STATE).unwrap();
@@ -98,7 +98,7 @@ fn callbacks_that_somebody_changed_count_for_nothing() {
 }
 
 #[test]
-fn another_process_finishes() {
+fn another_process_finishes_the_login() {
     in_the_browser("sso_suspended", |login| {
         let url = login.browse_url();
         login.suspend();
@@ -117,7 +117,7 @@ fn a_login_token_is_spent_once() {
         login.run().session();
         callback
     });
-    // The same state again, as a login that was suspended and resumed twice would have it.
+    // The same state again, as in a login that was suspended and resumed twice.
     in_the_browser("sso_token_used", |login| {
         login.suspend().callback(&callback).unwrap();
         let refused = login.run().refused();
@@ -144,14 +144,14 @@ fn a_provider_that_is_down_leaves_the_user_on_a_page() {
         login.run().choose(choice(CALLBACK, "oidc-down"));
         let End::Page { status, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else { panic!("no page") };
         assert!(status >= 400, "{status}");
-        // Nobody comes back, and so the user does.
+        // The browser does not come back, so the user goes back.
         login.back();
         assert!(login.login_types().contains(&"m.login.sso"));
     });
 }
 
 #[test]
-fn without_a_provider_synapse_asks_which() {
+fn without_a_provider_synapse_asks_for_one() {
     Story::at("sso_picker", "sso").tell(|login| {
         login.run().choose(json!({ "type": "m.login.sso", "redirect_url": CALLBACK, "state": STATE }));
         let End::Page { status, body, .. } = Browser::new(CALLBACK).open(&login.browse_url()) else {

@@ -37,7 +37,7 @@ fn every_client_logs_in() {
 }
 
 #[test]
-fn every_client_hears_that_a_password_is_wrong() {
+fn every_client_learns_that_a_password_is_wrong() {
     for client in CLIENTS {
         let (status, stdout, stderr) = run(client, "full", "not the password");
         assert_eq!((status, stdout.as_str()), (Some(1), ""), "{client}");
@@ -48,7 +48,7 @@ fn every_client_hears_that_a_password_is_wrong() {
 #[test]
 fn every_client_waits_out_a_rate_limit() {
     let _turn = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
-    // The first login is free. All that follow it at once are too soon.
+    // The first login is allowed. All logins right after it come too soon.
     for client in CLIENTS {
         let (status, _, stderr) = run(client, "strict", password("alice"));
         assert_eq!(status, Some(0), "{client}: {stderr}");

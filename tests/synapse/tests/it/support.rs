@@ -1,4 +1,4 @@
-//! What these tests share with those that need no servers.
+//! Code that these tests share with the tests that need no servers.
 
 #[allow(dead_code, reason = "run.py builds the programs")]
 #[path = "../../../support/programs.rs"]

@@ -1,4 +1,4 @@
-//! User-Interactive Authentication: a password is asked for once more, and again if it was mistyped.
+//! User-Interactive Authentication: the server asks for the password once more, and again if it was mistyped.
 
 use http::{Request, Response, StatusCode};
 use matrix_login::{
@@ -11,7 +11,7 @@ use matrix_login::{
 use matrix_login_synapse::{Story, exchange, password, password_choice, send, url};
 use serde_json::{Value, json};
 
-/// The passwords that somebody types, one after the other.
+/// The passwords that a user types, one after the other.
 fn typed(user: &str) -> [Password; 2] {
     [Password::new("mistyped"), Password::new(password(user))]
 }
@@ -21,7 +21,7 @@ fn is_forbidden(challenge: &UiaChallenge) -> bool {
 }
 
 #[test]
-fn a_login_token_for_a_mistyped_password_and_the_right_one() {
+fn a_login_token_is_granted_after_a_mistyped_password() {
     let session = Story::at("uia_session", "sso").logs_in(password_choice("alice"));
     let ask = |name: &str, auth: Option<&matrix_login::Fields>| {
         let request = get_token::request(session.homeserver().unwrap(), session.access_token(), auth);
