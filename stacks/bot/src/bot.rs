@@ -1,5 +1,5 @@
-//! A session that several tasks share. They call the homeserver with it, and whatever the homeserver says about its
-//! tokens is dealt with here: once, and not by each task.
+//! A session that several tasks share. They call the homeserver with it. This file handles everything that the
+//! homeserver says about the tokens, once for all tasks.
 
 use std::{
     fs,
@@ -17,13 +17,14 @@ use tokio::{sync::Mutex, time::sleep};
 
 use crate::client::Client;
 
-/// A refresh is due so long before the access token expires.
+/// A refresh is due this long before the access token expires.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// How often a request is sent. A homeserver that grants a token and refuses it must not keep a task for ever.
+/// How often a request is sent at most. A homeserver that refuses the tokens that it grants must not keep a task busy
+/// without end.
 const MAX_TRIES: u32 = 5;
 
-/// How long all tasks wait for the next refresh.
+/// The longest time that all tasks wait for the next refresh.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub struct Bot {
@@ -35,7 +36,7 @@ pub struct Bot {
 }
 
 impl Bot {
-    /// Takes the session from the file. If there is none, logs in.
+    /// Reads the session from the file. If the file has none, logs in.
     pub async fn start(homeserver: Homeserver, user: &str, password: Password, file: PathBuf) -> anyhow::Result<Self> {
         let client = Client::new()?;
         let password = Choice::password(UserIdentifier::user(user), password);
@@ -50,7 +51,7 @@ impl Bot {
         Ok(Self { client, password, file, session: Mutex::new(session) })
     }
 
-    /// Calls the homeserver, and again after its tokens were replaced, five times at most.
+    /// Calls the homeserver, and calls it again when its tokens were replaced, at most five times.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response<Vec<u8>>> {
         for _ in 0..MAX_TRIES {
             // 1. Refresh in time: a request with a token that has expired is lost.
@@ -58,7 +59,7 @@ impl Bot {
             let now = SystemTime::now();
             if session.refresh_in(now, MARGIN) == Some(Duration::ZERO) {
                 let refreshed = self.refresh(&session).await;
-                // If that fails, the token is good for a while.
+                // If the refresh fails, the token is still valid for a while.
                 if session.is_expired(now, Duration::ZERO) {
                     refreshed?;
                 }
@@ -69,25 +70,25 @@ impl Bot {
             let mut request = Request::get(format!("{homeserver}{path}")).body(Vec::new())?;
             used.authorize(&mut request)?;
             let response = self.client.exchange(request).await?;
-            // 3. Judge: every response may say something about the token.
+            // 3. Judge: every response can say something about the token.
             match used.judge(&response) {
                 Verdict::Unaffected => return Ok(response),
                 Verdict::NotMatrix => bail!("something else responds in place of the homeserver"),
                 Verdict::Locked => bail!("the account is locked: start again later"),
-                Verdict::LoggedOut => bail!("somebody has ended the session: start again to log in anew"),
+                Verdict::LoggedOut => bail!("the session was ended elsewhere: start again to log in"),
                 // 4. Refresh, and call again.
                 Verdict::Refresh { delay } => {
                     sleep(delay).await;
                     self.refresh(&used).await?;
                 }
-                // 5. The device is still there: log in again on it.
+                // 5. The device still exists: log in again on it.
                 Verdict::SoftLogout => self.log_in_again(&used).await?,
             }
         }
         bail!("the homeserver refuses every token that it grants")
     }
 
-    /// Refreshes the session, unless another task has done that since `used` was.
+    /// Refreshes the session, unless another task has done that since `used` was copied.
     async fn refresh(&self, used: &Session) -> anyhow::Result<()> {
         let mut session = self.session.lock().await;
         if !session.has_token_of(used) || session.refresh_token().is_none() {
@@ -97,16 +98,17 @@ impl Bot {
         let response = self.client.exchange(next.refresh_request()?).await?;
         match next.handle_refresh(&response, SystemTime::now()) {
             Refresh::Refreshed => {
-                // Before they are used: then the old refresh token is spent.
+                // Store the tokens before their first use, because that use makes the old refresh token invalid.
                 store(&self.file, &next.to_json())?;
                 *session = next;
             }
             Refresh::Later { delay, .. } => {
                 *session = next;
-                // With the lock, so that no other task asks before. A server may want a day: then ask again earlier.
+                // Wait with the lock, so that no other task asks before. A server can ask for a wait of a day: then ask
+                // again earlier.
                 sleep(delay.min(LONGEST_WAIT)).await;
             }
-            // The next verdict says whether the device is still there.
+            // The next verdict says whether the device still exists.
             Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
             Refresh::SoftLogout(_) => self.replace(&mut session).await?,
             Refresh::Locked(error) => bail!(*error),
@@ -114,7 +116,7 @@ impl Bot {
         Ok(())
     }
 
-    /// Logs in again on the same device, unless another task has done that since `used` was.
+    /// Logs in again on the same device, unless another task has done that since `used` was copied.
     async fn log_in_again(&self, used: &Session) -> anyhow::Result<()> {
         let mut session = self.session.lock().await;
         if session.has_token_of(used) { self.replace(&mut session).await } else { Ok(()) }
@@ -159,8 +161,8 @@ fn restore(file: &Path) -> anyhow::Result<Option<Session>> {
     Ok(Session::from_json(fs::read(file)?)?)
 }
 
-/// Writes a new file, which only this user can read, and puts it in the place of the old one: no crash leaves half a
-/// session.
+/// Writes a new file, which only this user can read, and puts it in the place of the old file. So no crash leaves half
+/// a session.
 fn store(file: &Path, session: &str) -> anyhow::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut new = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,4 +1,4 @@
-//! Carries the requests with reqwest, as `stacks/reqwest` does.
+//! Sends the requests with reqwest, as `stacks/reqwest` does.
 
 use std::{
     io,
@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response};
 use matrix_login::{BodyCollector, Pause, Transport};
 
-/// How long a request may take. A bot that asks for events with a long poll needs more for that.
+/// How long a request may take. A bot that asks for events with a long poll needs more time for such a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Transport for Client {
     }
 
     async fn pause(&mut self, pause: Pause<'_>) -> io::Result<()> {
-        // A bot has time.
+        // A bot can wait for a long time.
         let remaining = pause.remaining_within(Duration::from_secs(600), 10, self.now()).map_err(io::Error::other)?;
         tokio::time::sleep(remaining).await;
         Ok(())

@@ -3,7 +3,7 @@
 //! `cargo run --manifest-path stacks/bot/Cargo.toml -- https://matrix.example.org alice session.json 10`, with the
 //! password in the variable `BOT_PASSWORD`.
 //!
-//! Each task calls ten times then. With `0` the bot logs in and stays logged in.
+//! Each of the tasks calls ten times in this example. With `0` the bot logs in and stays logged in.
 
 mod bot;
 mod client;
@@ -22,7 +22,7 @@ const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [homeserver, user, file, calls] = &arguments[..] else { anyhow::bail!("usage: HOMESERVER USER FILE CALLS") };
-    let calls: u32 = calls.parse().context("CALLS is a number")?;
+    let calls: u32 = calls.parse().context("CALLS must be a number")?;
     let password = env::var("BOT_PASSWORD").context("the password is expected in BOT_PASSWORD")?;
     let bot = Bot::start(homeserver.parse()?, user, Password::new(password), file.into()).await?;
     println!("logged in");
@@ -46,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
         ended??;
     }
     println!("called {} times", 3 * calls);
-    let bot = Arc::into_inner(bot).context("a task has the bot still")?;
+    let bot = Arc::into_inner(bot).context("a task still has the bot")?;
     bot.log_out().await?;
     println!("logged out");
     Ok(())

@@ -1,4 +1,4 @@
-//! A bot's life at a scripted homeserver, as a process.
+//! The life of a bot as a process, at a scripted homeserver.
 
 use std::{
     path::Path,
@@ -20,17 +20,17 @@ use tokio::{
 /// What the homeserver knows. The access token and the refresh token have the same number.
 #[derive(Default)]
 struct Known {
-    /// Of the tokens that count.
+    /// The number of the tokens that are valid.
     number: u32,
-    /// Whether it grants no refresh tokens.
+    /// Whether the homeserver grants no refresh tokens.
     refreshes_nothing: bool,
     /// How long an access token lives, in milliseconds.
     lifetimes: Vec<u64>,
-    /// After so many calls in a row with one token, what becomes of it.
+    /// After this many calls in a row with one token, the token ends in this way.
     ends: Vec<(u32, End)>,
     calls: u32,
     ended: Option<End>,
-    /// What was asked, in its order.
+    /// The requests, in their order.
     log: Vec<String>,
     /// The devices that logins asked for.
     devices: Vec<Value>,
@@ -93,7 +93,7 @@ impl Known {
                 (200, json!({"user_id": "@alice:example.org", "device_id": "BOTDEVICE"}))
             }
             "POST /_matrix/client/v3/logout" => (200, json!({})),
-            target => panic!("nobody asks for {target}"),
+            target => panic!("unexpected request: {target}"),
         }
     }
 }
@@ -101,7 +101,7 @@ impl Known {
 struct Homeserver {
     url: String,
     known: Arc<Mutex<Known>>,
-    /// What it runs on. It ends when this is dropped.
+    /// The runtime of the homeserver, which ends when this value is dropped.
     _runtime: Runtime,
 }
 
@@ -116,7 +116,7 @@ impl Homeserver {
         Self { url, known, _runtime: runtime }
     }
 
-    /// How often that was asked.
+    /// The number of requests for this path.
     fn count(&self, path: &str) -> usize {
         self.known.lock().unwrap().log.iter().filter(|logged| *logged == path).count()
     }
@@ -153,12 +153,12 @@ fn succeeds(output: &Output, lines: &str) {
 const WHOLE: &str = "logged in\ncalled 30 times\nlogged out\n";
 
 #[test]
-fn its_tokens_expire_and_its_session_is_soft_logged_out() {
+fn it_survives_expired_tokens_and_a_soft_logout() {
     let homeserver =
         Homeserver::start(Known { ends: vec![(7, End::Expires), (11, End::SoftLogout)], ..Known::default() });
     let folder = tempfile::tempdir().unwrap();
     succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
-    // Three tasks meet each end at once, and one of them deals with it.
+    // Three tasks notice each end at once, and only one of them handles it.
     assert_eq!((homeserver.count("refresh"), homeserver.count("login"), homeserver.count("logout")), (2, 2, 1));
     assert_eq!(homeserver.known.lock().unwrap().devices, [Value::Null, "BOTDEVICE".into()]);
     assert_eq!(std::fs::read_to_string(folder.path().join("session.json")).unwrap(), "{}");
@@ -192,22 +192,22 @@ fn it_goes_on_with_the_session_that_it_has_stored() {
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(folder.path().join("session.json")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "nobody else can read the tokens");
+        assert_eq!(mode & 0o077, 0, "only this user can read the tokens");
     }
     succeeds(&run(&homeserver, folder.path(), "10"), WHOLE);
     assert_eq!(homeserver.count("login"), 1);
-    // Nobody is logged in then: the next start logs in.
+    // After that, the session has ended: the next start logs in.
     succeeds(&run(&homeserver, folder.path(), "0"), "logged in\n");
     assert_eq!(homeserver.count("login"), 2);
 }
 
 #[test]
-fn a_session_that_somebody_has_ended_is_not_replaced() {
+fn a_session_that_was_ended_elsewhere_is_not_replaced() {
     let homeserver = Homeserver::start(Known { ends: vec![(5, End::Logout)], ..Known::default() });
     let folder = tempfile::tempdir().unwrap();
     let output = run(&homeserver, folder.path(), "10");
     let shown = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && shown.contains("somebody has ended the session"), "{shown}");
+    assert!(!output.status.success() && shown.contains("the session was ended elsewhere"), "{shown}");
     assert!(!shown.contains("wonderland"), "{shown}");
     assert_eq!(homeserver.count("login"), 1);
 }

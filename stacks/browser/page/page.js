@@ -16,7 +16,7 @@ function show() {
     message.textContent = login?.message ?? "";
 }
 
-/** Does something with the login, and goes on until the user is needed. No button works meanwhile. */
+/** Does something with the login, and goes on until the user is needed. No button works in the meantime. */
 async function go(begin) {
     message.textContent = "One moment";
     const buttons = forms.map((form) => form.querySelector("button"));

@@ -40,7 +40,7 @@ impl Transport for Fetch {
                 }
                 body.push(read.get_value().dyn_into::<Uint8Array>()?.to_vec());
             }
-            // This closes the connection if there is more.
+            // This closes the connection if the body is longer.
             JsFuture::from(reader.cancel()).await?;
         }
         let (head, ()) = head.body(()).map_err(|error| Failure(error.to_string()))?.into_parts();
@@ -60,13 +60,13 @@ impl Transport for Fetch {
         Ok(())
     }
 
-    /// `SystemTime::now` panics here.
+    /// `SystemTime::now` panics in a browser.
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(Date::now() as u64)
     }
 }
 
-/// What `fetch` needs to know of a request, its URL apart.
+/// Everything that `fetch` must know of a request, except the URL.
 fn described(request: &Request<Vec<u8>>) -> Result<RequestInit, Failure> {
     let described = RequestInit::new();
     described.set_method(request.method().as_str());
@@ -78,25 +78,26 @@ fn described(request: &Request<Vec<u8>>) -> Result<RequestInit, Failure> {
     if !request.body().is_empty() {
         described.set_body_opt_u8_array(Some(&Uint8Array::from(request.body().as_slice())));
     }
-    // A script cannot see where a redirect leads. It can let the browser follow it, and this file has no credentials.
+    // A script cannot see the target of a redirect. It can let the browser follow it: requests for this file have no
+    // secrets.
     let is_well_known = request.uri().path() == "/.well-known/matrix/client";
     described.set_redirect(if is_well_known { RequestRedirect::Follow } else { RequestRedirect::Error });
     described.set_cache(RequestCache::NoStore);
     described.set_credentials(RequestCredentials::Omit);
     described.set_referrer_policy(ReferrerPolicy::NoReferrer);
-    // It limits the time for the body too.
+    // The signal limits the time for the body too.
     described.set_signal(Some(&AbortSignal::timeout_with_u32(TIME_LIMIT_IN_MILLISECONDS)));
     Ok(described)
 }
 
-/// Adds a pair of a name and a value: those that the server lets the page see. The browser has decoded the body
-/// already, and does not say so here.
+/// Adds a header, which is a pair of a name and a value. The browser has already decoded the body, so the header that
+/// names the encoding is left out.
 fn with_header(head: Builder, pair: &Array) -> Builder {
     let text = |index| pair.get(index).as_string().unwrap_or_default();
     if text(0) == "content-encoding" { head } else { head.header(text(0), text(1)) }
 }
 
-/// Why there is no response. The browser does not tell a page whether a server is away, forbids the page to read its
+/// Why there is no response. The browser does not tell a page whether a server is down, forbids the page to read its
 /// response, or redirects.
 #[derive(Debug)]
 pub struct Failure(String);

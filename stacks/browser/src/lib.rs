@@ -1,4 +1,4 @@
-//! A login in a web page. `page/page.js` shows what is here, and asks the user.
+//! A login in a web page. `page/page.js` shows the state of the login, and asks the user.
 
 mod fetch;
 
@@ -12,7 +12,7 @@ use web_sys::{Storage, Window};
 
 use self::fetch::{Failure, Fetch};
 
-/// Where a login waits while the user is on another page.
+/// The name under which a login is stored while the user is on another page.
 const STORED: &str = "matrix-login";
 
 /// A page about the program, on https: OAuth 2.0 servers show it to the user.
@@ -36,17 +36,17 @@ impl Login {
         }))
     }
 
-    /// The login that the user comes back to from another page, if that is so.
+    /// The login to which the user comes back from another page, if there is one.
     pub fn resumed() -> Result<Option<Self>, JsError> {
         let (window, storage) = (window()?, storage()?);
         let Some(stored) = storage.get_item(STORED).map_err(Failure::from)? else { return Ok(None) };
-        // It is of use once.
+        // The stored login can be used only once.
         storage.remove_item(STORED).map_err(Failure::from)?;
         let callback = Url::parse(&window.location().href().map_err(Failure::from)?)?;
         if endpoint::callback::state(&callback).is_none() {
             return Ok(None);
         }
-        // What the address contains is in the history otherwise, and in front of the user.
+        // Otherwise the parameters of the address would stay in the history, and visible for the user.
         let history = window.history().map_err(Failure::from)?;
         history.replace_state_with_url(&JsValue::NULL, "", Some(&here()?)).map_err(Failure::from)?;
         let mut flow = LoginFlow::resume(serde_json::from_str(&stored)?);
@@ -59,7 +59,7 @@ impl Login {
         let mut fetch = Fetch(window()?);
         loop {
             let Err(error) = drive(&mut self.0, &mut fetch).await else { return Ok(()) };
-            // In discovery a silent server is something that the flow knows what to do about.
+            // In discovery, the flow itself handles a server that does not respond.
             let is_handled = match (&error, self.0.step()) {
                 (DriveError::Transport(_), Step::Send { id, .. }) => self.0.handle_unreachable(id).is_ok(),
                 _ => false,
@@ -70,7 +70,7 @@ impl Login {
         }
     }
 
-    /// What the user is needed for: `locate`, `choose`, `browse` or `done`.
+    /// What the user must do next: `locate`, `choose`, `browse` or `done`.
     #[wasm_bindgen(getter)]
     pub fn step(&self) -> String {
         let name = match self.0.step() {
@@ -94,13 +94,13 @@ impl Login {
         }
     }
 
-    /// Whether the homeserver takes passwords.
+    /// Whether the homeserver accepts passwords.
     #[wasm_bindgen(getter, js_name = takesPassword)]
     pub fn takes_password(&self) -> bool {
         self.offers("m.login.password")
     }
 
-    /// Where the user can log in on another page: the host of OAuth 2.0, or else the homeserver's single sign-on.
+    /// The host of the page where the user can log in: the page of OAuth 2.0, or else the homeserver's single sign-on.
     #[wasm_bindgen(getter, js_name = pageHost)]
     pub fn page_host(&self) -> Option<String> {
         if let Step::Choose { oauth: Some(metadata), .. } = self.0.step() {
@@ -128,7 +128,7 @@ impl Login {
         Ok(self.0.choose(choice)?)
     }
 
-    /// Leaves for the page where the user logs in. This page ends there; `resumed` goes on.
+    /// Opens the page where the user logs in. This page ends then, and `resumed` goes on later.
     pub fn leave(&self) -> Result<(), JsError> {
         if let (Step::Browse(url), Some(suspended)) = (self.0.step(), self.0.suspend()) {
             storage()?.set_item(STORED, &serde_json::to_string(&suspended)?).map_err(Failure::from)?;
@@ -147,7 +147,8 @@ fn window() -> Result<Window, JsError> {
     web_sys::window().ok_or_else(|| JsError::new("only a page can log in, not a worker"))
 }
 
-/// It ends with the tab. All scripts of this page's origin can read it, and no other page can.
+/// The storage ends with the tab. All scripts of the origin of this page can read it, and scripts of other origins
+/// cannot.
 fn storage() -> Result<Storage, JsError> {
     window()?.session_storage().map_err(Failure::from)?.ok_or_else(|| JsError::new("the browser has no sessionStorage"))
 }
@@ -159,7 +160,7 @@ fn here() -> Result<String, JsError> {
     Ok(origin + &path)
 }
 
-/// Random bytes, in hexadecimal: all of these characters are allowed in a state, in a code verifier and in a device ID.
+/// Random bytes, in hexadecimal. A state, a code verifier and a device ID can contain all of these characters.
 fn random(bytes: usize) -> Result<String, JsError> {
     let mut random = vec![0; bytes];
     window()?.crypto().and_then(|crypto| crypto.get_random_values_with_u8_array(&mut random)).map_err(Failure::from)?;

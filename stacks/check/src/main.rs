@@ -1,5 +1,5 @@
-//! Sends the same request twice with an HTTP client that is as its authors made it, but for one switch:
-//! `check CLIENT SWITCH METHOD URL`. Prints what came of each. The tests use it to see what a switch does.
+//! Sends the same request twice with an HTTP client that has its defaults, except for one switch:
+//! `check CLIENT SWITCH METHOD URL`. Prints both results. The tests use this program to see what a switch does.
 
 use std::{env, io::Read, time::Duration};
 

@@ -7,10 +7,11 @@ use axum_extra::extract::{
     cookie::{Cookie, SameSite},
 };
 
-/// Which browser this is, as long as a login of it waits. A browser with two tabs has two logins and one such cookie.
+/// The cookie that names the browser while one of its logins waits. A browser with two tabs has two logins and one such
+/// cookie.
 const BROWSER: &str = "browser";
 
-/// Under what the session is in the store.
+/// The cookie that names the session in the store.
 const SESSION: &str = "session";
 
 #[derive(Clone)]
@@ -44,7 +45,7 @@ impl Cookies {
         jar.get(&self.name(name)).map(|cookie| cookie.value().to_owned())
     }
 
-    /// `Lax`, since the browser comes back from another site.
+    /// `Lax`, because the browser comes back from another site.
     fn cookie(&self, name: &str, value: String, max_age: Duration) -> Cookie<'static> {
         Cookie::build((self.name(name), value))
             .path("/")
@@ -55,7 +56,7 @@ impl Cookies {
             .build()
     }
 
-    /// The prefix keeps other hosts of the domain from setting the cookie. Browsers take it with https only.
+    /// The prefix keeps other hosts of the domain from setting the cookie. Browsers accept the prefix only with https.
     fn name(&self, name: &str) -> String {
         let prefix = if self.secure { "__Host-" } else { "" };
         format!("{prefix}{name}")

@@ -1,4 +1,4 @@
-//! Why a page cannot be what was asked for, in words for the person in front of it.
+//! Why a page cannot be shown, in words for the person in front of it.
 
 use axum::{
     http::StatusCode,
@@ -33,7 +33,7 @@ impl Failure {
         Self { status: StatusCode::BAD_GATEWAY, reason: reason.into() }
     }
 
-    /// This program. The reason is for its log, and must not have a secret in it.
+    /// This program does not do what it should. The reason is for its log, and must not contain a secret.
     pub fn of_program(reason: &str) -> Self {
         eprintln!("{reason}");
         Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "this page does not work now; try again later".into() }

@@ -23,13 +23,13 @@ pub struct Logins {
     pub outgoing: Outgoing,
     pub store: Store,
     pub client: OAuthClient,
-    /// Where the browser comes back to.
+    /// The address that the browser comes back to.
     pub callback: Url,
     /// How long a person may take in the browser.
     pub time_to_live: Duration,
 }
 
-/// What waits in the store, under the state.
+/// A login that waits in the store, under its state.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
     browser: String,
@@ -43,7 +43,7 @@ impl Logins {
             .with_oauth(self.client.clone())
             .with_device_id(random::<12>()?)?
             .with_initial_device_display_name(self.callback.host_str().unwrap_or_default())
-            // The session is only looked at and logged out: nobody keeps it alive.
+            // The application only shows the session and logs it out. So it never refreshes the session.
             .with_refresh_tokens(false)
             .with_require_refresh_token(false);
         let mut flow = match ServerAddress::try_from(&typed.parse::<Typed>()?)? {
@@ -52,7 +52,7 @@ impl Logins {
         };
         let mut outgoing = self.outgoing.clone();
         let state = random::<32>()?;
-        // The parameters must reach this program, and so they cannot be in the fragment.
+        // The parameters must reach this program, so they cannot be in the fragment.
         let redirect = Redirect::new(&self.callback, &*state)?.in_query();
         let choice = match drive(&mut flow, &mut outgoing).await? {
             Step::Choose { oauth: Some(metadata), .. } if metadata.offers_authorization_code() => {
@@ -78,7 +78,7 @@ impl Logins {
         Ok((homeserver.clone(), url))
     }
 
-    /// Ends a login. A callback of another browser changes nothing, and the right browser still gets in afterwards.
+    /// Ends a login. A callback of another browser changes nothing: the right browser can still log in afterwards.
     pub async fn end(&self, callback: &Url, browser: Option<&str>) -> Result<Session, Failure> {
         let state = callback::state(callback).ok_or_else(|| Failure::of_browser("this is not the end of a login"))?;
         let waiting = self.store.get(&key(&state)).await?.ok_or_else(|| Failure::of_browser(OVER))?;
@@ -89,7 +89,8 @@ impl Logins {
         }
         let mut flow = LoginFlow::resume(waiting.suspended);
         flow.handle_callback(callback)?;
-        // From here on the callback counts. If somebody else has taken the login meanwhile, that one counts.
+        // From here on the callback counts. If another request has taken the login in the meantime, that request
+        // counts.
         self.store.take(&key(&state)).await?.ok_or_else(|| Failure::of_browser(OVER))?;
         match drive(&mut flow, &mut self.outgoing.clone()).await? {
             Step::Done(session) => Ok(session.clone()),
@@ -102,7 +103,7 @@ fn key(state: &str) -> String {
     format!("login:{state}")
 }
 
-/// Nobody is there to go on with such a step.
+/// Nothing in this application can go on with such a step.
 fn unexpected(step: &Step<'_>) -> Failure {
     match step {
         Step::Choose { refused: Some(refused), .. } => Failure::refused(refused),

@@ -34,17 +34,17 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// Where browsers find this application, if that is another address: https://login.example.org.
+    /// The address at which browsers find this application, if it is another one: https://login.example.org.
     #[arg(long)]
     public_address: Option<Url>,
 
-    /// What all instances share: redis://127.0.0.1. Nobody else may read or write it. Without it, one instance keeps
-    /// everything in memory.
+    /// The store that all instances share: redis://127.0.0.1. No other program may read or write it. Without this
+    /// option, one instance keeps everything in memory.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis: Option<String>,
 
-    /// What cookies are encrypted with, the same for all instances: 64 random bytes in base64. Without it, the key is
-    /// random.
+    /// The key that encrypts cookies, the same for all instances: 64 random bytes in base64. Without this option, the
+    /// key is random.
     #[arg(long, env = "COOKIE_KEY", hide_env_values = true)]
     cookie_key: Option<String>,
 
@@ -52,7 +52,8 @@ struct Options {
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     time_to_live: u64,
 
-    /// Lets requests go to private addresses, and without https. Only for development: strangers name the addresses.
+    /// Lets requests go to private addresses, and without https. Only for development, because strangers choose the
+    /// addresses.
     #[arg(long)]
     allow_private: bool,
 }

@@ -1,4 +1,4 @@
-//! Carries the requests of logins and sessions. Strangers say where they go.
+//! Sends the requests of logins and sessions. Strangers choose where they go.
 
 use std::{
     error::Error,
@@ -34,7 +34,7 @@ pub enum OutgoingError {
     TooLong(TooLong),
 }
 
-/// The error of the client has the address in it, and sometimes a secret in the address. So it is not kept.
+/// The error of the client contains the address, and the address can contain a secret. So the error is not kept.
 impl From<reqwest::Error> for OutgoingError {
     fn from(error: reqwest::Error) -> Self {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
@@ -50,7 +50,7 @@ impl From<reqwest::Error> for OutgoingError {
 
 impl Outgoing {
     pub fn new(allow_private: bool) -> reqwest::Result<Self> {
-        // A proxy would resolve the names itself.
+        // A proxy would resolve the names itself, so no proxy is used.
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.timeout(LONGEST_REQUEST);
         let client = if allow_private { client } else { client.dns_resolver(Arc::new(PublicNames)) };

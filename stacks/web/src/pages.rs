@@ -1,4 +1,4 @@
-//! The pages. The macro escapes all that is put into them.
+//! The pages. The macro escapes everything that is put into them.
 
 use matrix_login::{Homeserver, Session, one_line};
 use maud::{DOCTYPE, Markup, html};
@@ -53,7 +53,7 @@ pub fn somebody(session: &Session) -> Markup {
     page("Logged in", &content)
 }
 
-/// Only the person can see whether the two belong together: a homeserver can name a page of another one.
+/// Only the person can see whether the two belong together: a homeserver can name the page of another homeserver.
 pub fn ask(homeserver: &Homeserver, url: &Url) -> Markup {
     let content = html! {
         dl {

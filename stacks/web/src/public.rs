@@ -1,4 +1,4 @@
-//! Which addresses everybody on the internet may connect to, and names that lead nowhere else.
+//! The addresses to which everyone on the internet may connect, and names that lead only to such addresses.
 
 use std::net::IpAddr;
 
@@ -25,8 +25,8 @@ impl Resolve for PublicNames {
     }
 }
 
-/// Whether a request may go there, as far as the URL says. A client does not resolve an address, and so the names above
-/// do not see it. The parser of URLs reads `2130706433` and `0x7f.1` as addresses too.
+/// Whether a request may go to this URL, as far as the URL shows. A client does not resolve an address, so
+/// `PublicNames` does not see it. The parser of URLs reads `2130706433` and `0x7f.1` as addresses too.
 pub fn may_be_public(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),
@@ -36,7 +36,7 @@ pub fn may_be_public(url: &Url) -> bool {
     }
 }
 
-/// IANA's registries of special addresses list those that are not.
+/// IANA's registries of special addresses list the addresses that are not public.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -51,7 +51,7 @@ fn is_public(address: IpAddr) -> bool {
                 || (first == 192 && second == 0) // protocol assignments
                 || (first == 198 && (18..20).contains(&second))) // benchmarks
         }
-        // Global unicast, short of 2001::/23 and of addresses that contain one of IPv4 (6to4).
+        // Global unicast, except 2001::/23 and addresses that contain an address of IPv4 (6to4).
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
             let is_special = (first == 0x2001 && (second < 0x200 || second == 0xdb8)) || first == 0x2002;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_and_names_are_let_through() {
+    fn public_addresses_and_names_are_allowed() {
         for host in ["1.1.1.1", "[2606:4700:4700::1111]", "[::ffff:1.1.1.1]", "example.org"] {
             let url = Url::parse(&format!("https://{host}/")).unwrap();
             assert!(may_be_public(&url), "{host}");

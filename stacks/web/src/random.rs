@@ -1,4 +1,4 @@
-//! What nobody can guess.
+//! Random values, which cannot be guessed.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 

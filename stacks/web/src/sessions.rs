@@ -6,7 +6,7 @@ use matrix_login::Session;
 
 use crate::{failure::Failure, outgoing::Outgoing, random::random, store::Store};
 
-/// A browser forgets its cookie then too.
+/// The cookie in the browser ends at the same time.
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone)]
@@ -16,8 +16,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Stores a session under a new ID, which nobody has seen before the login, and returns the ID. A session that
-    /// cannot be stored is logged out: nobody could use it.
+    /// Stores a session under a new ID, which did not exist before the login, and returns the ID. A session that cannot
+    /// be stored is logged out, because no browser could use it.
     pub async fn add(&self, session: &Session) -> Result<String, Failure> {
         let id = random::<32>()?;
         if let Err(error) = self.store.put(&key(&id), session.to_json(), TIME_TO_LIVE).await {
@@ -31,14 +31,15 @@ impl Sessions {
         read(self.store.get(&key(id)).await?)
     }
 
-    /// Logs a session out, here in any case. Returns it, and whether its server has confirmed that.
+    /// Ends a session in this application, in any case, and logs it out. Returns it, and whether its server has
+    /// confirmed that.
     pub async fn end(&self, id: &str) -> Result<Option<(Session, bool)>, Failure> {
         let Some(session) = read(self.store.take(&key(id)).await?)? else { return Ok(None) };
         let is_confirmed = self.log_out(&session).await;
         Ok(Some((session, is_confirmed)))
     }
 
-    /// Whether the server of the session has confirmed that it is over.
+    /// Whether the server of the session has confirmed that the session has ended.
     async fn log_out(&self, session: &Session) -> bool {
         let Ok(request) = session.logout_request() else { return false };
         let response = self.outgoing.carry(request).await;

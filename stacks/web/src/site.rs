@@ -1,4 +1,4 @@
-//! What the addresses of this program do.
+//! The pages of this program, by address.
 
 use axum::{
     Form, Router,
@@ -21,13 +21,13 @@ use crate::{
     sessions::{self, Sessions},
 };
 
-/// Where a browser comes back to, at the public address.
+/// The path that a browser comes back to, at the public address.
 pub const CALLBACK: &str = "/callback";
 
 const LARGEST_FORM: usize = 16 * 1024;
 
-/// A page has no script, no picture and no frame. Its address can have a token in it, which must not go to the server
-/// that the browser asks next.
+/// A page has no script, no picture and no frame. Its address can contain a token, which must not go to the server that
+/// the browser asks next.
 const HEADERS: [(header::HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (
@@ -65,7 +65,7 @@ pub fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-/// Refuses a form that another site has sent: it would take the place of a login that waits.
+/// Refuses a form that another site has sent: the form would replace a login that waits.
 async fn guard(request: Request, next: Next) -> Response {
     let site = request.headers().get("sec-fetch-site");
     let is_foreign = site.is_some_and(|site| site != "same-origin" && site != "none");
@@ -119,7 +119,8 @@ async fn come_back(
     let session = site.logins.end(&callback, site.cookies.browser(&jar).as_deref()).await?;
     let id = site.sessions.add(&session).await?;
     if let Some(earlier) = site.cookies.session(&jar) {
-        // Nobody could log it out any more. If that fails, the new session is there all the same.
+        // After this, no page could log the earlier session out. If its logout fails, the new session is stored all the
+        // same.
         let _ = site.sessions.end(&earlier).await;
     }
     Ok((site.cookies.with_session(jar, id, sessions::TIME_TO_LIVE), Redirect::to("/")))

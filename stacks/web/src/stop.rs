@@ -1,5 +1,5 @@
-//! When to stop: the program then takes no more requests, and finishes those that it has. A callback counts once, so
-//! that a login that was cut off there could only begin again.
+//! The signal to stop. After it, the program accepts no more requests, and finishes the requests that it has. A
+//! callback counts only once, so a login that was cut off there could only begin again.
 
 use std::io;
 

@@ -1,6 +1,6 @@
-//! What all instances share: logins that wait for their browser, and sessions. Everything in it ends by itself.
+//! The store that all instances share: logins that wait for their browser, and sessions. Every entry ends by itself.
 //!
-//! It has code verifiers and tokens in it: nobody else may read or write it.
+//! The store contains code verifiers and tokens, so no other program may read or write it.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,13 @@ use std::{
 
 use redis::{AsyncCommands, aio::ConnectionManager};
 
-/// Redis has a limit of its own (`maxmemory`).
+/// Redis has its own limit (`maxmemory`).
 const MOST_ENTRIES: usize = 100_000;
 
 #[derive(Clone)]
 pub enum Store {
     Redis(ConnectionManager),
-    /// For one instance. It forgets everything when the program ends.
+    /// For one instance. The memory is lost when the program ends.
     Memory(Arc<Mutex<BTreeMap<String, Entry>>>),
 }
 
@@ -69,7 +69,7 @@ impl Store {
         }
     }
 
-    /// Deletes an entry and returns it. Of all who ask, on all instances, one gets it.
+    /// Deletes an entry and returns it. If several requests ask for it, on all instances, only one gets it.
     pub async fn take(&self, key: &str) -> Result<Option<String>, StoreError> {
         match self {
             Self::Redis(connection) => Ok(connection.clone().get_del(key).await?),

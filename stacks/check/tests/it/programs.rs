@@ -11,7 +11,7 @@ use std::{
 
 use crate::servers::{Homeserver, compressed, good, head, json, proxy_to, server};
 
-/// The HTTP clients, with what they do unless they are told otherwise.
+/// The HTTP clients and their defaults.
 const CLIENTS: [Client; 5] = [
     Client { name: "hyper", decodes: false, uses_proxy: false },
     Client { name: "isahc", decodes: true, uses_proxy: true },
@@ -32,7 +32,7 @@ const LIMITED: &str = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Request
 
 /// Logs in with a program.
 fn log_in(client: Client, homeserver: &str, environment: &[(&str, &str)]) -> Output {
-    // Beside the folder of this test.
+    // The programs are beside the folder of this test.
     let folder: PathBuf = env::current_exe().unwrap().parent().and_then(|folder| folder.parent()).unwrap().into();
     let mut command = Command::new(folder.join(format!("login-with-{}", client.name)));
     for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
@@ -40,7 +40,7 @@ fn log_in(client: Client, homeserver: &str, environment: &[(&str, &str)]) -> Out
     }
     command.args([homeserver, "alice"]).envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut program = command.spawn().expect("the programs are built: cargo build --manifest-path stacks/Cargo.toml");
+    let mut program = command.spawn().expect("the programs are built: stacks/README.md says how");
     program.stdin.take().unwrap().write_all(b"wonderland\n").unwrap();
     program.wait_with_output().unwrap()
 }
@@ -59,7 +59,7 @@ fn fails(client: Client, output: &Output, reason: &str) {
 }
 
 #[test]
-fn the_right_password() {
+fn every_client_logs_in_with_the_right_password() {
     for client in CLIENTS {
         let homeserver = Homeserver::start(|target, _| good(target));
         succeeds(client, &log_in(client, &homeserver.url, &[]));
@@ -67,7 +67,7 @@ fn the_right_password() {
 }
 
 #[test]
-fn a_wrong_password() {
+fn every_client_shows_that_a_password_is_wrong() {
     for client in CLIENTS {
         let homeserver = Homeserver::start(|target, _| match target {
             "POST /_matrix/client/v3/login" => json(403, FORBIDDEN),
@@ -120,7 +120,7 @@ fn a_body_that_never_ends_is_cut_off() {
 
 #[test]
 fn a_silent_homeserver_is_given_up() {
-    // Every client waits as long as it is told to: all at once.
+    // Every client waits for its own limit of time, so all of them wait at once.
     thread::scope(|scope| {
         for client in CLIENTS {
             scope.spawn(move || {
@@ -133,7 +133,7 @@ fn a_silent_homeserver_is_given_up() {
 }
 
 #[test]
-fn a_connection_that_is_closed_halfway() {
+fn a_connection_that_is_closed_halfway_is_an_error() {
     for client in CLIENTS {
         let url = server(|mut connection| {
             head(&mut connection);
@@ -144,7 +144,7 @@ fn a_connection_that_is_closed_halfway() {
 }
 
 #[test]
-fn a_body_in_gzip() {
+fn a_body_in_gzip_is_decoded_or_reported() {
     for client in CLIENTS {
         let homeserver = Homeserver::start(move |target, request| {
             let accepts = request.headers().iter().find(|header| header.field.equiv("Accept-Encoding"));
@@ -162,7 +162,7 @@ fn a_body_in_gzip() {
 }
 
 #[test]
-fn a_proxy_in_the_environment() {
+fn a_proxy_in_the_environment_is_used_as_the_table_says() {
     for client in CLIENTS {
         let homeserver = Homeserver::start(|target, _| {
             // Through a proxy without a tunnel, a request names the whole URL.

@@ -75,7 +75,7 @@ pub fn respond(request: Request, (status, headers, body): Answer) {
     for (name, value) in headers {
         response.add_header(Header::from_bytes(name, value).unwrap());
     }
-    // A client that has gone has read enough.
+    // A client that has closed the connection has read enough.
     let _ = request.respond(response);
 }
 

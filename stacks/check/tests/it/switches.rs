@@ -1,4 +1,4 @@
-//! What each client does unless it is told otherwise, and that its switch works. The tables in the manual say the same.
+//! The defaults of each client, and what its switch does. The tables in the manual say the same.
 
 use std::{
     process::Command,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::servers::{Homeserver, compressed, json, proxy_to, server};
 
-/// What two requests in a row come to.
+/// The results of two requests in a row.
 fn send(client: &str, switch: &str, method: &str, url: &str, environment: &[(&str, &str)]) -> [String; 2] {
     let mut command = Command::new(env!("CARGO_BIN_EXE_check"));
     for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
@@ -23,7 +23,7 @@ fn send(client: &str, switch: &str, method: &str, url: &str, environment: &[(&st
 const CLIENTS: [&str; 3] = ["isahc", "reqwest-blocking", "ureq"];
 
 #[test]
-fn a_4xx_is_an_error_of_ureq_alone() {
+fn only_ureq_makes_an_error_of_a_4xx() {
     let homeserver = Homeserver::start(|_, _| json(403, "no"));
     for client in CLIENTS {
         let [first, _] = send(client, "none", "GET", &homeserver.url, &[]);
@@ -56,7 +56,7 @@ fn gzip_is_asked_for_and_decoded() {
     for client in CLIENTS {
         for switch in ["none", "compression"] {
             if (client, switch) == ("ureq", "compression") {
-                // It has a feature of the crate for that, and no switch.
+                // This client has a feature of its crate for that, and no switch.
                 continue;
             }
             let homeserver = Homeserver::start(move |_, request| {
@@ -82,7 +82,7 @@ fn no_client_keeps_cookies() {
 }
 
 #[test]
-fn the_proxy_of_the_environment_is_used_unless_a_switch_says_otherwise() {
+fn a_proxy_is_used_unless_a_switch_says_otherwise() {
     for client in CLIENTS {
         for (switch, uses_proxy) in [("none", true), ("proxy", false)] {
             let homeserver = Homeserver::start(|_, _| json(200, "here"));
@@ -95,7 +95,7 @@ fn the_proxy_of_the_environment_is_used_unless_a_switch_says_otherwise() {
 }
 
 #[test]
-fn a_limit_of_time_ends_a_request() {
+fn a_time_limit_ends_a_request() {
     for client in CLIENTS {
         let kept = Mutex::new(Vec::new());
         let url = server(move |connection| kept.lock().unwrap().push(connection));

@@ -1,4 +1,4 @@
-//! What a browser does: it keeps cookies, and goes where links and redirects lead.
+//! A browser: it keeps cookies, and follows links and redirects.
 
 use reqwest::{
     Client, RequestBuilder, Response,
@@ -23,7 +23,7 @@ impl Page {
         assert!(self.text.contains(words), "{words}: {}", self.text);
     }
 
-    /// Where the first link leads.
+    /// The target of the first link.
     pub fn link(&self) -> Url {
         let (_, link) = self.text.split_once("href=\"").unwrap_or_else(|| panic!("no link: {}", self.text));
         Url::parse(&link.split_once('"').unwrap().0.replace("&amp;", "&")).unwrap()
@@ -46,7 +46,7 @@ impl Browser {
         request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
     }
 
-    /// Logs in on the page of the homeserver. Returns where that sends the browser.
+    /// Logs in on the page of the homeserver. Returns the address to which that sends the browser.
     pub async fn log_in(&self, page: &Page) -> Url {
         let response = self.0.get(page.link()).send().await.unwrap();
         Url::parse(response.headers()[LOCATION].to_str().unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! A scripted homeserver on loopback. Every login in a browser is that of another user.
+//! A scripted homeserver on loopback. Every login in a browser is the login of another user.
 
 use std::{
     collections::BTreeMap,
@@ -23,17 +23,17 @@ use tokio::{
 };
 use url::{Url, form_urlencoded};
 
-/// What no page and no log may have in it. The number of the login follows.
+/// The beginnings of all secrets, which no page and no log may contain. The number of the login follows.
 pub const SECRETS: [&str; 4] = ["login-token-", "code-", "access-token-", "refresh-token-"];
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Offers {
     SingleSignOn,
-    /// And single sign-on.
+    /// OAuth 2.0, and single sign-on.
     OAuth,
-    /// Single sign-on, but nobody gets in.
+    /// Single sign-on, but every login is refused.
     Nothing,
-    /// Single sign-on, but nobody gets out.
+    /// Single sign-on, but every logout fails.
     NoLogout,
 }
 
@@ -47,9 +47,9 @@ struct Script {
     port: u16,
     offers: Offers,
     requests: Mutex<Vec<String>>,
-    /// Responses wait for it.
+    /// Responses wait for this lock.
     gate: RwLock<()>,
-    /// What the program has sent to the authorization endpoint, by number of the login.
+    /// The parameters at the authorization endpoint, by the number of the login.
     grants: Mutex<BTreeMap<usize, BTreeMap<String, String>>>,
     logins: Mutex<usize>,
 }
@@ -80,7 +80,7 @@ impl Homeserver {
         self.script.gate.write().await
     }
 
-    /// How many requests it saw to an endpoint: `POST /_matrix/client/v3/login`.
+    /// The number of requests to an endpoint, such as `POST /_matrix/client/v3/login`.
     pub fn count(&self, endpoint: &str) -> usize {
         self.script.requests.lock().unwrap().iter().filter(|request| *request == endpoint).count()
     }
@@ -159,7 +159,7 @@ impl Script {
         }
     }
 
-    /// On another host than the homeserver, as people see it.
+    /// The metadata. The host of the OAuth 2.0 server differs from the host of the homeserver, as people see it.
     fn metadata(&self) -> Value {
         let at = |path: &str| format!("http://localhost:{}/{path}", self.port);
         json!({

@@ -15,7 +15,7 @@ const POST_LOGIN: &str = "POST /_matrix/client/v3/login";
 const OVER: &str = "This login was finished already, or it took too long; begin again.";
 const FOREIGN: &str = "This login began in another browser";
 
-/// From the first instance, which is killed meanwhile, to the second one.
+/// A login goes from the first instance, which is killed in the meantime, to the second one.
 async fn from_one_to_the_other(offers: Offers, page_of_login: &str, end: &str) {
     let (redis, homeserver, browser) = (Redis::start().await, Homeserver::start(offers).await, Browser::new());
     let [first, second] = Instance::two(&redis, &[]).await;
@@ -132,7 +132,7 @@ async fn a_person_can_refuse() {
 }
 
 #[tokio::test]
-async fn a_logout_that_the_homeserver_does_not_confirm_ends_the_session_here() {
+async fn a_logout_without_a_confirmation_ends_the_session_here() {
     let (homeserver, browser) = (Homeserver::start(Offers::NoLogout).await, Browser::new());
     let instance = Instance::start(&["--allow-private"]).await;
     let callback = browser.begin_and_log_in(&instance, &homeserver.url()).await;
@@ -214,7 +214,7 @@ async fn a_login_ends_after_a_while_without_redis() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_gone_is_said_in_plain_words() {
+async fn a_redis_that_is_gone_is_reported_in_plain_words() {
     let (redis, homeserver, browser) = (Redis::start().await, Homeserver::start(Offers::OAuth).await, Browser::new());
     let [instance, _] = Instance::two(&redis, &[]).await;
     drop(redis);
@@ -233,7 +233,7 @@ async fn words_of_a_homeserver_are_escaped() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_login_is_refused_in_plain_words() {
+async fn other_requests_than_logins_are_refused_in_plain_words() {
     let (instance, browser) = (Instance::start(&[]).await, Browser::new());
     for (path, status, words) in [
         ("/callback", 400, "This is not the end of a login."),
@@ -260,13 +260,13 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn a_public_address_with_https_has_safer_cookies_and_a_callback_that_arrives() {
+async fn a_public_address_with_https_has_safer_cookies() {
     let (homeserver, browser) = (Homeserver::start(Offers::OAuth).await, Browser::new());
     let instance = Instance::start(&["--allow-private", "--public-address", "https://login.example.org"]).await;
     let page = browser.begin(&instance, &homeserver.url()).await;
     let cookie = page.headers["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-browser=") && cookie.contains("Secure") && cookie.contains("Path=/"));
     assert!(!cookie.contains("Domain"));
-    // No browser sends a fragment.
+    // Browsers do not send a fragment to a server.
     assert!(page.link().query_pairs().any(|(name, value)| name == "response_mode" && value == "query"));
 }

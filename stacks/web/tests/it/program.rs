@@ -1,4 +1,4 @@
-//! What runs: Redis, and instances of the program.
+//! The processes: Redis, and instances of the program.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use url::Url;
 /// The address that people see. The browser of the tests chooses the instance, as a load balancer does.
 const PUBLIC: &str = "http://127.0.0.1/";
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let waited = timeout(Duration::from_secs(60), async {
         while !is_so().await {
@@ -31,7 +31,7 @@ pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     waited.await.expect("nothing has changed for a minute");
 }
 
-/// A Redis of its own, at a socket in a folder. It ends when it is dropped.
+/// A Redis for one test, at a socket in a folder. It ends when it is dropped.
 pub struct Redis {
     folder: TempDir,
     _process: Child,
@@ -88,7 +88,7 @@ impl Instance {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap();
         let url = line.as_deref().and_then(|line| line.strip_prefix("listening on "));
-        let url = url.unwrap_or_else(|| panic!("it does not listen: {}", fs::read_to_string(&log).unwrap()));
+        let url = url.unwrap_or_else(|| panic!("the program does not listen: {}", fs::read_to_string(&log).unwrap()));
         Self { url: Url::parse(url).unwrap(), process, lines, log }
     }
 
@@ -112,7 +112,7 @@ impl Instance {
         assert!(self.process.wait().await.unwrap().success());
     }
 
-    /// Returns all that it has said.
+    /// Kills the process. Returns everything that it has said.
     pub async fn kill(mut self) -> String {
         self.process.kill().await.unwrap();
         let mut said = fs::read_to_string(PathBuf::from(self.log.path())).unwrap();
