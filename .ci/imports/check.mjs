@@ -1,4 +1,4 @@
-// usage: node check.mjs FILE. Fails if the WebAssembly module imports anything; then it logs in with the module.
+// usage: node check.mjs FILE. Fails if the WebAssembly module imports anything. Then logs in with the module.
 import { readFileSync } from "node:fs";
 
 const module = new WebAssembly.Module(readFileSync(process.argv[2]));

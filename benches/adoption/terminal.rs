@@ -1,5 +1,5 @@
-//! The transport of both programs with `matrix-login`: it prints each request, and reads a line of standard input as the
-//! body of the response.
+//! The transport of both programs with `matrix-login`. It prints each request, and reads a line of standard input as
+//! the body of the response.
 
 use std::io;
 use std::thread;

@@ -1,4 +1,4 @@
-//! What a dependency costs a program that logs in: crates, seconds of compiling, bytes.
+//! What a dependency costs a program that logs in: crates, seconds of compiling, and bytes.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ struct Cost {
     bytes: u64,
 }
 
-/// Prints what these programs cost; all of them if there are none.
+/// Prints what these programs cost, or what all of them cost if the list is empty.
 pub fn print(only: &[&str]) -> Result<(), String> {
     println!(
         "Each program logs in; those of `matrix-login-pkce` and `oauth2` exchange a code. \
@@ -41,7 +41,7 @@ pub fn print(only: &[&str]) -> Result<(), String> {
 
 fn cost(name: &str) -> Result<Cost, String> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("adoption").join(name);
-    // Downloading is no work of the compiler's.
+    // The download is not a part of the compiler's work.
     run(&package, &["cargo", "fetch", "--quiet"])?;
     let target = package.join("target");
     let build = |profile: &str| {
@@ -61,17 +61,17 @@ fn cost(name: &str) -> Result<Cost, String> {
     Ok(Cost { crates, debug_seconds, release_seconds, bytes })
 }
 
-/// How many crates are built for a program, itself not counted.
+/// How many crates are built for a program, without the program itself.
 fn crates(package: &Path) -> Result<usize, String> {
     let tree = run(package, &["cargo", "tree", "--edges=normal,build", "--prefix=none", "--format={p}"])?;
-    // A crate that was shown before has a mark behind its version.
+    // A crate that was listed before has a mark after its version.
     let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)").trim()).collect();
     crates.sort_unstable();
     crates.dedup();
     Ok(crates.iter().filter(|line| !line.is_empty()).count().saturating_sub(1))
 }
 
-/// The CPU seconds of a command and of all that it starts.
+/// The CPU seconds of a command and of every process that it starts.
 fn cpu_seconds(package: &Path, command: &[&str]) -> Result<f64, String> {
     let in_bash = [&["bash", "-c", "TIMEFORMAT='%U %S'; time \"$@\"", "bash"], command].concat();
     let (_, said) = output(package, &in_bash)?;

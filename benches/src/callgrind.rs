@@ -2,14 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-/// How many instructions one run of a task takes. It is run so many times in a short process and in a long one, which
-/// differ by the work alone: both start and end alike.
+/// How many instructions one run of a task takes. A short process and a long process run the task as often as the array
+/// says. The two processes start and end in the same way, so they differ only in the runs.
 pub fn instructions(contender: &str, operation: &str, [short, long]: [u32; 2]) -> Result<u64, String> {
     let difference = total(contender, operation, long)?.saturating_sub(total(contender, operation, short)?);
     Ok(difference / u64::from(long - short))
 }
 
-/// Installs valgrind where it is missing.
+/// Installs valgrind if it is missing.
 pub fn install() -> Result<(), String> {
     let is_there = || {
         let mut version = Command::new("valgrind");

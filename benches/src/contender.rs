@@ -1,4 +1,4 @@
-//! What every contender does, and the proof that all of them do the same.
+//! What every contender does, and the check that all of them do the same.
 
 pub mod ours;
 pub mod plain;
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::inputs::{FORBIDDEN, LIMIT_EXCEEDED, LOGIN, LOGIN_TYPES};
 
-/// A library, or what one would write without any. It has what a caller makes once, and does the work anew each time.
+/// A library, or the code that one would write without a library. It keeps what a caller makes once, and does the other
+/// work again in each run.
 pub trait Contender {
     type LoginTypes<'a>;
     type Login<'a>;
@@ -23,13 +24,13 @@ pub trait Contender {
     /// Reads the response to a login that was not granted.
     fn read_error<'a>(&self, response: Response<&'a [u8]>) -> Self::Error<'a>;
 
-    /// What was read, to be compared. It is not measured.
+    /// The result of the reading, for a comparison. This step is not measured.
     fn login_types(read: &Self::LoginTypes<'_>) -> Value;
     fn login(read: &Self::Login<'_>) -> Value;
     fn error(read: &Self::Error<'_>) -> Value;
 }
 
-/// All that a contender makes of the inputs.
+/// Everything that a contender makes from the inputs.
 pub fn outcome<C: Contender>(contender: &C) -> Value {
     let request = |request: Request<Vec<u8>>| {
         let content_type = request.headers().get("content-type").and_then(|value| value.to_str().ok());

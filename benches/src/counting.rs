@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// Off while callgrind looks: counting is not the work that is measured.
+/// Counting is off while callgrind runs, because it is not a part of the measured work.
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
@@ -27,7 +27,7 @@ fn freed(size: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call goes unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated(layout.size());
@@ -51,7 +51,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What was allocated in the meantime.
+/// The allocations in the meantime.
 #[derive(Clone, Copy)]
 pub struct Count {
     /// Calls that allocate or reallocate.
@@ -62,7 +62,7 @@ pub struct Count {
     pub kept: u64,
 }
 
-/// Runs this once. What it returns is kept.
+/// Runs this once. The result is not dropped.
 pub fn count<T>(run: impl FnOnce() -> T) -> (T, Count) {
     for counter in [&ALLOCATIONS, &ALLOCATED, &FREED] {
         counter.store(0, Relaxed);

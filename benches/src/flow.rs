@@ -23,7 +23,7 @@ const CODE_CALLBACK: &str = "https://chat.example.com/callback?state=0123456789a
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// By password.
+/// A login by password.
 pub fn password() -> Session {
     let mut flow = at_the_question();
     flow.choose(Choice::password(UserIdentifier::user(USER), Password::new(PASSWORD))).expect("an offer");
@@ -31,7 +31,7 @@ pub fn password() -> Session {
     flow.into_session().expect("a session")
 }
 
-/// By single sign-on, where another process goes on after the browser.
+/// A login by single sign-on. Another process goes on after the browser.
 pub fn single_sign_on() -> Session {
     let stored = serde_json::to_string(&suspended(&in_the_browser())).expect("JSON");
     let mut flow = LoginFlow::resume(serde_json::from_str(&stored).expect("a suspended flow"));
@@ -40,7 +40,7 @@ pub fn single_sign_on() -> Session {
     flow.into_session().expect("a session")
 }
 
-/// By the authorization code grant of a registered client, where another process goes on after the browser.
+/// A login by the authorization code grant of a registered client. Another process goes on after the browser.
 pub fn code_grant() -> Session {
     let stored = serde_json::to_string(&suspended(&in_the_browser_for_a_code())).expect("JSON");
     let mut flow = LoginFlow::resume(serde_json::from_str(&stored).expect("a suspended flow"));
@@ -51,7 +51,7 @@ pub fn code_grant() -> Session {
     flow.into_session().expect("a session")
 }
 
-/// By the device authorization grant of a client that registers first. The user decides between two polls.
+/// A login by the device authorization grant of a client that registers first. The user decides between two polls.
 pub fn device_grant() -> Session {
     let client = OAuthClient::new("https://chat.example.com/".parse().expect("a URL"), "Example client");
     let mut flow = LoginFlow::at(HOMESERVER.parse().expect("a homeserver"), ours::settings().with_oauth(client));
@@ -109,7 +109,7 @@ fn at_the_question() -> LoginFlow {
     flow
 }
 
-/// The response to the request that is due.
+/// Hands over the response to the request that is due.
 fn answer(flow: &mut LoginFlow, body: &Body) {
     let Step::Send { id, request } = flow.step() else { panic!("{:?}", flow.step()) };
     std::hint::black_box(request);

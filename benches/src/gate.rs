@@ -1,7 +1,7 @@
-//! The gate: what this crate costs may not change unless somebody means it.
+//! The gate: the costs of this crate must not change by accident.
 //!
-//! Allocations are compared exactly. Instructions differ by machine and compiler, so they are compared as a multiple of
-//! what plain serde structs need in the same run: for the same operation, or for a whole login, for one login.
+//! Allocations are compared exactly. Instructions differ by machine and compiler. So they are divided by the
+//! instructions of plain serde structs in the same run: for the same operation, or, for a whole login, for one login.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,15 +14,15 @@ use crate::task::{FLOWS, ONE_LOGIN, OPERATIONS, instructions_for_shape, measure}
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.json");
 
-/// By how much the instructions may differ.
+/// How far the instructions may differ.
 const TOLERANCE: f64 = 0.02;
 
-/// So many instructions may always differ. After an unrelated change the compiler may inline another function: then
-/// reading a 429 took 145 more, and with owned structs reading a 403 took 82 less.
+/// This number of instructions may always differ. After an unrelated change the compiler can inline another function:
+/// after one such change, reading a 429 took 145 more, and with owned structs reading a 403 took 82 less.
 const NOISE: f64 = 200.0;
 
-/// How many more instructions a body of 60 kB may take than one of 10 kB. A vector that doubles may copy eight times as
-/// much; quadratic work would be 36 times as much.
+/// How many times the instructions for a body of 10 kB a body of 60 kB may take. A vector that doubles can copy eight
+/// times as much. Quadratic work would take 36 times as much.
 const GROWTH: f64 = 8.2;
 
 const ADVICE: &str = "If this is meant, run `cargo run --release --manifest-path benches/Cargo.toml -- --update` and \
@@ -36,14 +36,14 @@ struct Figures {
     instructions_to_owned: f64,
 }
 
-/// What was measured: this crate's costs, and the instructions of the owned structs.
+/// The measured costs of this crate, and the instructions of the owned structs.
 struct Measured {
     allocations: u64,
     instructions: u64,
     owned: u64,
 }
 
-/// Compares this crate with the committed figures, and looks whether its work is linear in the body.
+/// Compares this crate with the committed figures, and checks that its work is linear in the body.
 pub fn check() -> Result<(), String> {
     let mut failures = compare()?;
     if !failures.is_empty() {
@@ -56,7 +56,7 @@ pub fn check() -> Result<(), String> {
 /// Writes the figures that [`check`] compares with.
 pub fn update() -> Result<(), String> {
     let figures = |(operation, measured): (String, Measured)| {
-        // More digits would only differ from run to run.
+        // More digits would differ from run to run.
         let instructions_to_owned = (ratio(measured.instructions, measured.owned) * 10_000.0).round() / 10_000.0;
         (operation, Figures { allocations: measured.allocations, instructions_to_owned })
     };
@@ -95,7 +95,7 @@ fn compare() -> Result<Vec<String>, String> {
         }
     }
     let gone = committed.keys().filter(|operation| !measured.contains_key(*operation));
-    failures.extend(gone.map(|operation| format!("{operation}: committed, but not measured any more")));
+    failures.extend(gone.map(|operation| format!("{operation}: committed, but no longer measured")));
     Ok(failures)
 }
 
@@ -119,7 +119,7 @@ fn measured() -> Result<BTreeMap<String, Measured>, String> {
     Ok(all)
 }
 
-/// Returns which shapes of bodies take more work than in proportion.
+/// Returns the shapes of bodies whose work grows faster than the body.
 fn grow() -> Result<Vec<String>, String> {
     let mut failures = Vec::new();
     for shape in shapes::all() {

@@ -1,4 +1,4 @@
-//! What all contenders get: the same text for the requests, and the same bytes for the responses.
+//! The inputs of all contenders: the same text for the requests, and the same bytes for the responses.
 
 use http::{Response, StatusCode};
 

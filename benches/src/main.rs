@@ -3,8 +3,8 @@
 //! - Without arguments it prints all figures, and as the last line a JSON object.
 //! - `--check` compares this crate with `figures.json`, which is committed.
 //! - `--update` writes that file.
-//! - `--adoption` builds programs that log in, and compares what that takes. It takes half an hour; names
-//!   of programs after it leave out the others.
+//! - `--adoption` builds programs that log in, and compares their costs. It takes half an hour. Names of programs after
+//! it limit it to these programs.
 
 mod adoption;
 mod callgrind;
@@ -14,7 +14,7 @@ mod flow;
 mod gate;
 mod inputs;
 mod report;
-#[allow(dead_code, reason = "the limits of memory are those of a test")]
+#[allow(dead_code, reason = "only a test uses the limits of memory")]
 #[path = "../../tests/support/shapes.rs"]
 mod shapes;
 mod task;

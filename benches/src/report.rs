@@ -1,4 +1,4 @@
-//! All figures, for people and, in the last line, for programs.
+//! All figures, for people. The last line is for programs.
 
 use std::mem::size_of;
 
@@ -39,7 +39,7 @@ struct Flows {
 struct Figures {
     instructions: u64,
     allocations: u64,
-    /// What the allocations asked for.
+    /// The bytes that the allocations asked for.
     bytes: u64,
 }
 
@@ -192,7 +192,7 @@ fn memory() -> (Sizes, Heap) {
     (size_of, heap)
 }
 
-/// What a flow in the browser keeps on the heap, and what its suspended form keeps there and as JSON.
+/// What a flow in the browser keeps on the heap, and what its suspended form keeps on the heap and takes as JSON.
 fn kept(begin: fn() -> LoginFlow) -> [u64; 3] {
     let (flow, browse) = count(begin);
     let (suspended, in_memory) = count(|| flow::suspended(&flow));

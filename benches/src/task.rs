@@ -1,4 +1,4 @@
-//! What is measured: an operation of a contender, or a whole login of this crate.
+//! The measured tasks: an operation of a contender, or a whole login of this crate.
 
 use std::hint::black_box;
 
@@ -18,7 +18,7 @@ pub const CONTENDERS: [(&str, &str); 4] = [
     ("floor", "borrowed serde structs"),
 ];
 
-/// The operations. One login is the first four.
+/// The operations. The first four are one login.
 pub const OPERATIONS: [&str; 6] =
     ["build GET login", "read login types", "build POST login", "read the response", "read a 403", "read a 429"];
 
@@ -28,13 +28,13 @@ pub const ONE_LOGIN: usize = 4;
 /// The whole logins of this crate.
 pub const FLOWS: [&str; 4] = ["password", "sso", "code", "device"];
 
-/// What a caller makes before POST login. With ruma it is the request, so that building POST login contains it.
+/// What a caller makes before POST login. For ruma this is the request, so its time to build POST login contains it.
 pub const MAKING: &str = "make the credentials";
 
-/// Stands before a size where the contender would stand.
+/// The name that stands in place of a contender before the size of a body.
 const SHAPE: &str = "shape of ";
 
-/// What one run costs.
+/// The cost of one run.
 pub struct Cost {
     pub instructions: u64,
     pub count: Count,
@@ -43,7 +43,7 @@ pub struct Cost {
 /// Measures one run.
 pub fn measure(contender: &str, operation: &str) -> Result<Cost, String> {
     let mut run = prepare(contender, operation)?;
-    // The first run may set up what later ones find.
+    // The first run can set up values that later runs reuse.
     run();
     let ((), count) = count(run);
     Ok(Cost { instructions: callgrind::instructions(contender, operation, [100, 600])?, count })
@@ -54,7 +54,7 @@ pub fn instructions_for_shape(shape: &str, size: usize) -> Result<u64, String> {
     callgrind::instructions(&format!("{SHAPE}{size}"), shape, [1, 4])
 }
 
-/// Runs a task so many times. This is what callgrind looks at.
+/// Runs a task this many times. Callgrind counts these runs.
 pub fn repeat(contender: &str, operation: &str, times: u32) -> Result<(), String> {
     let mut run = prepare(contender, operation)?;
     for _ in 0..times {
@@ -63,7 +63,7 @@ pub fn repeat(contender: &str, operation: &str, times: u32) -> Result<(), String
     Ok(())
 }
 
-/// All contenders make the same of the inputs.
+/// Checks that all contenders make the same from the inputs.
 pub fn check_that_all_do_the_same() -> Result<(), String> {
     let ours = outcome(&Ours::new());
     let others = [

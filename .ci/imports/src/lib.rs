@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::Response;
 use matrix_login::{Choice, CodeVerifier, LoginFlow, LoginSettings, Password, Session, Step, UserIdentifier};
 
-/// Logs in, at a time that the caller says. Returns how long the access token lives after that time, in seconds.
+/// Logs in, at a time that the caller gives. Returns how long the access token is valid after that time, in seconds.
 #[unsafe(no_mangle)]
 pub extern "C" fn log_in(seconds_since_1970: u32) -> u32 {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds_since_1970.into());
@@ -24,7 +24,7 @@ pub extern "C" fn log_in(seconds_since_1970: u32) -> u32 {
                             "refresh_token": "r", "expires_in_ms": 60000}"#
                     }
                 };
-                flow.handle_response(id, &Response::new(body), now).expect("the response is in order");
+                flow.handle_response(id, &Response::new(body), now).expect("the flow accepts the response");
             }
             Step::Choose { .. } => {
                 let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
@@ -34,7 +34,7 @@ pub extern "C" fn log_in(seconds_since_1970: u32) -> u32 {
             step => panic!("{step:?}"),
         }
     };
-    let session = Session::from_json(session.to_json()).expect("its own form").expect("somebody is logged in");
-    let expires_at = session.expires_at().expect("the response says it");
-    expires_at.duration_since(now).expect("later").as_secs().try_into().expect("a minute")
+    let session = Session::from_json(session.to_json()).expect("the form is valid").expect("a user is logged in");
+    let expires_at = session.expires_at().expect("the response gives a lifetime");
+    expires_at.duration_since(now).expect("the end is later").as_secs().try_into().expect("a minute")
 }

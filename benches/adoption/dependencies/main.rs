@@ -1,5 +1,5 @@
-//! Logs in with plain serde structs, and with nothing but the dependencies of `matrix-login`: `login HOMESERVER USER
-//! PASSWORD`. It prints each request, and reads a line of standard input as the body of the response.
+//! Logs in with plain serde structs, with only the dependencies of `matrix-login`: `login HOMESERVER USER PASSWORD`. It
+//! prints each request, and reads a line of standard input as the body of the response.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! What one would write with serde and `http` and nothing else. With owned text the result can be kept; with borrowed
-//! text it is the floor.
+//! The code that one would write with only serde and `http`. With owned text, the result can be kept. Borrowed text is
+//! the lower limit of the cost.
 
 use std::marker::PhantomData;
 
@@ -57,7 +57,7 @@ pub struct LoginTypes<T> {
 #[derive(Deserialize)]
 struct LoginType<T> {
     r#type: T,
-    // Without a `Default` of `T`, which serde would ask for.
+    // This needs no `Default` of `T`, which serde would ask for.
     identity_providers: Option<Vec<IdentityProvider<T>>>,
     #[serde(default)]
     get_login_token: bool,
@@ -119,7 +119,7 @@ impl<K> Plain<K> {
     }
 }
 
-/// What is in the body of a 200, or else the status and the error in the body.
+/// The body of a 200, or else the status and the error in the body.
 fn read<'a, T: Deserialize<'a>, E: Deserialize<'a>>(response: &Response<&'a [u8]>) -> Result<T, (StatusCode, E)> {
     match response.status() {
         StatusCode::OK => Ok(serde_json::from_slice(response.body()).expect("the body of a 200")),

@@ -30,7 +30,7 @@ impl Ruma {
     }
 }
 
-/// The request of ruma's for a login. It owns its text, and sending it consumes it.
+/// ruma's request for a login. It owns its text, and sending it consumes it.
 pub fn made() -> Login {
     let identifier = UserIdentifier::Matrix(MatrixUserIdentifier::new(USER.to_owned()));
     let mut login = Login::new(LoginInfo::Password(Password::new(identifier, PASSWORD.to_owned())));
