@@ -216,16 +216,17 @@ fn after_tokens_were_granted_no_token_request_is_due_again() {
     let id = asked.request_id();
     // Any later inputs, in any order.
     let inputs = crate::rules::inputs();
-    for (first, apply_first) in &inputs {
-        for (second, apply_second) in &inputs {
-            let mut story = asked.clone();
-            story.answer(200, TOKENS);
-            for (name, apply) in [(first, apply_first), (second, apply_second)] {
+    let mut granted = asked.clone();
+    granted.answer(200, TOKENS);
+    for first in inputs {
+        for second in inputs {
+            let mut story = granted.clone();
+            for input in [first, second] {
                 let due = story.last_request_id();
-                let _ = apply(&mut story.flow, due);
-                assert!(!is_due(&story), "{first}, {second}: after {name}");
+                let _ = input.apply(&mut story.flow, due);
+                assert!(!is_due(&story), "{}, {}: after {}", first.name, second.name, input.name);
                 let late = story.flow.handle_response(id, &answer(200, &[], TOKENS), noon());
-                assert!(matches!(late, Err(Error::StaleResponse)), "{first}, {second}: {late:?}");
+                assert!(matches!(late, Err(Error::StaleResponse)), "{}, {}: {late:?}", first.name, second.name);
             }
         }
     }

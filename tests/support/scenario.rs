@@ -168,6 +168,11 @@ impl Scenario {
         Self { flow, last_id }
     }
 
+    /// A story that goes on with a flow, whose last request had this ID.
+    pub fn with_last_id(flow: LoginFlow, last_id: Option<RequestId>) -> Self {
+        Self { flow, last_id }
+    }
+
     pub fn at(homeserver: &str) -> Self {
         Self::of(LoginFlow::at(homeserver.parse().unwrap(), LoginSettings::default()))
     }
