@@ -9,10 +9,10 @@
 //!
 //! - **Driver**: your code around a login. It sends requests, waits, and asks the user.
 //! - **Step**: what a login needs next from the driver. See [`Step`].
-//! - **Input**: a call that can move the login to another step, such as [`choose`](LoginFlow::choose).
-//! - **Due**: a step is due until an input moves the login on.
-//! - **Refusal**: the server does not accept this attempt, and asks again how to log in.
-//! - **Verdict**: what a response means for a session that exists already. See [`Verdict`].
+//! - **Input**: a call that moves the login to another step, such as [`choose`](LoginFlow::choose).
+//! - **Due**: the step that the login waits for now.
+//! - **Refusal**: the server refuses this attempt. The login then asks again how to log in.
+//! - **Verdict**: what a response means for the session that sent the request. See [`Verdict`].
 //!
 //! # A login
 //!
@@ -43,7 +43,7 @@
 //!             (_, "/_matrix/client/versions") => r#"{"versions": ["v1.18"]}"#,
 //!             ("GET", _) => r#"{"flows": [{"type": "m.login.password"}]}"#,
 //!             _ => {
-//!                 r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN",
+//!                 r#"{"user_id": "@alice:example.org", "device_id": "KITCHENTABLET",
 //!                     "access_token": "secret"}"#
 //!             }
 //!         }))
@@ -62,7 +62,7 @@
 //! async fn log_in() -> Result<(), Box<dyn Error>> {
 //!     // 2. A flow is one login. It begins with the server name, or with an address.
 //!     let user_id: UserId = "@alice:example.org".parse()?;
-//!     let settings = LoginSettings::default().with_device_id("KITCHEN")?;
+//!     let settings = LoginSettings::default().with_device_id("KITCHENTABLET")?;
 //!     let mut flow = LoginFlow::discover(user_id.server_name(), settings);
 //!     let password = Password::new("correct horse");
 //!     let choice = Choice::password(UserIdentifier::from(&user_id), password);
@@ -87,15 +87,19 @@
 //! ```
 //!
 //! 1. A [`Transport`] sends a request, waits, and knows the time. Its HTTP client must not follow redirects, and must
-//!    return a 4xx and a 5xx as responses. It should stop reading one byte after [`MAX_BODY`]: [`BodyCollector`] does
-//!    so.
+//!    return a 4xx and a 5xx as responses. It should stop reading a body one byte after [`MAX_BODY`], which is 64 KiB:
+//!    [`BodyCollector`] does so. Let its `Error` be an [`Error`](std::error::Error), for example [`std::io::Error`].
+//!    Then a [`DriveError`] is one, too.
 //! 2. [`LoginFlow::discover`] finds the homeserver of a server name. If you know the address, use [`LoginFlow::at`].
-//! 3. [`drive()`] sends requests until a person is needed, and returns the step that is due. Here it is the question
-//!    how to log in. After a refusal the same question is due again, with the reason.
+//!    Each login makes a device, which the user sees in a list. With a device ID of your own, a login that you repeat
+//!    does not make a second device.
+//! 3. [`drive()`] sends requests until a person is needed, and returns the step that is due. Here it is
+//!    [`Step::Choose`]. After a refusal it is due again, with the reason.
 //! 4. The server chooses user IDs and messages. [`one_line`] makes them safe for a terminal.
 //!
-//! If sending fails, the flow does not change: the same step is still due. Call [`drive()`] again to send the request
-//! again. [`blocking::drive`] does the same without `async`. Its page has a whole program with a real HTTP client.
+//! If sending fails, [`drive()`] returns an error, and the flow does not change: the same step is still due. Call
+//! [`drive()`] again to send the request again. Print errors with `{error}`, which is a sentence for people.
+//! [`blocking`] is the same without `async`, and its page has a whole program with ureq.
 //!
 //! # The methods of a flow
 //!
@@ -109,29 +113,30 @@
 //!
 //! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
 //!   response leads.
-//! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow
-//!   goes on without the response if it can, as in discovery.
+//! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow can
+//!   go on without some requests: in discovery, [`Step::Locate`] is due then. For the others it is an error, and you
+//!   send the request again or stop.
 //! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
 //! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
 //!
 //! **Two answers from a person.** [`choose`](LoginFlow::choose) says how to log in, and
 //! [`use_homeserver`](LoginFlow::use_homeserver) says where.
 //!
-//! **One way back.** [`back`](LoginFlow::back) returns to the question how to log in, or begins discovery again.
+//! **One way back.** [`back`](LoginFlow::back) returns to [`Step::Choose`], or from [`Step::Locate`] to discovery.
 //!
 //! Four rules hold for all of them:
 //!
 //! 1. A step is a view, not an event. If you ask twice, drop a future or fail to send, nothing is lost.
 //! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
 //!    exception: the homeserver grants a login, and the flow does not accept it ([`Error::MissingRefreshToken`],
-//!    [`Error::WrongUser`]). Then the question is due again, and the error contains the session.
+//!    [`Error::WrongUser`]). Then [`Step::Choose`] is due. The error contains the session: log it out, or use it.
 //! 3. A refusal is a step, not an error, and every step has a way out. `use_homeserver` works until there is a session.
 //!    `back` works after every choice, and in [`Step::Locate`].
-//! 4. A flow has no clock, no randomness and no I/O.
+//! 4. A flow has no clock, no randomness and no I/O. You give it the time.
 //!
 //! # A loop of your own
 //!
-//! [`drive()`] is enough for most programs. If you write the loop yourself, this is the whole of it:
+//! [`drive()`] is enough for most programs. If you need another loop, begin with this one:
 //!
 //! ```
 //! use std::{
@@ -145,8 +150,9 @@
 //!
 //! type Failure = Box<dyn Error>;
 //!
-//! /// Logs in with one choice. Gives up if sending fails, after a refusal and after three
-//! /// waits. `browse` opens a URL and returns the callback. `show` shows a code.
+//! /// Logs in with one choice. Gives up if sending fails, after a refusal, after three waits
+//! /// and if the server asks for more than a minute. `browse` opens a URL and returns the
+//! /// callback. `show` shows a code.
 //! fn log_in(
 //!     mut flow: LoginFlow,
 //!     choice: Choice,
@@ -159,27 +165,27 @@
 //!         match flow.step() {
 //!             // 1. Send the request, and give the response to the flow.
 //!             Step::Send { id, request } => {
-//!                 let result = exchange(&mut flow, id, request, &mut send);
-//!                 let now = Some(SystemTime::now());
+//!                 let done = exchange(&mut flow, id, request, &mut send);
 //!                 match flow.shown_code() {
 //!                     // A poll that fails is due again until the code ends.
-//!                     Some(code) if result.is_err() && code.expires_at() > now => {
-//!                         sleep(code.interval());
-//!                     }
-//!                     _ => result?,
+//!                     Some(code) if done.is_err() && lives(code) => sleep(code.interval()),
+//!                     _ => done?,
 //!                 }
 //!             }
 //!             // 2. Wait as long as the server asks.
-//!             Step::Wait(wait) if wait.attempt() > 3 => Err(wait.error().clone())?,
 //!             Step::Wait(wait) => {
-//!                 sleep(wait.remaining(SystemTime::now()));
+//!                 let remaining = wait.remaining(SystemTime::now());
+//!                 if wait.attempt() > 3 || remaining > Duration::from_secs(60) {
+//!                     return Err(wait.error().clone().into());
+//!                 }
+//!                 sleep(remaining);
 //!                 flow.handle_timeout()?;
 //!             }
 //!             // 3. No homeserver was found.
-//!             Step::Locate { failure, .. } => Err(failure.clone())?,
+//!             Step::Locate { failure, .. } => return Err(failure.clone().into()),
 //!             // 4. Answer the question how to log in.
 //!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
-//!             Step::Choose { refused: Some(refused), .. } => Err(refused.clone())?,
+//!             Step::Choose { refused: Some(error), .. } => return Err(error.clone().into()),
 //!             // 5. The user logs in in a browser.
 //!             Step::Browse(url) => {
 //!                 let callback = browse(url)?;
@@ -210,6 +216,11 @@
 //!     flow.handle_response(id, &response, SystemTime::now())?;
 //!     Ok(())
 //! }
+//!
+//! /// Whether a code has an end, and that end is not reached.
+//! fn lives(code: &ShownCode) -> bool {
+//!     code.expires_at().is_some_and(|end| end > SystemTime::now())
+//! }
 //! #
 //! # type Sent = Result<Response<Vec<u8>>, Failure>;
 //! # let mut flow = LoginFlow::at("https://example.org".parse()?, Default::default());
@@ -229,9 +240,11 @@
 //!
 //! 1. [`Step::Send`]: send the request, and give the response to the flow with the [ID](RequestId) of the step. A
 //!    response with an older ID is [`Error::StaleResponse`]. If no response comes, the same request is still due.
-//! 2. [`Step::Wait`]: wait as long as the server asks, or give up. The flow sets no limit.
+//! 2. [`Step::Wait`]: wait as long as the server asks, or give up. A server can ask for a year, and the flow sets no
+//!    limit.
 //! 3. [`Step::Locate`]: no homeserver was found, and [`DiscoveryFailure`] says why. A program with a user asks for the
-//!    address and calls [`use_homeserver`](LoginFlow::use_homeserver).
+//!    address and calls [`use_homeserver`](LoginFlow::use_homeserver). If a request of discovery gets no response, this
+//!    step comes after [`handle_unreachable`](LoginFlow::handle_unreachable).
 //! 4. [`Step::Choose`]: ask the user how to log in. `refused` says why the last attempt failed.
 //! 5. [`Step::Browse`]: open the URL. The browser comes back to an address, the callback. Give it to
 //!    [`handle_callback`](LoginFlow::handle_callback).
@@ -239,9 +252,9 @@
 //!    code.
 //! 7. [`Step::Done`]: store the session.
 //!
-//! [`Error::may_retry`] says whether the same request can succeed later. A login request is not idempotent: if its
-//! response is lost, the homeserver may have made a device. With a [device ID](LoginSettings::with_device_id) of your
-//! own, a repeated request leads to the same device.
+//! [`Error::may_retry`] says whether the same request can succeed later. Try again a few times, and wait longer each
+//! time. A login request is not idempotent: if its response is lost, the homeserver may have made a device. With a
+//! [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
 //!
 //! # HTTP clients
 //!
@@ -266,6 +279,24 @@
 //! gzip: if a body is still compressed, the flow returns an error that says so. None of these clients keeps cookies
 //! unless a feature of its crate is switched on. The folder `stacks` of the source has a program of at most sixty lines
 //! for each client, and the tests of every switch in this table.
+//!
+//! This is `send` for the asynchronous `reqwest`:
+//!
+//! ```ignore
+//! async fn send(&mut self, request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
+//!     let request = request.try_into().map_err(io::Error::other)?;
+//!     let mut response = self.0.execute(request).await.map_err(io::Error::other)?;
+//!     let mut body = BodyCollector::default();
+//!     while let Some(chunk) = response.chunk().await.map_err(io::Error::other)? {
+//!         body.push(chunk);
+//!         if body.is_full() {
+//!             break;
+//!         }
+//!     }
+//!     let (head, _) = Response::<reqwest::Body>::from(response).into_parts();
+//!     Ok(body.into_response(head))
+//! }
+//! ```
 //!
 //! # In a browser
 //!
@@ -375,10 +406,14 @@
 //!
 //! # Finding the homeserver
 //!
-//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification. It loads the well-known file, and asks
+//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification. It loads the
+//! [well-known file](https://spec.matrix.org/v1.18/client-server-api/#well-known-uris), and asks
 //! the homeserver that the file names for its versions. If that fails, [`Step::Locate`] is due, and a
 //! [`DiscoveryOutcome`] says what to do. [`LoginFlow::at`] takes the address of a [`Homeserver`], and asks it for its
 //! login types at once.
+//!
+//! The file is loaded over https from the host of the server name, without its port. To reach a server on your machine,
+//! use `LoginFlow::at("http://127.0.0.1:8008".parse()?, ..)`: the caller can choose plain http, and a server cannot.
 //!
 //! The flow itself follows redirects of the well-known file, to https only. All other redirects are errors. A transport
 //! that cannot stop redirects, such as `fetch`, may follow those of the well-known file only.
@@ -442,6 +477,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The state is a random text, new for every login. The callback contains it again, and so the flow knows its callback.
 //! [`Step::Browse`] contains the URL to open. The browser comes back to the callback with a login token and the state.
 //! If the state is right, the flow logs in with the token at once. A user who gives up never comes back, so limit the
 //! time that you wait.
@@ -508,7 +544,7 @@
 //!    homeserver, and ask the user before you choose.** Do not show the issuer, which is only a name.
 //! 4. After the choice, [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a
 //!    code. Give the callback to [`handle_callback`](LoginFlow::handle_callback). The flow exchanges the code for
-//!    tokens, and asks the homeserver whose they are (`GET whoami`).
+//!    tokens, and asks the homeserver which user they belong to (`GET whoami`).
 //!
 //! Then the [`Session`] is like any other. [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
 //! [`logout_request`](Session::logout_request) know which API granted it. The flow offers a grant only if the token
@@ -535,7 +571,8 @@
 //!
 //! A bot on a server, a command line and a television have no browser that can come back. They show a code and an
 //! address. The user opens that address on any device, and enters the code there. Meanwhile, the flow polls. The
-//! settings contain an [`OAuthClient`] and a device ID, as for any OAuth 2.0 login. The feature `pkce` is not needed.
+//! settings contain an [`OAuthClient`] and a device ID of at least 10 characters, as for any OAuth 2.0 login. The
+//! feature `pkce` is not needed.
 //!
 //! ```
 //! use std::error::Error;
@@ -569,7 +606,7 @@
 //!                 // 3. A poll that failed is still due: the next call waits and sends it.
 //!                 let is_poll = matches!(flow.step(), Step::Send { .. });
 //!                 let end = flow.shown_code().and_then(ShownCode::expires_at);
-//!                 if !is_poll || end <= Some(transport.now()) {
+//!                 if !is_poll || end.is_none_or(|end| end <= transport.now()) {
 //!                     return Err(error.into());
 //!                 }
 //!             }
@@ -636,7 +673,7 @@
 //!
 //! A [`Session`] contains the tokens. [`Session::to_json`] writes it as a JSON object, **with the tokens in it**, and
 //! [`Session::from_json`] reads it back. The object `{}` means that no user is logged in. [`Session::authorize`] adds
-//! the access token to a request. It refuses a request that goes to another server.
+//! the access token to a request. It refuses a request to another origin (scheme, host and port).
 //!
 //! ```
 //! use matrix_login::{LoginFlow, Session};
@@ -969,7 +1006,7 @@
 //!
 //! # Without the flow
 //!
-//! Below the flow are pure functions: a `request` and a `response` for each [`endpoint`]. They check as much as the
+//! Below the flow are pure functions: a `request` and a `response` for each [`endpoint`]. They check a response as the
 //! flow does. [`Session::granted`] makes a session from a login response that did not go through a flow. Such a
 //! response can come from a registration, from another crate, or from the homeserver's [fallback
 //! page](endpoint::login_fallback), which works for unknown login types. A device that is logged in can [get a login
@@ -978,10 +1015,11 @@
 //! # Secrets
 //!
 //! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
-//! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. No error and no
-//! `Debug` output of this crate contains the body of a response or the values in [`Fields`]. They do contain the
-//! message of a server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of [`http::Request`]
-//! prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a terminal.
+//! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. Neither the message of
+//! an error nor any `Debug` output of this crate contains the body of a response or the values in [`Fields`]. They do
+//! contain the message of a server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of
+//! [`http::Request`] prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a
+//! terminal.
 //!
 //! # What is not in it
 //!

@@ -92,10 +92,26 @@ fn the_program_of_the_readme_is_one_that_is_compiled() {
         // These programs are packages of their own, so the archive of this package does not contain them.
         return;
     }
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/ureq/src/main.rs");
-    let program = fs::read_to_string(program).unwrap();
+    let program = program("ureq");
     let (_, code) = program.split_once("\n\n").unwrap();
     assert!(README.contains(&format!("```rust,ignore\n{code}```\n")), "the README shows another program");
+}
+
+#[test]
+fn the_manual_shows_a_method_that_is_compiled() {
+    if is_archive() {
+        return;
+    }
+    let program = program("reqwest");
+    let method = &program[program.find("    async fn send").unwrap()..program.find("\n\n    async fn pause").unwrap()];
+    let method: String = method.lines().map(|line| line.strip_prefix("    ").unwrap().to_owned() + "\n").collect();
+    assert!(doc_text(MANUAL).contains(&format!("```ignore\n{method}```\n")), "lib.rs shows another method");
+}
+
+/// A program of `stacks`.
+fn program(client: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(client).join("src/main.rs");
+    fs::read_to_string(path).unwrap()
 }
 
 #[test]

@@ -11,8 +11,9 @@ use url::Url;
 
 pub type Failure = Box<dyn Error>;
 
-/// Logs in with one choice. Gives up if sending fails, after a refusal and after three
-/// waits. `browse` opens a URL and returns the callback. `show` shows a code.
+/// Logs in with one choice. Gives up if sending fails, after a refusal, after three waits
+/// and if the server asks for more than a minute. `browse` opens a URL and returns the
+/// callback. `show` shows a code.
 pub fn log_in(
     mut flow: LoginFlow,
     choice: Choice,
@@ -25,27 +26,27 @@ pub fn log_in(
         match flow.step() {
             // 1. Send the request, and give the response to the flow.
             Step::Send { id, request } => {
-                let result = exchange(&mut flow, id, request, &mut send);
-                let now = Some(SystemTime::now());
+                let done = exchange(&mut flow, id, request, &mut send);
                 match flow.shown_code() {
                     // A poll that fails is due again until the code ends.
-                    Some(code) if result.is_err() && code.expires_at() > now => {
-                        sleep(code.interval());
-                    }
-                    _ => result?,
+                    Some(code) if done.is_err() && lives(code) => sleep(code.interval()),
+                    _ => done?,
                 }
             }
             // 2. Wait as long as the server asks.
-            Step::Wait(wait) if wait.attempt() > 3 => Err(wait.error().clone())?,
             Step::Wait(wait) => {
-                sleep(wait.remaining(SystemTime::now()));
+                let remaining = wait.remaining(SystemTime::now());
+                if wait.attempt() > 3 || remaining > Duration::from_secs(60) {
+                    return Err(wait.error().clone().into());
+                }
+                sleep(remaining);
                 flow.handle_timeout()?;
             }
             // 3. No homeserver was found.
-            Step::Locate { failure, .. } => Err(failure.clone())?,
+            Step::Locate { failure, .. } => return Err(failure.clone().into()),
             // 4. Answer the question how to log in.
             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
-            Step::Choose { refused: Some(refused), .. } => Err(refused.clone())?,
+            Step::Choose { refused: Some(error), .. } => return Err(error.clone().into()),
             // 5. The user logs in in a browser.
             Step::Browse(url) => {
                 let callback = browse(url)?;
@@ -75,4 +76,9 @@ fn exchange(
     let response = send(request)?;
     flow.handle_response(id, &response, SystemTime::now())?;
     Ok(())
+}
+
+/// Whether a code has an end, and that end is not reached.
+fn lives(code: &ShownCode) -> bool {
+    code.expires_at().is_some_and(|end| end > SystemTime::now())
 }

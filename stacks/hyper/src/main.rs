@@ -43,7 +43,7 @@ impl Transport for Client {
 async fn main() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
-    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
+    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end_matches(['\r', '\n'])));
     // It returns every response, follows no redirects, decodes nothing and uses no proxy.
     let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
     let mut client = Client(legacy::Client::builder(TokioExecutor::new()).build(connector));

@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
 async fn log_in() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
-    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
+    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end_matches(['\r', '\n'])));
     // A 4xx and a 5xx are responses already. The client must not follow redirects.
     let client = HttpClient::builder().redirect_policy(RedirectPolicy::None);
     let mut client = Client(client.timeout(Duration::from_secs(10)).build()?);

@@ -40,7 +40,7 @@ impl blocking::Transport for Client {
 fn main() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
-    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
+    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end_matches(['\r', '\n'])));
     // A 4xx and a 5xx are responses already. The client must not follow redirects.
     let client = reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none());
     let mut client = Client(client.timeout(Duration::from_secs(10)).build()?);

@@ -22,6 +22,7 @@ impl blocking::Transport for Client {
     }
 
     fn pause(&mut self, pause: Pause<'_>) -> Result<(), ureq::Error> {
+        // Gives up after three waits, or if one wait is longer than a minute.
         let remaining = pause.remaining_within(Duration::from_secs(60), 3, self.now());
         thread::sleep(remaining.map_err(io::Error::other)?);
         Ok(())
@@ -35,8 +36,8 @@ impl blocking::Transport for Client {
 fn main() -> anyhow::Result<()> {
     let [_, homeserver, user] = &*env::args().collect::<Vec<_>>() else { anyhow::bail!("usage: HOMESERVER USER") };
     let password = io::read_to_string(io::stdin())?;
-    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end()));
-    // The client returns a 4xx and a 5xx as responses, and does not follow redirects.
+    let choice = Choice::password(UserIdentifier::user(user), Password::new(password.trim_end_matches(['\r', '\n'])));
+    // The client returns a 4xx and a 5xx as responses, and follows no redirects. It uses the proxy of the environment.
     let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
     let mut client = Client(config.timeout_global(Some(Duration::from_secs(10))).build().into());
     let mut flow = LoginFlow::at(homeserver.parse()?, LoginSettings::default());
