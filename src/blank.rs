@@ -15,10 +15,10 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// The same for an owned text. It is copied only if it has blanks at its ends.
-pub(crate) fn trimmed(text: String) -> String {
-    match trim(&text) {
-        rest if rest.len() == text.len() => text,
-        rest => rest.to_owned(),
-    }
+/// The same for an owned text. It is not copied.
+pub(crate) fn trimmed(mut text: String) -> String {
+    text.truncate(text.trim_end_matches(is_blank).len());
+    let blanks = text.len().saturating_sub(text.trim_start_matches(is_blank).len());
+    text.drain(..blanks);
+    text
 }

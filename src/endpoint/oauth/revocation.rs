@@ -51,8 +51,8 @@ pub fn request(revocation_endpoint: &HttpsUrl, client_id: &str, token: Token<'_>
 pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response, ResponseError> {
     let acknowledged = ENDPOINT.acknowledged(response).and_then(|()| match ServerError::read(response, true) {
         // A 2xx with an error is a failure.
-        Some(error) if error.errcode.is_some() => Err(ResponseError::Server(Box::new(error))),
-        _ => Ok(()),
+        Some(error) => Err(ResponseError::Server(Box::new(error))),
+        None => Ok(()),
     });
     match acknowledged {
         Ok(()) => Ok(Response { already_revoked: false }),
