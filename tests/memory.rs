@@ -9,6 +9,9 @@ use std::mem::size_of_val;
 
 use allocation_counter::{AllocationInfo, measure};
 
+use http::Response;
+use matrix_login::endpoint::{login_types, logout, logout_all};
+use matrix_login::{AccessToken, Fields, Homeserver};
 use shapes::Shape;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 60_000];
@@ -81,4 +84,37 @@ fn the_allocations_grow_in_proportion_to_the_body() {
         }
     }
     assert_none(&failures);
+}
+
+#[test]
+fn a_plain_name_is_not_copied() {
+    for length in 0..=24 {
+        for character in [' ', '!', 'a', '[', ']', '~', '\u{7f}', 'é', '😀'] {
+            let name = character.to_string().repeat(length);
+            let fields: Fields = format!(r#"{{"{name}":true}}"#).parse().unwrap();
+            let allocations = measure(|| assert_eq!(fields.text_of(&name), Some("true"))).count_total;
+            assert_eq!(allocations, 0, "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_whose_type_comes_first_is_read_once() {
+    let flow = r#""type":"m.login.sso","identity_providers":[{"id":"a","name":"A"}]"#;
+    let late = r#""identity_providers":[{"id":"a","name":"A"}],"type":"m.login.sso""#;
+    let [once, twice] = [flow, late].map(|entry| {
+        let response = Response::new(format!(r#"{{"flows":[{{{entry}}}]}}"#));
+        measure(|| drop(login_types::response(&response).unwrap())).count_total
+    });
+    assert!(once < twice, "{once} allocations, and {twice} if the type comes last");
+}
+
+#[test]
+fn the_path_of_a_request_is_not_copied() {
+    let homeserver: Homeserver = "https://example.org".parse().unwrap();
+    let token = AccessToken::new("token").unwrap();
+    // The path of the second request is longer.
+    let short = measure(|| drop(logout::request(&homeserver, &token))).bytes_total;
+    let long = measure(|| drop(logout_all::request(&homeserver, &token))).bytes_total;
+    assert_eq!(short, long);
 }

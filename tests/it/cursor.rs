@@ -29,6 +29,7 @@ fn odd_texts_are_read_as_serde_json_reads_them() {
         r#"{"a":1,,"b":2}"#,
         r#"{"a":1;"b":2}"#,
         r"{a:1}",
+        r#"{xa":1}"#,
         r"{'a':1}",
         r"{1:2}",
         r#"{"a":tru}"#,

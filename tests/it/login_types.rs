@@ -122,6 +122,29 @@ fn a_type_that_is_listed_twice_counts_once() {
 }
 
 #[test]
+fn in_a_long_list_each_type_counts_once() {
+    let entry = |number: &usize| format!(r#"{{"type":"org.example.{number}"}}"#);
+    for length in 1..20 {
+        let twice: Vec<String> = (0..length).chain(0..length).map(|number| entry(&number)).collect();
+        let in_pairs: Vec<String> = (0..length).flat_map(|number| [entry(&number), entry(&number)]).collect();
+        for entries in [twice, in_pairs] {
+            let login_types = offered(&format!("[{}]", entries.join(",")));
+            let expected: Vec<String> = (0..length).map(|number| format!("org.example.{number}")).collect();
+            assert_eq!(names(&login_types), expected);
+        }
+    }
+}
+
+#[test]
+fn a_loop_over_the_login_types_sees_each_of_them() {
+    let mut seen = Vec::new();
+    for login_type in &offered(r#"[{"type":"m.login.token"},{"type":"m.login.password"}]"#) {
+        seen.push(login_type.name().to_owned());
+    }
+    assert_eq!(seen, [TOKEN, PASSWORD]);
+}
+
+#[test]
 fn the_last_of_two_names_of_an_entry_counts() {
     let login_types = offered(r#"[{"type":"m.login.token","get_login_token":true,"type":"org.example.badge"}]"#);
     let badge = login_types.get("org.example.badge").unwrap();

@@ -139,6 +139,14 @@ fn all_other_keys_of_an_error_are_kept() {
 }
 
 #[test]
+fn a_matrix_error_keeps_the_description_of_an_oauth_error() {
+    let mut story = Scenario::logging_in();
+    story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"no","error_description":"of RFC 6749"}"#);
+    assert_eq!(story.refused().message.as_deref(), Some("no"));
+    assert_eq!(json!(story.refused().other), json!({"error_description": "of RFC 6749"}));
+}
+
+#[test]
 fn a_body_that_is_not_a_matrix_error_is_not_a_refusal() {
     for (status, body) in [
         (403, "<html>Forbidden</html>"),

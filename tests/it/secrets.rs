@@ -717,3 +717,29 @@ fn a_suspended_oauth_login_is_not_quoted() {
         clean("suspended flow", &format!("{error} {error:?}"));
     }
 }
+
+#[test]
+fn debug_shows_what_is_not_secret() {
+    let redirect = Redirect::new("http://127.0.0.1:9/cb", "0123456789-s3cr3t").unwrap();
+    let browse = oauth_steps().remove(2);
+    let mut sso = Scenario::at_the_question();
+    sso.choose(Choice::sso(redirect.clone()));
+    let offers = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"google","name":"Google"}]}]}"#;
+    let login_types = login_types::response(&answer(200, &[], offers)).unwrap();
+    let provider = &login_types.get("m.login.sso").unwrap().identity_providers()[0];
+    let code = device_authorization::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], CODE_TO_SHOW)).unwrap();
+    let metadata = read(HOMESERVER, &document());
+    for (shown, expected) in [
+        (format!("{redirect:?}"), "http://127.0.0.1:9/cb"),
+        (format!("{:?}", oauth_client()), "https://app.example.com/"),
+        (format!("{:?}", oauth_choice().fields()), "1 fields"),
+        (format!("{provider:?}"), "Google"),
+        (format!("{metadata:?}"), "https://auth.example.org/authorize"),
+        (format!("{code:?}"), "WDJB-MJHT"),
+        (format!("{browse:?}"), "https://auth.example.org/authorize"),
+        (format!("{:?}", sso.flow), "/_matrix/client/v3/login/sso/redirect"),
+    ] {
+        assert!(shown.contains(expected), "{expected} is missing: {shown}");
+        clean("debug", &shown);
+    }
+}
