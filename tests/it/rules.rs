@@ -11,7 +11,7 @@ mod types;
 
 use std::{collections::BTreeSet, path::Path};
 
-use matrix_login::{Error, LoginFlow, LoginSettings, Session, Step};
+use matrix_login::{Session, Step};
 use syn::{FnArg, ImplItem, Item, Visibility};
 
 use self::{
@@ -281,17 +281,4 @@ fn no_state_is_a_dead_end() {
 fn out_of_step_says_what_was_called_and_what_is_due() {
     let error = Scenario::at_the_question().flow.handle_timeout().unwrap_err();
     assert_eq!(error.to_string(), "handle_timeout is out of step: Choose is due");
-}
-
-#[test]
-fn the_types_can_be_sent_between_threads() {
-    fn check<T: Send + Sync + 'static>() {}
-    check::<LoginFlow>();
-    check::<LoginSettings>();
-    check::<matrix_login::Choice>();
-    check::<Session>();
-    check::<matrix_login::Suspended>();
-    check::<Error>();
-    check::<Step<'static>>();
-    check::<matrix_login::Discovered>();
 }
