@@ -1,4 +1,4 @@
-//! A session: what a login leaves behind, in memory and in storage.
+//! A session: the result of a login, in memory and in storage.
 
 mod attempts;
 pub(crate) mod error;
@@ -23,23 +23,23 @@ use crate::session::error::SessionError;
 use crate::session::origin::Origin;
 use crate::settings::LoginSettings;
 
-/// A device that is logged in, with the tokens that prove it.
+/// A device that is logged in, with its tokens.
 ///
-/// [`to_json`](Session::to_json) writes it, **secrets included**, as a JSON object with the keys below, and
-/// [`from_json`](Session::from_json) reads that. A key without a value is left out. Other keys are kept as they are.
-/// Store the object where nobody else can read it. Serde writes and reads the same object, as part of a larger one for
-/// instance.
+/// [`to_json`](Session::to_json) writes a session, **with its secrets**, as a JSON object with the keys below.
+/// [`from_json`](Session::from_json) reads this object. A key without a value is left out. Other keys are kept
+/// unchanged. Store the object where no other user can read it. Serde writes and reads the same object, for instance as
+/// a part of a larger one.
 ///
 /// | key | value |
 /// | --- | --- |
 /// | `access_token` | the access token; an object without it is not logged in |
-/// | `access_token_valid_until` | when it expires, in nanoseconds since the epoch |
-/// | `refresh_token` | the refresh token, which gets the next access token |
-/// | `user_id` | the user's full ID |
-/// | `device_id` | the device's ID |
-/// | `well_known_from_login` | the login response's `well_known`, whole |
+/// | `access_token_valid_until` | when the access token expires, in nanoseconds since the epoch |
+/// | `refresh_token` | the refresh token, to get the next access token |
+/// | `user_id` | the full user ID |
+/// | `device_id` | the device ID |
+/// | `well_known_from_login` | the whole `well_known` of the login response |
 /// | `base_client_url` | the homeserver's base URL, with `_matrix/client/` |
-/// | `oauth` | of a session of the OAuth 2.0 API: an object with `client_id`, `issuer`, `token_endpoint` and `revocation_endpoint` |
+/// | `oauth` | for the OAuth 2.0 API: `client_id`, `issuer`, `token_endpoint`, `revocation_endpoint` |
 #[derive(Clone, Debug)]
 pub struct Session {
     homeserver: Option<Homeserver>,
@@ -50,7 +50,7 @@ pub struct Session {
     valid_until: Option<u64>,
     refresh_token: Option<RefreshToken>,
     well_known: Option<Fields>,
-    /// Keys of the login response that the crate does not read. They are not stored.
+    /// Members of the login response that the crate does not read. They are not stored.
     other: Fields,
     /// Keys of the stored form that the crate does not know.
     stored: Fields,
@@ -60,12 +60,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that a login response grants, for a login that went another way than through a flow: on the
+    /// The session that a login response grants, for a login without a flow: on the
     /// [fallback page](crate::endpoint::login_fallback), at a registration, or with another crate. `homeserver` is the
-    /// one that granted it.
+    /// homeserver that granted the login. `received_at` is the time when the response arrived.
     ///
     /// Two settings count: [`follow_well_known`](LoginSettings::follow_well_known), and the device ID if the response
-    /// has none. This function accepts a session that cannot be refreshed; only a flow checks that.
+    /// contains none. This function accepts a session that cannot be refreshed. Only a flow refuses such a session.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -76,15 +76,15 @@ impl Session {
     /// # let body = r#"{"user_id": "@alice:example.org", "device_id": "KITCHEN", "access_token": "t"}"#;
     /// # let response = Response::new(body);
     /// let granted = login::response(&response)?;
-    /// let homeserver = "https://example.org".parse()?;
-    /// let session = Session::granted(homeserver, granted, &LoginSettings::default(), SystemTime::now())?;
+    /// let (homeserver, settings) = ("https://example.org".parse()?, LoginSettings::default());
+    /// let session = Session::granted(homeserver, granted, &settings, SystemTime::now())?;
     /// assert_eq!(session.device_id(), "KITCHEN");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`SessionError::NoDeviceId`] if neither the response nor the settings have a device ID.
+    /// [`SessionError::NoDeviceId`] if neither the response nor the settings contain a device ID.
     pub fn granted(
         homeserver: Homeserver,
         response: login::Response,
@@ -117,7 +117,7 @@ impl Session {
         })
     }
 
-    /// Sets the homeserver: for a session whose stored form has no `base_client_url`, after discovery.
+    /// Sets the homeserver, after discovery, for a session whose stored form has no `base_client_url`.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -126,16 +126,17 @@ impl Session {
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
     /// session.set_homeserver("https://matrix.example.org".parse()?);
-    /// assert_eq!(session.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// let homeserver = session.homeserver().map(|homeserver| homeserver.as_str());
+    /// assert_eq!(homeserver, Some("https://matrix.example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_homeserver(&mut self, homeserver: Homeserver) {
         self.homeserver = Some(homeserver);
     }
 
-    /// Where the session is valid. `None` if the stored form does not say so. Some clients write the address only if
-    /// the login response names one: then the [server](UserId::server_name) of the user ID must be
-    /// [discovered](crate#finding-the-homeserver) again.
+    /// The homeserver of the session. `None` if the stored form does not contain it: some clients store the address
+    /// only if the login response contains one. Then [discover](crate#finding-the-homeserver) the
+    /// [server](UserId::server_name) of the user ID again.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -143,14 +144,15 @@ impl Session {
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
-    /// assert_eq!(session.homeserver().map(|homeserver| homeserver.as_str()), Some("https://example.org"));
+    /// let homeserver = session.homeserver().map(|homeserver| homeserver.as_str());
+    /// assert_eq!(homeserver, Some("https://example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn homeserver(&self) -> Option<&Homeserver> {
         self.homeserver.as_ref()
     }
 
-    /// Who is logged in.
+    /// The user that is logged in.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -180,7 +182,7 @@ impl Session {
         &self.device_id
     }
 
-    /// What authenticates requests; [`authorize`](Self::authorize) puts it where it belongs.
+    /// The access token. [`authorize`](Self::authorize) adds it to a request.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -206,7 +208,7 @@ impl Session {
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
     /// let used = session.clone();
-    /// // Another task may have refreshed the session meanwhile.
+    /// // Another task might have refreshed the session in the meantime.
     /// assert!(session.has_token_of(&used));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -214,7 +216,7 @@ impl Session {
         self.access_token.expose() == other.access_token.expose()
     }
 
-    /// The refresh token, which gets the next access token. `None` if the session cannot be refreshed.
+    /// The refresh token, to get the next access token. `None` if the session cannot be refreshed.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -229,7 +231,7 @@ impl Session {
         self.refresh_token.as_ref()
     }
 
-    /// The `well_known` of the login response, whole.
+    /// The whole `well_known` of the login response.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -244,8 +246,8 @@ impl Session {
         self.well_known.as_ref()
     }
 
-    /// The keys of the login response that this crate does not read, and the deprecated `home_server`. They are not
-    /// stored: a restored session has none.
+    /// The members of the login response that this crate does not read, and the deprecated `home_server`. They are not
+    /// stored, so a restored session has none.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -260,7 +262,7 @@ impl Session {
         &self.other
     }
 
-    /// When the access token expires, if it does.
+    /// When the access token expires. `None` if it does not expire, or if the homeserver did not say when.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -276,9 +278,9 @@ impl Session {
         UNIX_EPOCH.checked_add(Duration::from_nanos(self.valid_until?))
     }
 
-    /// Whether the access token expires before `now + margin`. Always `false` if the access token does not expire.
-    /// `now` and the arrival times of the responses must come from the same clock. [`refresh_in`](Self::refresh_in)
-    /// says when to refresh.
+    /// Whether the access token expires before `now + margin`. Always `false` if [`expires_at`](Self::expires_at) is
+    /// `None`. `now` and the arrival times of the responses must come from the same clock.
+    /// [`refresh_in`](Self::refresh_in) says when to refresh.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -292,7 +294,7 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_expired(&self, now: SystemTime, margin: Duration) -> bool {
-        // A time that is too far away to be held is after any expiry.
+        // A time that is too far away for `SystemTime` is after any expiry.
         self.expires_at().is_some_and(|end| now.checked_add(margin).is_none_or(|then| then >= end))
     }
 
@@ -318,11 +320,11 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::ForeignOrigin`] if the request does not go to the origin (scheme, host and port) of the
-    /// session's homeserver, or if its URI has user information. [`SessionError::UnknownHomeserver`] if the homeserver
-    /// [is not known](Self::homeserver). The request stays as it was.
+    /// session's homeserver, or if its URI contains user information. [`SessionError::UnknownHomeserver`] if the
+    /// homeserver [is not known](Self::homeserver). The request stays unchanged.
     ///
-    /// The path is not checked. If other applications share the origin with the homeserver, make sure that the request
-    /// goes below the path of the homeserver's URL.
+    /// The path is not checked. If other applications share the origin with the homeserver, make sure that the path of
+    /// the request begins with the path of the homeserver's URL.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), SessionError> {
         let homeserver = self.known_homeserver()?;
         if !homeserver.is_origin_of(request.uri()) {
@@ -337,7 +339,7 @@ impl Session {
     }
 }
 
-/// When a lifetime ends, in nanoseconds since the epoch; `None` for an end that has no such number.
+/// When a lifetime ends, in nanoseconds since the epoch. `None` if this number does not fit `u64`.
 fn end(received_at: SystemTime, lifetime: Duration) -> Option<u64> {
     let end = received_at.checked_add(lifetime)?.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(end.as_nanos()).ok()

@@ -1,4 +1,4 @@
-//! How often in a row refreshing a session came to nothing, and how long to wait before the next try.
+//! Counts the refreshes in a row that did not help, and says how long to wait before the next one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,35 +6,35 @@ use std::time::{Duration, SystemTime};
 
 use crate::endpoint::retry_after::backoff;
 
-/// A refused token that is older than this is not a sign of a loop: no wait is as long.
+/// If a token that is older than this is refused, this is not a loop of refreshes: every wait in a loop is shorter.
 const LONG_AGO: Duration = Duration::from_secs(300);
 
 /// What a session remembers between refreshes. It is not stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempts {
-    /// How often in a row there was no new access token.
+    /// How often in a row a refresh gave no new access token.
     failed: u32,
-    /// How often in a row there was one that did not work.
+    /// How often in a row a refresh gave an access token that did not work.
     granted: u32,
-    /// Of the access token, if a refresh has granted it.
+    /// The access token, if a refresh has granted it.
     token: Option<Token>,
 }
 
 #[derive(Clone, Debug)]
 struct Token {
     granted_at: SystemTime,
-    /// Whether a request with it has succeeded. All copies of a session that have this token share the answer.
+    /// Whether a request with this token has succeeded. All copies of a session with this token share this flag.
     works: Arc<AtomicBool>,
 }
 
 impl Attempts {
-    /// There was no new access token. Returns how long to wait before the next try.
+    /// Counts a refresh without a new access token. Returns how long to wait before the next try.
     pub(crate) fn fail(&mut self) -> Duration {
         self.failed = self.failed.saturating_add(1);
         backoff(self.failed)
     }
 
-    /// There is a new access token.
+    /// Counts a refresh with a new access token.
     pub(crate) fn grant(&mut self, granted_at: SystemTime) {
         let is_loop = self.token.as_ref().is_some_and(|token| {
             let age = granted_at.duration_since(token.granted_at).unwrap_or(Duration::ZERO);
@@ -45,7 +45,7 @@ impl Attempts {
         self.token = Some(Token { granted_at, works: Arc::default() });
     }
 
-    /// The access token works.
+    /// Remembers that the access token works.
     pub(crate) fn succeed(&self) {
         if let Some(token) = &self.token {
             token.works.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How a session ends: at the endpoint of the API that has granted it.
+//! Ends a session, with the endpoint of the API that granted it.
 
 use http::{Request, Response};
 
@@ -9,10 +9,10 @@ use crate::session::Session;
 use crate::session::error::SessionError;
 
 impl Session {
-    /// The request that ends the session: a [logout](logout::request), or the [revocation](revocation::request) of the
-    /// refresh token for a session of the OAuth 2.0 API. The access token is revoked if there is no refresh token.
+    /// The request that ends the session: a [logout](logout::request). For a session of the OAuth 2.0 API, it is a
+    /// [revocation](revocation::request) of the refresh token, or of the access token if there is no refresh token.
     ///
-    /// Finish a refresh first: revoking a refresh token that has just been replaced does nothing on some servers.
+    /// Finish a refresh first: on some servers, it does nothing to revoke a refresh token that was just replaced.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -55,7 +55,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of [`logout::response`] or [`revocation::response`]. The session is still there then.
+    /// The same as [`logout::response`] or [`revocation::response`]. Then the session still exists.
     pub fn handle_logout<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<logout::Response, ResponseError> {
         match self.oauth {
             None => logout::response(response),

@@ -1,4 +1,4 @@
-//! What a session needs of the OAuth 2.0 server that has granted it.
+//! Sessions of the OAuth 2.0 API.
 
 use std::time::SystemTime;
 
@@ -13,8 +13,8 @@ use crate::session::origin::Origin;
 use crate::session::{Session, end};
 
 impl Session {
-    /// The session that an OAuth 2.0 server grants, for a login that went another way than through a flow. The response
-    /// of `whoami` is the one to the new access token. `received_at` is when the token response arrived.
+    /// The session that an OAuth 2.0 server grants, for a login without a flow. `whoami` is the response to a request
+    /// with the new access token. `received_at` is the time when the token response arrived.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -34,17 +34,18 @@ impl Session {
     ///     token_response: &Response<Vec<u8>>,
     ///     whoami_response: &Response<Vec<u8>>,
     /// ) -> Result<Session, Error> {
-    ///     let (granted, whoami) = (token::response(token_response)?, whoami::response(whoami_response)?);
-    ///     let now = SystemTime::now();
-    ///     Ok(Session::granted_by_oauth(homeserver, "the client ID", metadata, granted, whoami, now)?)
+    ///     let granted = token::response(token_response)?;
+    ///     let whoami = whoami::response(whoami_response)?;
+    ///     let (id, now) = ("the client ID", SystemTime::now());
+    ///     Ok(Session::granted_by_oauth(homeserver, id, metadata, granted, whoami, now)?)
     /// }
     /// # let _ = session;
     /// ```
     ///
     /// # Errors
     ///
-    /// [`SessionError::NoDevice`] if whoami names no device: the token belongs to none. The error owns the tokens.
-    /// [`SessionError::NoTokenEndpoint`] if the metadata have no usable token endpoint.
+    /// [`SessionError::NoDevice`] if `whoami` contains no device ID: the token does not belong to a device. The error
+    /// owns the tokens. [`SessionError::NoTokenEndpoint`] if the metadata contain no usable token endpoint.
     pub fn granted_by_oauth(
         homeserver: Homeserver,
         client_id: impl Into<String>,
@@ -83,7 +84,7 @@ impl Session {
         })
     }
 
-    /// Whether the OAuth 2.0 API has granted this session. The legacy API does not know its tokens.
+    /// Whether the OAuth 2.0 API granted this session. The legacy API cannot refresh or end such a session.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -98,7 +99,7 @@ impl Session {
         self.oauth.is_some()
     }
 
-    /// The ID of the OAuth 2.0 client that has logged in.
+    /// The ID of the OAuth 2.0 client that logged in. `None` for a session of the legacy API.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -106,7 +107,7 @@ impl Session {
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
-    /// // The legacy API has granted it.
+    /// // The legacy API granted this session.
     /// assert!(session.client_id().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -114,14 +115,14 @@ impl Session {
         self.oauth.as_ref().map(|origin| &*origin.client_id)
     }
 
-    /// Takes the endpoints from the metadata of the homeserver, after they have moved. Ask for the metadata again if a
-    /// refresh or a logout fails for no clear reason.
+    /// Updates the endpoints of the session from the metadata of the homeserver. If a refresh or a logout fails for no
+    /// clear reason, the endpoints might have moved: ask for the metadata again.
     ///
     /// ```
     /// use http::Response;
     /// use matrix_login::{Error, Homeserver, Session, endpoint::oauth::auth_metadata};
     ///
-    /// /// `response` is the one to [`auth_metadata::request`].
+    /// /// `response` is the response to [`auth_metadata::request`].
     /// fn look_again(
     ///     session: &mut Session,
     ///     homeserver: &Homeserver,
@@ -137,8 +138,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::OtherIssuer`] if the metadata are of another server, or the session is one of the legacy API.
-    /// [`SessionError::NoTokenEndpoint`] if they have no usable token endpoint. The session stays as it was.
+    /// [`SessionError::OtherIssuer`] if the metadata belong to another server, or if the legacy API granted the
+    /// session. [`SessionError::NoTokenEndpoint`] if the metadata contain no usable token endpoint. The session stays
+    /// unchanged.
     pub fn set_auth_metadata(&mut self, metadata: &AuthMetadata) -> Result<(), SessionError> {
         let origin = self.oauth.as_mut().ok_or(SessionError::OtherIssuer)?;
         if origin.issuer.as_ref().is_some_and(|issuer| *issuer != metadata.issuer) {

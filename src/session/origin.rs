@@ -1,22 +1,22 @@
-//! Where the tokens of a session of the OAuth 2.0 API came from.
+//! The OAuth 2.0 server that granted the tokens of a session.
 
 use serde_json::{Map, Value};
 
 use crate::address::https_url::HttpsUrl;
 use crate::invalid_input::InvalidInput;
 
-/// Where the tokens came from: they are refreshed and revoked there, and nowhere else.
+/// The OAuth 2.0 server that granted the tokens. They are refreshed and revoked only there.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) client_id: Box<str>,
-    /// `None` for a session that another program has stored without it.
+    /// `None` if another program has stored the session without an issuer.
     pub(crate) issuer: Option<Box<str>>,
     pub(crate) token_endpoint: HttpsUrl,
     pub(crate) revocation_endpoint: Option<HttpsUrl>,
 }
 
 impl Origin {
-    /// The value of the stored form's `oauth`.
+    /// The value of `oauth` in the stored form.
     pub(crate) fn to_value(&self) -> Value {
         let mut value = Map::new();
         value.insert("client_id".to_owned(), (&*self.client_id).into());
@@ -30,8 +30,8 @@ impl Origin {
         value.into()
     }
 
-    /// The error is about the member that cannot be used. An endpoint that is there and is not a URL is not usable
-    /// either: without it, a logout would come to nothing.
+    /// Reads the value of `oauth` in the stored form. The error names the member that cannot be used. An endpoint that
+    /// is not a URL is an error too, and not treated as absent: without the endpoint, a logout would do nothing.
     pub(crate) fn from_value(value: &Value) -> Result<Self, InvalidInput> {
         let members = value.as_object().ok_or_else(|| InvalidInput::new(OAUTH, "an object"))?;
         let text = |key| match members.get(key) {
@@ -44,7 +44,7 @@ impl Origin {
                 |text| HttpsUrl::kept(text).ok_or_else(|| invalid(key, "a URL without user information and fragment"));
             text(key)?.map(kept).transpose()
         };
-        let is_missing = |key| move || invalid(key, "to be there");
+        let is_missing = |key| move || invalid(key, "a value, but it is missing");
         Ok(Self {
             client_id: text("client_id")?.ok_or_else(is_missing("client_id"))?.into(),
             issuer: text("issuer")?.map(Box::from),
@@ -54,7 +54,7 @@ impl Origin {
     }
 }
 
-/// Where these members are.
+/// The name of the object in errors.
 const OAUTH: &str = "`oauth` of the stored session";
 
 fn invalid(key: &str, expected: &'static str) -> InvalidInput {

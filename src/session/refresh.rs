@@ -1,4 +1,4 @@
-//! How a session goes on and how it ends: when to refresh it, and what came of that.
+//! Refreshes a session: when to do it, and what the response means.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,64 +12,69 @@ use crate::session::error::SessionError;
 use crate::session::{Session, end};
 
 /// What the response to a refresh means for the session, and what to do (specification, "Refreshing access tokens",
-/// "Soft logout" and "Account locking"). Where the specification leaves it open, this follows what homeservers do.
+/// "Soft logout" and "Account locking"). If the specification does not say it, this table follows what homeservers do.
 ///
 /// | the response | means | the session |
 /// | --- | --- | --- |
-/// | 2xx with an access token | `Refreshed` | has the new tokens; without a new refresh token it keeps the old one |
-/// | 429, or another rate limit | `Later` | stays; the delay is the one that the server asks for, if it does |
+/// | 2xx with an access token | `Refreshed` | has new tokens, or a new access token and the old refresh token |
+/// | 429, or another rate limit | `Later` | stays: wait as long as the server asks for, if it does |
 /// | 5xx, 408, 425 | `Later` | stays |
 /// | not Matrix, whatever the status: a captive portal, a proxy | `Later` | stays |
 /// | a redirect | `Later` | stays |
 /// | 2xx that cannot be read, or with an errcode | `Later` | stays: ask again with the same refresh token |
-/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | is over, its device is not: [log in again](crate#logging-in-again-and-logging-out) |
-/// | 401 `M_UNKNOWN_TOKEN` without it | `TokenGone` | cannot be refreshed; its access token may live on until it expires |
-/// | 403 `M_FORBIDDEN` | `TokenGone` | likewise: Synapse says this of a refresh token that is used or expired |
-/// | `M_USER_DEACTIVATED` | `TokenGone` | likewise: the account has ended |
-/// | `M_USER_LOCKED` | `Locked` | stays: it goes on when the account is unlocked |
-/// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver has that switched off |
-/// | any other 4xx | `Later` | stays: the server does not say that it is over |
-/// | OAuth 2.0: `invalid_grant`, `invalid_client`, `unauthorized_client` | `TokenGone` | cannot be refreshed: the refresh token or the client is no longer known |
+/// | 401 `M_UNKNOWN_TOKEN` with `soft_logout` | `SoftLogout` | has ended, but its device stays: [log in again] |
+/// | 401 `M_UNKNOWN_TOKEN` without it | `TokenGone` | cannot be refreshed; the access token might still be valid |
+/// | 403 `M_FORBIDDEN` | `TokenGone` | the same: from Synapse, if the refresh token is used or expired |
+/// | `M_USER_DEACTIVATED` | `TokenGone` | the same: the account no longer exists |
+/// | `M_USER_LOCKED` | `Locked` | stays: it is valid again when the account is unlocked |
+/// | 404 `M_UNRECOGNIZED` | `Unsupported` | cannot be refreshed: the homeserver does not support this |
+/// | any other 4xx | `Later` | stays: the server does not say that the session has ended |
+/// | OAuth 2.0: `invalid_grant`, `invalid_client`, `unauthorized_client` | `TokenGone` | cannot be refreshed |
 /// | OAuth 2.0: any other error, also one of the Matrix API | `Later` | stays |
 /// | no response | do not call `handle_refresh` | stays: send the same request again |
 ///
-/// The table has the usual statuses. Only the errcode counts: it means the same under any 4xx. Another thread or
-/// process may have refreshed the session in the meantime: check that before you give the session up.
+/// The statuses in the table are the usual ones. Only the errcode counts: it means the same with any 4xx. Another
+/// thread or process might have refreshed the session in the meantime: check this before you give up the session.
 ///
-/// It is exhaustive on purpose: each of these asks for something else.
+/// This enum is exhaustive on purpose: a program must do something different for each variant.
+///
+/// [log in again]: crate#logging-in-again-and-logging-out
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Refresh {
-    /// The session has new tokens. Store it before they are used: once they are, the old refresh token is spent.
+    /// The session has new tokens. Store it before you use them: after the first use, the old refresh token is no
+    /// longer valid.
     Refreshed,
-    /// Nothing is lost and nothing is gained: ask again later with the same refresh token.
+    /// The session is unchanged: ask again later with the same refresh token.
     Later {
-        /// Why.
+        /// Why the refresh failed.
         error: ResponseError,
-        /// How long to wait: as long as the server says, otherwise one second, and twice as long after each further
-        /// failure in a row, up to a minute.
+        /// How long to wait. This is as long as the server says. Otherwise it is one second, and twice as long after
+        /// each further failure in a row, up to a minute.
         delay: Duration,
     },
     /// Log in [again](crate#logging-in-again-and-logging-out), on the same device. Its encryption keys stay valid: keep
     /// them.
     SoftLogout(Box<ServerError>),
-    /// The refresh token is no longer valid. The access token may be, until it expires.
+    /// The refresh token is no longer valid. The access token might be valid until it expires.
     /// [Forget](Session::forget_refresh_token) the refresh token and go on. When the access token has expired,
-    /// [`judge`](Session::judge) says whether the device is still there.
+    /// [`judge`](Session::judge) says whether the device still exists.
     TokenGone(Box<ServerError>),
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked(Box<ServerError>),
-    /// The homeserver refreshes no sessions: go on as for `TokenGone`.
+    /// The homeserver does not support refresh tokens: go on as for `TokenGone`.
     Unsupported(Box<ServerError>),
 }
 
 impl Session {
-    /// How long to wait before the next refresh. A refresh is due `margin` before the access token expires. Zero if it
-    /// is due now. `None` if it is never due: the access token does not expire, or there is no refresh token.
+    /// How long to wait before the next refresh. A refresh is due `margin` before the access token expires. Zero if the
+    /// refresh is due now. `None` if no refresh is ever due: the access token does not expire, or there is no refresh
+    /// token.
     ///
-    /// The margin covers the time that a request takes, and clocks that differ. It should be less than the lifetime of
-    /// the access token; otherwise a refresh is always due. Clocks jump, so ask again before each request or after each
-    /// sleep. A clock that was set back hides that a token has expired. So also [`judge`](Self::judge) every response.
+    /// The margin covers the duration of a request, and clocks that differ. It should be less than the lifetime of the
+    /// access token. Otherwise a refresh is always due. Clocks jump, so ask again before each request or after each
+    /// sleep. If a clock was set back, it hides that a token has expired. So also [`judge`](Self::judge) every
+    /// response.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -87,14 +92,14 @@ impl Session {
     /// ```
     pub fn refresh_in(&self, now: SystemTime, margin: Duration) -> Option<Duration> {
         self.refresh_token.as_ref()?;
-        // A time before now is an error, and it is time then.
+        // If the token has already expired, `duration_since` is an error, and the refresh is due now.
         let left = self.expires_at()?.duration_since(now).unwrap_or(Duration::ZERO);
         Some(left.saturating_sub(margin))
     }
 
-    /// The request that gets the next access token. It stays the same until the session is refreshed.
+    /// The request for the next access token. It stays the same until the session is refreshed.
     ///
-    /// Only one thread or process at a time may send it: the manual says [why and
+    /// Only one thread or process at a time may send this request. The manual says [why and
     /// how](crate#keeping-a-session-alive).
     ///
     /// ```
@@ -110,9 +115,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::NoRefreshToken`], or [`SessionError::UnknownHomeserver`] if the homeserver [is not
-    /// known](Self::homeserver). A session of the OAuth 2.0 API is refreshed at its token endpoint, and does not need
-    /// the homeserver.
+    /// [`SessionError::NoRefreshToken`] if the session has no refresh token. [`SessionError::UnknownHomeserver`] if the
+    /// homeserver [is not known](Self::homeserver), except for a session of the OAuth 2.0 API: its token endpoint
+    /// refreshes it.
     pub fn refresh_request(&self) -> Result<Request<Vec<u8>>, SessionError> {
         let refresh_token = || self.refresh_token.as_ref().ok_or(SessionError::NoRefreshToken);
         match &self.oauth {
@@ -125,7 +130,7 @@ impl Session {
     }
 
     /// Takes the response to [`refresh_request`](Self::refresh_request), and the time when it arrived. Only
-    /// [`Refresh::Refreshed`] changes what is stored. The session also counts the attempts, so that the
+    /// [`Refresh::Refreshed`] changes the stored form. The session also counts the attempts, so that the
     /// [delays](Refresh::Later) grow: keep the session after every outcome.
     ///
     /// ```
@@ -137,7 +142,8 @@ impl Session {
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
-    /// let response = Response::new(r#"{"access_token": "t2", "refresh_token": "r2", "expires_in_ms": 300000}"#);
+    /// let response = r#"{"access_token": "t2", "refresh_token": "r2", "expires_in_ms": 300000}"#;
+    /// let response = Response::new(response);
     /// match session.handle_refresh(&response, SystemTime::now()) {
     ///     // Store the session before you use it.
     ///     Refresh::Refreshed => assert_eq!(session.access_token().expose(), "t2"),
@@ -149,19 +155,19 @@ impl Session {
         match self.new_tokens(response) {
             Ok(granted) => {
                 self.access_token = granted.access_token;
-                // The end of the access token before says nothing about this one.
+                // The expiry of the old access token says nothing about the new one.
                 self.valid_until = granted.expires_in.and_then(|lifetime| end(received_at, lifetime));
                 self.refresh_token = granted.refresh_token.or(self.refresh_token.take());
                 self.attempts.grant(received_at);
                 Refresh::Refreshed
             }
-            // Under a 2xx, an error does not end a session.
+            // An error in a 2xx does not end a session.
             Err(ResponseError::Server(error)) if !response.status().is_success() => self.refused(error, received_at),
             Err(error) => self.later(error, received_at),
         }
     }
 
-    /// What a refresh grants, by either API.
+    /// The tokens in the response of either API.
     fn new_tokens<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<refresh::Response, ResponseError> {
         if self.oauth.is_none() {
             return refresh::response(response);
@@ -170,7 +176,7 @@ impl Session {
         Ok(refresh::Response { access_token, expires_in, refresh_token })
     }
 
-    /// What an error of the server means.
+    /// What an error of the server means for the session.
     fn refused(&mut self, error: Box<ServerError>, received_at: SystemTime) -> Refresh {
         match (error.refusal(), &self.oauth) {
             (Some("M_UNKNOWN_TOKEN"), None) if error.soft_logout => Refresh::SoftLogout(error),
@@ -189,10 +195,11 @@ impl Session {
     }
 
     /// Removes the refresh token, after [`Refresh::TokenGone`] or [`Refresh::Unsupported`]. From then on no refresh is
-    /// due, and [`judge`](Self::judge) can tell a soft logout from a logout. For a session of the OAuth 2.0 API, it
-    /// cannot: those servers report an expired token as one that was revoked. Log in
-    /// [again](crate#logging-in-again-and-logging-out) on the same device then, and keep its encryption keys until the
-    /// homeserver grants another device.
+    /// due, and [`judge`](Self::judge) can distinguish a soft logout from a logout.
+    ///
+    /// For a session of the OAuth 2.0 API, [`judge`](Self::judge) cannot distinguish them: the servers send the same
+    /// error for an expired token and for a revoked token. Then log in [again](crate#logging-in-again-and-logging-out)
+    /// on the same device, and keep its encryption keys until the homeserver grants another device.
     ///
     /// ```
     /// use matrix_login::Session;

@@ -1,4 +1,4 @@
-//! How a session is written to storage, and read back.
+//! Writes a session to storage, and reads it back.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
@@ -13,9 +13,10 @@ use crate::session::attempts::Attempts;
 use crate::session::origin::Origin;
 
 impl Session {
-    /// Reads the stored form. `None` if it is an object without an access token, as `{}` is: nobody is logged in.
+    /// Reads the stored form. `None` for an object without an access token, such as `{}`: no user is logged in.
     ///
-    /// Other keys of the list above that cannot be used count as absent. Keys that are not listed are kept.
+    /// `access_token`, `user_id`, `device_id` and `oauth` must be usable. Any other key of the [list](Session) that
+    /// cannot be used is treated as absent. Keys that are not in the list are kept.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -23,24 +24,24 @@ impl Session {
     /// let stored = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
     /// let session = Session::from_json(stored)?.expect("somebody is logged in");
     /// assert_eq!(session.device_id(), "KITCHEN");
-    /// // Nobody is logged in:
+    /// // No user is logged in:
     /// assert!(Session::from_json("{}")?.is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if it is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be used. It
-    /// is one too if there is an access token and an `oauth` that is not null and cannot be used: such a session is
-    /// never taken for one of the legacy API.
+    /// [`InvalidInput`] if the text is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be
+    /// used. Also if there is an access token, and `oauth` is not null and cannot be used: such a session is never
+    /// treated as a session of the legacy API.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         let json = std::str::from_utf8(json.as_ref()).map_err(|_| not_an_object())?;
         let stored: Fields = json.parse().map_err(|_| not_an_object())?;
-        // A value that no Rust type can hold is there, and of no use.
+        // A value that no Rust type can hold exists, but cannot be used.
         let usable = |text| serde_json::from_str(text).unwrap_or_default();
         let take = |key| stored.text_of(key).filter(|text| *text != "null").map(usable);
         let Some(access_token) = take("access_token") else { return Ok(None) };
-        // Its tokens belong to other endpoints: read as a legacy session, it would never end.
+        // These tokens belong to other endpoints. As a session of the legacy API, this one could never be ended.
         let oauth = take("oauth").map(|value| Origin::from_value(&value).map(Box::new));
         let access_token = text(access_token).and_then(|token| AccessToken::new(token).ok());
         let user_id = take("user_id").and_then(text).and_then(|user_id| user_id.parse().ok());
@@ -64,7 +65,7 @@ impl Session {
         }))
     }
 
-    /// Writes the stored form, **secrets included**. Keys that are not listed above are written as they were read.
+    /// Writes the stored form, **with its secrets**. Keys that are not in the [list](Session) are written unchanged.
     ///
     /// ```
     /// use matrix_login::Session;
@@ -89,8 +90,8 @@ impl Session {
         fields.text().to_owned()
     }
 
-    /// Writes the stored form into an object that may have keys of others: those stay as they are. Of the keys that are
-    /// listed above, those without a value are removed: they would belong to another session.
+    /// Writes the stored form into an object that can also contain other keys. The other keys stay unchanged. A key of
+    /// the [list](Session) without a value is removed, since it would belong to another session.
     ///
     /// ```
     /// use serde_json::Map;
@@ -138,8 +139,8 @@ const KEYS: [&str; 8] = [
     "oauth",
 ];
 
-/// Writes the stored form by way of serde's values. They hold less than JSON does: what [`to_json`](Session::to_json)
-/// keeps in keys that are not listed, such as the last digit of a long fraction, may be lost.
+/// Writes the stored form with serde's values, which cannot hold everything that JSON can. So a part of the other keys,
+/// such as the last digit of a long fraction, can be lost. [`to_json`](Session::to_json) keeps it.
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut stored = Map::from(&self.stored);
@@ -148,14 +149,14 @@ impl Serialize for Session {
     }
 }
 
-/// Reads the stored form of somebody who is logged in. [`from_json`](Session::from_json) also takes that of nobody, and
-/// values that serde cannot hold: it reads all that [`to_json`](Session::to_json) writes.
+/// Reads the stored form of a session. An object without an access token is an error. Values that serde cannot hold are
+/// errors too: only [`from_json`](Session::from_json) reads everything that [`to_json`](Session::to_json) writes.
 impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Only a `Value` is asked for: the errors of serde's other types quote what they found, which may be a token.
+        // This reads only a `Value`: the errors of serde's other types quote the value, which can be a token.
         let value = Value::deserialize(deserializer)?;
         let session = Self::from_json(value.to_string()).map_err(de::Error::custom)?;
-        session.ok_or_else(|| de::Error::custom(invalid("access_token", "to be there: nobody is logged in")))
+        session.ok_or_else(|| de::Error::custom(invalid("access_token", "a value: without it, no user is logged in")))
     }
 }
 

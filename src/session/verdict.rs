@@ -1,4 +1,4 @@
-//! What any other response means for a session.
+//! Judges what a response means for a session.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::endpoint::server_error::ServerError;
 use crate::endpoint::uia;
 use crate::session::Session;
 
-/// What the response to any other request means for the session that it was sent for (specification, "Using access
+/// What a response means for the session whose access token the request contained (specification, "Using access
 /// tokens", "Soft logout" and "Account locking").
 ///
 /// | the response | with a refresh token | without one |
@@ -22,11 +22,11 @@ use crate::session::Session;
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
 /// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
-/// The table has the usual statuses. Only the errcode counts: it means the same under any 4xx. If the session has a
-/// refresh token, `soft_logout` does not matter: servers with the OAuth 2.0 API report an expired token without it.
-/// [`ServerError::from_response`] contains what a person must be told.
+/// The statuses in the table are the usual ones. Only the errcode counts: it means the same with any 4xx. If the
+/// session has a refresh token, `soft_logout` does not matter: servers with the OAuth 2.0 API report an expired token
+/// without it. [`ServerError::from_response`] returns the error to show to the user.
 ///
-/// It is exhaustive on purpose: each of these asks for something else.
+/// This enum is exhaustive on purpose: a program must do something different for each variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
@@ -35,26 +35,26 @@ pub enum Verdict {
     /// The access token is no longer valid: wait, [refresh](Session::refresh_request) the session, then send the
     /// request again.
     Refresh {
-        /// How long to wait before the refresh. Zero as a rule. If a refresh has just granted the token, and no request
-        /// with it has succeeded, it is one second, and twice as long each further time in a row, up to a minute. Some
-        /// homeservers refresh the session of a locked user and refuse the new token.
+        /// How long to wait before the refresh. This is usually zero. If a refresh has just granted the token, and no
+        /// request with the token has succeeded, it is one second, and twice as long each further time in a row, up to
+        /// a minute: some homeservers refresh the session of a locked user, and then refuse the new token.
         delay: Duration,
     },
     /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out),
     /// and keep its encryption keys.
     SoftLogout,
-    /// The session is over: forget it, and log in anew.
+    /// The session has ended: delete it, and begin a new login.
     LoggedOut,
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked,
-    /// The response comes from something else: the session is as it was.
+    /// The response does not come from a Matrix server, so it says nothing about the session.
     NotMatrix,
 }
 
 impl Session {
-    /// What a response means for the session whose access token the request had. Not for the response to a refresh, a
-    /// login or a logout. Ask about successes too: then the session, and every copy of it with the same access token,
-    /// knows that the token works.
+    /// What a response means for the session whose access token the request contained. Do not call this function for
+    /// the response to a refresh, a login or a logout. Call it for successes too: then the session, and every copy of
+    /// it with the same access token, knows that the token works.
     ///
     /// ```
     /// use http::Response;

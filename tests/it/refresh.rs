@@ -131,7 +131,7 @@ fn a_request_needs_a_refresh_token_and_a_homeserver() {
     );
     assert_eq!(
         refusal(without("base_client_url")),
-        "the session does not know its homeserver: discover the server of its user ID, then set it"
+        "the session does not know its homeserver: discover the server of its user ID, then set the homeserver"
     );
 }
 

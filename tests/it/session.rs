@@ -159,7 +159,7 @@ fn an_unreadable_oauth_session_is_not_a_legacy_session() {
         format!("invalid `{member}` in `oauth` of the stored session: expected {expected}")
     };
     let (missing, text, url) =
-        ("to be there", "a string that is not empty", "a URL without user information and fragment");
+        ("a value, but it is missing", "a string that is not empty", "a URL without user information and fragment");
     let endpoint = "https://auth.example.org/token";
     for (value, message) in [
         (json!({"client_id": "c", "issuer": "https://auth.example.org/"}), in_oauth("token_endpoint", missing)),
