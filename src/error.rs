@@ -29,7 +29,7 @@ pub enum Error {
 
     /// The caller's mistake: the input does not belong to the step that is due. [`step`](crate::LoginFlow::step) says
     /// what is due.
-    #[error("{input} is out of step: {due} is due")]
+    #[error("{input} is not allowed now: the current step is {due}")]
     #[non_exhaustive]
     OutOfStep {
         /// The method that was called.
@@ -41,7 +41,7 @@ pub enum Error {
     /// The response belongs to another request than the one that is due, or no request is due. The flow ignores the
     /// response. If it is the response to a login, the server may have granted a session: the manual says
     /// [what to do then](crate#late-responses).
-    #[error("the response is stale: it belongs to a request that is not due")]
+    #[error("the flow does not wait for this response: it is too late, or belongs to another request")]
     StaleResponse,
 
     /// The caller's mistake: the flow already has a session. Log it out before another login, or begin another flow.
@@ -80,7 +80,7 @@ pub enum Error {
     /// first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: \
-         accept such sessions or log this one out"
+         accept such sessions, or log this one out"
     )]
     MissingRefreshToken(Box<Session>),
 
@@ -136,5 +136,5 @@ impl From<DiscoveryFailure> for Error {
 }
 
 fn instead(offered: &[String]) -> String {
-    if offered.is_empty() { String::new() } else { format!(", but {}", one_line(&offered.join(", "))) }
+    if offered.is_empty() { String::new() } else { format!("; it offers {}", one_line(&offered.join(", "))) }
 }

@@ -1,4 +1,4 @@
-//! The flow: the only file that changes where a login stands, and it does so in one function, `enter`.
+//! The flow. Only this file changes the state of a login, and only in one function: `enter`.
 
 pub(crate) mod choice;
 mod discovery;
@@ -34,7 +34,7 @@ use crate::settings::LoginSettings;
 
 /// A login, from a server name or an address to a [`Session`].
 ///
-/// Ask [`step`](Self::step) what is due, do it, and tell the flow what came of it with the method that the step names.
+/// [`step`](Self::step) says what is due. Do it, and tell the flow the result with the method that the step names.
 ///
 /// ```text
 /// LoginFlow::discover(server)      LoginFlow::at(homeserver)      LoginFlow::logged_in(session)
@@ -64,31 +64,33 @@ use crate::settings::LoginSettings;
 ///
 /// [`again`](Self::again) begins like `at`, for the user and the device of a session that has ended.
 ///
-/// - A step is a view of the flow. Nothing is lost by asking twice, by dropping a future or by failing to send.
-/// - An input returns `Ok` and the flow has moved, or `Err` and nothing has changed. The one exception is a login that
-///   was granted and is refused here: [`Error::MissingRefreshToken`], [`Error::WrongUser`].
+/// An *input* is a call that can move the flow: a `handle_*` method, `choose`, `use_homeserver` or `back`.
+///
+/// - A step is a view of the flow. Nothing is lost if you ask twice, drop a future or fail to send.
+/// - If an input returns `Ok`, the flow has moved. If it returns `Err`, nothing has changed. The one exception is a
+///   login that the server granted and the flow refuses: [`Error::MissingRefreshToken`], [`Error::WrongUser`].
 /// - A refusal is a step, not an error: a wrong password is [`Step::Choose`], a rate limit is [`Step::Wait`], a server
 ///   that cannot be found is [`Step::Locate`].
-/// - There is no clock, no randomness and no I/O inside. Time comes in with a response.
+/// - The flow has no clock, no randomness and no I/O. It learns the time from the caller, with a response.
 ///
 /// `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct LoginFlow {
     settings: LoginSettings,
-    /// What the flow began with.
+    /// The server name that the flow began with.
     server_name: Option<ServerName>,
-    /// Who must be logged in, if it is to be [again](LoginFlow::again).
+    /// The user that must log in, if the flow logs in [again](LoginFlow::again).
     expected_user: Option<UserId>,
-    /// About the homeserver that the login is asked of, so not after another one was given.
+    /// What discovery found out about the homeserver in use. `None` after the caller gave another homeserver.
     discovered: Option<Box<Discovered>>,
     due: Due,
-    /// How often in a row rate limits have put off the request that is due.
+    /// How often in a row a rate limit has delayed the request that is due.
     attempts: u32,
     request_id: RequestId,
 }
 
 impl LoginFlow {
-    /// Begins with a server name, whose homeserver is discovered (specification, "Server Discovery").
+    /// Begins with a server name. The flow discovers its homeserver (specification, "Server Discovery").
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Step};
@@ -103,7 +105,7 @@ impl LoginFlow {
         Self { server_name: Some(server_name), ..Self::new(settings, due) }
     }
 
-    /// Begins with a homeserver whose address is known.
+    /// Begins with the address of a homeserver.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Step};
@@ -117,7 +119,7 @@ impl LoginFlow {
         Self::new(settings, Due::GetLogin { homeserver, refused: None })
     }
 
-    /// Begins at the end, with a session that was restored from storage, so that a driver needs no other case for it.
+    /// Begins at the end, with a session from storage. So a driver needs no special case for a stored session.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, Session, Step};
@@ -134,13 +136,14 @@ impl LoginFlow {
     }
 
     /// Logs in again as the user of a session whose tokens are no longer valid, for example after a soft logout. The
-    /// login goes to the homeserver of the session; if the session does not know it, the flow discovers it. The device
-    /// is the same: the device ID of the session replaces the one in the settings. `session` itself does not change.
-    /// After the login, [store](Session::store_in) the new session in place of the old one.
+    /// login goes to the homeserver of the session. If the session does not know its homeserver, the flow discovers it.
+    /// The device stays the same: the device ID of the session replaces the device ID in the settings. `session` itself
+    /// does not change. After the login, [store](Session::store_in) the new session in place of the old one.
     ///
-    /// A login of another user is refused with [`Error::WrongUser`], which owns that session. The homeserver decides
-    /// about the device: if its response names another one, the new session has that device ID. Compare the two before
-    /// you use old encryption keys. If the response names no device, the ID that was asked for counts.
+    /// The flow refuses a login of another user with [`Error::WrongUser`], which owns the session of this user. The
+    /// homeserver chooses the device: if its response contains another device ID, the new session has that device ID.
+    /// Compare the two IDs before you use old encryption keys. If the response contains no device ID, the requested one
+    /// counts.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Session};
@@ -163,8 +166,8 @@ impl LoginFlow {
         Self { expected_user: Some(user_id), ..flow }
     }
 
-    /// Goes on with a flow that was [suspended](Self::suspend), perhaps by another process. It refuses responses to
-    /// requests that the first flow gave out before it was suspended. Do not go on with the first flow.
+    /// Goes on with a flow that was [suspended](Self::suspend), for instance by another process. The resumed flow
+    /// refuses responses to requests that the first flow made before the suspension. Do not go on with the first flow.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Suspended};
@@ -201,7 +204,7 @@ impl LoginFlow {
         }
     }
 
-    /// What is due. A pure function of the flow: ask as often as you like.
+    /// What is due. This is a pure function of the flow: call it as often as you like.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Step};
@@ -235,62 +238,115 @@ impl LoginFlow {
     /// Takes the response to a request, with the ID of the step that asked for it, and the time when the response
     /// arrived.
     ///
-    /// | due | good | not usable | 3xx | 4xx | rate limit | 5xx | not Matrix | unreachable |
-    /// | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-    /// | GET well-known | GET versions | `FailPrompt`; a `base_url` that is not a URL, or is plain http: `FailError` | followed; if it may not be: `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` | `FailPrompt` | `FailPrompt`; 404: `Ignore` | `FailPrompt` |
-    /// | GET versions | GET login | `FailError` | `FailError` | `FailError` | `Wait` | `FailError` | `FailError` | `FailError` |
-    /// | GET login | `Choose`; if OAuth 2.0 is wanted: GET `auth_metadata` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported`; `M_UNRECOGNIZED`, if OAuth 2.0 is wanted: GET `auth_metadata` | `Wait` | error | error | `OutOfStep` |
-    /// | POST login | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
-    /// | GET `auth_metadata`, with login types | `Choose` | error | error | `Choose` | `Wait` | error | error; 4xx: `Choose` | `Choose` |
-    /// | GET `auth_metadata`, without login types | `Choose` | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
-    /// | GET `auth_metadata`, after a resume | POST token; if issuer or endpoints do not fit: error | error | error | error; `M_UNRECOGNIZED`: `LoginUnsupported` | `Wait` | error | error | `OutOfStep` |
-    /// | POST register | `Browse`; for a device: POST `device_authorization` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
-    /// | callback, of the code grant | POST token | `ForeignCallback` | - | `Choose`, refused | - | - | - | - |
-    /// | POST token | GET whoami | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
-    /// | POST `device_authorization` | `ShowCode` | error | error | `Choose`, refused | `Wait` | error | error | `OutOfStep` |
-    /// | POST token, a poll | GET whoami | error | error | `Choose`, refused; pending or `slow_down`: `ShowCode`; pending or `slow_down`, after the end of the code: `Choose`, refused | `Wait`; `slow_down`: `ShowCode` | error | error | `OutOfStep` |
-    /// | GET whoami | `Done`; a token that expires for good: `MissingRefreshToken`; another user: `WrongUser`; without a device ID: error | error | error | error | `Wait` | error | error | `OutOfStep` |
-    /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` | `Wait` | error | error | `Choose` |
+    /// These tables say what each response leads to: another request, a [`Step`], or an error. If the third table has a
+    /// row for the response, this row counts.
     ///
-    /// - `FailPrompt`, `FailError` and `Ignore` are the outcomes of [`Step::Locate`].
-    /// - *good*: a 2xx (of the well-known file a 200) whose body has what the step needs. *Not usable*: a 2xx with JSON
-    ///   that lacks it, or with a body over [`MAX_BODY`](crate::MAX_BODY), which is not read. *4xx*: with an error of
-    ///   the Matrix API, or of the OAuth 2.0 API. A 2xx that lacks what the step needs and has an errcode is that error
-    ///   too: a refusal, or a rate limit. *5xx*: also 408 and 425, which mean: later. *Not Matrix*: any other body, a
-    ///   page for instance, or one that is still compressed. *Unreachable*: no response, see
-    ///   [`handle_unreachable`](Self::handle_unreachable).
-    /// - A callback is not a response, and goes to [`handle_callback`](Self::handle_callback). *Not usable*: another
-    ///   `state`, another `iss` or a missing one that was promised, a parameter twice, both `code` and `error`, or
-    ///   neither. *4xx*: an `error`.
-    /// - *error*: the same step stays due. At POST login, the homeserver may have granted a login all the same: with a
-    ///   [device ID](LoginSettings::with_device_id) of your own, a repeated request leads to the same device.
-    /// - `Choose` needs the login types. If a resume has forgotten them, GET login comes first. Next to login types, a
-    ///   4xx of any kind for GET `auth_metadata` means that there is no OAuth 2.0: a page must not cost a login with a
-    ///   password.
-    /// - **Polls.** *pending* is the error `authorization_pending`. The codes of RFC 8628, section 3.5, count before
-    ///   the status: servers send them under 400, 403 and 429. A response of that kind that arrives after the
-    ///   [end](ShownCode::expires_at) of the code counts as `expired_token`. `slow_down` makes the
-    ///   [interval](ShownCode::interval) longer by five seconds for good. A longer hint of the server counts for one
-    ///   poll. A rate limit lasts at least the interval. After an error, wait for the interval, and then send the poll
-    ///   again.
-    /// - After POST token, the tokens are kept until whoami says whose they are. POST revoke is due after
-    ///   [`back`](Self::back) from GET whoami.
-    /// - **Rate limits.** A 429 is one, whatever its body. `M_LIMIT_EXCEEDED` under another status is one if it names a
-    ///   wait. The header `Retry-After` comes before `retry_after_ms`, which is rounded up. The header is a number of
-    ///   seconds, or a date in any of HTTP's three formats. A date is compared with the `Date` of the response, or
-    ///   without that with the time of arrival. A wait of zero, or a date in the past, is not a hint. Without a hint,
-    ///   the flow asks for 1 s, then twice as long each time, up to 60 s. The flow never gives up.
-    /// - **Redirects.** The flow follows those of the well-known file only: 301, 302, 303, 307 and 308, at most five,
-    ///   to https only, and never to an address where it was. A relative `Location` belongs to the address that was
-    ///   asked last.
-    /// - **Plain http.** Only the caller can choose plain http, never a server: an address from a server must be https,
-    ///   or have the origin in use, or be on loopback if the address in use is on loopback too
-    ///   ([`Homeserver::may_name`]). Another address in a well-known file is a failure that contains the address, so
-    ///   that a user can insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, it is
-    ///   ignored. The session moves to the homeserver that the `well_known` of a login response names only if the
-    ///   [settings](LoginSettings::with_follow_well_known) allow it.
-    /// - Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does not matter.
-    ///   The last of duplicate keys counts. An optional field that is not usable counts as absent.
+    /// | due | good | not usable | 3xx | 4xx |
+    /// | --- | --- | --- | --- | --- |
+    /// | GET well-known | GET versions | `FailPrompt` | followed | `FailPrompt` |
+    /// | GET versions | GET login | `FailError` | `FailError` | `FailError` |
+    /// | GET login | `Choose` | error | error | error |
+    /// | POST login | `Done` | error | error | `Choose`, refused |
+    /// | GET `auth_metadata`, with login types | `Choose` | error | error | `Choose` |
+    /// | GET `auth_metadata`, without login types | `Choose` | error | error | error |
+    /// | GET `auth_metadata`, after a resume | POST token | error | error | error |
+    /// | POST register | `Browse` | error | error | `Choose`, refused |
+    /// | callback, of the code grant | POST token | `ForeignCallback` | - | `Choose`, refused |
+    /// | POST token | GET whoami | error | error | `Choose`, refused |
+    /// | POST `device_authorization` | `ShowCode` | error | error | `Choose`, refused |
+    /// | POST token, a poll | GET whoami | error | error | `Choose`, refused |
+    /// | GET whoami | `Done` | error | error | error |
+    /// | POST revoke | `Choose` | `Choose` | `Choose` | `Choose` |
+    ///
+    /// | due | rate limit | 5xx | not Matrix | unreachable |
+    /// | --- | --- | --- | --- | --- |
+    /// | GET well-known | `FailPrompt` | `FailPrompt` | `FailPrompt` | `FailPrompt` |
+    /// | GET versions | `Wait` | `FailError` | `FailError` | `FailError` |
+    /// | GET login | `Wait` | error | error | `OutOfStep` |
+    /// | POST login | `Wait` | error | error | `OutOfStep` |
+    /// | GET `auth_metadata`, with login types | `Wait` | error | error | `Choose` |
+    /// | GET `auth_metadata`, without login types | `Wait` | error | error | `OutOfStep` |
+    /// | GET `auth_metadata`, after a resume | `Wait` | error | error | `OutOfStep` |
+    /// | POST register | `Wait` | error | error | `OutOfStep` |
+    /// | callback, of the code grant | - | - | - | - |
+    /// | POST token | `Wait` | error | error | `OutOfStep` |
+    /// | POST `device_authorization` | `Wait` | error | error | `OutOfStep` |
+    /// | POST token, a poll | `Wait` | error | error | `OutOfStep` |
+    /// | GET whoami | `Wait` | error | error | `OutOfStep` |
+    /// | POST revoke | `Wait` | error | error | `Choose` |
+    ///
+    /// | due | response | special case | outcome |
+    /// | --- | --- | --- | --- |
+    /// | GET well-known | not usable | the `base_url` is not a URL, or is plain http | `FailError` |
+    /// | GET well-known | 3xx | the redirect must not be followed | `FailPrompt` |
+    /// | GET well-known | 4xx | the status is 404 | `Ignore` |
+    /// | GET well-known | not Matrix | the status is 404 | `Ignore` |
+    /// | GET login | good | the settings ask for OAuth 2.0 | GET `auth_metadata` |
+    /// | GET login | 4xx | `M_UNRECOGNIZED` | `LoginUnsupported` |
+    /// | GET login | 4xx | `M_UNRECOGNIZED`, and the settings ask for OAuth 2.0 | GET `auth_metadata` |
+    /// | POST login | good | the access token expires, and there is no refresh token | `MissingRefreshToken` |
+    /// | POST login | good | the login is of another user | `WrongUser` |
+    /// | GET `auth_metadata`, with login types | not Matrix | the status is 4xx | `Choose` |
+    /// | GET `auth_metadata`, without login types | 4xx | `M_UNRECOGNIZED` | `LoginUnsupported` |
+    /// | GET `auth_metadata`, after a resume | good | issuer or endpoints have changed | error |
+    /// | GET `auth_metadata`, after a resume | 4xx | `M_UNRECOGNIZED` | `LoginUnsupported` |
+    /// | POST register | good | the choice is a code to show | POST `device_authorization` |
+    /// | POST token, a poll | 4xx | `authorization_pending` or `slow_down` | `ShowCode` |
+    /// | POST token, a poll | 4xx | the same, after the code has expired | `Choose`, refused |
+    /// | POST token, a poll | rate limit | `slow_down` | `ShowCode` |
+    /// | GET whoami | good | the access token expires, and there is no refresh token | `MissingRefreshToken` |
+    /// | GET whoami | good | the login is of another user | `WrongUser` |
+    /// | GET whoami | good | the response contains no device ID | error |
+    ///
+    /// The kinds of responses:
+    ///
+    /// - *good*: a 2xx (for the well-known file only a 200) whose body contains what the step needs.
+    /// - *not usable*: a 2xx with JSON that lacks what the step needs, or with a body longer than
+    ///   [`MAX_BODY`](crate::MAX_BODY), which is not read.
+    /// - *4xx*: a 4xx with an error of the Matrix API or of the OAuth 2.0 API. A 2xx that lacks what the step needs and
+    ///   contains an errcode is treated as this error too: a refusal, or a rate limit.
+    /// - *5xx*: a 5xx, and also 408 and 425, after which the same request can succeed later.
+    /// - *not Matrix*: any other body, for instance a page, or a body that is still compressed.
+    /// - *unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
+    /// - A callback is not a response: it goes to [`handle_callback`](Self::handle_callback). It is *not usable* if it
+    ///   contains another `state` or another `iss`, if an `iss` was promised and is missing, if a parameter appears
+    ///   twice, or if it contains both `code` and `error`, or neither. It is *4xx* if it contains an `error`.
+    ///
+    /// The outcomes:
+    ///
+    /// - `FailPrompt`, `FailError` and `Ignore`: [`Step::Locate`] with this outcome.
+    /// - *error*: the same step stays due. At POST login, the homeserver might have granted a login nevertheless. With
+    ///   your own [device ID](LoginSettings::with_device_id), a repeated request logs in as the same device.
+    /// - `Choose` needs the login types. If they were forgotten in a suspension, GET login comes first. With login
+    ///   types, any 4xx for GET `auth_metadata` means that the homeserver has no OAuth 2.0: a page must not prevent a
+    ///   login with a password.
+    ///
+    /// The rules:
+    ///
+    /// - **Polls.** The errors of RFC 8628, section 3.5, count before the status: servers send them with 400, 403 and
+    ///   429. If `authorization_pending` or `slow_down` arrives after the [end](ShownCode::expires_at) of the code, it
+    ///   is treated as `expired_token`. `slow_down` makes the [interval](ShownCode::interval) five seconds longer from
+    ///   then on. If the server asks for a longer wait, this counts for one poll. A rate limit lasts at least the
+    ///   interval. After an error, wait for the interval, and then send the poll again.
+    /// - **Tokens.** After POST token, the flow keeps the tokens until whoami says whose they are. POST revoke is due
+    ///   after [`back`](Self::back) from GET whoami.
+    /// - **Rate limits.** A 429 is a rate limit, whatever its body. `M_LIMIT_EXCEEDED` with another status is a rate
+    ///   limit if the response says how long to wait. The header `Retry-After` counts before `retry_after_ms`, which is
+    ///   rounded up. The header is a number of seconds, or a date in one of the three formats of HTTP. A date is
+    ///   compared with the `Date` of the response, or else with the time of arrival. A wait of zero, or a date in the
+    ///   past, is treated as absent. Then the flow asks for 1 s, then twice as long each time, up to 60 s. The flow
+    ///   never gives up.
+    /// - **Redirects.** The flow follows only redirects of the well-known file: 301, 302, 303, 307 and 308, at most
+    ///   five, only to https, and never to an address that it has already asked. A relative `Location` is relative to
+    ///   the address of the last request.
+    /// - **Plain http.** Only the caller can choose plain http, never a server ([`Homeserver::may_name`]). An address
+    ///   from a server must be https, or have the origin in use, or be on loopback if the address in use is on loopback
+    ///   too. Any other address in a well-known file is a failure. The failure contains the address, so that a user can
+    ///   insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, such an address is ignored.
+    /// - **Moves.** If the login response contains a `well_known`, the session moves to the homeserver in it, unless
+    ///   the [settings](LoginSettings::with_follow_well_known) forbid it.
+    /// - **Bodies.** Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does
+    ///   not matter. The last of duplicate keys counts. An optional field that cannot be used is treated as absent.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -301,7 +357,7 @@ impl LoginFlow {
     /// let mut flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
     /// let Step::Send { id, request } = flow.step() else { unreachable!() };
     /// # drop(request);
-    /// // Your HTTP client sends the request, and has this response:
+    /// // Your HTTP client sends the request and gets this response:
     /// let response = Response::new(r#"{"flows": [{"type": "m.login.password"}]}"#);
     /// flow.handle_response(id, &response, SystemTime::now())?;
     /// assert!(matches!(flow.step(), Step::Choose { .. }));
@@ -310,10 +366,10 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::StaleResponse`] if the response belongs to another request than the one that is due, or if none is due.
-    /// [`Error::Response`] if the response is not what was asked for; the same request is due then.
-    /// [`Error::MissingRefreshToken`] and [`Error::WrongUser`] own a session that was granted; the flow is back at the
-    /// question then.
+    /// [`Error::StaleResponse`] if the response belongs to another request than the one that is due, or if no request
+    /// is due. [`Error::Response`] if the response is not what the request asked for: then the same request is due
+    /// again. [`Error::MissingRefreshToken`] and [`Error::WrongUser`] own a session that was granted: then
+    /// [`Step::Choose`] is due, or the login types are requested first.
     pub fn handle_response<B: AsRef<[u8]>>(
         &mut self,
         id: RequestId,
@@ -321,20 +377,20 @@ impl LoginFlow {
         received_at: SystemTime,
     ) -> Result<(), Error> {
         self.check(id)?;
-        let next = self.answered(response, received_at)?;
+        let next = self.after_response(response, received_at)?;
         self.enter(next)
     }
 
-    /// The driver gives up on a request that got no response, if the flow can go on without it. In discovery,
-    /// [`Step::Locate`] is due. After GET `auth_metadata` next to login types, the question is due, without OAuth 2.0.
-    /// After the revocation of tokens that nobody wants, the question is due too.
+    /// Gives up on a request that got no response, if the flow can go on without the response. In discovery,
+    /// [`Step::Locate`] is due next. After GET `auth_metadata` with login types, [`Step::Choose`] is due, without OAuth
+    /// 2.0. After POST revoke, [`Step::Choose`] is due too.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Step};
     ///
     /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
     /// let Step::Send { id, .. } = flow.step() else { unreachable!() };
-    /// // Nothing listens there.
+    /// // The server cannot be reached.
     /// flow.handle_unreachable(id)?;
     /// assert!(matches!(flow.step(), Step::Locate { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -342,7 +398,7 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::StaleResponse`] if the ID is not that of the request that is due, or if no request is due.
+    /// [`Error::StaleResponse`] if the ID belongs to another request than the one that is due, or if no request is due.
     /// [`Error::OutOfStep`] for every other request: send it again, go [back](Self::back), or drop the flow.
     pub fn handle_unreachable(&mut self, id: RequestId) -> Result<(), Error> {
         self.check(id)?;
@@ -363,8 +419,8 @@ impl LoginFlow {
         self.enter(next)
     }
 
-    /// The wait that [`Step::Wait`] asked for is over: the request that it held up is due. Or the time until the next
-    /// poll of [`Step::ShowCode`] is over: the poll is due.
+    /// Says that a wait is over. After [`Step::Wait`], the delayed request is due. After [`Step::ShowCode`], the next
+    /// poll is due.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -399,11 +455,11 @@ impl LoginFlow {
         }
     }
 
-    /// Takes the URL that the browser came back to. The login with the token in it is due then, whether or not the
-    /// homeserver lists `m.login.token`.
+    /// Takes the callback: the URL that the browser came back to.
     ///
-    /// For a code grant, the code becomes tokens then. After a resume the metadata are read again before that. If the
-    /// server or the user has refused, the question is due.
+    /// After single sign-on, POST login with the token in the callback is due, even if the homeserver does not list
+    /// `m.login.token`. For a code grant, POST token is due. After a resume, the metadata are requested again before
+    /// that. If the server or the user has refused, [`Step::Choose`] is due.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
@@ -412,12 +468,12 @@ impl LoginFlow {
     /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
     /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
-    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
-    /// # flow.choose(Choice::sso(redirect))?;
+    /// let (redirect_url, state) = ("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff");
+    /// flow.choose(Choice::sso(Redirect::new(redirect_url, state)?))?;
     /// let Step::Browse(url) = flow.step() else { unreachable!() };
     /// println!("log in at {url}");
     /// // The browser comes back to:
-    /// let callback = "http://127.0.0.1:8765/callback?state=00112233445566778899aabbccddeeff&loginToken=t";
+    /// let callback = format!("{redirect_url}?state={state}&loginToken=t");
     /// flow.handle_callback(&callback.parse()?)?;
     /// assert!(matches!(flow.step(), Step::Send { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -425,7 +481,7 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignCallback`] if the URL does not belong to this login; the flow still waits for the one that does.
+    /// [`Error::ForeignCallback`] if the URL does not belong to this login: the flow still waits for the right one.
     /// [`Error::OutOfStep`] if no callback is due.
     pub fn handle_callback(&mut self, url: &Url) -> Result<(), Error> {
         match &self.due {
@@ -442,21 +498,23 @@ impl LoginFlow {
         }
     }
 
-    /// Goes on with this homeserver instead of any other. The flow forgets the login types and the choice.
+    /// Goes on with this homeserver, and not with the one that was discovered or given before. The flow forgets the
+    /// login types and the choice.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings};
     ///
     /// let mut flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
     /// flow.use_homeserver("https://matrix.example.org".parse()?)?;
-    /// assert_eq!(flow.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// let homeserver = flow.homeserver().map(|homeserver| homeserver.as_str());
+    /// assert_eq!(homeserver, Some("https://matrix.example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`Error::AlreadyLoggedIn`] if there is a session. [`Error::OutOfStep`] if an OAuth 2.0 server has granted tokens
-    /// and whoami is due: go [back](Self::back) first, which revokes them.
+    /// and whoami is due: first go [back](Self::back), which revokes the tokens.
     pub fn use_homeserver(&mut self, homeserver: Homeserver) -> Result<(), Error> {
         match &self.due {
             Due::Done(_) => Err(Error::AlreadyLoggedIn),
@@ -465,8 +523,8 @@ impl LoginFlow {
         }
     }
 
-    /// Answers the question how to log in. If the flow refuses the choice, the choice is dropped: keep a clone of it if
-    /// it contains what the user should not type again.
+    /// Chooses how to log in, after [`Step::Choose`]. If the flow refuses the choice, the choice is dropped: keep a
+    /// clone, so that the user need not type everything again.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Password, Step, UserIdentifier};
@@ -484,11 +542,13 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyLoggedIn`] if there is a session; [`Error::OutOfStep`] if the question is not due;
-    /// [`Error::NotOffered`] if the homeserver does not list the login type, or not the identity provider, and the
-    /// choice is not [unlisted](Choice::unlisted); if it does not offer the grant of an OAuth 2.0 choice, or the
-    /// settings do not [ask for that API](LoginSettings::with_oauth). For an OAuth 2.0 choice, [`Error::InvalidInput`]
-    /// if the device ID is missing or unfit, or if the client has no ID and the server registers none.
+    /// - [`Error::AlreadyLoggedIn`] if there is a session.
+    /// - [`Error::OutOfStep`] if another step is due than [`Step::Choose`].
+    /// - [`Error::NotOffered`] if the homeserver does not list the login type or the identity provider, and the choice
+    ///   is not [unlisted](Choice::unlisted). Also if the homeserver does not offer the grant of an OAuth 2.0 choice,
+    ///   or if the settings do not [ask for OAuth 2.0](LoginSettings::with_oauth).
+    /// - [`Error::InvalidInput`] for an OAuth 2.0 choice, if the device ID is missing or not suitable, if the redirect
+    ///   URL contains a fragment, or if the client is not registered and the server registers no clients.
     pub fn choose(&mut self, choice: Choice) -> Result<(), Error> {
         match &self.due {
             Due::Choose { homeserver, offers, .. } => {
@@ -500,14 +560,14 @@ impl LoginFlow {
         }
     }
 
-    /// Goes back to the question: from the browser, or from credentials that the homeserver has not judged yet. The
-    /// flow drops the credentials, and refuses a late response to the login request. That response may still grant a
-    /// login: the manual says [what to do with it](crate#late-responses).
+    /// Goes back to [`Step::Choose`], from any step after it. The flow drops the credentials, and refuses a late
+    /// response to the login request. This response can still grant a login: the manual says
+    /// [what to do with it](crate#late-responses).
     ///
-    /// From [`Step::Locate`], it begins discovery again: the server may have failed only for a moment.
+    /// From [`Step::Locate`], this begins discovery again: the failure of the server might have been short.
     ///
-    /// After an OAuth 2.0 server has granted tokens and before whoami has said whose they are, their revocation is due
-    /// first, if the server has an endpoint for that. Another `back` leaves it out: the tokens stay valid then.
+    /// If an OAuth 2.0 server has granted tokens and whoami is due, POST revoke comes first, if the server can revoke
+    /// tokens. A second `back` skips POST revoke: then the tokens stay valid.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
@@ -526,9 +586,9 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfStep`] if nothing was chosen, and no address is missing.
+    /// [`Error::OutOfStep`] if nothing was chosen and [`Step::Locate`] is not due, or after the login.
     pub fn back(&mut self) -> Result<(), Error> {
-        // A wait does not stop anybody from going back.
+        // The caller can go back from a wait too.
         match self.due.behind_wait() {
             Due::Locate { server_name, .. } => {
                 let server_name = server_name.clone();
@@ -545,11 +605,11 @@ impl LoginFlow {
         }
     }
 
-    /// Where the flow stands, for a file, a cookie store or a database. `None` once logged in: store the
-    /// [`Session`] then.
+    /// The state of the flow, for a file, a cookie store or a database. `None` after the login: then store the
+    /// [`Session`].
     ///
-    /// A code of either grant, and tokens that whoami has not confirmed yet, are not stored: after a resume, the
-    /// question is put again. Anybody who has a device code can get tokens.
+    /// Codes, and tokens that whoami has not confirmed yet, are not stored: anybody who has a device code can get
+    /// tokens. After a resume, the flow asks again how to log in.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};
@@ -560,7 +620,7 @@ impl LoginFlow {
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
     /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
     /// # flow.choose(Choice::sso(redirect))?;
-    /// let stored = serde_json::to_string(&flow.suspend().expect("nobody is logged in yet"))?;
+    /// let stored = serde_json::to_string(&flow.suspend().expect("the flow is not logged in"))?;
     /// let flow = LoginFlow::resume(serde_json::from_str(&stored)?);
     /// assert!(matches!(flow.step(), Step::Browse(_)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -580,7 +640,7 @@ impl LoginFlow {
         Some(Suspended { position, settings, expected_user, request_id: self.request_id })
     }
 
-    /// The settings that the flow began with. After [`again`](Self::again) they have the device ID of the session. A
+    /// The settings that the flow began with. After [`again`](Self::again) they contain the device ID of the session. A
     /// flow from [`logged_in`](Self::logged_in) has the default settings.
     ///
     /// ```
@@ -609,13 +669,15 @@ impl LoginFlow {
         self.server_name.as_ref()
     }
 
-    /// The address in use, once it is known. After the login it is the session's.
+    /// The homeserver in use. `None` if its address is not known yet. After the login, this is the homeserver of the
+    /// session.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings};
     ///
     /// let flow = LoginFlow::at("https://matrix.example.org/".parse()?, LoginSettings::default());
-    /// assert_eq!(flow.homeserver().map(|homeserver| homeserver.as_str()), Some("https://matrix.example.org"));
+    /// let homeserver = flow.homeserver().map(|homeserver| homeserver.as_str());
+    /// assert_eq!(homeserver, Some("https://matrix.example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn homeserver(&self) -> Option<&Homeserver> {
@@ -629,8 +691,8 @@ impl LoginFlow {
         }
     }
 
-    /// What discovery found out about the homeserver that the login was asked of; `None` if its address was given, or
-    /// the flow was resumed.
+    /// What discovery found out about the homeserver in use. `None` if the caller gave the address of the homeserver,
+    /// or if the flow was resumed.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -652,8 +714,8 @@ impl LoginFlow {
         self.discovered.as_deref()
     }
 
-    /// Who must be logged in: the user of the session that the flow logs in [again](Self::again). `None` if anybody
-    /// may.
+    /// The user that must log in: the user of the session, if the flow logs in [again](Self::again). `None` if any user
+    /// can log in.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Session};
@@ -662,25 +724,24 @@ impl LoginFlow {
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
     /// let flow = LoginFlow::again(&session, LoginSettings::default());
-    /// assert_eq!(flow.expected_user().map(|user_id| user_id.as_str()), Some("@alice:example.org"));
+    /// let expected_user = flow.expected_user().map(|user_id| user_id.as_str());
+    /// assert_eq!(expected_user, Some("@alice:example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn expected_user(&self) -> Option<&UserId> {
         self.expected_user.as_ref()
     }
 
-    /// The code that the user must enter. It is here while [`Step::ShowCode`] is due, and also while the flow polls, so
-    /// that it need not vanish from the screen.
+    /// The code that the user must enter. It exists while [`Step::ShowCode`] is due, and also while a poll is due, so
+    /// that it can stay on the screen.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, one_line};
     ///
-    /// /// What a screen shows, whatever step is due.
+    /// /// The line that a screen shows, whatever step is due.
     /// fn status_line(flow: &LoginFlow) -> String {
-    ///     match flow.shown_code() {
-    ///         Some(code) => format!("enter {} at {}", one_line(code.user_code()), code.verification_uri()),
-    ///         None => String::new(),
-    ///     }
+    ///     let Some(code) = flow.shown_code() else { return String::new() };
+    ///     format!("enter {} at {}", one_line(code.user_code()), code.verification_uri())
     /// }
     /// # let flow = LoginFlow::at("https://example.org".parse()?, matrix_login::LoginSettings::default());
     /// # assert_eq!(status_line(&flow), "");
@@ -693,7 +754,7 @@ impl LoginFlow {
         }
     }
 
-    /// The session; `None` until logged in.
+    /// The session. `None` before the end of the login.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, Session};
@@ -709,7 +770,7 @@ impl LoginFlow {
         if let Due::Done(session) = &self.due { Some(session) } else { None }
     }
 
-    /// Who is logged in; `None` until logged in.
+    /// The user that is logged in. `None` before the end of the login.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, Session};
@@ -725,8 +786,8 @@ impl LoginFlow {
         self.session().map(Session::user_id)
     }
 
-    /// The device that is logged in; `None` until logged in. The homeserver decides about it: compare it with
-    /// [the device ID that was asked for](LoginSettings::device_id) before you use old encryption keys.
+    /// The device that is logged in. `None` before the end of the login. The homeserver chooses the device: compare it
+    /// with [the requested device ID](LoginSettings::device_id) before you use old encryption keys.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, Session};
@@ -742,7 +803,7 @@ impl LoginFlow {
         self.session().map(Session::device_id)
     }
 
-    /// The session by value.
+    /// Returns the session by value.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, Session};
@@ -760,7 +821,7 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// The flow as it was, if it is not logged in.
+    /// The unchanged flow, before the end of the login.
     #[expect(clippy::result_large_err, reason = "the error is the caller's own flow, given back")]
     pub fn into_session(self) -> Result<Session, Self> {
         match self.due {
@@ -769,7 +830,7 @@ impl LoginFlow {
         }
     }
 
-    /// A poll that is due here was sent and had no usable response: it is put off by the interval.
+    /// Delays a poll by the interval, after it was sent and got no usable response.
     pub(crate) fn put_off_poll(&mut self, now: impl FnOnce() -> SystemTime) -> Result<(), Error> {
         match &self.due {
             Due::PostPoll { server, grant } => {
@@ -780,13 +841,13 @@ impl LoginFlow {
         }
     }
 
-    /// Whether this is the request that is due. If none is due, the flow has not given out its present ID.
+    /// Checks that the request with this ID is due. If no request is due, no caller has the current ID yet.
     fn check(&self, id: RequestId) -> Result<(), Error> {
         if id == self.request_id { Ok(()) } else { Err(Error::StaleResponse) }
     }
 
-    /// Where a response to the request that is due leads.
-    fn answered<B: AsRef<[u8]>>(&self, response: &Response<B>, received_at: SystemTime) -> Result<Next, Error> {
+    /// What the response to the request that is due leads to.
+    fn after_response<B: AsRef<[u8]>>(&self, response: &Response<B>, received_at: SystemTime) -> Result<Next, Error> {
         let wanted = (&self.settings, self.expected_user.as_ref());
         let next = match &self.due {
             Due::GetWellKnown { server_name, redirects } => {
@@ -797,12 +858,12 @@ impl LoginFlow {
                 log_in::after_login_types(homeserver, &self.settings, refused.as_deref(), response)
             }
             Due::PostLogin { server, .. } => log_in::after_login(server, wanted, response, received_at),
-            due => oauth::answered(due, wanted, response, received_at)?,
+            due => oauth::after_response(due, wanted, response, received_at)?,
         };
         self.judged(next, received_at)
     }
 
-    /// Where a response leads, once its endpoint has read it.
+    /// What a response leads to, after its endpoint has read it.
     fn judged(&self, next: Result<Next, ResponseError>, received_at: SystemTime) -> Result<Next, Error> {
         match (&self.due, next) {
             (_, Ok(next)) => Ok(next),
@@ -826,7 +887,7 @@ impl LoginFlow {
         }
     }
 
-    /// Moves. All that was asked before is stale then.
+    /// Moves the flow. This makes the ID of every earlier request stale.
     fn enter(&mut self, next: Next) -> Result<(), Error> {
         self.request_id = self.request_id.next();
         self.attempts = match &next {

@@ -16,8 +16,8 @@ pub enum ResponseError {
     #[error(transparent)]
     Server(Box<ServerError>),
 
-    /// The homeserver supports no login API that the settings allow: not the login API of Matrix, and not the OAuth 2.0
-    /// API. The homeserver might support OAuth 2.0 if the settings [do not allow it](crate::LoginSettings::with_oauth).
+    /// The homeserver supports no login API that the settings allow: not the legacy API, and not the OAuth 2.0 API. If
+    /// the settings [do not allow](crate::LoginSettings::with_oauth) OAuth 2.0, the homeserver might support it.
     #[error(
         "the homeserver supports no login API that the settings allow; \
          if it supports OAuth 2.0, allow that in the settings"

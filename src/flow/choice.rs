@@ -1,4 +1,4 @@
-//! How to log in: what a driver answers to [`Step::Choose`](crate::Step::Choose).
+//! How to log in: what a driver chooses at [`Step::Choose`](crate::Step::Choose).
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ use crate::invalid_input::InvalidInput;
 /// ```
 /// use matrix_login::{Choice, Password, UserIdentifier};
 ///
-/// let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse battery staple"));
+/// let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
 /// assert_eq!(choice.login_type(), "m.login.password");
 /// ```
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct OAuthChoice {
     pub(crate) grant: GrantChoice,
-    /// Instead of the one in the settings.
+    /// The device ID that replaces the one in the settings.
     pub(crate) device_id: Option<String>,
     pub(crate) fields: Fields,
 }
@@ -56,7 +56,7 @@ pub(crate) struct CodeChoice {
 }
 
 impl Choice {
-    /// `m.login.password`
+    /// `m.login.password`: a user and a password.
     ///
     /// ```
     /// use matrix_login::{Choice, Password, UserIdentifier};
@@ -69,8 +69,8 @@ impl Choice {
         Credentials::password(identifier, password).into()
     }
 
-    /// `m.login.token`: with a token from `get_token`, for instance. The token that ends a single sign-on goes to
-    /// [`handle_callback`](crate::LoginFlow::handle_callback) instead.
+    /// `m.login.token`: a login token, for instance from `get_token`. After single sign-on, give the callback that
+    /// contains the token to [`handle_callback`](crate::LoginFlow::handle_callback) instead.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginToken};
@@ -88,9 +88,9 @@ impl Choice {
     /// ```
     /// use matrix_login::{Choice, Redirect};
     ///
-    /// # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
-    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", sixteen_random_bytes_in_hex)?;
-    /// let choice = Choice::sso(redirect);
+    /// // Use 16 random bytes.
+    /// let state = "00112233445566778899aabbccddeeff";
+    /// let choice = Choice::sso(Redirect::new("http://127.0.0.1:8765/callback", state)?);
     /// assert!(choice.redirect().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -98,19 +98,20 @@ impl Choice {
         Kind::Sso { redirect, fields: Fields::default() }.into()
     }
 
-    /// The authorization code grant of the OAuth 2.0 API: the user logs in with a browser, which comes back. The
-    /// settings must [ask for that API](crate::LoginSettings::with_oauth).
+    /// The authorization code grant of the OAuth 2.0 API: the user logs in with a browser, and the browser comes back.
+    /// The settings must [ask for OAuth 2.0](crate::LoginSettings::with_oauth).
     ///
-    /// Take a new random verifier and a new random state in the redirect for every login. An identity provider in the
-    /// redirect does not count: the server's page asks.
+    /// Use a new random verifier, and a new random state in the redirect, for every login. An identity provider in the
+    /// redirect is ignored: the page of the server asks the user.
     ///
     /// ```
     /// use matrix_login::{Choice, CodeVerifier, Redirect};
     ///
-    /// # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
-    /// # let thirty_two_random_bytes_in_base64url = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", sixteen_random_bytes_in_hex)?;
-    /// let verifier = CodeVerifier::new(thirty_two_random_bytes_in_base64url)?;
+    /// // Use 16 random bytes.
+    /// let state = "00112233445566778899aabbccddeeff";
+    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
+    /// // Use 32 random bytes in base64url.
+    /// let verifier = CodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")?;
     /// let choice = Choice::authorization_code(redirect, verifier);
     /// assert_eq!(choice.login_type(), "authorization_code");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -120,8 +121,8 @@ impl Choice {
     }
 
     /// The device authorization grant of the OAuth 2.0 API, for a device without a browser: it shows a code, and the
-    /// user enters that code in a browser on any device. The settings must [ask for that
-    /// API](crate::LoginSettings::with_oauth).
+    /// user enters this code in a browser on any device. The settings must [ask for OAuth
+    /// 2.0](crate::LoginSettings::with_oauth).
     ///
     /// ```
     /// use matrix_login::Choice;
@@ -163,30 +164,31 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// Those of [`Credentials::custom`].
+    /// The same as [`Credentials::custom`].
     pub fn custom(login_type: impl Into<String>, fields: Map<String, Value>) -> Result<Self, InvalidInput> {
         Credentials::custom(login_type, fields).map(Into::into)
     }
 
-    /// Adds a field to the login request, for extensions that this crate does not know. It is dropped with the
-    /// credentials. With single sign-on it goes into the token login that ends it, also after a suspension: it is
-    /// stored with the flow. With a code grant it is a parameter of the authorization URL, such as `login_hint`.
+    /// Adds a field to the login request, for extensions that this crate does not know. The flow drops the field
+    /// together with the credentials. For single sign-on, the field becomes a part of POST login after the callback. It
+    /// is stored with a suspended flow. For a code grant, the field is a parameter of the authorization URL, such as
+    /// `login_hint`.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginToken};
     ///
     /// let choice = Choice::token(LoginToken::new("t")).with_field("org.example.badge", "blue")?;
     /// assert!(choice.fields().get("org.example.badge").is_some());
-    /// // The crate writes that one itself:
+    /// // The crate writes this field itself:
     /// assert!(choice.with_field("device_id", "KITCHEN").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`Credentials::with_field`]. With a code grant: [`InvalidInput`] if the crate writes that parameter
-    /// itself, or if the value is neither a string nor a number nor a flag. With a device grant, always: it takes no
-    /// fields.
+    /// The same as [`Credentials::with_field`]. For a code grant, [`InvalidInput`] if the crate writes this parameter
+    /// itself, or if the value is not a string, a number or a flag. For a device grant, always [`InvalidInput`]: it
+    /// takes no fields.
     pub fn with_field(self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, InvalidInput> {
         let kind = match self.kind {
             Kind::Credentials(credentials) => Kind::Credentials(credentials.with_field(name, value)?),
@@ -195,7 +197,7 @@ impl Choice {
                 Kind::Sso { redirect, fields }
             }
             Kind::OAuth(choice) if matches!(choice.grant, GrantChoice::Device) => {
-                return Err(InvalidInput::new("field", "none: a device authorization takes no fields"));
+                return Err(InvalidInput::new("field", "no field, since a device authorization takes none"));
             }
             Kind::OAuth(mut choice) => {
                 choice.fields = with_parameter(choice.fields, &name.into(), &value.into())?;
@@ -205,8 +207,9 @@ impl Choice {
         Ok(Self { kind, ..self })
     }
 
-    /// Takes another device ID than the one in the [settings](crate::LoginSettings::with_device_id), for an OAuth 2.0
-    /// login: that of a legacy session can be unfit for it, and a server can refuse a device that it knows.
+    /// Replaces the device ID in the [settings](crate::LoginSettings::with_device_id), for an OAuth 2.0 login. The
+    /// device ID of a legacy session might not be suitable for OAuth 2.0, and a server can refuse a device that it
+    /// already knows.
     ///
     /// ```
     /// use matrix_login::Choice;
@@ -218,16 +221,17 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] if the choice is not one of the OAuth 2.0 API.
+    /// [`InvalidInput`] if the choice is not an OAuth 2.0 login.
     pub fn with_device_id(self, device_id: impl Into<String>) -> Result<Self, InvalidInput> {
         let Kind::OAuth(mut choice) = self.kind else {
-            return Err(InvalidInput::new("device ID", "an OAuth 2.0 choice: others take it from the settings"));
+            let expected = "an OAuth 2.0 login: other logins take the device ID from the settings";
+            return Err(InvalidInput::new("device ID", expected));
         };
         choice.device_id = Some(device_id.into());
         Ok(Self { kind: Kind::OAuth(choice), ..self })
     }
 
-    /// The device ID that replaces the one in the settings.
+    /// The device ID that [replaces](Self::with_device_id) the one in the settings.
     ///
     /// ```
     /// use matrix_login::Choice;
@@ -239,9 +243,9 @@ impl Choice {
         if let Kind::OAuth(choice) = &self.kind { choice.device_id.as_deref() } else { None }
     }
 
-    /// Takes this choice even if the homeserver does not list its login type, or its identity provider. Some
-    /// homeservers accept more than they list: Conduit takes token logins, for instance. It does not count for OAuth
-    /// 2.0.
+    /// Allows this choice even if the homeserver does not list its login type or its identity provider. Some
+    /// homeservers accept more than they list: Conduit, for instance, accepts token logins. This does not matter for
+    /// OAuth 2.0.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginToken};
@@ -254,7 +258,7 @@ impl Choice {
         Self { is_unlisted: true, ..self }
     }
 
-    /// Whether the choice need not be listed.
+    /// Whether the choice is [allowed](Self::unlisted) even if the homeserver does not list it.
     ///
     /// ```
     /// use matrix_login::Choice;
@@ -266,7 +270,7 @@ impl Choice {
         self.is_unlisted
     }
 
-    /// The login type that the homeserver must offer for this choice. Of the OAuth 2.0 API, it is the grant type.
+    /// The login type that the homeserver must offer for this choice. For OAuth 2.0, this is the grant type.
     ///
     /// ```
     /// use matrix_login::{Choice, LoginToken};
@@ -295,7 +299,7 @@ impl Choice {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
 
-    /// Where the browser goes, and how it comes back. `None` if no browser is needed.
+    /// How the browser logs in and comes back. `None` if this choice needs no browser, or none that comes back.
     ///
     /// ```
     /// use matrix_login::Choice;
@@ -344,7 +348,7 @@ impl GrantChoice {
     }
 }
 
-/// Adds a parameter of the caller's to those of the authorization URL.
+/// Adds a parameter of the caller's to the authorization URL.
 fn with_parameter(mut fields: Fields, name: &str, value: &Value) -> Result<Fields, InvalidInput> {
     if auth_metadata::PARAMETERS.contains(&name) {
         let expected = "a name that the authorization URL does not have already";

@@ -1,4 +1,4 @@
-//! Where the responses of discovery lead (specification, "Server Discovery").
+//! What the responses of discovery lead to (specification, "Server Discovery").
 
 use http::{Request, Response, StatusCode, Uri};
 use url::Url;
@@ -10,10 +10,10 @@ use crate::endpoint::versions;
 use crate::endpoint::well_known::{self, DiscoveryFailure, DiscoveryOutcome};
 use crate::flow::state::{Discovered, Due, Next, Redirects};
 
-/// How many redirects of the well-known file are followed.
+/// How many redirects of the well-known file the flow follows.
 const MAX_REDIRECTS: usize = 5;
 
-/// GET well-known, at the last of the redirects.
+/// GET well-known, from the target of the last redirect.
 pub(crate) fn well_known_request(server_name: &ServerName, redirects: &Redirects) -> Request<Vec<u8>> {
     match redirects.0.last() {
         Some(target) => well_known::ENDPOINT.request_to(target.clone()),
@@ -21,7 +21,7 @@ pub(crate) fn well_known_request(server_name: &ServerName, redirects: &Redirects
     }
 }
 
-/// After GET well-known. Nothing puts that request off: the specification knows an outcome for every response.
+/// After GET well-known. No response delays this request: the specification defines an outcome for every response.
 pub(crate) fn after_well_known<B: AsRef<[u8]>>(
     server_name: &ServerName,
     redirects: &Redirects,
@@ -43,7 +43,7 @@ pub(crate) fn after_well_known<B: AsRef<[u8]>>(
     })
 }
 
-/// After GET versions, if there are any.
+/// After GET versions. An error means that the homeserver cannot be used.
 pub(crate) fn after_versions<B: AsRef<[u8]>>(
     well_known: &well_known::Response,
     response: &Response<B>,
@@ -52,7 +52,7 @@ pub(crate) fn after_versions<B: AsRef<[u8]>>(
     Ok(Next::At { homeserver: well_known.base_url.clone(), discovered: Some(Box::new(discovered)) })
 }
 
-/// The server cannot be asked where its homeserver is.
+/// The server did not respond to the request for the well-known file.
 pub(crate) fn no_well_known(server_name: &ServerName, cause: ResponseError) -> Next {
     let failure = DiscoveryFailure::new(DiscoveryOutcome::FailPrompt, cause);
     Next::To(Due::Locate { server_name: server_name.clone(), failure })
@@ -65,10 +65,10 @@ pub(crate) fn cannot_use(server_name: &ServerName, homeserver: &Homeserver, caus
     Next::To(Due::Locate { server_name: server_name.clone(), failure })
 }
 
-/// Where a redirect of the well-known file leads, if it may be followed.
+/// The target of a redirect of the well-known file, if the flow may follow the redirect.
 fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cause: &ResponseError) -> Option<Uri> {
     match cause {
-        // The other 3xx are not redirects in this sense (RFC 9110, section 15.4).
+        // The other 3xx do not redirect a request to their `Location` automatically (RFC 9110, section 15.4).
         ResponseError::Redirected { location: Some(location), .. }
             if matches!(status.as_u16(), 301..=303 | 307 | 308) =>
         {
@@ -78,7 +78,7 @@ fn redirect(server_name: &ServerName, redirects: &[Uri], status: StatusCode, cau
     }
 }
 
-/// A target that may be followed: on https, where the flow has not been, and not after too many others.
+/// A target that the flow may follow: it is https, it is new, and there were not too many redirects before.
 fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) -> Option<Uri> {
     let first = server_name.well_known();
     let here = redirects.last().unwrap_or(&first);
@@ -88,7 +88,7 @@ fn redirect_target(server_name: &ServerName, redirects: &[Uri], location: &str) 
     }
     target.set_username("").ok()?;
     target.set_password(None).ok()?;
-    // A `Uri` has no fragment.
+    // The conversion to a `Uri` drops the fragment.
     let target = Uri::try_from(target.as_str()).ok()?;
     (target != first && !redirects.contains(&target)).then_some(target)
 }

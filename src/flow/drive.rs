@@ -1,4 +1,4 @@
-//! The loop that every driver needs, without the I/O: the caller's transport does that.
+//! The loop that every driver needs. The caller's transport does the I/O.
 
 pub mod blocking;
 pub(crate) mod body;
@@ -13,11 +13,11 @@ use crate::flow::shown_code::ShownCode;
 use crate::flow::step::Step;
 use crate::flow::wait::Wait;
 
-/// What carries the requests of a login, on any HTTP client and any runtime. [`drive`] uses it.
+/// Sends the requests of a login, with any HTTP client and any runtime. [`drive`] uses it.
 ///
-/// The futures need not be `Send`. A future of [`drive`] over a transport whose futures are `Send` is `Send` itself, so
-/// that a runtime with many threads can take it. The trait is not a set of closures, because a future over asynchronous
-/// closures cannot be given to such a runtime.
+/// The futures need not be `Send`. If they are `Send`, the future of [`drive`] is `Send` too, so that a runtime with
+/// many threads can run it. This is a trait and not a set of closures, because a runtime with many threads cannot run a
+/// future over asynchronous closures.
 ///
 /// ```
 /// use std::{convert::Infallible, time::SystemTime};
@@ -50,27 +50,29 @@ pub trait Transport {
     /// The body of a response. [`BodyCollector`](crate::BodyCollector) makes one from chunks.
     type Body: AsRef<[u8]>;
 
-    /// Why a request has no response, or why the transport gives up. [`DriveError`] is an error only if this type is
-    /// one; `Box<dyn Error>` is not.
+    /// Why a request has no response, or why the transport gives up. [`DriveError`] implements `std::error::Error` only
+    /// if this type does. `Box<dyn Error>` does not.
     type Error;
 
     /// Sends a request and returns the response, whatever its status: a 4xx and a 5xx are responses too. Stops reading
     /// the body one byte after [`MAX_BODY`](crate::MAX_BODY).
     ///
-    /// - **Redirects:** follow none, because the client would send the credentials on to wherever a server says. The
-    ///   flow follows those of the well-known file itself.
-    /// - **Time:** limit the whole exchange, the body included, because a silent server otherwise holds it for ever.
-    /// - **Proxies:** many clients use the proxy that the environment names; on a machine with several users, decide
+    /// - **Redirects:** follow none. Otherwise the client would send the credentials to any address that a server
+    ///   names. The flow itself follows redirects of the well-known file.
+    /// - **Time:** limit the whole exchange, including the body. Otherwise a silent server could keep it open without
+    ///   end.
+    /// - **Proxies:** many clients use the proxy in the environment variables. On a machine with several users, decide
     ///   whether you want that.
     ///
-    /// The [manual](crate#http-clients) has a table of the switches of some clients.
+    /// The [manual](crate#http-clients) has a table of the settings of some clients.
     fn send(&mut self, request: Request<Vec<u8>>) -> impl Future<Output = Result<Response<Self::Body>, Self::Error>>;
 
     /// Waits as long as the pause [says](Pause::remaining). A transport that does not want to wait so long, or so
-    /// often, gives up with an error.
+    /// often, returns an error.
     fn pause(&mut self, pause: Pause<'_>) -> impl Future<Output = Result<(), Self::Error>>;
 
-    /// The time. In a browser (`wasm32-unknown-unknown`) `SystemTime::now` panics: use JavaScript's `Date.now` there.
+    /// The current time. In a browser (`wasm32-unknown-unknown`), `SystemTime::now` panics: use JavaScript's `Date.now`
+    /// there.
     fn now(&self) -> SystemTime;
 }
 
@@ -80,13 +82,13 @@ pub trait Transport {
 pub enum Pause<'a> {
     /// The homeserver limits the rate.
     RateLimit(&'a Wait),
-    /// The time until the next poll. The user has the code already, and enters it somewhere else.
+    /// The next poll is not due yet. The user already has the code, and enters it on another device.
     Poll(&'a ShownCode),
 }
 
 impl Pause<'_> {
-    /// What is left of the pause at a given time; zero if it is over. A homeserver may ask for any time, a year for
-    /// instance: decide how long you want to wait.
+    /// How much of the pause is left at `now`. Zero if the pause is over. A homeserver can ask for any wait, for
+    /// instance a year: decide how long you want to wait.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         match self {
             Self::RateLimit(wait) => wait.remaining(now),
@@ -94,12 +96,13 @@ impl Pause<'_> {
         }
     }
 
-    /// What is left of the pause at a given time, for a driver that does not wait for ever.
+    /// How much of the pause is left at `now`, for a driver that limits its waits.
     ///
     /// # Errors
     ///
     /// [`TooLong`] if the homeserver limits the rate for longer than `longest`, or more than `attempts` times in a row.
-    /// Before a poll, if the pause is longer than `longest` and the code ends before it is over, or has no known end.
+    /// Before a poll, [`TooLong`] if the pause is longer than `longest`, and the code expires before the end of the
+    /// pause or at an unknown time.
     pub fn remaining_within(&self, longest: Duration, attempts: u32, now: SystemTime) -> Result<Duration, TooLong> {
         let remaining = self.remaining(now);
         let is_too_long = match self {
@@ -109,8 +112,9 @@ impl Pause<'_> {
         if is_too_long { Err(TooLong { remaining }) } else { Ok(remaining) }
     }
 
-    /// How often in a row the driver must wait for a request: 1 for the first time. The flow sets no limit: decide how
-    /// often you wait. It is always 1 before a poll: the [end of the code](ShownCode::expires_at) limits the polls.
+    /// How often in a row the driver must wait for the same request, 1 for the first time. The flow has no limit:
+    /// decide how often you wait. Before a poll it is always 1, since the [end of the code](ShownCode::expires_at)
+    /// limits the polls.
     pub fn attempt(&self) -> u32 {
         match self {
             Self::RateLimit(wait) => wait.attempt(),
@@ -119,60 +123,59 @@ impl Pause<'_> {
     }
 }
 
-/// A pause is longer than a driver wants to wait, or comes too often.
+/// A pause is longer than the driver wants to wait, or there were too many pauses in a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server asks to wait: try again in {} s", in_whole_seconds(*remaining))]
 #[non_exhaustive]
 pub struct TooLong {
-    /// What is left of the pause.
+    /// How much of the pause is left.
     pub remaining: Duration,
 }
 
-/// Rounded up: a client that comes back a moment too early is limited again.
+/// Rounds up: a client that sends the request a moment too early is limited again.
 fn in_whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// Why [`drive`] has stopped before a person was needed. The same step is still due: call it again, or stop. There is
-/// one exception: after an error that owns a session ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is
-/// back at the question.
+/// Why [`drive`] stopped before a person was needed. The same step is still due: call [`drive`] again, or give up.
+/// There is one exception: if the error owns a session ([`Error::MissingRefreshToken`], [`Error::WrongUser`]), the flow
+/// asks again how to log in.
 ///
-/// It is exhaustive on purpose: an error comes from the flow or from the transport.
+/// This enum is exhaustive on purpose: an error comes from the flow or from the transport.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DriveError<E> {
     /// The flow does not accept the response.
     #[error(transparent)]
     Flow(#[from] Error),
-    /// The transport has no response, or gives up. If it does not want to wait so long, do not call again at once: it
-    /// would only say so again.
+    /// The transport got no response, or gave up. If the pause was too long for the transport, do not call [`drive`]
+    /// again at once: the transport would only give up again.
     #[error(transparent)]
     Transport(E),
 }
 
-/// Runs a flow until a person is needed, or until the login is done. Returns the step that is due then:
-/// [`Step::Locate`], [`Step::Choose`], [`Step::Browse`], [`Step::ShowCode`] or [`Step::Done`]. A refused password is a
-/// [`Step::Choose`] too: it says what was refused.
+/// Runs a flow until a person is needed, or until the login is done. Returns the next step: [`Step::Locate`],
+/// [`Step::Choose`], [`Step::Browse`], [`Step::ShowCode`] or [`Step::Done`]. A refused password is a [`Step::Choose`]
+/// too, which contains the refusal.
 ///
-/// It returns [`Step::ShowCode`] once for each code. Show the code, and call this function again: it polls until the
-/// user has decided. It never polls before the [time](ShownCode::remaining) for that, and never after the server has
-/// granted tokens. If a poll fails, this function returns the error, and the login goes on: call it again. It waits for
-/// the [interval](ShownCode::interval) before it sends that poll again.
+/// This function returns [`Step::ShowCode`] once for each code. Show the code, and call this function again: it polls
+/// until the user has decided. It never polls too [early](ShownCode::remaining), and never after the server has granted
+/// tokens. If a poll fails, this function returns the error, but the login goes on: call this function again. It waits
+/// for the [interval](ShownCode::interval) before it sends the poll again.
 ///
-/// Dropping the future loses no step: the same one is due, and this function goes on from there. But a response that is
-/// on its way is lost with the future. If it grants a login, a device stays in the user's list that nobody uses. With a
-/// [device ID](crate::LoginSettings::with_device_id) of your own, the next login takes that device.
+/// If you drop the future, no step is lost: the same step is due, and this function goes on from there. But a response
+/// that is on its way is lost. If this response grants a login, an unused device stays in the user's list. With your
+/// own [device ID](crate::LoginSettings::with_device_id), the next login uses this device.
 ///
 /// # Errors
 ///
-/// [`DriveError`]. The same step is due then, with one exception: after an error that owns a session
-/// ([`Error::MissingRefreshToken`], [`Error::WrongUser`]) the flow is back at the question. If the transport fails
-/// during discovery, the caller can give up on that request with [`LoginFlow::handle_unreachable`].
+/// [`DriveError`], which also says which step is due then. If the transport fails during discovery, the caller can give
+/// up on the request with [`LoginFlow::handle_unreachable`].
 pub async fn drive<'a, T: Transport>(
     flow: &'a mut LoginFlow,
     transport: &mut T,
 ) -> Result<Step<'a>, DriveError<T::Error>> {
     flow.put_off_poll(|| transport.now())?;
-    // A code that is due now was returned by an earlier call.
+    // If a code is due now, an earlier call has already returned it.
     let is_shown = flow.shown_code().is_some();
     loop {
         let pause = match flow.step() {

@@ -1,4 +1,4 @@
-//! Where the responses of the legacy login API lead, and the answers of a person.
+//! What the responses of the legacy login API lead to, and the choices of a person.
 
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ use crate::flow::state::{Browse, Due, Next, Offers, Purpose, Server};
 use crate::session::Session;
 use crate::settings::LoginSettings;
 
-/// After GET login: the question can be put, unless the settings ask for the OAuth 2.0 API too.
+/// After GET login. The flow asks how to log in, or requests the metadata if the settings ask for OAuth 2.0.
 pub(crate) fn after_login_types<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     settings: &LoginSettings,
@@ -42,7 +42,7 @@ pub(crate) fn after_login_types<B: AsRef<[u8]>>(
     }))
 }
 
-/// After POST login, if the homeserver has granted it.
+/// After POST login, if the homeserver has granted the login.
 pub(crate) fn after_login<B: AsRef<[u8]>>(
     server: &Server,
     (settings, expected_user): (&LoginSettings, Option<&UserId>),
@@ -50,14 +50,14 @@ pub(crate) fn after_login<B: AsRef<[u8]>>(
     received_at: SystemTime,
 ) -> Result<Next, ResponseError> {
     let granted = login::response(response)?;
-    let ends_for_good = granted.expires && granted.refresh_token.is_none();
+    let cannot_be_refreshed = granted.expires && granted.refresh_token.is_none();
     let session = Session::granted(server.homeserver.clone(), granted, settings, received_at)
         .map_err(|_| login::ENDPOINT.lacks(response, "`device_id`", "a string that is not empty"))?;
-    let must_be_refused = settings.require_refresh_token() && ends_for_good;
+    let must_be_refused = settings.require_refresh_token() && cannot_be_refreshed;
     Ok(server.accept(Box::new(session), expected_user, must_be_refused))
 }
 
-/// After an answer to the question.
+/// After a choice.
 pub(crate) fn after_choice(
     homeserver: &Homeserver,
     offers: &Offers,
@@ -79,7 +79,7 @@ pub(crate) fn after_choice(
     }))
 }
 
-/// After the browser has come back: the token in the URL is the credentials.
+/// After the callback of single sign-on. The token in the callback becomes the credentials.
 pub(crate) fn after_callback(
     server: &Server,
     state: &RedirectState,
@@ -97,7 +97,7 @@ fn check_offered(login_types: &LoginTypes, choice: &Choice) -> Result<(), Error>
         let offered = login_types.iter().map(|offered| offered.name().to_owned()).collect();
         return Err(Error::NotOffered { choice: login_type.to_owned(), offered });
     };
-    // A server that lists no providers may still have some.
+    // A server that lists no providers can still have some.
     let providers = offered.identity_providers();
     match choice.redirect().and_then(Redirect::identity_provider) {
         Some(id) if !providers.is_empty() && !providers.iter().any(|provider| provider.id() == id) => {

@@ -1,4 +1,4 @@
-//! Where the responses of the OAuth 2.0 API lead.
+//! What the responses of the OAuth 2.0 API lead to.
 
 pub(crate) mod code_grant;
 pub(crate) mod device_grant;
@@ -27,7 +27,7 @@ use crate::session::Session;
 use crate::settings::LoginSettings;
 use crate::settings::oauth_client::OAuthClient;
 
-/// The request of a box that is one of the OAuth 2.0 API.
+/// The request of a box, if it is a request of the OAuth 2.0 API.
 pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
     match due {
         Due::GetAuthMetadata { homeserver, .. } => auth_metadata::request(homeserver),
@@ -38,13 +38,13 @@ pub(crate) fn request(due: &Due, settings: &LoginSettings) -> Request<Vec<u8>> {
         Due::PostPoll { grant, .. } => device_grant::poll_request(grant),
         Due::GetWhoami { server, granted } => whoami::request(&server.homeserver, &granted.tokens.access_token),
         Due::PostRevoke { granted, .. } => revoke_request(granted),
-        // No other box has a request of this API.
+        // The default is never used: no other box has a request of this API.
         _ => Request::default(),
     }
 }
 
-/// Where the response to such a request leads.
-pub(crate) fn answered<B: AsRef<[u8]>>(
+/// What the response to a request of the OAuth 2.0 API leads to.
+pub(crate) fn after_response<B: AsRef<[u8]>>(
     due: &Due,
     wanted: (&LoginSettings, Option<&UserId>),
     response: &Response<B>,
@@ -69,8 +69,8 @@ pub(crate) fn answered<B: AsRef<[u8]>>(
     })
 }
 
-/// After GET `auth_metadata`, before the question. Next to a legacy API, a 4xx of any kind means that there is no
-/// OAuth: a page must not cost a login with a password.
+/// After GET `auth_metadata`, before the flow asks how to log in. If the homeserver has the legacy API, any 4xx means
+/// that it has no OAuth 2.0: a page must not prevent a login with a password.
 fn after_auth_metadata<B: AsRef<[u8]>>(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
@@ -85,7 +85,7 @@ fn after_auth_metadata<B: AsRef<[u8]>>(
     Ok(question(homeserver, login_types, oauth, refused))
 }
 
-/// The question, with the OAuth 2.0 server if there is one.
+/// The question how to log in, with the OAuth 2.0 server if the homeserver has one.
 pub(crate) fn question(
     homeserver: &Homeserver,
     login_types: Option<&LoginTypes>,
@@ -97,7 +97,7 @@ pub(crate) fn question(
     Next::To(Due::Choose { homeserver, offers, refused })
 }
 
-/// Whether a response is a 4xx that is not a rate limit and does not mean: later.
+/// Whether a response is a 4xx, and neither a rate limit nor a status after which the request can succeed later.
 fn is_refusal(error: &ResponseError) -> bool {
     match error {
         ResponseError::Server(error) => error.is_refusal(),
@@ -108,12 +108,13 @@ fn is_refusal(error: &ResponseError) -> bool {
     }
 }
 
-/// After the choice of a grant.
+/// After the choice of an OAuth 2.0 grant.
 pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: OAuthChoice) -> Result<Next, Error> {
     let (client, metadata) = offered(&server, settings, &choice.grant)
         .map_err(|problem| not_offered(&server, choice.grant.grant_type(), &problem))?;
     if choice.grant.redirect().is_some_and(|redirect| redirect.url().fragment().is_some()) {
-        // RFC 6749, section 3.1.2. The server says so on a page in the browser, which never comes back then.
+        // RFC 6749, section 3.1.2, forbids a fragment. The server would show an error in the browser, and no callback
+        // would come.
         return Err(InvalidInput::new("redirect URL", "a URL without a fragment for an OAuth 2.0 login").into());
     }
     let device_id = device_id(settings, &choice)?;
@@ -122,13 +123,13 @@ pub(crate) fn after_choice(server: Server, settings: &LoginSettings, choice: OAu
         return Ok(begin(server, &login, client_id)?);
     }
     if login.metadata.registration_endpoint.is_none() {
-        let expected = "the ID of a client that is registered already: this server registers none";
+        let expected = "the ID of a registered client, since this server registers no clients";
         return Err(InvalidInput::new("OAuth client", expected).into());
     }
     Ok(Next::To(Due::PostRegister { server, login: Box::new(login) }))
 }
 
-/// The client has an ID: the grant begins.
+/// Begins the grant, after the client has an ID.
 fn begin(server: Server, login: &OAuthLogin, client_id: &str) -> Result<Next, ResponseError> {
     match &login.choice.grant {
         GrantChoice::Code(choice) => code_grant::browse(server, login, choice, client_id),
@@ -136,7 +137,7 @@ fn begin(server: Server, login: &OAuthLogin, client_id: &str) -> Result<Next, Re
     }
 }
 
-/// Who asks, and the server that offers the grant; or why it is not offered.
+/// The client of the settings, and the server that offers the grant. The error says why the grant is not offered.
 fn offered<'a>(
     server: &Server,
     settings: &'a LoginSettings,
@@ -168,7 +169,7 @@ fn not_offered(server: &Server, grant_type: &str, problem: &str) -> Error {
     Error::NotOffered { choice: format!("{grant_type} ({problem})"), offered }
 }
 
-/// The device in the scope. On a server's page, nobody sees that its ID was refused.
+/// The device ID for the scope. It is checked here, since the page of a server would not say that it was refused.
 fn device_id(settings: &LoginSettings, choice: &OAuthChoice) -> Result<DeviceId, InvalidInput> {
     let device_id = choice.device_id.as_deref().or(settings.device_id()).and_then(|id| DeviceId::new(id).ok());
     device_id.filter(DeviceId::is_recommended).ok_or_else(|| {
@@ -182,11 +183,11 @@ fn register_request(settings: &LoginSettings, login: &OAuthLogin) -> Request<Vec
     let registered = settings.oauth().zip(login.metadata.registration_endpoint.as_ref());
     let request =
         registered.and_then(|(client, endpoint)| registration::request(endpoint, client, redirect_uri.as_slice()));
-    // The default is never taken: only a client that registers itself comes here, and only to a server that does that.
+    // The default is never used: only a client that registers itself comes here, with a server that registers clients.
     request.unwrap_or_default()
 }
 
-/// After POST register: the grant begins.
+/// After POST register, the grant begins.
 fn after_register<B: AsRef<[u8]>>(
     server: &Server,
     login: &OAuthLogin,
@@ -196,7 +197,7 @@ fn after_register<B: AsRef<[u8]>>(
     begin(server.clone(), login, &registered.client_id)
 }
 
-/// After GET whoami. Whatever it says, the tokens are kept.
+/// After GET whoami. The tokens are kept, whatever the response is.
 fn after_whoami<B: AsRef<[u8]>>(
     server: &Server,
     granted: &Granted,
@@ -217,11 +218,11 @@ fn revoke_request(granted: &Granted) -> Request<Vec<u8>> {
     let tokens = &granted.tokens;
     let token = tokens.refresh_token.as_ref().map_or(Token::Access(&tokens.access_token), Token::Refresh);
     let endpoint = granted.metadata.revocation_endpoint.as_ref();
-    // The default is never taken: without the endpoint, this box is left out.
+    // The default is never used: without the endpoint, the flow skips this box.
     endpoint.map(|endpoint| revocation::request(endpoint, &granted.client_id, token)).unwrap_or_default()
 }
 
-/// After POST revoke: the question, whatever the server says, unless it fails or limits the rate.
+/// After POST revoke. The flow asks how to log in, unless the server fails or limits the rate.
 fn after_revoke<B: AsRef<[u8]>>(server: &Server, response: &Response<B>) -> Result<Next, ResponseError> {
     match revocation::response(response) {
         Err(error @ (ResponseError::NotMatrix { .. } | ResponseError::Encoded { .. })) => Err(error),
@@ -230,7 +231,7 @@ fn after_revoke<B: AsRef<[u8]>>(server: &Server, response: &Response<B>) -> Resu
     }
 }
 
-/// Back from whoami: the tokens are revoked first, if the server can do that.
+/// Goes back from GET whoami. The tokens are revoked first, if the server can revoke them.
 pub(crate) fn back(server: &Server, granted: &Granted) -> Next {
     Next::To(match granted.metadata.revocation_endpoint {
         Some(_) => Due::PostRevoke { server: server.clone(), granted: Box::new(granted.clone()) },

@@ -1,4 +1,4 @@
-//! Where a flow stands: plain data. Only `flow.rs` changes it.
+//! The state of a flow, as plain data. Only `flow.rs` changes it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,45 +29,45 @@ use crate::flow::wait::Wait;
 use crate::session::Session;
 use crate::shown::without_secrets;
 
-/// The box of the diagram that a flow is in, with what that box needs.
+/// The box of the diagram that a flow is in, with everything that this box needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Due {
-    /// At the last of the redirects, if there are any.
+    /// The flow requests the well-known file, from the target of the last redirect if there are redirects.
     GetWellKnown { server_name: ServerName, redirects: Redirects },
-    /// Of the homeserver that the well-known file names.
+    /// The flow checks the homeserver that the well-known file names.
     GetVersions { server_name: ServerName, well_known: well_known::Response },
-    /// No homeserver was found.
+    /// Discovery did not find a homeserver.
     Locate { server_name: ServerName, failure: Box<DiscoveryFailure> },
-    /// The question needs the login types. It also says what was refused before, if anything was.
+    /// The flow needs the login types before it asks how to log in. `refused` is the last refusal, if there was one.
     GetLogin { homeserver: Homeserver, refused: Option<Box<ServerError>> },
-    /// The question also needs the OAuth 2.0 server, since the settings ask for it. There are no login types if the
-    /// homeserver has no legacy API.
+    /// The flow also needs the metadata of the OAuth 2.0 server, since the settings ask for OAuth 2.0. There are no
+    /// login types if the homeserver has no legacy API.
     GetAuthMetadata { homeserver: Homeserver, login_types: Option<LoginTypes>, refused: Option<Box<ServerError>> },
-    /// A person or a program must choose.
+    /// A person or a program must choose how to log in.
     Choose { homeserver: Homeserver, offers: Offers, refused: Option<Box<ServerError>> },
-    /// The homeserver must say whether the credentials are right.
+    /// The homeserver must check the credentials.
     PostLogin { server: Server, credentials: Credentials },
-    /// The client is not registered yet.
+    /// The server must register the client.
     PostRegister { server: Server, login: Box<OAuthLogin> },
     /// The user is in the browser.
     Browse { server: Server, browse: Browse },
-    /// After a resume: the token endpoint is not known, and the metadata must fit those that the login began with.
+    /// After a resume, the token endpoint is not known. The metadata must match the metadata that the login began with.
     GetAuthMetadataAgain { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode },
-    /// The code becomes tokens.
+    /// The server must exchange the code for tokens.
     PostToken { server: Server, grant: Box<CodeGrant>, code: AuthorizationCode, metadata: Arc<AuthMetadata> },
-    /// The server must give a code to show.
+    /// The server must send a code to show.
     PostDeviceAuthorization { server: Server, request: Box<CodeRequest> },
     /// The user must enter the code somewhere else.
     ShowCode { server: Server, grant: Box<DeviceGrant> },
     /// The server must say whether the user has decided.
     PostPoll { server: Server, grant: Box<DeviceGrant> },
-    /// There are tokens, and nobody has said whose they are.
+    /// The server has granted tokens, and the homeserver must say whose they are.
     GetWhoami { server: Server, granted: Box<Granted> },
-    /// Nobody wants the tokens any more.
+    /// The caller went back, so the tokens are no longer needed.
     PostRevoke { server: Server, granted: Box<Granted> },
-    /// The homeserver does not take this request yet.
+    /// The homeserver does not accept this request yet.
     Wait { wait: Wait, request: Box<Due> },
-    /// Logged in.
+    /// The login is done.
     Done(Box<Session>),
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Offers {
     pub(crate) oauth: Option<Arc<AuthMetadata>>,
 }
 
-/// A homeserver whose address is known, with its offers unless a resume has forgotten them.
+/// A homeserver whose address is known, with its offers. After a resume the offers are not known.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) homeserver: Homeserver,
@@ -86,7 +86,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The question. It cannot be put without the offers.
+    /// The question how to log in. Without the offers, GET login comes first.
     pub(crate) fn question(&self, refused: Option<Box<ServerError>>) -> Due {
         let homeserver = self.homeserver.clone();
         match self.offers.clone() {
@@ -95,12 +95,13 @@ impl Server {
         }
     }
 
-    /// There are tokens now: the homeserver must say whose they are.
-    pub(crate) fn ask_whose(&self, granted: Granted) -> Next {
+    /// After the server has granted tokens, the homeserver must say whose they are.
+    pub(crate) fn ask_whoami(&self, granted: Granted) -> Next {
         Next::To(Due::GetWhoami { server: self.clone(), granted: Box::new(granted) })
     }
 
-    /// Takes a session, unless it is not what was asked for: then the error owns it, and the question is due.
+    /// Accepts a session, or refuses it if the user or the settings are not satisfied. Then the error owns the session,
+    /// and the flow asks again how to log in.
     pub(crate) fn accept(&self, session: Box<Session>, expected: Option<&UserId>, must_be_refused: bool) -> Next {
         match expected {
             Some(expected) if expected != session.user_id() => {
@@ -112,7 +113,7 @@ impl Server {
     }
 }
 
-/// A visit to the browser: all that is needed to recognise its end.
+/// A login in the browser, with everything that is needed to recognize its callback.
 #[derive(Clone)]
 pub(crate) struct Browse {
     pub(crate) url: Url,
@@ -120,16 +121,16 @@ pub(crate) struct Browse {
     pub(crate) purpose: Purpose,
 }
 
-/// What the browser was sent out for.
+/// The kind of login in the browser.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
-    /// The fields go into the login that ends this.
+    /// Single sign-on. The fields are for POST login after the callback.
     Sso { fields: Fields },
-    /// The metadata are those that the login began with. A resume has forgotten them.
+    /// The code grant. The metadata are the ones that the login began with. After a resume they are not known.
     Code { grant: Box<CodeGrant>, metadata: Option<Arc<AuthMetadata>> },
 }
 
-/// A login with the OAuth 2.0 API that a person has chosen.
+/// An OAuth 2.0 login that a person has chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct OAuthLogin {
     pub(crate) metadata: Arc<AuthMetadata>,
@@ -137,10 +138,10 @@ pub(crate) struct OAuthLogin {
     pub(crate) device_id: DeviceId,
 }
 
-/// What a code needs to become tokens.
+/// What is needed to exchange a code for tokens.
 #[derive(Clone)]
 pub(crate) struct CodeGrant {
-    /// The URL that the browser was sent out with.
+    /// The authorization URL, which the browser opened.
     pub(crate) url: Url,
     pub(crate) client_id: Box<str>,
     pub(crate) redirect_uri: Box<str>,
@@ -168,7 +169,7 @@ impl fmt::Debug for CodeGrant {
     }
 }
 
-/// Who asks for a code to show.
+/// What is needed to ask for a code to show.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeRequest {
     pub(crate) client_id: Box<str>,
@@ -176,7 +177,7 @@ pub(crate) struct CodeRequest {
     pub(crate) device_id: DeviceId,
 }
 
-/// What a device needs to become logged in.
+/// What is needed to poll for the tokens of a device.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceGrant {
     pub(crate) client_id: Box<str>,
@@ -200,7 +201,7 @@ impl fmt::Debug for Browse {
     }
 }
 
-/// Where the well-known file was redirected to, one address after the other.
+/// The targets of the redirects of the well-known file, in their order.
 #[derive(Clone, Default)]
 pub(crate) struct Redirects(pub(crate) Vec<Uri>);
 
@@ -211,12 +212,12 @@ impl fmt::Debug for Redirects {
 }
 
 impl Due {
-    /// The box without regard to a wait, which holds up a request and nothing else.
+    /// The box itself, or the request behind a wait: a wait only delays a request.
     pub(crate) fn behind_wait(&self) -> &Self {
         if let Self::Wait { request, .. } = self { request } else { self }
     }
 
-    /// The homeserver of a box that a choice has led to.
+    /// The homeserver, if the box comes after a choice.
     pub(crate) fn server(&self) -> Option<&Server> {
         match self {
             Self::PostLogin { server, .. }
@@ -269,24 +270,24 @@ impl Due {
     }
 }
 
-/// Where an input leads.
+/// What an input leads to.
 pub(crate) enum Next {
-    /// To another box.
+    /// Another box.
     To(Due),
-    /// To the same request, after a wait. The next wait counts on.
+    /// The same request, after a wait. The number of attempts stays.
     Again(Due),
-    /// To a homeserver whose address is known now, from the caller or from discovery.
+    /// A homeserver, from the caller or from discovery.
     At { homeserver: Homeserver, discovered: Option<Box<Discovered>> },
-    /// To this box, and the input fails all the same: the error owns what was granted.
+    /// This box, although the input fails: the error owns the session that was granted.
     Refused(Due, Error),
 }
 
-/// What discovery found out.
+/// The results of discovery.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Discovered {
-    /// What the server's well-known file says.
+    /// The well-known file of the server.
     pub well_known: well_known::Response,
-    /// What the homeserver supports.
+    /// The versions and features that the homeserver supports.
     pub versions: versions::Response,
 }

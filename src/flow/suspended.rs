@@ -1,4 +1,4 @@
-//! A flow that waits in a file, a cookie store or a database, for another process to go on with it.
+//! A flow that waits in a file, a cookie store or a database until another process goes on with it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
@@ -18,23 +18,24 @@ use crate::flow::step::RequestId;
 use crate::invalid_input::InvalidInput;
 use crate::settings::LoginSettings;
 
-/// The version of the serialised form. It changes when older versions of this crate cannot read a newer form.
+/// The version of the serialized form. It changes if older versions of this crate cannot read the new form.
 const VERSION: u64 = 1;
 
-/// The state of a flow, its settings, and the user that must log in [again](crate::LoginFlow::again). It never contains
-/// a password, a token, a code or login types. It serialises to a small object.
+/// A suspended flow: its state, its settings, and the user that must log in [again](crate::LoginFlow::again). It never
+/// contains a password, a token, a code or login types. It serializes to a small object.
 /// [`LoginFlow::resume`](crate::LoginFlow::resume) makes a flow from it.
 ///
-/// After a resume the login types are asked for again before the flow asks how to log in, and a discovery starts over.
-/// A wait, a choice of credentials, a refusal and the redirects that were followed are forgotten. The fields that were
-/// added to a choice of single sign-on are kept.
+/// After a resume, the flow requests the login types again before it asks how to log in, and a discovery starts again.
+/// A wait, chosen credentials, a refusal and the redirects that were followed are forgotten. The fields of a choice of
+/// single sign-on are kept.
 ///
-/// While the user is in the browser, it contains the URL with the state. That is not a credential of the user's, but
-/// anybody who can *write* it can decide which account the user ends up in, and on which homeserver. Where others can
-/// write, sign it. For an OAuth 2.0 login it also contains the code verifier: where others can *read*, encrypt it. The
+/// While the user is in the browser, the suspended flow contains the URL with the state. This URL is not a credential
+/// of the user. But anybody who can *write* the suspended flow can decide which account the user logs in to, and on
+/// which homeserver. If others can write to the storage, sign the suspended flow. For an OAuth 2.0 login it also
+/// contains the code verifier. If others can *read* the storage, encrypt the suspended flow. The
 /// [manual](crate#oauth-20) says why.
 ///
-/// # Errors when deserialising
+/// # Errors when deserializing
 ///
 /// The error says what is wrong: not an object of this kind, another version, an unknown key, or a value that a flow
 /// cannot have. Only self-describing formats work (JSON, not postcard).
@@ -48,13 +49,13 @@ pub struct Suspended {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Position {
-    /// Discovery starts over.
+    /// Discovery starts again.
     Discovery(ServerName),
-    /// With what a browser was sent out for, if one was.
+    /// The address of the homeserver is known. The user might be in the browser.
     LogIn { homeserver: Homeserver, browse: Option<Browse> },
 }
 
-/// The serialised form: one of server name and homeserver, and what the browser opened if it did.
+/// The serialized form: either the server name or the homeserver, and the login in the browser if there is one.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -67,7 +68,7 @@ struct Stored {
     sso_url: Option<Url>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     fields: Map<String, Value>,
-    /// Everything but this is in the URL: two copies could differ.
+    /// Everything else is in the URL, and not stored twice: two copies could differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     code_grant: Option<StoredGrant>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +80,7 @@ struct Stored {
     request_id: u64,
 }
 
-/// A login by the authorization code grant.
+/// A login with the authorization code grant.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredGrant {
@@ -100,7 +101,7 @@ impl StoredGrant {
         }
     }
 
-    /// What the browser was sent out for, if the parts fit each other.
+    /// The login in the browser, if the parts fit each other.
     fn restore(self, homeserver: &Homeserver, settings: &LoginSettings) -> Result<Browse, InvalidInput> {
         let Self { authorization_url: url, code_verifier, issuer, iss_in_callback } = self;
         let is_allowed = HttpsUrl::named_by(homeserver, url.as_str()).is_ok() && !issuer.is_empty();
@@ -139,7 +140,7 @@ impl Suspended {
         &self.settings
     }
 
-    /// The server name whose homeserver is looked for. `None` once the address of the homeserver is known.
+    /// The server name whose homeserver the flow discovers. `None` if the address of the homeserver is already known.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings};
@@ -153,7 +154,7 @@ impl Suspended {
         if let Position::Discovery(server_name) = &self.position { Some(server_name) } else { None }
     }
 
-    /// The homeserver, once its address is known.
+    /// The homeserver. `None` if its address is not known yet.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings};
@@ -167,7 +168,7 @@ impl Suspended {
         if let Position::LogIn { homeserver, .. } = &self.position { Some(homeserver) } else { None }
     }
 
-    /// Who must be logged in, if it is to be [again](crate::LoginFlow::again).
+    /// The user that must log in, if the flow logs in [again](crate::LoginFlow::again).
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Session};
@@ -191,7 +192,7 @@ impl Suspended {
             (Some(server_name), None, None, None) if fields.is_empty() => Position::Discovery(server_name),
             (None, Some(homeserver), None, None) if fields.is_empty() => Position::LogIn { homeserver, browse: None },
             (None, Some(homeserver), Some(url), None) => {
-                // The state is in the URL, and nowhere else: two copies could differ.
+                // The state is only in the URL: two copies could differ.
                 let state = sso::begun(&homeserver, &url).ok_or_else(|| invalid("an SSO URL of its homeserver"))?;
                 let add = |added, (name, value): (&String, &Value)| credentials::with_field(added, name, value);
                 let fields = fields.iter().try_fold(Fields::default(), add)?;
@@ -201,7 +202,7 @@ impl Suspended {
                 let browse = grant.restore(&homeserver, &settings)?;
                 Position::LogIn { homeserver, browse: Some(browse) }
             }
-            _ => return Err(invalid("a server name or a homeserver, and one login in a browser at most")),
+            _ => return Err(invalid("a server name or a homeserver, and at most one login in a browser")),
         };
         Ok(Self { position, settings, expected_user: user_id, request_id: RequestId(request_id) })
     }
@@ -235,7 +236,7 @@ impl Serialize for Suspended {
 
 impl<'de> Deserialize<'de> for Suspended {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The version is looked at first: another one may have other fields.
+        // The version comes first, since another version can have other fields.
         let value = Value::deserialize(deserializer)?;
         match value.get("version").and_then(Value::as_u64) {
             Some(VERSION) => {}
@@ -244,11 +245,11 @@ impl<'de> Deserialize<'de> for Suspended {
                     "suspended flow of version {version}: expected version {VERSION}; begin the login again"
                 )));
             }
-            None => return Err(de::Error::custom("no suspended flow: expected an object with a version")),
+            None => return Err(de::Error::custom("not a suspended flow: expected an object with a version")),
         }
-        // serde's own words would quote the URL, and with it the state.
+        // The message of serde would quote the URL, which contains the state.
         let stored = Stored::deserialize(value)
-            .map_err(|_| de::Error::custom("no suspended flow: a field is missing, unknown or cannot be used"))?;
+            .map_err(|_| de::Error::custom("not a suspended flow: a field is missing, unknown or cannot be used"))?;
         Self::restore(stored).map_err(de::Error::custom)
     }
 }

@@ -207,7 +207,7 @@ fn only_an_oauth_choice_has_a_device_of_its_own() {
     for choice in [password(), scenario::sso()] {
         assert_eq!(
             choice.with_device_id("KITCHENTABLET").unwrap_err().to_string(),
-            "invalid device ID: expected an OAuth 2.0 choice: others take it from the settings"
+            "invalid device ID: expected an OAuth 2.0 login: other logins take the device ID from the settings"
         );
     }
 }

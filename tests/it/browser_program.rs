@@ -226,10 +226,10 @@ fn files_without_a_suspended_login_are_refused() {
     };
     assert!(refusal().starts_with("Error: login.json: cannot be read: "), "the file does not exist");
     for (stored, problem) in [
-        (json!({"version": 1, "homeserver": 1}), "no suspended flow: a field is missing, unknown or cannot be used"),
+        (json!({"version": 1, "homeserver": 1}), "not a suspended flow: a field is missing, unknown or cannot be used"),
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
         (json!({"version": 2, "new": true}), "suspended flow of version 2: expected version 1; begin the login again"),
-        (json!({}), "no suspended flow: expected an object with a version"),
+        (json!({}), "not a suspended flow: expected an object with a version"),
         (json!({"version": 1, "homeserver": "https://a"}), "no login in a browser waits there"),
         (
             json!({"version": 1, "homeserver": "https://a", "sso_url": "https://evil.example.com/", "settings": {}}),
@@ -265,7 +265,7 @@ fn a_missing_offer_is_named() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = begin(&folder, &homeserver, &["--provider", "oidc-z"]).end();
-    let line = "Error: the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y";
+    let line = "Error: the homeserver does not offer identity provider oidc-z; it offers oidc-x, oidc-y";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
 
     let offers = r#"{"flows":[{"type":"m.login.password"}]}"#;

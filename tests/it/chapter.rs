@@ -183,7 +183,7 @@ fn a_missing_password_login_shows_before_the_password() {
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#).asks(&["m.login.sso"]);
     let error = story.flow.choose(scenario::password()).unwrap_err();
-    assert_eq!(error.to_string(), "the homeserver does not offer m.login.password, but m.login.sso");
+    assert_eq!(error.to_string(), "the homeserver does not offer m.login.password; it offers m.login.sso");
 }
 
 #[test]

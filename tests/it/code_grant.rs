@@ -323,14 +323,18 @@ fn a_choice_can_have_a_device_id_of_its_own() {
     let mut unfit = Scenario::at_the_question_with_oauth();
     refuses(&mut unfit, code().with_device_id("LEGACY").unwrap());
     let error = password().with_device_id("ANOTHERDEVICE").unwrap_err().to_string();
-    assert_eq!(error, "invalid device ID: expected an OAuth 2.0 choice: others take it from the settings");
+    assert_eq!(
+        error,
+        "invalid device ID: expected an OAuth 2.0 login: other logins take the device ID from the \
+                       settings"
+    );
 }
 
 #[test]
 fn a_client_that_cannot_register_is_refused() {
     let mut story = Scenario::with_metadata(with_oauth(), metadata_with("registration_endpoint", ()));
-    let message = "invalid OAuth client: expected the ID of a client that is registered already: this server registers \
-                   none";
+    let message = "invalid OAuth client: expected the ID of a registered client, since this server registers no \
+                   clients";
     assert_eq!(refuses(&mut story, code()).to_string(), message);
 }
 

@@ -157,7 +157,7 @@ fn a_missing_or_unfit_device_id_is_refused_at_the_choice() {
 #[test]
 fn the_choice_takes_no_fields() {
     let error = device().with_field("login_hint", "alice").unwrap_err();
-    assert_eq!(error.to_string(), "invalid field: expected none: a device authorization takes no fields");
+    assert_eq!(error.to_string(), "invalid field: expected no field, since a device authorization takes none");
     assert_eq!(device().login_type(), "urn:ietf:params:oauth:grant-type:device_code");
     assert!(device().redirect().is_none() && device().credentials().is_none() && device().fields().is_empty());
 }

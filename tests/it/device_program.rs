@@ -223,7 +223,7 @@ fn a_rate_limit_is_waited_out_until_the_code_ends() {
 fn a_server_without_the_grant_shows_before_it_is_asked() {
     let offers = |member| {
         format!(
-            "Error: the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({member}), but \
+            "Error: the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({member}); it offers \
              m.login.password"
         )
     };

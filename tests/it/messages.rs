@@ -193,13 +193,14 @@ fn foreign_request(session: &Session) -> SessionError {
 fn a_session_says_what_it_lacks_or_where_a_request_goes() {
     let at_a_homeserver = Scenario::logged_in().session().clone();
     let elsewhere = Session::from_json(GRANTED).unwrap().unwrap();
-    let unknown = "the session does not know its homeserver: discover the server of its user ID, then set it";
+    let unknown = "the session does not know its homeserver: discover the server of its user ID, then set the \
+                   homeserver";
     let response = login::response(&answer(200, &[], GRANTED.replace("device_id", "x"))).unwrap();
     let granted = Session::granted(HOMESERVER.parse().unwrap(), response, &LoginSettings::default(), noon());
     for (error, message) in [
         (
             foreign_request(&at_a_homeserver),
-            "the request goes elsewhere: only a URI of the session's homeserver gets its access token",
+            "the request does not go to the session's homeserver: send the access token only there",
         ),
         (foreign_request(&elsewhere), unknown),
         (elsewhere.refresh_request().unwrap_err(), unknown),
@@ -207,7 +208,11 @@ fn a_session_says_what_it_lacks_or_where_a_request_goes() {
             at_a_homeserver.refresh_request().unwrap_err(),
             "the session has no refresh token: log in again when its access token expires",
         ),
-        (granted.unwrap_err(), "the homeserver did not say which device is logged in: set its ID in the settings"),
+        (
+            granted.unwrap_err(),
+            "the homeserver did not say which device is logged in: set the device ID in the \
+                                settings",
+        ),
     ] {
         says(error, message, false);
     }
@@ -234,7 +239,7 @@ fn an_oauth_session_says_why_it_cannot_begin_or_end() {
     for (error, message) in [
         (
             granted(&read(HOMESERVER, &document()), nobody),
-            "the access token belongs to no device: revoke it, and log in with a scope that names the device",
+            "the access token does not belong to a device: revoke it, and log in with a scope that contains a device",
         ),
         (
             granted(&metadata("token_endpoint", "/token"), alice),
@@ -242,7 +247,7 @@ fn an_oauth_session_says_why_it_cannot_begin_or_end() {
         ),
         (
             session.set_auth_metadata(&other_issuer).unwrap_err(),
-            "the metadata are of another OAuth 2.0 server: the session stays with the one that has granted it",
+            "the metadata belong to another OAuth 2.0 server than the one that granted the session",
         ),
         (
             session.logout_request().unwrap_err(),
@@ -365,18 +370,38 @@ fn out_of_step_names_the_input_and_what_is_due() {
     waiting.answer(429, "");
     let unreachable = |flow: &mut LoginFlow| flow.handle_unreachable(request_id(flow).unwrap());
     for (error, message) in [
-        (call(Scenario::logging_in(), LoginFlow::handle_timeout), "handle_timeout is out of step: Send is due"),
-        (call(Scenario::logging_in(), unreachable), "handle_unreachable is out of step: Send is due"),
-        (call(waiting, |flow| flow.choose(password())), "choose is out of step: Wait is due"),
-        (call(Scenario::lost(), |flow| flow.choose(password())), "choose is out of step: Locate is due"),
-        (call(Scenario::logged_in(), LoginFlow::back), "back is out of step: Done is due"),
-        (call(Scenario::in_the_browser(), LoginFlow::handle_timeout), "handle_timeout is out of step: Browse is due"),
-        (call(Scenario::showing_a_code(), |flow| flow.choose(password())), "choose is out of step: ShowCode is due"),
-        (call(Scenario::polling(), LoginFlow::handle_timeout), "handle_timeout is out of step: Send is due"),
-        (call(Scenario::polling(), unreachable), "handle_unreachable is out of step: Send is due"),
+        (
+            call(Scenario::logging_in(), LoginFlow::handle_timeout),
+            "handle_timeout is not allowed now: the current step \
+                                                                   is Send",
+        ),
+        (call(Scenario::logging_in(), unreachable), "handle_unreachable is not allowed now: the current step is Send"),
+        (call(waiting, |flow| flow.choose(password())), "choose is not allowed now: the current step is Wait"),
+        (
+            call(Scenario::lost(), |flow| flow.choose(password())),
+            "choose is not allowed now: the current step is \
+                                                                  Locate",
+        ),
+        (call(Scenario::logged_in(), LoginFlow::back), "back is not allowed now: the current step is Done"),
+        (
+            call(Scenario::in_the_browser(), LoginFlow::handle_timeout),
+            "handle_timeout is not allowed now: the current \
+                                                                       step is Browse",
+        ),
+        (
+            call(Scenario::showing_a_code(), |flow| flow.choose(password())),
+            "choose is not allowed now: the current \
+                                                                            step is ShowCode",
+        ),
+        (
+            call(Scenario::polling(), LoginFlow::handle_timeout),
+            "handle_timeout is not allowed now: the current step is \
+                                                                Send",
+        ),
+        (call(Scenario::polling(), unreachable), "handle_unreachable is not allowed now: the current step is Send"),
         (
             call(Scenario::at_the_question(), |flow| flow.handle_callback(&"http://127.0.0.1:9/cb".parse().unwrap())),
-            "handle_callback is out of step: Choose is due",
+            "handle_callback is not allowed now: the current step is Choose",
         ),
     ] {
         says(error, message, false);
@@ -385,7 +410,7 @@ fn out_of_step_names_the_input_and_what_is_due() {
 
 #[test]
 fn a_stale_response_says_that_it_belongs_to_another_request() {
-    let message = "the response is stale: it belongs to a request that is not due";
+    let message = "the flow does not wait for this response: it is too late, or belongs to another request";
     says(Scenario::at_the_question().fails(200, GRANTED), message, false);
     let mut story = Scenario::lost();
     let id = story.last_request_id();
@@ -417,13 +442,13 @@ fn not_offered_names_the_offers() {
         (
             r#"[{"type":"m.login.sso"},{"type":"org.example.badge"}]"#,
             password(),
-            "the homeserver does not offer m.login.password, but m.login.sso, org.example.badge",
+            "the homeserver does not offer m.login.password; it offers m.login.sso, org.example.badge",
         ),
         ("[]", password(), "the homeserver does not offer m.login.password"),
         (
             r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},{"id":"oidc-y","name":"Y"}]}]"#,
             with_provider("oidc-z"),
-            "the homeserver does not offer identity provider oidc-z, but oidc-x, oidc-y",
+            "the homeserver does not offer identity provider oidc-z; it offers oidc-x, oidc-y",
         ),
     ] {
         says(not_offered(flows, choice), message, false);
@@ -447,7 +472,7 @@ fn a_device_grant_that_is_not_offered_says_what_is_missing() {
         ("grant_types_supported", json!([]), "`grant_types_supported` does not contain the grant type of RFC 8628"),
     ] {
         let message = format!(
-            "the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({problem}), but \
+            "the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({problem}); it offers \
              m.login.password, m.login.sso, m.login.token, m.login.application_service, org.example.badge"
         );
         says(choose(with_oauth(), &metadata_with(member, value)), &message, false);
@@ -768,7 +793,7 @@ fn without_the_flow_discovery_says_the_same() {
 fn a_missing_refresh_token_says_what_can_be_done() {
     let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
     let error = respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err();
-    let message = "logged in, but the access token expires and there is no refresh token: accept such sessions or log \
+    let message = "logged in, but the access token expires and there is no refresh token: accept such sessions, or log \
                    this one out";
     says(error, message, false);
 }
@@ -840,9 +865,9 @@ fn a_location_is_shown_in_one_line() {
 fn the_offers_are_shown_in_one_line() {
     for odd in ODD {
         let flows = json!([{"type": odd}, {"type": "m.login.sso", "identity_providers": [{"id": odd}]}]).to_string();
-        let message = "the homeserver does not offer m.login.password, but a b, m.login.sso";
+        let message = "the homeserver does not offer m.login.password; it offers a b, m.login.sso";
         says(not_offered(&flows, password()), message, false);
-        let message = "the homeserver does not offer identity provider oidc-x, but a b";
+        let message = "the homeserver does not offer identity provider oidc-x; it offers a b";
         says(not_offered(&flows, with_provider("oidc-x")), message, false);
     }
 }
@@ -853,8 +878,8 @@ fn the_choice_is_shown_in_one_line() {
         let flows = r#"[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x"}]}]"#;
         // The choice can come from the list of another homeserver.
         let custom = Choice::custom(odd, Map::new()).unwrap();
-        says(not_offered(flows, custom), "the homeserver does not offer a b, but m.login.sso", false);
-        let message = "the homeserver does not offer identity provider a b, but oidc-x";
+        says(not_offered(flows, custom), "the homeserver does not offer a b; it offers m.login.sso", false);
+        let message = "the homeserver does not offer identity provider a b; it offers oidc-x";
         says(not_offered(flows, with_provider(odd)), message, false);
     }
 }

@@ -9,7 +9,10 @@ mod list;
 mod states;
 mod types;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use matrix_login::{Session, Step};
 use syn::{FnArg, ImplItem, Item, Visibility};
@@ -22,11 +25,11 @@ use self::{
 };
 pub use self::{inputs::inputs, states::State};
 use crate::{
-    documents::table,
     support::{
         golden,
         scenario::{Scenario, whole},
     },
+    table_of_responses::cells,
 };
 
 const FLOW: &str = include_str!("../../src/flow.rs");
@@ -113,24 +116,20 @@ const ARROWS: [(&str, &str, &[&str]); 14] = [
     ("back", "POST revoke", &["the question"]),
 ];
 
-/// The words of the table of `handle_response` for a box: what any response leads to, and what none leads to.
+/// The words of the tables of `handle_response` for a box: what any response leads to, and what none leads to.
 fn table_row(state: &State) -> Option<[BTreeSet<String>; 2]> {
     let row_name = match (BOXES[state.place].1, state.traits[trait_index("types")]) {
         ("GET auth_metadata", 0) => "GET auth_metadata, with login types",
         ("GET auth_metadata", _) => "GET auth_metadata, without login types",
         (name, _) => name,
     };
-    let rows = table(FLOW, "| due | good |");
-    let row = rows.into_iter().find(|row| row[0].replace('`', "") == row_name)?;
-    let words = |cells: &[String]| {
-        let outcomes = cells.iter().flat_map(|cell| cell.split("; "));
-        outcomes.map(|outcome| outcome.rsplit(": ").next().unwrap().replace('`', "")).collect()
-    };
-    let (unreachable, responses) = row[1..].split_last().unwrap();
-    Some([words(responses), words(std::slice::from_ref(unreachable))])
+    let mut cells = cells(row_name)?;
+    let unreachable = cells.remove("unreachable").unwrap();
+    let responses = cells.into_values().flat_map(BTreeMap::into_values);
+    Some([responses.collect(), unreachable.into_values().collect()])
 }
 
-/// An outcome, in the words of the table of `handle_response`.
+/// An outcome, in the words of the tables of `handle_response`.
 fn table_word(state: &State, outcome: &str) -> String {
     let word = outcome.split(", and ").next().unwrap();
     let word = match word.trim_start_matches("Locate, ").trim_start_matches("error ") {
@@ -280,5 +279,5 @@ fn no_state_is_a_dead_end() {
 #[test]
 fn out_of_step_says_what_was_called_and_what_is_due() {
     let error = Scenario::at_the_question().flow.handle_timeout().unwrap_err();
-    assert_eq!(error.to_string(), "handle_timeout is out of step: Choose is due");
+    assert_eq!(error.to_string(), "handle_timeout is not allowed now: the current step is Choose");
 }

@@ -202,7 +202,7 @@ fn other_versions_are_named() {
         assert_eq!(refusal(changed), expected);
     }
     for other in [json!({}), json!([]), json!(null), json!("x"), json!({"version": "1"}), json!({"version": -1})] {
-        assert_eq!(refusal(other), "no suspended flow: expected an object with a version");
+        assert_eq!(refusal(other), "not a suspended flow: expected an object with a version");
     }
 }
 
@@ -230,7 +230,7 @@ fn data_that_was_changed_is_refused() {
         assert_eq!(change("/sso_url", json!(url)), foreign, "{url}");
     }
     assert_eq!(change("/homeserver", json!("https://evil.example.com")), foreign);
-    let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+    let unusable = "not a suspended flow: a field is missing, unknown or cannot be used";
     for (path, value) in [
         ("/homeserver", json!("example.org")),
         ("/sso_url", json!(7)),
@@ -243,7 +243,7 @@ fn data_that_was_changed_is_refused() {
     }
 
     let settings = json!({});
-    let neither = "invalid suspended flow: expected a server name or a homeserver, and one login in a browser at most";
+    let neither = "invalid suspended flow: expected a server name or a homeserver, and at most one login in a browser";
     assert_eq!(refusal(json!({"version": 1, "settings": settings})), neither);
     let both = json!({"version": 1, "settings": settings, "server_name": "a", "homeserver": HOMESERVER});
     assert_eq!(refusal(both), neither);
@@ -263,7 +263,7 @@ fn planted(key: &str, value: Value) -> Value {
 
 #[test]
 fn an_unknown_key_is_refused() {
-    let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+    let unusable = "not a suspended flow: a field is missing, unknown or cannot be used";
     for key in ["password", "access_token", "login_types", "state", "Version", "sso_url ", ""] {
         for value in [json!("x"), json!({}), Value::Null] {
             assert_eq!(refusal(planted(key, value)), unusable, "{key}");
@@ -328,7 +328,7 @@ fn a_field_that_replaces_the_crates_own_is_refused() {
         assert_eq!(refusal(planted("fields", json!({"org.example": 1, name: "x"}))), expected);
     }
     for fields in [json!("x"), json!(["x"]), Value::Null] {
-        let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+        let unusable = "not a suspended flow: a field is missing, unknown or cannot be used";
         assert_eq!(refusal(planted("fields", fields)), unusable);
     }
 }
@@ -364,7 +364,7 @@ fn any_request_id_that_is_a_number_is_read() {
     without.as_object_mut().unwrap().remove("request_id");
     assert!(serde_json::from_value::<Suspended>(without).is_ok());
     for id in [json!(-1), json!(1.5), json!("1"), Value::Null] {
-        let unusable = "no suspended flow: a field is missing, unknown or cannot be used";
+        let unusable = "not a suspended flow: a field is missing, unknown or cannot be used";
         assert_eq!(refusal(planted("request_id", id)), unusable);
     }
 }

@@ -246,7 +246,7 @@ fn nothing_shows_the_secrets_of_a_code_grant() {
 // Data that contradicts itself.
 
 const FOREIGN: &str = "invalid suspended flow: expected an authorization URL of its OAuth 2.0 client, and an issuer";
-const UNUSABLE: &str = "no suspended flow: a field is missing, unknown or cannot be used";
+const UNUSABLE: &str = "not a suspended flow: a field is missing, unknown or cannot be used";
 const VERIFIERS: &str = "invalid code verifier: expected 43 to 128 random characters of A-Z, a-z, 0-9, -, ., _ and ~";
 
 /// The stored form with another value of a parameter of its URL, without it, or with it twice.
@@ -355,7 +355,7 @@ fn a_code_grant_of_another_client_is_refused() {
 
 #[test]
 fn two_logins_at_once_are_refused() {
-    let one = "invalid suspended flow: expected a server name or a homeserver, and one login in a browser at most";
+    let one = "invalid suspended flow: expected a server name or a homeserver, and at most one login in a browser";
     let sso = stored(&Scenario::in_the_browser());
     let planted = |key: &str, value: Value| {
         let mut planted = in_the_browser();

@@ -1,7 +1,7 @@
 //! The table of responses in the docs of `handle_response`: what each kind of response does to each request.
 //!
-//! The expected outcomes are read from the table. A cell contains one outcome. Further outcomes can follow, each with
-//! its case before it: "`FailPrompt`; 404: `Ignore`".
+//! The expected outcomes are read from three tables: two with the outcome of each kind of response, and one with the
+//! special cases.
 
 use std::collections::BTreeMap;
 
@@ -19,24 +19,44 @@ use crate::{
 };
 use serde_json::json;
 
-const COLUMNS: [&str; 9] =
-    ["due", "good", "not usable", "3xx", "4xx", "rate limit", "5xx", "not Matrix", "unreachable"];
+const FLOW: &str = include_str!("../../src/flow.rs");
 
-/// The cells of a row of the table. For each column, the outcome of each case. The case without a name is "".
-fn cells(due: &str) -> BTreeMap<&'static str, BTreeMap<String, String>> {
-    let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
-    let row =
-        rows.iter().find(|row| row[0].replace('`', "") == due).unwrap_or_else(|| panic!("the table has no row {due}"));
-    assert_eq!(row.len(), COLUMNS.len(), "{row:?}");
-    COLUMNS.iter().copied().zip(row).skip(1).map(|(column, cell)| (column, outcomes(cell))).collect()
+/// The columns of the first two tables.
+const COLUMNS: [&[&str]; 2] =
+    [&["due", "good", "not usable", "3xx", "4xx"], &["due", "rate limit", "5xx", "not Matrix", "unreachable"]];
+
+/// The first two tables, and their columns.
+fn outcomes() -> [(&'static [&'static str], Vec<Vec<String>>); 2] {
+    COLUMNS.map(|columns| (columns, plain(&format!("| {} |", columns.join(" | ")))))
 }
 
-fn outcomes(cell: &str) -> BTreeMap<String, String> {
-    let case = |part: &str| {
-        let (case, outcome) = part.split_once(": ").unwrap_or(("", part));
-        (case.replace('`', ""), outcome.replace('`', ""))
-    };
-    cell.split("; ").map(case).collect()
+/// The special cases: what is due, the kind of response, the case and the outcome.
+fn special_cases() -> Vec<Vec<String>> {
+    plain("| due | response | special case | outcome |")
+}
+
+/// The rows of a table, as plain text.
+fn plain(header: &str) -> Vec<Vec<String>> {
+    let rows = table(FLOW, header);
+    rows.into_iter().map(|row| row.into_iter().map(|cell| cell.replace('`', "")).collect()).collect()
+}
+
+/// What the tables say about a request: by kind of response, the outcome of each case. The usual case is "".
+pub fn cells(due: &str) -> Option<BTreeMap<&'static str, BTreeMap<String, String>>> {
+    let mut cells = BTreeMap::new();
+    for (columns, rows) in outcomes() {
+        let row = rows.into_iter().find(|row| row[0] == due)?;
+        assert_eq!(row.len(), columns.len(), "{row:?}");
+        for (column, outcome) in columns.iter().zip(row).skip(1) {
+            cells.insert(*column, BTreeMap::from([(String::new(), outcome)]));
+        }
+    }
+    for row in special_cases().into_iter().filter(|row| row[0] == due) {
+        let [_, response, case, outcome] = <[String; 4]>::try_from(row).unwrap();
+        let cell = cells.get_mut(response.as_str()).unwrap_or_else(|| panic!("no column {response}"));
+        assert_eq!(cell.insert(case.clone(), outcome), None, "{due}: {case}");
+    }
+    Some(cells)
 }
 
 /// A request that can be due, with the responses to it: by column and case.
@@ -209,12 +229,12 @@ impl Row {
             .unwrap_or_default()
             .into_iter()
             .partition(|response| response.status().is_client_error());
-        self.case("not Matrix", "4xx", refusals).case("not Matrix", "", others)
+        self.case("not Matrix", "the status is 4xx", refusals).case("not Matrix", "", others)
     }
 
     /// Every response does what the table says, and the table has no case without a response.
     fn check(self, due: &str) {
-        let mut cells = cells(due);
+        let mut cells = cells(due).unwrap_or_else(|| panic!("the tables have no row {due}"));
         for ((column, case), responses) in &self.responses {
             let cell = cells.get_mut(column).unwrap();
             let expected = cell.remove(*case).unwrap_or_else(|| panic!("{due}, {column}: no case {case:?}"));
@@ -225,7 +245,7 @@ impl Row {
             }
         }
         let unreachable = cells.remove("unreachable").unwrap();
-        assert_eq!(unreachable, outcomes(&unreachable_outcome(&self.flow)), "{due}, unreachable");
+        assert_eq!(unreachable[""], unreachable_outcome(&self.flow), "{due}, unreachable");
         cells.retain(|_, cases| !cases.is_empty());
         assert!(cells.is_empty(), "{due}: no test covers {cells:?}");
     }
@@ -303,14 +323,14 @@ fn the_table_holds_for_get_well_known() {
         .and("not usable", [201, 202, 203, 204, 206].map(|status| answer(status, &[], WELL_KNOWN)))
         .case(
             "not usable",
-            "a base_url that is not a URL, or is plain http",
+            "the base_url is not a URL, or is plain http",
             ["matrix.example:443", "http://hs.example.org", "http://127.0.0.1:8008"]
                 .map(|base_url| answer(200, &[], format!(r#"{{"m.homeserver":{{"base_url":"{base_url}"}}}}"#))),
         )
         .case("3xx", "", redirects)
-        .case("3xx", "if it may not be", not_followed)
-        .case("4xx", "404", [answer(404, &[], r#"{"errcode":"M_NOT_FOUND"}"#)])
-        .case("not Matrix", "404", not_found)
+        .case("3xx", "the redirect must not be followed", not_followed)
+        .case("4xx", "the status is 404", [answer(404, &[], r#"{"errcode":"M_NOT_FOUND"}"#)])
+        .case("not Matrix", "the status is 404", not_found)
         .check("GET well-known");
 }
 
@@ -327,7 +347,7 @@ fn unrecognized() -> [Response<Vec<u8>>; 4] {
 #[test]
 fn the_table_holds_for_get_login() {
     let only = |case: &'static str, flow: LoginFlow, outcome: &str| {
-        let expected = cells("GET login");
+        let expected = cells("GET login").unwrap();
         let column = if case.starts_with("M_") { "4xx" } else { "good" };
         assert_eq!(expected[column][case], outcome);
         let responses = if column == "4xx" { unrecognized().to_vec() } else { vec![answer(200, &[], OFFERS)] };
@@ -336,19 +356,19 @@ fn the_table_holds_for_get_login() {
         }
     };
     let wanted = || LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth());
-    only("if OAuth 2.0 is wanted", wanted(), "GET auth_metadata");
-    only("M_UNRECOGNIZED, if OAuth 2.0 is wanted", wanted(), "GET auth_metadata");
+    only("the settings ask for OAuth 2.0", wanted(), "GET auth_metadata");
+    only("M_UNRECOGNIZED, and the settings ask for OAuth 2.0", wanted(), "GET auth_metadata");
     Row::new(Scenario::at(HOMESERVER).flow, OFFERS)
         .case("4xx", "M_UNRECOGNIZED", unrecognized())
-        .case("good", "if OAuth 2.0 is wanted", [])
-        .case("4xx", "M_UNRECOGNIZED, if OAuth 2.0 is wanted", [])
+        .case("good", "the settings ask for OAuth 2.0", [])
+        .case("4xx", "M_UNRECOGNIZED, and the settings ask for OAuth 2.0", [])
         .check("GET login");
     // Everything else is the same, whether OAuth 2.0 is wanted or not.
     Row::new(wanted(), OFFERS)
         .case("good", "", [])
-        .case("good", "if OAuth 2.0 is wanted", [answer(200, &[], OFFERS)])
+        .case("good", "the settings ask for OAuth 2.0", [answer(200, &[], OFFERS)])
         .case("4xx", "M_UNRECOGNIZED", [])
-        .case("4xx", "M_UNRECOGNIZED, if OAuth 2.0 is wanted", unrecognized())
+        .case("4xx", "M_UNRECOGNIZED, and the settings ask for OAuth 2.0", unrecognized())
         .check("GET login");
 }
 
@@ -360,8 +380,8 @@ fn the_table_holds_for_post_login() {
     let other = r#"{"user_id":"@mallory:example.org","device_id":"D","access_token":"t"}"#;
     Row::new(again.flow, GRANTED)
         .and("good", [201, 202, 203, 206].map(|status| answer(status, &[], GRANTED)))
-        .case("good", "a token that expires for good", [answer(200, &[], ends)])
-        .case("good", "another user", [answer(200, &[], other)])
+        .case("good", "the access token expires, and there is no refresh token", [answer(200, &[], ends)])
+        .case("good", "the login is of another user", [answer(200, &[], other)])
         .and("4xx", [answer(404, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)])
         .check("POST login");
 }
@@ -395,7 +415,7 @@ fn the_table_holds_for_get_auth_metadata_after_a_resume() {
         .case("4xx", "M_UNRECOGNIZED", unrecognized())
         .case(
             "good",
-            "if issuer or endpoints do not fit",
+            "issuer or endpoints have changed",
             [
                 other("issuer", "https://auth.example.org"),
                 other("authorization_endpoint", "https://auth.example.org/other"),
@@ -414,14 +434,14 @@ fn the_table_holds_for_post_register() {
     Row::new(story.flow, REGISTERED)
         .and("good", [201, 202].map(|status| answer(status, &[], REGISTERED)))
         .and("not usable", [answer(201, &[], r#"{"client_id":""}"#), answer(201, &[], r#"{"client_id":7}"#)])
-        .case("good", "for a device", [])
+        .case("good", "the choice is a code to show", [])
         .of_oauth()
         .check("POST register");
     let mut story = Scenario::at_the_question_with_oauth();
     story.choose(Choice::device_authorization());
     Row::new(story.flow, REGISTERED)
         .case("good", "", [])
-        .case("good", "for a device", [201, 202].map(|status| answer(status, &[], REGISTERED)))
+        .case("good", "the choice is a code to show", [201, 202].map(|status| answer(status, &[], REGISTERED)))
         .of_oauth()
         .check("POST register");
 }
@@ -449,15 +469,15 @@ fn the_table_holds_for_post_token_as_a_poll() {
         .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
         .of_oauth()
         .and("4xx", refusals.map(|code| answer(400, &[], json!({"error": code}).to_string())))
-        .case("4xx", "pending or slow_down", undecided())
-        .case("4xx", "pending or slow_down, after the end of the code", [])
+        .case("4xx", "authorization_pending or slow_down", undecided())
+        .case("4xx", "the same, after the code has expired", [])
         .without("rate limit", slow_down)
         .case("rate limit", "slow_down", [answer(429, &[], r#"{"error":"slow_down"}"#)])
         .check("POST token, a poll");
     let mut ended = Scenario::asking_for_a_code_to_show();
     ended.answer_at(noon() - CODE_LIFETIME, 200, CODE_TO_SHOW).timeout();
     for response in undecided() {
-        let expected = &cells("POST token, a poll")["4xx"]["pending or slow_down, after the end of the code"];
+        let expected = &cells("POST token, a poll").unwrap()["4xx"]["the same, after the code has expired"];
         assert_eq!(&outcome(&ended.flow, &response), expected);
     }
 }
@@ -482,14 +502,14 @@ fn the_table_holds_for_get_whoami() {
         story.flow
     };
     let other = r#"{"user_id":"@mallory:example.org","device_id":"KITCHENTABLET"}"#;
-    // The grant has already decided whether the token expires for good.
-    let ends = "a token that expires for good";
-    assert_eq!(outcome(&again(TOKENS_THAT_END), &answer(200, &[], WHOAMI)), cells("GET whoami")["good"][ends]);
+    // The token expires for good, or not: that was granted before.
+    let ends = "the access token expires, and there is no refresh token";
+    assert_eq!(outcome(&again(TOKENS_THAT_END), &answer(200, &[], WHOAMI)), cells("GET whoami").unwrap()["good"][ends]);
     Row::new(again(TOKENS), WHOAMI)
         .and("good", [201, 203].map(|status| answer(status, &[], WHOAMI)))
         .case("good", ends, [])
-        .case("good", "another user", [answer(200, &[], other)])
-        .case("good", "without a device ID", [answer(200, &[], r#"{"user_id":"@alice:example.org"}"#)])
+        .case("good", "the login is of another user", [answer(200, &[], other)])
+        .case("good", "the response contains no device ID", [answer(200, &[], r#"{"user_id":"@alice:example.org"}"#)])
         .and("4xx", [answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#), answer(404, &[], UNRECOGNIZED)])
         .check("GET whoami");
 }
@@ -509,7 +529,7 @@ fn the_table_holds_for_post_revoke() {
 
 #[test]
 fn the_table_holds_for_the_callback_of_the_code_grant() {
-    let mut cells = cells("callback, of the code grant");
+    let mut cells = cells("callback, of the code grant").unwrap();
     let metadata = metadata_with("authorization_response_iss_parameter_supported", true);
     let mut promising = Scenario::with_metadata(with_oauth(), metadata);
     promising.choose(code()).answer(201, REGISTERED);
@@ -571,8 +591,6 @@ fn the_table_holds_for_the_callback_of_the_code_grant() {
 
 #[test]
 fn the_table_has_these_rows_and_no_others() {
-    let rows = table(include_str!("../../src/flow.rs"), "| due | good |");
-    let due: Vec<_> = rows.iter().map(|row| row[0].replace('`', "")).collect();
     let expected = [
         "GET well-known",
         "GET versions",
@@ -589,7 +607,13 @@ fn the_table_has_these_rows_and_no_others() {
         "GET whoami",
         "POST revoke",
     ];
-    assert_eq!(due, expected);
+    for (_, rows) in outcomes() {
+        let due: Vec<_> = rows.into_iter().map(|mut row| row.remove(0)).collect();
+        assert_eq!(due, expected);
+    }
+    for row in special_cases() {
+        assert!(expected.contains(&row[0].as_str()), "{row:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The same loop for transports that block.
+//! The loop of a driver, for transports that block.
 //!
 //! A whole program, with the HTTP client `ureq` 3:
 //!
@@ -12,7 +12,8 @@
 //!
 //! use http::{Request, Response};
 //! use matrix_login::{
-//!     Choice, LoginFlow, LoginSettings, MAX_BODY, Password, Pause, Step, UserId, UserIdentifier, blocking,
+//!     Choice, LoginFlow, LoginSettings, MAX_BODY, Password, Pause, Step, UserId,
+//!     UserIdentifier, blocking,
 //! };
 //!
 //! struct Client(ureq::Agent);
@@ -24,7 +25,7 @@
 //!     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
 //!         let (head, body) = self.0.run(request)?.into_parts();
 //!         let mut bytes = Vec::new();
-//!         // One byte more than the flow reads, so that it sees that there is more.
+//!         // One byte more than the flow reads, so that it sees a body that is too long.
 //!         body.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
 //!         Ok(Response::from_parts(head, bytes))
 //!     }
@@ -41,15 +42,20 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn Error>> {
-//!     // A 4xx and a 5xx are responses, and nobody follows redirects.
-//!     let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
-//!     let mut client = Client(config.timeout_global(Some(Duration::from_secs(30))).build().into());
+//!     // A 4xx and a 5xx are responses, and the client follows no redirects.
+//!     let config = ureq::Agent::config_builder()
+//!         .http_status_as_error(false)
+//!         .max_redirects(0)
+//!         .timeout_global(Some(Duration::from_secs(30)))
+//!         .build();
+//!     let mut client = Client(config.into());
 //!
 //!     let user_id: UserId = "@alice:example.org".parse()?;
+//!     // If you know the address of the homeserver, use `LoginFlow::at`.
 //!     let mut flow = LoginFlow::discover(user_id.server_name(), LoginSettings::default());
-//!     // Or, if you know the address: LoginFlow::at("https://matrix.example.org".parse()?, LoginSettings::default())
 //!     if let Step::Choose { .. } = blocking::drive(&mut flow, &mut client)? {
-//!         flow.choose(Choice::password(UserIdentifier::from(&user_id), Password::new("correct horse")))?;
+//!         let user = UserIdentifier::from(&user_id);
+//!         flow.choose(Choice::password(user, Password::new("correct horse")))?;
 //!     }
 //!     match blocking::drive(&mut flow, &mut client)? {
 //!         Step::Done(session) => println!("logged in with device ID {}", session.device_id()),
@@ -69,18 +75,18 @@ use crate::flow::LoginFlow;
 use crate::flow::drive::{DriveError, Pause};
 use crate::flow::step::Step;
 
-/// What carries the requests of a login, on a client that blocks. [`drive`] uses it.
+/// Sends the requests of a login, with an HTTP client that blocks. [`drive`] uses it.
 ///
-/// Its methods are those of the asynchronous [`Transport`](crate::Transport), and the same rules hold for them.
+/// The methods and their rules are the same as in the asynchronous [`Transport`](crate::Transport).
 pub trait Transport {
     /// The body of a response. [`BodyCollector`](crate::BodyCollector) makes one from chunks.
     type Body: AsRef<[u8]>;
 
-    /// Why a request has no response, or why the transport gives up. [`DriveError`] is an error only if this type is
-    /// one; `Box<dyn Error>` is not.
+    /// Why a request has no response, or why the transport gives up. [`DriveError`] implements `std::error::Error` only
+    /// if this type does. `Box<dyn Error>` does not.
     type Error;
 
-    /// Sends a request and returns the response. The rules are those of [`send`](crate::Transport::send) there.
+    /// Sends a request and returns the response, by the rules of the asynchronous [`send`](crate::Transport::send).
     ///
     /// # Errors
     ///
@@ -94,19 +100,19 @@ pub trait Transport {
     /// Why the transport gives up: it does not want to wait so long, or so often.
     fn pause(&mut self, pause: Pause<'_>) -> Result<(), Self::Error>;
 
-    /// The time.
+    /// The current time.
     fn now(&self) -> SystemTime;
 }
 
-/// Runs a flow until a person is needed, or until the login is done. Returns the step that is due then, as
+/// Runs a flow until a person is needed, or until the login is done. Returns the next step, as the asynchronous
 /// [`drive`](crate::drive()) does.
 ///
 /// # Errors
 ///
-/// [`DriveError`], as [`drive`](crate::drive()) has it.
+/// [`DriveError`], as for the asynchronous [`drive`](crate::drive()).
 pub fn drive<'a, T: Transport>(flow: &'a mut LoginFlow, transport: &mut T) -> Result<Step<'a>, DriveError<T::Error>> {
     flow.put_off_poll(|| transport.now())?;
-    // A code that is due now was returned by an earlier call.
+    // If a code is due now, an earlier call has already returned it.
     let is_shown = flow.shown_code().is_some();
     loop {
         let pause = match flow.step() {

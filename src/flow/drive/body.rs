@@ -7,9 +7,8 @@ use http::response::Parts;
 
 use crate::endpoint::MAX_BODY;
 
-/// Collects the body of a response and stops at [`MAX_BODY`], so that a server cannot fill the memory.
-///
-/// It keeps one byte more than that. So the flow sees that the body was too long.
+/// Collects the body of a response, so that a server cannot fill the memory. It keeps at most one byte more than
+/// [`MAX_BODY`]: with this byte, the flow sees that the body was too long.
 ///
 /// ```
 /// use matrix_login::{BodyCollector, MAX_BODY};
@@ -18,7 +17,7 @@ use crate::endpoint::MAX_BODY;
 /// for chunk in std::iter::repeat_n("x".repeat(1000), 1_000_000) {
 ///     body.push(chunk);
 ///     if body.is_full() {
-///         break; // Do not read on.
+///         break; // Stop reading.
 ///     }
 /// }
 /// let (head, ()) = http::Response::new(()).into_parts();
@@ -31,13 +30,13 @@ pub struct BodyCollector {
 }
 
 impl BodyCollector {
-    /// Adds a chunk. What does not fit is dropped.
+    /// Adds a chunk. Bytes that do not fit are dropped.
     pub fn push(&mut self, chunk: impl AsRef<[u8]>) {
         let room = MAX_BODY.saturating_add(1).saturating_sub(self.bytes.len());
         self.bytes.extend(chunk.as_ref().iter().take(room));
     }
 
-    /// Whether the body is too long already. Nothing that comes later counts: stop reading, and close the connection.
+    /// Whether the body is already too long. Further chunks do not matter: stop reading, and close the connection.
     pub fn is_full(&self) -> bool {
         self.bytes.len() > MAX_BODY
     }
@@ -48,7 +47,7 @@ impl BodyCollector {
     }
 }
 
-/// Without the bytes: they can contain a token.
+/// Does not show the bytes, since they can contain a token.
 impl fmt::Debug for BodyCollector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "BodyCollector([{} bytes])", self.bytes.len())

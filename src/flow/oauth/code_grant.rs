@@ -1,4 +1,4 @@
-//! The authorization code grant: a browser goes out, and comes back with a code.
+//! The authorization code grant: the user logs in with a browser, and the browser comes back with a code.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use crate::endpoint::oauth::token::{self, Grant};
 use crate::flow::choice::{CodeChoice, OAuthChoice};
 use crate::flow::state::{Browse, CodeGrant, Due, Granted, Next, OAuthLogin, Purpose, Server};
 
-/// Sends the browser out. An offered grant has an authorization endpoint.
+/// Begins the login in the browser.
 pub(crate) fn browse(
     server: Server,
     login: &OAuthLogin,
@@ -28,7 +28,7 @@ pub(crate) fn browse(
     let endpoint = metadata.authorization_endpoint.as_ref().ok_or_else(invalid)?;
     let mut redirect = choice.redirect.clone();
     if !metadata.offers_registration_of_users() {
-        // Such a server refuses the parameter that asks for that page.
+        // A server without `prompt=create` refuses this parameter.
         redirect = redirect.with_action(Action::Login);
     }
     let url = authorization::request(endpoint, client_id, device_id, &redirect, &choice.verifier, fields);
@@ -37,7 +37,7 @@ pub(crate) fn browse(
     Ok(Next::To(Due::Browse { server, browse: Browse { url, state: redirect.state, purpose } }))
 }
 
-/// After the browser has come back, with a code or with a refusal.
+/// After the callback, with a code or with a refusal.
 pub(crate) fn after_callback(
     server: &Server,
     state: &str,
@@ -56,7 +56,7 @@ pub(crate) fn after_callback(
     }))
 }
 
-/// After GET `auth_metadata`, after a resume: the code may only go to the server that the browser was sent to.
+/// After GET `auth_metadata` after a resume. The code may only be sent to the server that the browser opened.
 pub(crate) fn after_auth_metadata_again<B: AsRef<[u8]>>(
     server: &Server,
     grant: &CodeGrant,
@@ -77,7 +77,7 @@ pub(crate) fn after_auth_metadata_again<B: AsRef<[u8]>>(
         Some((member @ "`token_endpoint`", _)) => {
             return invalid(member, "on the origin of the authorization endpoint; go back, and log in again");
         }
-        Some((member, _)) => return invalid(member, "fit for this kind of login; go back, and log in again"),
+        Some((member, _)) => return invalid(member, "usable for this kind of login; go back, and log in again"),
     }
     let (server, grant, code) = (server.clone(), Box::new(grant.clone()), code.clone());
     Ok(Next::To(Due::PostToken { server, grant, code, metadata: Arc::new(metadata) }))
@@ -87,11 +87,11 @@ pub(crate) fn after_auth_metadata_again<B: AsRef<[u8]>>(
 pub(crate) fn token_request(grant: &CodeGrant, code: &AuthorizationCode, metadata: &AuthMetadata) -> Request<Vec<u8>> {
     let code_grant = Grant::authorization_code(code, &grant.redirect_uri, &grant.verifier);
     let endpoint = metadata.token_endpoint.as_ref();
-    // The default is never taken: a grant is offered only if there is a token endpoint.
+    // The default is never used: a grant is offered only if there is a token endpoint.
     endpoint.map(|endpoint| token::request(endpoint, &grant.client_id, code_grant)).unwrap_or_default()
 }
 
-/// After POST token: nobody knows yet whose tokens these are.
+/// After POST token. The flow then asks whose tokens these are.
 pub(crate) fn after_token<B: AsRef<[u8]>>(
     server: &Server,
     grant: &CodeGrant,
@@ -101,5 +101,5 @@ pub(crate) fn after_token<B: AsRef<[u8]>>(
 ) -> Result<Next, ResponseError> {
     let tokens = token::response(response)?;
     let (client_id, metadata) = (grant.client_id.clone(), Arc::clone(metadata));
-    Ok(server.ask_whose(Granted { client_id, metadata, tokens, received_at }))
+    Ok(server.ask_whoami(Granted { client_id, metadata, tokens, received_at }))
 }

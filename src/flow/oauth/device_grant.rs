@@ -1,4 +1,4 @@
-//! The device authorization grant: a device shows a code, and polls until the user has entered it elsewhere.
+//! The device authorization grant: a device shows a code, and polls until the user has entered it on another device.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use crate::flow::state::{CodeRequest, DeviceGrant, Due, Granted, Next, OAuthLogi
 
 const EXPIRED: &str = "expired_token";
 
-/// The server is asked for a code.
+/// Asks the server for a code.
 pub(crate) fn begin(server: Server, login: &OAuthLogin, client_id: &str) -> Next {
     let (metadata, device_id) = (Arc::clone(&login.metadata), login.device_id.clone());
     let request = Box::new(CodeRequest { client_id: client_id.into(), metadata, device_id });
@@ -26,11 +26,11 @@ pub(crate) fn code_request(request: &CodeRequest) -> Request<Vec<u8>> {
     let endpoint = request.metadata.device_authorization_endpoint.as_ref();
     let request =
         endpoint.map(|endpoint| device_authorization::request(endpoint, &request.client_id, &request.device_id));
-    // The default is never taken: the grant is offered only if there is this endpoint.
+    // The default is never used: the grant is offered only if there is this endpoint.
     request.unwrap_or_default()
 }
 
-/// After POST `device_authorization`: the code can be shown.
+/// After POST `device_authorization`, the driver shows the code.
 pub(crate) fn show<B: AsRef<[u8]>>(
     server: &Server,
     request: &CodeRequest,
@@ -44,7 +44,7 @@ pub(crate) fn show<B: AsRef<[u8]>>(
     Ok(Next::To(Due::ShowCode { server: server.clone(), grant }))
 }
 
-/// A poll is put off once more.
+/// Delays the next poll.
 pub(crate) fn show_again(server: &Server, grant: &DeviceGrant, code: ShownCode) -> Next {
     let grant = Box::new(DeviceGrant { code, ..grant.clone() });
     Next::To(Due::ShowCode { server: server.clone(), grant })
@@ -55,7 +55,7 @@ pub(crate) fn poll_request(grant: &DeviceGrant) -> Request<Vec<u8>> {
     let endpoint = grant.metadata.token_endpoint.as_ref();
     let request =
         endpoint.map(|endpoint| token::request(endpoint, &grant.client_id, Grant::DeviceCode(&grant.device_code)));
-    // The default is never taken: a grant is offered only if there is a token endpoint.
+    // The default is never used: a grant is offered only if there is a token endpoint.
     request.unwrap_or_default()
 }
 
@@ -69,14 +69,15 @@ pub(crate) fn after_poll<B: AsRef<[u8]>>(
     match token::response(response) {
         Ok(tokens) => {
             let (client_id, metadata) = (grant.client_id.clone(), Arc::clone(&grant.metadata));
-            Ok(server.ask_whose(Granted { client_id, metadata, tokens, received_at }))
+            Ok(server.ask_whoami(Granted { client_id, metadata, tokens, received_at }))
         }
         Err(ResponseError::Server(error)) => after_error(server, grant, error, received_at),
         Err(error) => Err(error),
     }
 }
 
-/// The code of the error counts before the status: servers send those of RFC 8628, section 3.5, with 400, 403 and 429.
+/// After a poll with an error. The code of the error counts before the status: servers send the errors of RFC 8628,
+/// section 3.5, with 400, 403 and 429.
 fn after_error(
     server: &Server,
     grant: &DeviceGrant,
@@ -85,7 +86,7 @@ fn after_error(
 ) -> Result<Next, ResponseError> {
     let code = match error.errcode.as_deref() {
         Some("authorization_pending" | "slow_down") if grant.code.has_ended(received_at) => {
-            // The server's message and its hint are dropped: they say that the code is still valid.
+            // The message of the server and its `retry_after` are dropped, since they say that the code is still valid.
             let errcode = Some(EXPIRED.to_owned());
             let expired = ServerError { errcode, message: None, retry_after: None, ..*error };
             return Ok(Next::To(server.question(Some(Box::new(expired)))));
