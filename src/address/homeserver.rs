@@ -159,7 +159,8 @@ impl FromStr for Homeserver {
         let invalid =
             || InvalidInput::new("homeserver", "an http or https URL with a host, such as https://matrix.example.org");
         let mut url = Url::parse(text).map_err(|_| invalid())?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        // A URL with one of these schemes always has a host.
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid());
         }
         // These fail only for URLs without a host.

@@ -354,8 +354,8 @@ fn read_url_without_scheme(text: &str) -> Option<Result<Reading, InvalidInput>> 
 /// `alice@example.org`, which can also be a user ID in another form.
 fn read_email(text: &str, localpart: &str, domain: &str) -> Result<Reading, InvalidInput> {
     let domain_in_lower_case = domain.to_lowercase();
-    let is_email = !localpart.is_empty()
-        && !localpart.contains(|character: char| character.is_whitespace() || character == ':')
+    // The text does not begin with an `@`, so the localpart is not empty.
+    let is_email = !localpart.contains(|character: char| character.is_whitespace() || character == ':')
         && !domain.contains(':')
         && server_name(domain).is_some();
     let user_id = user_id(localpart, &domain_in_lower_case);

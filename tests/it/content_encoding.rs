@@ -76,3 +76,9 @@ fn without_the_header_the_response_is_not_from_matrix() {
     let error = Scenario::at(HOMESERVER).fails_with(answer(200, &[], COMPRESSED));
     assert!(matches!(error, Error::Response(ResponseError::NotMatrix { .. })), "{error:?}");
 }
+
+#[test]
+fn a_compressed_body_can_be_text_with_control_characters() {
+    let error = login::response(&answer(200, &[("content-encoding", "br")], "\u{1}\u{2}text")).unwrap_err();
+    assert!(matches!(error, ResponseError::Encoded { .. }), "{error:?}");
+}

@@ -1,8 +1,23 @@
 //! The crate's own JSON syntax: it accepts what `serde_json` accepts, and each value has the same text.
 
+use matrix_login::{
+    Homeserver, ResponseError,
+    endpoint::{
+        get_token, login, login_types,
+        oauth::{auth_metadata, device_authorization, registration, token},
+        refresh, versions, well_known, whoami,
+    },
+};
 use proptest::prelude::*;
+use serde_json::json;
 
-use crate::support::json::check;
+use crate::support::{
+    json::check,
+    scenario::{
+        CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OFFERS, REFUSED_BY_OAUTH, REGISTERED, TOKENS, VERSIONS,
+        WELL_KNOWN, WHOAMI, answer,
+    },
+};
 
 #[test]
 fn odd_texts_are_read_as_serde_json_reads_them() {
@@ -104,5 +119,51 @@ proptest! {
             .map(|(key, value)| format!("{space}{}{space}:{space}{value}{space}", serde_json::json!(key)))
             .collect();
         check(&format!("{space}{{{}}}{space}", members.join(",")));
+    }
+}
+
+/// What an endpoint makes of a body.
+type Read = fn(&str) -> Result<(), ResponseError>;
+
+#[test]
+fn a_body_that_is_cut_off_is_an_error_at_every_endpoint() {
+    fn homeserver() -> Homeserver {
+        HOMESERVER.parse().unwrap()
+    }
+    // The other members that the endpoints know.
+    let more = json!({
+        "expires_in_ms": 1, "home_server": "example.org", "well_known": {"m.homeserver": {"base_url": HOMESERVER}},
+        "refresh_token": "r", "login_token": "t", "is_guest": false, "scope": "s", "soft_logout": true,
+        "unstable_features": {"x": true}, "retry_after_ms": 1, "m.identity_server": {"base_url": HOMESERVER},
+        "account_management_uri": "https://auth.example.org/account", "prompt_values_supported": ["create"],
+        "authorization_response_iss_parameter_supported": true, "errcode": "M_UNKNOWN", "error": "e",
+        "error_description": "d",
+    });
+    let endpoints: [(Read, &str); 14] = [
+        (|body| well_known::response(&answer(200, &[], body)).map(drop).map_err(|failure| failure.cause), WELL_KNOWN),
+        (|body| versions::response(&answer(200, &[], body)).map(drop), VERSIONS),
+        (|body| login_types::response(&answer(200, &[], body)).map(drop), OFFERS),
+        (|body| login::response(&answer(200, &[], body)).map(drop), GRANTED),
+        (|body| refresh::response(&answer(200, &[], body)).map(drop), GRANTED),
+        (|body| whoami::response(&answer(200, &[], body)).map(drop), WHOAMI),
+        (|body| auth_metadata::response(&homeserver(), &answer(200, &[], body)).map(drop), METADATA),
+        (|body| registration::response(&answer(201, &[], body)).map(drop), REGISTERED),
+        (|body| token::response(&answer(200, &[], body)).map(drop), TOKENS),
+        (|body| device_authorization::response(&homeserver(), &answer(200, &[], body)).map(drop), CODE_TO_SHOW),
+        (|body| get_token::response(&answer(200, &[], body)).map(drop), r#"{"login_token":"t","expires_in_ms":1}"#),
+        (
+            |body| get_token::response(&answer(401, &[], body)).map(drop),
+            r#"{"flows":[{"stages":["a"]}],"session":"s"}"#,
+        ),
+        (|body| login_types::response(&answer(403, &[], body)).map(drop), FORBIDDEN),
+        (|body| token::response(&answer(400, &[], body)).map(drop), REFUSED_BY_OAUTH),
+    ];
+    for (read, good) in endpoints {
+        let body = format!("{},{}", &good[..good.len() - 1], &more.to_string()[1..]);
+        for length in 0..body.len() {
+            let error = read(&body[..length]).unwrap_err();
+            let is_unread = matches!(error, ResponseError::InvalidResponse { .. } | ResponseError::NotMatrix { .. });
+            assert!(is_unread, "{}: {error:?}", &body[..length]);
+        }
     }
 }

@@ -33,3 +33,10 @@ fn the_message_says_what_is_expected() {
          it is a part of the OAuth scope"
     );
 }
+
+#[test]
+fn a_choice_of_the_legacy_api_has_no_device_id() {
+    let password = crate::support::scenario::password();
+    assert_eq!(password.device_id(), None);
+    assert!(password.with_device_id("KITCHENTABLET").is_err());
+}

@@ -883,3 +883,13 @@ fn the_choice_is_shown_in_one_line() {
         says(not_offered(flows, with_provider(odd)), message, false);
     }
 }
+
+#[test]
+fn a_server_error_without_status_and_code_has_a_message() {
+    let mut story = Scenario::logging_in();
+    let mut error = story.answer(403, r#"{"errcode":"M_FORBIDDEN"}"#).refused().clone();
+    (error.status, error.errcode) = (None, None);
+    assert_eq!(error.to_string(), "the server refused");
+    error.message = Some("No.".to_owned());
+    assert_eq!(error.to_string(), "the server refused: No.");
+}

@@ -33,7 +33,7 @@ fn the_form_has_the_token_its_hint_and_the_client() {
 #[test]
 fn any_2xx_is_a_success_with_or_without_a_body() {
     for status in [200, 202, 204] {
-        for body in ["", "{}", "\r\n", "null", "[]", r#"{"x":1}"#] {
+        for body in ["", "{}", "\r\n", "null", "[]", r#"{"x":1}"#, r#"{"error":"","error_description":"x"}"#] {
             assert!(!respond(status, body).unwrap(), "{status} {body}");
         }
     }

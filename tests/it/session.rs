@@ -353,3 +353,23 @@ fn sessions_with_the_same_token_are_recognized() {
     assert!(session.has_token_of(&load(&with("device_id", json!("OTHER")))));
     assert!(!session.has_token_of(&load(&with("access_token", json!("T")))));
 }
+
+#[test]
+fn bytes_that_are_not_text_are_not_a_session() {
+    assert!(Session::from_json(b"\xff{}").is_err());
+}
+
+#[test]
+fn a_session_that_cannot_be_written_whole_is_an_error() {
+    let mut stored = crate::refresh::stored();
+    stored["org.example.x"] = json!({"deep": [1, 2]});
+    let session = crate::refresh::session(stored);
+    let whole = serde_json::to_string(&session).unwrap();
+    for length in 0..whole.len() {
+        let mut short = vec![0; length];
+        assert!(serde_json::to_writer(short.as_mut_slice(), &session).is_err(), "{length}");
+    }
+    let mut enough = vec![0; whole.len()];
+    serde_json::to_writer(enough.as_mut_slice(), &session).unwrap();
+    assert_eq!(enough, whole.as_bytes());
+}

@@ -378,3 +378,11 @@ fn truncated_data_is_refused_wherever_it_ends() {
     let flow = LoginFlow::resume(serde_json::from_str(&text).unwrap());
     assert_eq!(crate::support::replay::step_line(&flow.step(), noon())["step"], "browse");
 }
+
+#[test]
+fn a_stored_device_id_can_be_null() {
+    let mut stored = stored(&Scenario::at_the_question());
+    stored["settings"]["device_id"] = Value::Null;
+    let suspended: Suspended = serde_json::from_value(stored).unwrap();
+    assert_eq!(suspended.settings().device_id(), None);
+}

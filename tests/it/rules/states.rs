@@ -347,6 +347,13 @@ impl Explorer {
         let error = match result {
             Ok(()) => {
                 self.check(!look.is_like(before), visit, name, "accepted, but nothing has moved");
+                let is_forgotten = input.method != "use_homeserver" || flow.discovered().is_none();
+                self.check(
+                    is_forgotten,
+                    visit,
+                    name,
+                    "the flow remembers what was discovered about another homeserver",
+                );
                 let after = Seen::of(&flow, look);
                 let word = visit.word(input, &after, &flow);
                 self.check_wait(visit, input, &after, &flow);
