@@ -721,7 +721,8 @@ fn a_suspended_oauth_login_is_not_quoted() {
 #[test]
 fn debug_shows_what_is_not_secret() {
     let redirect = Redirect::new("http://127.0.0.1:9/cb", "0123456789-s3cr3t").unwrap();
-    let browse = oauth_steps().remove(2);
+    let flows = oauth_steps();
+    let [browse, with_a_code] = [&flows[2], &flows[5]];
     let mut sso = Scenario::at_the_question();
     sso.choose(Choice::sso(redirect.clone()));
     let offers = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"google","name":"Google"}]}]}"#;
@@ -736,7 +737,8 @@ fn debug_shows_what_is_not_secret() {
         (format!("{provider:?}"), "Google"),
         (format!("{metadata:?}"), "https://auth.example.org/authorize"),
         (format!("{code:?}"), "WDJB-MJHT"),
-        (format!("{browse:?}"), "https://auth.example.org/authorize"),
+        (format!("{browse:?}"), "Browse(https://auth.example.org/authorize"),
+        (format!("{with_a_code:?}"), "CodeGrant(https://auth.example.org/authorize"),
         (format!("{:?}", sso.flow), "/_matrix/client/v3/login/sso/redirect"),
     ] {
         assert!(shown.contains(expected), "{expected} is missing: {shown}");
