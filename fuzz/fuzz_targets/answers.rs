@@ -1,6 +1,6 @@
-//! What comes from outside, plausible or broken: the answers of a homeserver, and the session of somebody logged in.
+//! Data from outside, plausible or broken: the responses of a homeserver, and the session of a user who is logged in.
 //!
-//! No target of its own: those that drive something with answers share it, so that they speak of the same world.
+//! This file is not a target. The targets that send responses share it, so that all of them use the same world.
 
 use std::{
     error::Error as StdError,
@@ -13,14 +13,14 @@ use http::Response;
 use matrix_login::{Homeserver, MAX_BODY, Session};
 use serde_json::json;
 
-/// What every planted secret holds.
+/// The text in every planted secret.
 pub const SECRET: &str = "s3cr3t";
-/// Who logged in, and on which device.
+/// The user who logged in, and the device.
 pub const ALICE: &str = "@alice:example.org";
 pub const DEVICE_ID: &str = "KITCHENTABLET";
-/// Who gives tokens.
+/// The OAuth 2.0 server that grants tokens.
 pub const ISSUER: &str = "https://auth.example.org/";
-/// What every code that a good answer gives to the user begins with. It is no secret.
+/// The beginning of every code that a good response gives to the user. It is not a secret.
 pub const USER_CODE: &str = "WDJB-MJHT";
 const HOMESERVERS: [&str; 3] = ["https://hs.example.org", "http://localhost:8008/prefix", "https://[2001:db8::1]:8448"];
 
@@ -65,14 +65,14 @@ pub enum Target {
 
 #[derive(Arbitrary, Debug)]
 pub enum Body {
-    /// What the request hopes for, whichever it is: what it did not ask for does no harm.
+    /// The response that the request hopes for, for any request. Members that it did not ask for do no harm.
     Good(Grant),
-    /// What a homeserver says that refuses.
+    /// The refusal of a homeserver.
     Refusal {
         errcode: Errcode,
         soft_logout: bool,
     },
-    /// What an OAuth 2.0 server says that refuses.
+    /// The refusal of an OAuth 2.0 server.
     OAuthRefusal(OAuthCode),
     /// An OAuth 2.0 server, on one origin or on several.
     Metadata(Metadata),
@@ -85,11 +85,11 @@ pub enum Body {
     TooLong,
 }
 
-/// What a login or a refresh brings.
+/// The content of a granted login or refresh.
 #[derive(Arbitrary, Debug)]
 pub struct Grant {
     user: User,
-    /// At a question with both grants, an odd one leads to that of a device.
+    /// At a question with both grants, an odd number leads to the grant of a device.
     pub token: u8,
     refresh_token: bool,
     expires: bool,
@@ -149,7 +149,7 @@ pub enum Grants {
     NoList,
 }
 
-/// The fields that answers have, plausible or broken.
+/// The fields of responses, plausible or broken.
 #[derive(Arbitrary, Debug)]
 pub enum Field {
     Homeserver(Json),
@@ -197,7 +197,7 @@ pub enum Flow {
     Broken(Json),
 }
 
-/// The right user, and one whom only a capital tells apart.
+/// The right user, and a user whose ID differs only in a capital letter.
 #[derive(Arbitrary, Debug)]
 pub enum User {
     Alice,
@@ -286,7 +286,7 @@ impl User {
 impl Grant {
     fn text(&self) -> String {
         let Self { user, token, refresh_token, expires } = self;
-        // Rarely the homeserver mixes servers up, so that few bytes lead there too.
+        // The homeserver mixes servers up only rarely, so that few bytes reach that case too.
         let server = if *token == u8::MAX { Metadata::mixed_up() } else { Metadata::good() };
         let mut text = format!(
             r#"{{"m.homeserver":{{"base_url":"{}"}},"versions":["v1.11"],"flows":[{{"type":"m.login.password"}},
@@ -327,7 +327,7 @@ impl OAuthCode {
 }
 
 impl Metadata {
-    /// All that a login needs, on one origin.
+    /// Everything that a login needs, on one origin.
     fn good() -> Self {
         Self {
             other_issuer: false,
@@ -343,7 +343,7 @@ impl Metadata {
         }
     }
 
-    /// The code would go elsewhere than the browser.
+    /// The code would go to another origin than the browser.
     fn mixed_up() -> Self {
         Self { token: Address::OtherPort, ..Self::good() }
     }
@@ -520,12 +520,12 @@ impl Answer {
                     },
                 ),
             };
-            // What is no header cannot arrive as one.
+            // Bytes that are not valid in a header cannot arrive in one.
             if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
                 response = response.header(name, value);
             }
         }
-        response.body(self.body.bytes()).expect("the status is one")
+        response.body(self.body.bytes()).expect("the status is valid")
     }
 }
 
@@ -542,7 +542,7 @@ impl Body {
             Self::Fields { fields, mark, cut } => {
                 let fields = fields.iter().map(Field::text).collect::<Vec<_>>().join(",");
                 let mut body = format!("{}{{{fields}}}", if *mark { "\u{feff}" } else { "" }).into_bytes();
-                // Mostly whole: the smaller numbers cut nothing.
+                // Most bodies stay whole, because the smaller numbers cut nothing.
                 body.truncate(body.len() - usize::from(cut.saturating_sub(200)).min(body.len()));
                 body
             }
@@ -552,7 +552,7 @@ impl Body {
     }
 }
 
-/// A session as it is stored.
+/// The stored form of a session.
 #[derive(Arbitrary, Debug)]
 pub struct Stored {
     homeserver: Option<u8>,
@@ -575,7 +575,7 @@ impl Stored {
         if let Some(valid_until) = self.valid_until {
             stored["access_token_valid_until"] = valid_until.into();
         }
-        Session::from_json(stored.to_string()).expect("it is a session").expect("of somebody")
+        Session::from_json(stored.to_string()).expect("it is a session").expect("it has an access token")
     }
 }
 
@@ -591,14 +591,14 @@ fn base_url(index: u8) -> String {
 pub fn time(milliseconds: i64) -> SystemTime {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
     let time = if milliseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
-    time.expect("so far it reaches")
+    time.expect("a time can hold it")
 }
 
 pub fn shows_no_secret(text: &str) {
     assert!(!text.contains(SECRET), "a secret is shown: {text}");
 }
 
-/// Neither an error nor its causes show a secret, and each is one line for a terminal, whatever a server wrote.
+/// Neither an error nor its causes show a secret. Each is one line for a terminal, whatever a server has written.
 pub fn check_error(error: &(dyn StdError + 'static)) {
     shows_no_secret(&format!("{error:?}"));
     let mut source = Some(error);

@@ -1,7 +1,7 @@
 //! Invariant: a callback counts only with the state that the login began with, and with that only once.
 //!
 //! The input is three lines: a redirect URL, a state, and the address that the browser comes back to. It is read as the
-//! callback of a single sign-on, and as that of an OAuth 2.0 login.
+//! callback of a single sign-on, and as the callback of an OAuth 2.0 login.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 
 const ISSUER: &str = "https://auth.example.org/";
 
-/// What a callback has under a name, in the query and in the fragment. An empty value counts as absent.
+/// The values of a name in a callback, in the query and in the fragment. An empty value counts as absent.
 fn values(callback: &Url, name: &str) -> Vec<String> {
     let fragment = form_urlencoded::parse(callback.fragment().unwrap_or_default().as_bytes());
     let pairs = callback.query_pairs().chain(fragment);
@@ -26,7 +26,7 @@ fn check_oauth_callback(callback: &Url, state: &str) {
     let any = granted(None, false);
     for (issuer, is_promised) in [(Some(ISSUER), false), (Some(ISSUER), true), (None, true)] {
         let Ok(response) = granted(issuer, is_promised) else { continue };
-        assert_eq!(format!("Ok({response:?})"), format!("{any:?}"), "the issuer only makes it stricter");
+        assert_eq!(format!("Ok({response:?})"), format!("{any:?}"), "the issuer only makes the check stricter");
         let iss = values(callback, "iss");
         assert!(issuer.is_none() || iss.iter().all(|iss| iss == ISSUER));
         assert!(!is_promised || iss.len() == 1);
@@ -34,7 +34,7 @@ fn check_oauth_callback(callback: &Url, state: &str) {
     let Ok(response) = any else { return };
     assert!(!state.is_empty());
     assert_eq!(values(callback, "state"), [state]);
-    assert_eq!(callback::state(callback).as_deref(), Some(state), "a backend finds it");
+    assert_eq!(callback::state(callback).as_deref(), Some(state), "a backend finds the state");
     let (codes, errors) = (values(callback, "code"), values(callback, "error"));
     match response {
         authorization::Response::Granted(code) => {
@@ -50,7 +50,7 @@ fn check_oauth_callback(callback: &Url, state: &str) {
     }
 }
 
-/// The URL of an OAuth 2.0 login has the redirect URI as it is written, and what comes back with it is a callback.
+/// The URL of an OAuth 2.0 login contains the redirect URI unchanged. The redirect URI with parameters is a callback.
 fn check_oauth_url(redirect_uri: &str, state: &str, value: &str) {
     let Ok(redirect) = Redirect::new(redirect_uri, state) else { return };
     let endpoint: HttpsUrl = "https://auth.example.org/authorize?tenant=1".parse().expect("it is one");
@@ -59,8 +59,8 @@ fn check_oauth_url(redirect_uri: &str, state: &str, value: &str) {
     let url = authorization::request(&endpoint, value, &device_id, &redirect, &verifier, &Fields::default());
     let only = |name: &str| {
         let mut found = url.query_pairs().filter(|(found, _)| found == name);
-        let (_, value) = found.next().expect("it is there");
-        assert!(found.next().is_none(), "{name} is there twice");
+        let (_, value) = found.next().expect("the parameter exists");
+        assert!(found.next().is_none(), "{name} appears twice");
         value.into_owned()
     };
     assert!(url.as_str().starts_with("https://auth.example.org/authorize?tenant=1&response_type=code&"));
@@ -73,12 +73,12 @@ fn check_oauth_url(redirect_uri: &str, state: &str, value: &str) {
     if only("response_mode") == "fragment" {
         callback.set_fragment(Some(&added));
     } else {
-        // A fragment of the redirect URI's own could have parameters too.
+        // The fragment of the redirect URI itself could contain parameters too.
         callback.set_fragment(None);
         let own = callback.query().map(|own| format!("{own}&")).unwrap_or_default();
         callback.set_query(Some(&format!("{own}{added}")));
     }
-    // The redirect URI's own query can have a description of an error, which no server adds to a code.
+    // The query of the redirect URI itself can contain a description of an error, which no server adds to a code.
     let is_granted = matches!(
         authorization::response(&callback, state, None, false),
         Ok(authorization::Response::Granted(code)) if code.expose() == value
@@ -111,10 +111,10 @@ fuzz_target!(|text: &str| {
     assert!(
         url.as_str().starts_with("https://hs.example.org/prefix/_matrix/client/v3/login/sso/redirect?redirectUrl=")
     );
-    let (_, returned) = url.query_pairs().find(|(name, _)| name == "redirectUrl").expect("it is there");
+    let (_, returned) = url.query_pairs().find(|(name, _)| name == "redirectUrl").expect("the parameter exists");
     let mut returned = Url::parse(&returned).expect("it is a URL");
-    assert_eq!(callback::state(&returned).as_deref(), Some(state), "it comes back as it went");
-    assert!(sso::response(&returned, state).is_err(), "there is no token yet");
+    assert_eq!(callback::state(&returned).as_deref(), Some(state), "the state comes back unchanged");
+    assert!(sso::response(&returned, state).is_err(), "the callback has no token yet");
     returned.query_pairs_mut().append_pair("loginToken", address);
     assert_eq!(sso::response(&returned, state).is_ok(), !address.is_empty());
 });

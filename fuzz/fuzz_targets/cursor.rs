@@ -1,5 +1,5 @@
-//! Invariant: of all bytes, the crate's own JSON syntax accepts what `serde_json` accepts, and each value has the same
-//! text.
+//! Invariant: for any bytes, the crate's own JSON syntax accepts them exactly if `serde_json` does, and each value has
+//! the same text.
 
 #![no_main]
 

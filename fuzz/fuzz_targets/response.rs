@@ -1,9 +1,9 @@
-//! Invariant: bytes never panic, what is accepted is usable, what is written is read back, what is refused is not
-//! quoted.
+//! Invariant: no bytes cause a panic, an accepted value is usable, a written value is read back, and a refused value is
+//! not quoted.
 //!
-//! The input is a line and the rest. The line is the name of an endpoint, a status, and perhaps headers after a bar
-//! each: `login 429 | retry-after: 3`. The rest is the body. `session`, `homeserver`, `server_name` and `user_id` stand
-//! for what else comes from outside.
+//! The input is a line and the rest. The line is the name of an endpoint, a status, and any number of headers, each
+//! after a bar: `login 429 | retry-after: 3`. The rest is the body. `session`, `homeserver`, `server_name` and
+//! `user_id` are not endpoints, but stand for other data from outside.
 
 #![no_main]
 
@@ -35,7 +35,7 @@ fn response(line: &str, body: &[u8]) -> Option<Response<Vec<u8>>> {
     Some(response)
 }
 
-/// An error may be shown, whatever it is about, and the time it names can be reckoned with.
+/// Every error can be shown, and the time that it names can be used in a calculation.
 fn check_error(error: &Error) {
     assert_eq!(error.to_string().lines().count(), 1);
     let _ = format!("{error:?} {}", error.may_retry());
@@ -65,7 +65,7 @@ fn check_homeserver(homeserver: &Homeserver) {
 
 fn check_session(session: &Session, now: SystemTime) {
     let stored = serde_json::to_string(session).expect("it serialises");
-    let again = Session::from_json(&stored).expect("it is read back").expect("somebody is logged in");
+    let again = Session::from_json(&stored).expect("it is read back").expect("a user is logged in");
     assert_eq!(serde_json::to_string(&again).expect("it serialises"), stored);
     let _ = session.is_expired(now, Duration::MAX);
     if let Some(homeserver) = session.homeserver() {
@@ -77,7 +77,7 @@ fn check_session(session: &Session, now: SystemTime) {
 }
 
 fn check_access_token(token: &AccessToken) {
-    // A token of one character is in every text.
+    // A token of one character occurs in every text.
     let token = token.expose();
     assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
 }
@@ -87,14 +87,14 @@ fn check_user_id(user_id: &UserId) {
     assert_eq!(format!("@{}:{}", user_id.localpart(), user_id.server_name()), user_id.to_string());
 }
 
-/// What a login or a refresh grants has to fit the stored form of a session.
+/// The tokens of a login or a refresh must fit the stored form of a session.
 fn check_tokens(access_token: &AccessToken, refresh_token: Option<&RefreshToken>, expires_in: Option<Duration>) {
     check_access_token(access_token);
     assert!(refresh_token.is_none_or(|token| !token.expose().is_empty()));
     assert!(expires_in.is_none_or(|lifetime| u64::try_from(lifetime.as_nanos()).is_ok()));
 }
 
-/// A session needs a device, and nothing else that a response may lack.
+/// A session needs a device. It needs nothing else that a response can lack.
 fn check_login(granted: login::Response) {
     let device_id = granted.device_id.clone();
     assert!(device_id.as_ref().is_none_or(|device_id| !device_id.is_empty()));
@@ -109,10 +109,10 @@ fn check_login(granted: login::Response) {
     }
 }
 
-/// A homeserver on loopback can name plain http, on loopback alone.
+/// A homeserver on loopback can name plain http, but only on loopback.
 const LOOPBACK: &str = "http://127.0.0.1:8008";
 
-/// An address can be used, and a grant that is offered has its endpoints on one origin.
+/// Every address can be used, and a grant that is offered has its endpoints on one origin.
 fn check_metadata(metadata: &AuthMetadata) {
     let homeserver: Homeserver = LOOPBACK.parse().expect("it is one");
     let endpoints = [
@@ -141,7 +141,7 @@ fn check_metadata(metadata: &AuthMetadata) {
     assert!(!metadata.issuer.is_empty());
 }
 
-/// A session of the OAuth 2.0 API, of whom these tokens are.
+/// A session of the OAuth 2.0 API with these tokens.
 fn check_granted(granted: token::Response) {
     let metadata = r#"{"issuer":"i","token_endpoint":"https://a.example.org/t"}"#;
     let homeserver: Homeserver = LOOPBACK.parse().expect("it is one");
@@ -151,7 +151,7 @@ fn check_granted(granted: token::Response) {
     check_session(&session.expect("it has a device"), UNIX_EPOCH);
 }
 
-/// A session is over where the homeserver says so, or says that it does not know it.
+/// A session has ended if the homeserver says so, or if it says that it does not know the session.
 fn check_logout(response: &Response<Vec<u8>>, answer: &logout::Response) {
     assert_eq!(response.status().is_success(), !answer.already_logged_out);
     if answer.already_logged_out {

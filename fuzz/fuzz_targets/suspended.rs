@@ -1,7 +1,7 @@
-//! Invariant: what is read as a suspended flow is written as it was read, and stays at its homeserver, or at a server
-//! that the homeserver may name; errors quote nothing.
+//! Invariant: a suspended flow that is read is written again unchanged. It stays at its homeserver, or at a server that
+//! the homeserver may name. Errors quote nothing.
 //!
-//! A resume counts as an input: the flow has another request ID then, and the rest is as it was.
+//! A resume counts as an input: it gives the flow another request ID, and changes nothing else.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use matrix_login::{HttpsUrl, LoginFlow, Step, Suspended};
 use serde_json::{Value, json};
 use url::Url;
 
-/// The request ID of a stored form, and the rest.
+/// The request ID of a stored form, and everything else.
 fn split(stored: &Value) -> (Value, Value) {
     let mut rest = stored.clone();
     let request_id = rest.as_object_mut().and_then(|stored| stored.remove("request_id"));
@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
             let target = Url::parse(&request.uri().to_string()).map(|target| target.origin());
             match flow.homeserver() {
                 Some(homeserver) => assert_eq!(target, Ok(homeserver.url().origin())),
-                // A server name follows its grammar; that no address can be made of it (a.1) shows when it is asked.
+                // A server name follows its grammar. That no address can be made of it (a.1) shows only at the request.
                 None => assert_eq!(request.uri().scheme_str(), Some("https")),
             }
         }

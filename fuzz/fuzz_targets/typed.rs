@@ -1,5 +1,5 @@
-//! Invariant: no text panics, blanks around it change nothing, what is shown is read as the same, and what an address
-//! type takes is taken for that.
+//! Invariant: no text causes a panic, blanks around a text change nothing, a meaning that is shown is read as the same
+//! meaning, and a text that an address type accepts has that meaning.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
     if let Ok(user_id) = typed.as_str().parse() {
         assert_eq!(typed.best(), &Meaning::UserId(user_id));
     }
-    // But for links to a user, for the addresses of endpoints, and for a host that is called `http`.
+    // The exceptions are links to a user, the addresses of endpoints, and a host that is called `http`.
     if typed.as_str().parse::<ServerName>().is_err()
         && let Ok(homeserver) = typed.as_str().parse::<Homeserver>()
         && !["matrix.to", "/_matrix", "/.well-known"].iter().any(|part| homeserver.as_str().contains(part))
@@ -29,7 +29,7 @@ fuzz_target!(|text: &str| {
         let is_server = ServerAddress::try_from(meaning).is_ok();
         assert_eq!(is_user || is_server, !matches!(meaning, Meaning::NationalPhoneNumber(_)));
         assert!(!(is_user && is_server));
-        // An @ says that what follows is a name, whatever it looks like.
+        // An @ says that a name follows, whatever the name looks like.
         if !(matches!(meaning, Meaning::Localpart(_)) && typed.as_str().starts_with('@')) {
             let again: Typed = meaning.to_string().parse().expect("what is shown can be read");
             assert!(again.meanings().any(|again| again == meaning), "{meaning} is read as {again:?}");
