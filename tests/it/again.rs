@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-const SOMEBODY_ELSES: &str = r#"{"user_id":"@bob:example.org","device_id":"DEVICEID","access_token":"bobs"}"#;
+const ANOTHER_USERS: &str = r#"{"user_id":"@bob:example.org","device_id":"DEVICEID","access_token":"bobs"}"#;
 
 fn again() -> Scenario {
     Scenario::of(LoginFlow::again(&session(stored()), LoginSettings::default()))
@@ -75,13 +75,13 @@ fn a_homeserver_that_the_session_does_not_know_is_discovered() {
     let mut story = Scenario::of(LoginFlow::again(&session(stored), LoginSettings::default()));
     story.gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
     story.answer(200, OFFERS).choose(password());
-    assert_eq!(wrong_user(&mut story, SOMEBODY_ELSES).user_id().as_str(), "@bob:example.org");
+    assert_eq!(wrong_user(&mut story, ANOTHER_USERS).user_id().as_str(), "@bob:example.org");
 }
 
 #[test]
 fn the_error_owns_the_session_of_another_user() {
     let mut story = logging_in_again();
-    let session = wrong_user(&mut story, SOMEBODY_ELSES);
+    let session = wrong_user(&mut story, ANOTHER_USERS);
     assert_eq!(session.access_token().expose(), "bobs");
     assert_eq!(session.homeserver().unwrap().as_str(), "https://hs.example.org");
     story.asks(&OFFERED);
@@ -118,7 +118,7 @@ fn the_expected_user_stays_until_the_login_ends() {
     let mut browsing = again();
     browsing.answer(200, OFFERS).choose(sso()).suspend().callback(CALLBACK);
     for mut story in [refused, elsewhere, resumed, browsing] {
-        wrong_user(&mut story, SOMEBODY_ELSES);
+        wrong_user(&mut story, ANOTHER_USERS);
     }
 }
 
@@ -136,7 +136,7 @@ fn the_suspended_form_names_the_user_and_no_secret() {
 
 #[test]
 fn the_message_names_both_users() {
-    let error = respond(&mut logging_in_again().flow, &answer(200, &[], SOMEBODY_ELSES), noon()).unwrap_err();
+    let error = respond(&mut logging_in_again().flow, &answer(200, &[], ANOTHER_USERS), noon()).unwrap_err();
     let message = "logged in as @bob:example.org, not as @alice:example.org: log this session out, then log in as the \
                    right user";
     assert_eq!(error.to_string(), message);

@@ -406,8 +406,8 @@ fn a_login_again_takes_the_device_of_the_session() {
     let scope = "urn:matrix:client:api:* urn:matrix:client:device:THEOLDDEVICE";
     story.posts_form(DEVICE_AUTHORIZATION_URL, json!({"client_id": CLIENT_ID, "scope": scope}));
     story.answer(200, CODE_TO_SHOW).timeout().answer(200, TOKENS);
-    let somebody = r#"{"user_id":"@mallory:example.org","device_id":"THEOLDDEVICE"}"#;
-    let error = respond(&mut story.flow, &answer(200, &[], somebody), noon()).unwrap_err();
+    let another_user = r#"{"user_id":"@mallory:example.org","device_id":"THEOLDDEVICE"}"#;
+    let error = respond(&mut story.flow, &answer(200, &[], another_user), noon()).unwrap_err();
     assert!(matches!(error, Error::WrongUser { .. }), "{error:?}");
     story.asks(&OFFERED);
 }

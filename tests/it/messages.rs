@@ -231,14 +231,14 @@ fn an_oauth_session_says_why_it_cannot_begin_or_end() {
         Session::granted_by_oauth(HOMESERVER.parse().unwrap(), "client", metadata, tokens, who, noon()).unwrap_err()
     };
     let alice = r#"{"user_id":"@alice:example.org","device_id":"D"}"#;
-    let nobody = r#"{"user_id":"@alice:example.org"}"#;
+    let without_a_device = r#"{"user_id":"@alice:example.org"}"#;
     let other_issuer = metadata("issuer", "https://auth.example.net/");
     let no_revocation = metadata("revocation_endpoint", "/revoke");
     let mut session = refresh::oauth_session();
     session.set_auth_metadata(&no_revocation).unwrap();
     for (error, message) in [
         (
-            granted(&read(HOMESERVER, &document()), nobody),
+            granted(&read(HOMESERVER, &document()), without_a_device),
             "the access token does not belong to a device: revoke it, and log in with a scope that contains a device",
         ),
         (

@@ -24,7 +24,7 @@ fn page(title: &str, content: &Markup) -> Markup {
     }
 }
 
-pub fn nobody() -> Markup {
+pub fn log_in() -> Markup {
     let content = html! {
         form method="post" action="/login" {
             p {
@@ -40,7 +40,7 @@ pub fn nobody() -> Markup {
     page("Log in to Matrix", &content)
 }
 
-pub fn somebody(session: &Session) -> Markup {
+pub fn logged_in(session: &Session) -> Markup {
     let content = html! {
         p { "You are logged in as " strong { (one_line(session.user_id().as_str())) } "." }
         @if let Some(homeserver) = session.homeserver() {

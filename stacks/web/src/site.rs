@@ -85,7 +85,7 @@ async fn start(State(site): State<Site>, jar: PrivateCookieJar) -> Result<Markup
         Some(id) => site.sessions.get(&id).await?,
         None => None,
     };
-    Ok(session.map_or_else(pages::nobody, |session| pages::somebody(&session)))
+    Ok(session.map_or_else(pages::log_in, |session| pages::logged_in(&session)))
 }
 
 #[derive(Deserialize)]
