@@ -1,4 +1,4 @@
-//! Every public type goes wherever a driver needs it: to another thread, into a task, and through a caught panic.
+//! Every public type can go where a driver needs it: to another thread, into a task, and through a caught panic.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::public_api::LIST;
 
-// The compiler implements these traits by itself, and a private field can take any of them away.
+// The compiler implements these traits by itself, and a private field can take each of them away.
 fn goes_to_threads_and_tasks<T: Send + Sync + Unpin + 'static>() {}
 fn goes_through_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
 

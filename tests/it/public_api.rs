@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 pub const LIST: &str = include_str!("../public-api.txt");
 const MANUAL: &str = include_str!("../../src/lib.rs");
 
-/// Types and traits of other crates, and what the manual calls them.
+/// Types and traits of other crates, and their names in the manual.
 const FOREIGN: [(&str, &str); 10] = [
     ("http::method::Method", "[`http`]"),
     ("http::request::Request", "[`http`]"),
@@ -19,7 +19,7 @@ const FOREIGN: [(&str, &str); 10] = [
     ("url::Url", "[`url::Url`]"),
 ];
 
-/// Every path in the list that leads to another crate than this one and the standard library.
+/// Every path in the list that leads to a crate other than this one and the standard library.
 fn foreign() -> BTreeSet<&'static str> {
     let paths = LIST.split(|character: char| !(character.is_alphanumeric() || "_:".contains(character)));
     let crates = ["", "Self", "alloc", "core", "matrix_login", "std"];

@@ -34,12 +34,12 @@ use crate::{
 
 const FLOW: &str = include_str!("../../src/flow.rs");
 
-/// All states, each with what every input leads to there.
+/// All states, each with the outcomes of all inputs.
 pub fn states() -> &'static [State] {
     &explored().states
 }
 
-/// Of all states in which every input leads to the same, the first.
+/// The states with different outcomes. If every input has the same outcome in several states, only the first is here.
 pub fn telling_states() -> Vec<&'static State> {
     let mut known = BTreeSet::new();
     states().iter().filter(|state| known.insert((state.place, &state.outcomes, &state.resumed))).collect()
@@ -82,7 +82,7 @@ fn the_inputs_are_all_methods_that_move_a_flow() {
 fn the_states_are_in_all_boxes_that_the_types_have() {
     let boxes = Types::read().boxes();
     let mut variants: BTreeSet<&str> = boxes.keys().map(String::as_str).collect();
-    // A wait holds up one of the others.
+    // A wait holds one of the other boxes up.
     assert!(variants.remove("Wait"));
     assert_eq!(BOXES.map(|(variant, _)| variant).into_iter().collect::<BTreeSet<_>>(), variants);
     let found: BTreeSet<String> = boxes.into_values().flatten().collect();
@@ -94,7 +94,7 @@ fn the_states_are_in_all_boxes_that_the_types_have() {
 
 // Whether the diagram and the table of `handle_response` say the same.
 
-/// Where an input leads, in the diagram: the method, the box, and the boxes that it leads to.
+/// A row of the diagram: a method, a box, and the boxes to which the method leads.
 const ARROWS: [(&str, &str, &[&str]); 14] = [
     ("choose", "Choose", &["POST login", "Browse", "POST register", "POST device_authorization"]),
     (
@@ -116,7 +116,7 @@ const ARROWS: [(&str, &str, &[&str]); 14] = [
     ("back", "POST revoke", &["the question"]),
 ];
 
-/// The words of the tables of `handle_response` for a box: what any response leads to, and what none leads to.
+/// The words of the tables of `handle_response` for a box: the outcomes of a response, and the outcome of no response.
 fn table_row(state: &State) -> Option<[BTreeSet<String>; 2]> {
     let row_name = match (BOXES[state.place].1, state.traits[trait_index("types")]) {
         ("GET auth_metadata", 0) => "GET auth_metadata, with login types",
@@ -135,7 +135,7 @@ fn table_word(state: &State, outcome: &str) -> String {
     let word = match word.trim_start_matches("Locate, ").trim_start_matches("error ") {
         "the question" => "Choose",
         "the question, refused" => "Choose, refused",
-        // What was refused before is said again.
+        // An earlier refusal is shown again.
         "Choose, refused" if state.traits[trait_index("refused")] > 0 => "Choose",
         "GET well-known" => "followed",
         word => word,
@@ -186,7 +186,7 @@ fn the_diagram_has_every_box() {
     let (diagram, _) = diagram.split_once("```").unwrap();
     for (_, name) in BOXES {
         let name = name.split(',').next().unwrap();
-        // The revocation is in the table of `handle_response` only.
+        // Only the table of `handle_response` has the revocation.
         assert_eq!(diagram.contains(name), name != "POST revoke", "{name}");
     }
 }
@@ -250,7 +250,7 @@ fn a_step_is_a_view_of_the_state() {
 }
 
 #[test]
-fn a_flow_that_is_no_session_yet_is_given_back() {
+fn a_flow_without_a_session_is_given_back() {
     for state in telling_states().into_iter().filter(|state| state.flow.session().is_none()) {
         let flow = state.flow.clone().into_session().unwrap_err();
         assert_eq!(whole(&flow), whole(&state.flow), "{}", state.name());
@@ -264,7 +264,7 @@ fn no_state_is_a_dead_end() {
         let is_whoami = BOXES[state.place].1 == "GET whoami";
         match state.outcomes[to_homeserver].as_str() {
             "GET login" => {}
-            // Tokens that no user has confirmed must be revoked first, or left behind on purpose.
+            // Tokens whose user is not confirmed must be revoked first, or left behind on purpose.
             OUT_OF_STEP => {
                 assert!(is_whoami, "{}", state.name());
                 let mut flow = state.flow.clone();

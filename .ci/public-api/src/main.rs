@@ -1,7 +1,7 @@
 //! Prints the public API that the JSON of rustdoc describes, one line for each item. usage: `public-api FILE.json`
 //!
-//! It leaves out a line that says nothing new: the functions of an implementation of a trait, and the traits that the
-//! compiler implements by itself, such as `Send`. `tests/it/auto_traits.rs` checks those.
+//! The program leaves out lines that add nothing: the functions of an implementation of a trait, and the traits that
+//! the compiler implements by itself, such as `Send`. `tests/it/auto_traits.rs` checks those traits.
 
 #![allow(
     clippy::disallowed_macros,

@@ -1,6 +1,6 @@
 //! Every input of a flow, with every kind of value that it takes.
 //!
-//! What is secret in them contains [`SECRET`], so that a test can look for it.
+//! Every secret in them contains [`SECRET`], so that a test can look for it.
 
 use std::{sync::LazyLock, time::SystemTime};
 
@@ -15,7 +15,7 @@ use crate::support::scenario::{
     CODE_LIFETIME, HOMESERVER, METADATA, OFFERS, PENDING, UNRECOGNIZED, VERSIONS, WELL_KNOWN, answer, noon,
 };
 
-/// What every planted secret contains.
+/// The text in every planted secret.
 pub const SECRET: &str = "s3cr3t";
 
 const STATE: &str = "0123456789-s3cr3t";
@@ -27,7 +27,7 @@ type Apply = dyn Fn(&mut LoginFlow, RequestId) -> Result<(), Error> + Send + Syn
 /// A call of a method that moves a flow.
 pub struct Input {
     pub name: &'static str,
-    /// What `rules.txt` calls this input and others that do the same in most states.
+    /// The name in `rules.txt` for this input and others that do the same in most states.
     pub family: &'static str,
     /// The method of [`LoginFlow`].
     pub method: &'static str,
@@ -35,12 +35,12 @@ pub struct Input {
 }
 
 impl Input {
-    /// `id` is the ID of the request that the input belongs to, if it is about one.
+    /// If the input belongs to a request, `id` is the ID of that request.
     pub fn apply(&self, flow: &mut LoginFlow, id: RequestId) -> Result<(), Error> {
         (self.apply)(flow, id)
     }
 
-    /// Whether it can lead back to the question. Another homeserver has a question of its own.
+    /// Whether the input can lead back to the question of this homeserver. Another homeserver has its own question.
     pub fn may_ask(&self) -> bool {
         self.method != "use_homeserver"
     }
@@ -63,7 +63,7 @@ pub fn inputs() -> &'static [Input] {
         inputs.extend(callbacks());
         inputs.push(input("back", "", "back", |flow, _| flow.back()));
         inputs.push(input("use_homeserver", "", "use_homeserver", |flow, _| {
-            // Always another one than the one in use.
+            // The homeserver must always differ from the one in use.
             let is_other = flow.homeserver().is_some_and(|homeserver| homeserver.as_str() == OTHER_HOMESERVER);
             flow.use_homeserver(if is_other { HOMESERVER } else { OTHER_HOMESERVER }.parse()?)
         }));
@@ -105,7 +105,7 @@ fn poor_metadata() -> String {
     Value::from(metadata).to_string()
 }
 
-/// What each request asks for.
+/// The responses that the requests ask for.
 fn good_responses() -> Vec<Input> {
     let of = |name, status, body: &str| response(name, "body", answer(status, &[], body));
     let session = |more: Value| {
@@ -146,7 +146,7 @@ fn good_responses() -> Vec<Input> {
     ]
 }
 
-/// All others, by what the table of `handle_response` calls them.
+/// All other responses, under their names in the table of `handle_response`.
 fn bad_responses() -> Vec<Input> {
     let of = |name, family, status, body: &str| response(name, family, answer(status, &[], body));
     let with = |name, family, status, header, body: &str| response(name, family, answer(status, &[header], body));
@@ -173,7 +173,7 @@ fn bad_responses() -> Vec<Input> {
         of("403 M_LIMIT_EXCEEDED", "rate limit", 403, limited),
         of("200 M_LIMIT_EXCEEDED", "rate limit", 200, limited),
         of("429 slow_down", "rate limit", 429, r#"{"error":"slow_down","x":"s3cr3t"}"#),
-        // Each one leads one step deeper.
+        // Each of these redirects leads one step deeper.
         with("301", "redirect", 301, ("location", "x/"), ""),
         with("302 to plain http", "redirect", 302, ("location", "http://x.example.org/?s3cr3t"), ""),
         with("304", "redirect", 304, ("location", "x/"), ""),

@@ -1,4 +1,4 @@
-//! What `rules.txt` says: for each box and each input, where it leads, and on what that depends.
+//! The content of `rules.txt`: for each box and each input, the outcome, and what the outcome depends on.
 
 use std::fmt::Write;
 
@@ -8,17 +8,17 @@ use super::{
     types::{Types, allowed},
 };
 
-/// What `rules.txt` says of itself, before it lists the inputs that are of one kind.
+/// The introduction of `rules.txt`. The list of the kinds of inputs follows it.
 const HEADER: &str = "\
 # What every input does in every state of a login. The test `rules` compares this list with the library.
 #
 # A line without indentation is a box of the diagram. The lines below it say where inputs lead: INPUT, INPUT -> OUTCOME.
 # An outcome is an error, or the step that is due after the input. After an error nothing has changed, unless the line
-# also names the step that is due then. `the question` is the step `Choose`. In a state that is `resumed`, GET login comes
-# before the question.
+# also names the step that is due then. `the question` is the step `Choose`. In a state that is `resumed`, GET login
+# comes before the question.
 #
-# A box has many states: flows with other settings, offers or tokens, that began in another way. If an input does not
-# lead to the same box in all of them, further lines say what the outcome depends on:
+# A box has many states: flows with other settings, offers or tokens, and flows that began in another way. If the input
+# does not lead to the same box from all of them, more lines say what the outcome depends on:
 #
 #     not refused, after a refusal: whether the server has refused a choice
 #     offers known, resumed: whether the flow still knows what the homeserver offers, or a resume has forgotten that
@@ -29,18 +29,19 @@ const HEADER: &str = "\
 #     any user, again: whether a certain user must log in again
 #     no client, client to register, registered client: whether the settings ask for OAuth 2.0, and the client has an ID
 #
-# A response, and `unreachable`, has the ID of the last request. With any other ID it is stale, in every state.
+# A response and `unreachable` have the ID of the last request. With any other ID they are stale, in every state.
 #
 # `UPDATE=1 cargo test` writes this file again. Read the difference before you commit it.
 #
-# Some inputs are of one kind. `every refusal` are all inputs of that kind. `every other refusal` are those that the box
-# has no other line for. `all others` are all inputs that the box has no line for. `body` is what a request asks for.
+# Some inputs are of one kind. `every refusal` stands for all inputs of that kind. `every other refusal` stands for the
+# inputs of that kind that no other line of the box names. `all others` stands for all inputs that no other line of the
+# box names. `body` stands for the content that a request asks for.
 #
 ";
 
-/// What stands before the last part of `rules.txt`.
+/// The introduction of the last part of `rules.txt`.
 const NEVER: &str = "
-# States that the types allow, and that no input leads to. A line without indentation is a box. The line below it says
+# States that the types allow, but to which no input leads. A line without indentation is a box. The line below it says
 # what the box never has.
 #
 # - Only a request can wait. The specification has an outcome for every response to GET well-known, so it does not wait.
@@ -75,20 +76,20 @@ pub fn text() -> String {
     text
 }
 
-/// What an input leads to; after the inputs comes a resume.
+/// The outcome of an input. After the last input comes a resume.
 fn outcome(state: &State, input: usize) -> &str {
     let resumed = || state.resumed.as_deref().unwrap_or("nothing, there is a session");
     state.outcomes.get(input).map_or_else(resumed, String::as_str)
 }
 
-/// What an input leads to: conditions, each with its outcome. An outcome that is always the same has no condition.
+/// Conditions, each with its outcome. An outcome that is always the same has no condition.
 type Decision = Vec<(String, String)>;
 
 fn always(outcome: &str) -> Decision {
     vec![(String::new(), outcome.to_owned())]
 }
 
-/// What an input leads to in each of these states, with as few conditions as possible.
+/// The outcomes of an input in these states, with as few conditions as possible.
 fn decide(states: &[&State], input: usize) -> Decision {
     let first = outcome(states[0], input);
     if states.iter().all(|state| outcome(state, input) == first) {
@@ -109,7 +110,7 @@ fn decide(states: &[&State], input: usize) -> Decision {
                 }
             }
         }
-        // A trait with one branch tells nothing.
+        // A trait with one branch makes no difference.
         if branches.len() == 1 {
             return None;
         }
@@ -122,7 +123,7 @@ fn decide(states: &[&State], input: usize) -> Decision {
     (0..TRAITS.len()).filter_map(by_trait).min_by_key(Vec::len).expect("two states have different traits")
 }
 
-/// A line, broken where it is too long.
+/// A line, which is broken if it is too long.
 fn line(margin: &str, words: &[String], outcome: &str) -> String {
     let mut text = margin.to_owned();
     let mut width = margin.len();
@@ -139,7 +140,7 @@ fn line(margin: &str, words: &[String], outcome: &str) -> String {
     text + outcome + "\n"
 }
 
-/// The lines of some inputs that lead to the same.
+/// The lines for inputs with the same outcomes.
 fn lines(inputs: &[String], decision: &Decision) -> String {
     if let [(_, outcome)] = decision.as_slice() {
         return line("    ", inputs, &format!(" -> {outcome}"));
@@ -152,7 +153,7 @@ fn lines(inputs: &[String], decision: &Decision) -> String {
     text
 }
 
-/// The part of a box: its inputs by what they lead to, in their order.
+/// The part of a box: the inputs, grouped by their outcomes, in their order.
 fn part(states: &[&State]) -> String {
     let mut found: Vec<(Decision, Vec<String>)> = Vec::new();
     let mut add = |decision: &Decision, input: String| match found.iter_mut().find(|(same, _)| same == decision) {
@@ -188,7 +189,7 @@ fn part(states: &[&State]) -> String {
     found.iter().map(|(decision, inputs)| lines(inputs, decision)).collect()
 }
 
-/// The inputs that are of one kind.
+/// The inputs that are of one kind, for each kind.
 fn families() -> String {
     let mut text = String::new();
     for inputs in inputs().chunk_by(|one, other| one.family == other.family) {
@@ -200,7 +201,7 @@ fn families() -> String {
     text
 }
 
-/// The values of traits that the types allow a box, and that no state has: alone, or else two together.
+/// The values of traits that the types allow in a box, and that no state has: single values, or else pairs.
 fn never() -> Vec<String> {
     let boxes = Types::read().boxes();
     let mut lines = Vec::new();

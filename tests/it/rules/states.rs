@@ -1,8 +1,8 @@
-//! Every state of a flow: all that the inputs lead to, from every beginning.
+//! Every state of a flow: all states to which the inputs lead, from every beginning.
 //!
-//! A state is the box of the diagram, with the traits that can make a difference. Two flows with the same box and the
-//! same traits are the same state, and the first of them stands for it. The exploration gives every input to every
-//! state, and notes what is against the rules.
+//! A state is a box of the diagram, with the traits that can make a difference. Two flows with the same box and the
+//! same traits are in the same state, and only the first of them is kept. The exploration gives every input to every
+//! state, and notes each case that breaks a rule.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -34,7 +34,8 @@ pub const BOXES: [(&str, &str); 17] = [
     ("Done", "Done"),
 ];
 
-/// What can make a difference between two flows in the same box, with all its values. The first one is the usual value.
+/// The traits that can make a difference between two flows in the same box, with all their values. The first value is
+/// the usual one.
 pub const TRAITS: [(&str, &[&str]); 13] = [
     ("wait", &["not waiting", "waiting"]),
     (
@@ -72,11 +73,11 @@ pub struct State {
     pub flow: LoginFlow,
     /// The IDs that the flow gave out on the way here, the oldest first.
     pub ids: Vec<RequestId>,
-    /// How the flow came here.
+    /// The inputs that led the flow here.
     pub way: String,
-    /// What every input comes to, in the order of the inputs: the box that is due then, or an error.
+    /// The outcome of every input, in the order of the inputs: the box that is due then, or an error.
     pub outcomes: Vec<String>,
-    /// What is due after a resume.
+    /// The step that is due after a resume.
     pub resumed: Option<String>,
 }
 
@@ -86,16 +87,16 @@ impl State {
         unusual.fold(BOXES[self.place].1.to_owned(), |name, ((_, values), value)| name + ", " + values[value])
     }
 
-    /// The flow, as a story goes on with it.
+    /// A story that goes on with the flow.
     pub fn story(&self) -> Scenario {
         Scenario::with_last_id(self.flow.clone(), self.ids.last().copied())
     }
 }
 
-/// What an exploration has found.
+/// The result of an exploration.
 pub struct Explored {
     pub states: Vec<State>,
-    /// What is against the rules.
+    /// The cases that break a rule.
     pub problems: Vec<String>,
 }
 
@@ -113,9 +114,9 @@ pub fn sent(request: &Request<Vec<u8>>) -> String {
     text + &String::from_utf8_lossy(request.body())
 }
 
-/// All that can be seen of a flow.
+/// Everything that a caller can see of a flow.
 struct Look {
-    /// Up to the request ID.
+    /// The text before the request ID.
     debug: String,
     /// The step and the stored form, with their secrets and without the request ID.
     rest: String,
@@ -140,19 +141,19 @@ impl Look {
         Self { debug, rest, request_id }
     }
 
-    /// Whether it is the same, but for the request ID.
+    /// Whether the two are equal, except for the request ID.
     fn is_like(&self, other: &Self) -> bool {
         self.debug == other.debug && self.rest == other.rest
     }
 }
 
-/// What `Debug` of a flow shows before its request ID.
+/// The text that `Debug` of a flow shows before the request ID.
 const REQUEST_ID: &str = ", request_id: RequestId(";
 
-/// A flow as an exploration sees it.
+/// A flow, as an exploration sees it.
 struct Seen {
     look: Look,
-    /// Whether its `Debug`, and that of its step, shows no secret.
+    /// Whether its `Debug` and the `Debug` of its step show no secret.
     hides: bool,
     place: usize,
     traits: Traits,
@@ -192,7 +193,7 @@ impl Seen {
     }
 }
 
-/// The traits of a flow, from its `Debug`: a test cannot see more.
+/// The traits of a flow, read from its `Debug`, because a test cannot see more.
 fn traits(flow: &LoginFlow, due: &str, variant: &str, is_waiting: bool) -> Traits {
     let has = |text: &str| due.contains(text);
     let redirects = || due.split_once("redirects: [").unwrap().1.split(']').next().unwrap().matches('"').count() / 2;
@@ -231,7 +232,7 @@ fn traits(flow: &LoginFlow, due: &str, variant: &str, is_waiting: bool) -> Trait
     })
 }
 
-/// Flows at every beginning. Every two of the settings that make a difference meet.
+/// Flows at every beginning. Every pair of values of the settings that make a difference occurs.
 fn beginnings() -> Vec<(&'static str, LoginFlow)> {
     let settings = |may_end: bool, client: Option<bool>| {
         let settings = LoginSettings::default().with_require_refresh_token(!may_end);
@@ -257,7 +258,7 @@ fn beginnings() -> Vec<(&'static str, LoginFlow)> {
     flows
 }
 
-/// What an error is called.
+/// The name of an error.
 fn kind(error: &Error) -> String {
     let debug = match error {
         Error::Response(error) => format!("{error:?}"),
@@ -274,7 +275,7 @@ struct Explorer {
     ids: Vec<RequestId>,
 }
 
-/// A state, while it is visited.
+/// A state that the exploration visits.
 struct Visit {
     name: String,
     flow: LoginFlow,
@@ -284,7 +285,7 @@ struct Visit {
 }
 
 impl Visit {
-    /// What an input has led to. A resume has forgotten the login types, so that GET login comes before the question.
+    /// The outcome of an input. A resume has forgotten the login types, so GET login comes before the question.
     fn word(&self, input: &Input, after: &Seen, flow: &LoginFlow) -> String {
         let is_resumed = self.seen.traits[trait_index("offers")] > 0;
         let was_asked = self.seen.place > place_of("Choose");
@@ -323,7 +324,7 @@ fn explore() -> Explored {
 }
 
 impl Explorer {
-    /// Notes what is against the rules.
+    /// Notes a case that breaks a rule.
     fn check(&mut self, is_right: bool, visit: &Visit, input: &str, problem: &str) {
         if !is_right {
             self.problems.push(format!("{} ({}): {input}: {problem}", visit.name, visit.way));
@@ -337,7 +338,7 @@ impl Explorer {
         }
     }
 
-    /// Gives an input to a state, with the ID of the request that is due, or else of the last one.
+    /// Gives an input to a state, with the ID of the request that is due, or else with the ID of the last request.
     fn apply(&mut self, visit: &Visit, input: &Input) -> String {
         let mut flow = visit.flow.clone();
         let id = visit.ids.last().copied().unwrap_or(self.ids[40]);
@@ -365,7 +366,7 @@ impl Explorer {
         self.check(hides(&error), visit, name, "the error shows a secret");
         let kind = kind(&error);
         if let Error::MissingRefreshToken(session) | Error::WrongUser { session, .. } = &error {
-            // The one exception: the error owns what was granted, and the question is due.
+            // The one exception: the error owns the session that was granted, and the question is due.
             let owns_session = session.access_token().expose() == SECRET;
             self.check(owns_session, visit, name, "the error owns another session");
             let after = Seen::of(&flow, look);
@@ -379,7 +380,7 @@ impl Explorer {
         format!("error {kind}")
     }
 
-    /// A wait is the next one in a row, also after the one before is over.
+    /// Every wait counts one more than the wait before it in the row, also if that wait has ended.
     fn check_wait(&mut self, visit: &Visit, input: &Input, after: &Seen, flow: &LoginFlow) {
         let mut flow = flow.clone();
         if input.method == "handle_timeout" && visit.seen.traits[0] > 0 {
@@ -413,7 +414,7 @@ impl Explorer {
         self.add(&after, flow, ids, format!("{}, {input}", visit.way));
     }
 
-    /// Another process goes on, unless there is a session.
+    /// Another process resumes the flow, unless there is a session.
     fn resume(&mut self, visit: &Visit) -> Option<String> {
         let suspended = visit.flow.suspend()?;
         self.check(!format!("{suspended:?}").contains(SECRET), visit, "suspend", "a secret is shown");
@@ -428,7 +429,7 @@ impl Explorer {
         Some(word)
     }
 
-    /// An ID of an earlier request, or of another flow, is stale. If no request is due, every ID is.
+    /// An ID of an earlier request or of another flow is stale. If no request is due, every ID is stale.
     fn refuses_other_ids(&mut self, visit: &Visit) {
         let mut flow = visit.flow.clone();
         let due = request_id(&flow);

@@ -1,4 +1,4 @@
-//! What the types of `src/flow/state.rs` allow.
+//! The states that the types of `src/flow/state.rs` allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use super::states::{TRAITS, trait_index};
 
 /// The types of `state.rs`, and of the choices in them.
 pub struct Types {
-    /// By the name of a type: its fields. A field of a variant has the name of the variant before its own.
+    /// The fields of each type. The name of a field of a variant begins with the name of the variant.
     fields: BTreeMap<String, Vec<(String, Type)>>,
     enums: BTreeSet<String>,
 }
 
-/// Which trait shows the value of a field that can have several values, or of a type from another file. Without a trait,
-/// the value makes no difference to a flow.
+/// The trait that shows the value of a field that can have several values, or of a type from another file. If there is
+/// no trait, the value makes no difference to a flow.
 pub const OPEN: [(&str, &str); 32] = [
     ("AuthMetadata", "server"),
     ("AuthorizationCode", ""),
@@ -82,7 +82,7 @@ impl Types {
         self.fields.entry(name.to_owned()).or_default().extend(named);
     }
 
-    /// Notes what a field can have: whether it is optional, and the types that it is made of.
+    /// Notes the possible values of a field: whether it is optional, and the types that it consists of.
     fn look(&self, field: &str, field_type: &Type, found: &mut BTreeSet<String>) {
         let Type::Path(path) = field_type else { panic!("{field} has a type that is not a path") };
         let segments: Vec<String> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
@@ -100,7 +100,7 @@ impl Types {
                 found.insert(field.to_owned());
                 let mut within = BTreeSet::new();
                 self.look(field, inner, &mut within);
-                // Of a type from elsewhere that is optional, it only counts whether it is there.
+                // For an optional type of another file, it only counts whether the value exists.
                 found.extend(within.into_iter().filter(|name| name.contains('.')));
             }
             ("Box" | "Arc", Some(inner)) => self.look(field, inner, found),
@@ -121,7 +121,7 @@ impl Types {
         }
     }
 
-    /// The variants of `Due`, each with what its fields can have.
+    /// The variants of `Due`, each with the possible values of its fields.
     pub fn boxes(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut boxes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (field, field_type) in &self.fields["Due"] {
@@ -135,7 +135,7 @@ impl Types {
     }
 }
 
-/// The values of its traits that the types allow a box, by the place of the trait.
+/// The values of traits that the types allow in a box, by the place of the trait.
 pub fn allowed(found: &BTreeSet<String>) -> BTreeMap<usize, Vec<usize>> {
     let mut allowed = BTreeMap::from([(0, vec![0, 1])]);
     for name in found {
