@@ -21,6 +21,8 @@
 #![no_main]
 
 mod answers;
+mod browser;
+mod views;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,24 +30,23 @@ use arbitrary::Arbitrary;
 use http::Response;
 use libfuzzer_sys::fuzz_target;
 use matrix_login::{
-    AccessToken, Action, Choice, CodeVerifier, Error, Homeserver, LoginFlow, LoginSettings, LoginToken, OAuthClient,
-    Password, Redirect, RequestId, ResponseError, Session, ShownCode, Step, UserIdentifier,
+    AccessToken, Choice, Error, LoginFlow, LoginSettings, LoginToken, Password, Redirect, RequestId, ResponseError,
+    Session, ShownCode, Step, UserIdentifier,
 };
 use serde_json::{Map, Value, json};
 use url::{Origin, Url, form_urlencoded};
 
-use self::answers::{
-    ALICE, Answer, Body, DEVICE_ID, Grant, ISSUER, OAuthCode, SECRET, Status, Stored, USER_CODE, check_error,
-    homeserver, shows_no_secret, time,
+use self::{
+    answers::{
+        ALICE, Answer, Body, DEVICE_ID, Grant, OAuthCode, SECRET, Status, Stored, USER_CODE, check_error, homeserver,
+        shows_no_secret, time,
+    },
+    browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
+    views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
 };
 
-const STATE: &str = "0123456789abcdef";
 /// The devices of the settings, which a login that is not again asks for. The first one is unfit for OAuth 2.0.
 const NEW_DEVICE_IDS: [&str; 2] = ["DEVICE", "NEWTABLET-0"];
-/// That of a choice.
-const CHOSEN_DEVICE_ID: &str = "CHOSENTABLET";
-/// It contains the secret, and 43 characters.
-const VERIFIER: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s";
 /// The field that a choice may have beside those of its type.
 const FURTHER: &str = "org.example.further";
 
@@ -71,12 +72,6 @@ struct Settings {
     refresh_tokens: bool,
     require_refresh_token: bool,
     follow_well_known: bool,
-}
-
-#[derive(Arbitrary, Debug)]
-enum Client {
-    Registers,
-    Registered,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -114,39 +109,6 @@ enum Chosen {
     Device { device_id: bool, unlisted: bool },
 }
 
-/// How the browser comes back with a code.
-#[derive(Arbitrary, Debug)]
-enum Way {
-    Loopback,
-    Web,
-    WebInQuery,
-    Scheme,
-}
-
-#[derive(Arbitrary, Debug)]
-enum Callback {
-    Ours,
-    OtherState,
-    NoState,
-    TwoStates,
-    NoToken,
-    EmptyToken,
-    TwoTokens,
-    Code { in_fragment: bool, iss: Iss },
-    OtherStateAndCode,
-    TwoCodes,
-    CodeInBoth,
-    CodeAndError,
-    Refused { iss: Iss },
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Iss {
-    None,
-    Ours,
-    Other,
-}
-
 fn choice(chosen: &Chosen, further: bool) -> Choice {
     let user = || UserIdentifier::user("alice");
     let choice = match chosen {
@@ -164,17 +126,7 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
             Choice::sso(if *provider { redirect.with_identity_provider("x").expect("it is an ID") } else { redirect })
         }
         Chosen::Code { way, device_id, register, unlisted } => {
-            let (redirect_url, is_in_query) = match way {
-                Way::Loopback => ("http://127.0.0.1:9/cb", false),
-                Way::Web => ("https://app.example.com", false),
-                Way::WebInQuery => ("https://app.example.com", true),
-                Way::Scheme => ("com.example.app:/cb?a=b", false),
-            };
-            let redirect = Redirect::new(redirect_url, STATE).expect("the state is long enough");
-            let redirect = if is_in_query { redirect.in_query() } else { redirect };
-            let redirect = if *register { redirect.with_action(Action::Register) } else { redirect };
-            let verifier = CodeVerifier::new(VERIFIER).expect("it is long enough");
-            of_oauth(Choice::authorization_code(redirect, verifier), *device_id, *unlisted)
+            of_oauth(code_choice(way, *register), *device_id, *unlisted)
         }
         Chosen::Device { device_id, unlisted } => {
             let choice = of_oauth(Choice::device_authorization(), *device_id, *unlisted);
@@ -188,99 +140,6 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
     }
     if further { choice.with_field(FURTHER, json!([SECRET])).expect("it is not reserved") } else { choice }
 }
-
-fn of_oauth(choice: Choice, device_id: bool, unlisted: bool) -> Choice {
-    let choice = if unlisted { choice.unlisted() } else { choice };
-    if device_id { choice.with_device_id(CHOSEN_DEVICE_ID).expect("it is OAuth") } else { choice }
-}
-
-/// The code of the browser that comes back with this count is another one each time.
-fn callback(callback: &Callback, count: usize) -> Url {
-    let code = format!("state={STATE}&code={SECRET}-{count}");
-    let with_iss = |text: String, iss: Iss| match iss {
-        Iss::None => text,
-        Iss::Ours => form_urlencoded::Serializer::new(text).append_pair("iss", ISSUER).finish(),
-        Iss::Other => format!("{text}&iss=https%3A%2F%2Fauth.example.org"),
-    };
-    let query = match callback {
-        Callback::Code { in_fragment: true, iss } => {
-            let fragment = with_iss(code, *iss);
-            return format!("http://127.0.0.1:9/cb?a=b#{fragment}").parse().expect("it is a URL");
-        }
-        Callback::Code { in_fragment: false, iss } => with_iss(code, *iss),
-        Callback::OtherStateAndCode => format!("state=fedcba9876543210&code={SECRET}"),
-        Callback::TwoCodes => format!("{code}&code=x"),
-        Callback::CodeInBoth => {
-            return format!("http://127.0.0.1:9/cb?{code}#{code}").parse().expect("it is a URL");
-        }
-        Callback::CodeAndError => format!("{code}&error=access_denied"),
-        Callback::Refused { iss } => {
-            with_iss(format!("error=access_denied&error_description=no%0Aand+no&state={STATE}"), *iss)
-        }
-        Callback::Ours => format!("a=b&state={STATE}&loginToken={SECRET}"),
-        Callback::OtherState => format!("state=fedcba9876543210&loginToken={SECRET}"),
-        Callback::NoState => format!("loginToken={SECRET}"),
-        Callback::TwoStates => format!("state={STATE}&state={STATE}&loginToken={SECRET}"),
-        Callback::NoToken => format!("state={STATE}"),
-        Callback::EmptyToken => format!("state={STATE}&loginToken="),
-        Callback::TwoTokens => format!("loginToken=x&state={STATE}&loginToken={SECRET}"),
-    };
-    format!("http://127.0.0.1:9/cb?{query}#c").parse().expect("it is a URL")
-}
-
-/// All that can be seen of a flow. If nothing has changed, two pictures are equal.
-#[derive(Debug, PartialEq)]
-struct Picture {
-    /// The ID of the request that is due, and how it is shown and stored.
-    id: (Option<RequestId>, String, Option<Value>),
-    /// The rest. If something has moved, it differs: the ID alone would always do so.
-    place: String,
-}
-
-impl Picture {
-    fn of(flow: &LoginFlow) -> Self {
-        let (id, step) = match flow.step() {
-            Step::Send { id, request } => (Some(id), format!("{request:?}")),
-            step => (None, format!("{step:?}")),
-        };
-        let mut suspended = serde_json::to_value(flow.suspend()).expect("it serialises");
-        let stored_id = suspended.as_object_mut().and_then(|suspended| suspended.remove("request_id"));
-        assert_eq!(stored_id.is_some(), flow.session().is_none());
-        let session = serde_json::to_string(&flow.session()).expect("it serialises");
-        let shown = format!("{flow:?}");
-        let (shown, shown_id) = shown.rsplit_once("request_id").expect("it is the last field");
-        let known = format!("{:?} {:?} {:?}", flow.homeserver(), flow.server_name(), flow.expected_user());
-        let place = format!("{step}\n{suspended}\n{session}\n{known}\n{shown}");
-        Self { id: (id, shown_id.to_owned(), stored_id), place }
-    }
-}
-
-fn due_id(flow: &LoginFlow) -> Option<RequestId> {
-    match flow.step() {
-        Step::Send { id, .. } => Some(id),
-        _ => None,
-    }
-}
-
-/// Whether a browser goes there for a code, not for a single sign-on.
-fn is_of_a_code(url: &Url) -> bool {
-    url.query_pairs().any(|(name, value)| name == "response_type" && value == "code")
-}
-
-/// A homeserver may name addresses with https, and on loopback if it is there itself.
-fn may_name(homeserver: &Homeserver, url: &Url) {
-    let origin: Homeserver = url.join("/").expect("it has a host").as_str().parse().expect("it is an address");
-    assert!(homeserver.may_name(&origin), "{homeserver} may not name {origin}");
-}
-
-/// What most requests hope for.
-const LATE: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"versions":["v1.11"],
-    "flows":[{"type":"m.login.password"},{"type":"m.login.sso"}],
-    "user_id":"@alice:example.org","device_id":"KITCHENTABLET","access_token":"s3cr3t-late","client_id":"late",
-    "issuer":"https://auth.example.org/","authorization_endpoint":"https://auth.example.org/authorize",
-    "token_endpoint":"https://auth.example.org/token","response_types_supported":["code"],
-    "code_challenge_methods_supported":["S256"],"device_code":"s3cr3t-late","user_code":"LATE",
-    "verification_uri":"https://auth.example.org/link"}"#;
 
 /// What does not change while one code is shown, except that the interval grows.
 struct Shown {
@@ -339,12 +198,7 @@ impl Login {
             settings = settings.with_device_id(device_id).expect("it is not empty");
         }
         if let Some(client) = oauth {
-            settings = settings.with_oauth(match client {
-                Client::Registers => {
-                    OAuthClient::new("https://app.example.com/".parse().expect("it is a URL"), "Example")
-                }
-                Client::Registered => OAuthClient::registered("c+/=").expect("it is not empty"),
-            });
+            settings = settings.with_oauth(client.settings());
         }
         let again = matches!(start, Start::Again(_));
         let flow = match start {
@@ -424,10 +278,10 @@ impl Login {
             self.refuses(id, &answer.response(), time(self.now));
         }
         for index in 0..self.stale.len() {
-            self.refuses(self.stale[index], &Response::new(LATE), UNIX_EPOCH);
+            self.refuses(self.stale[index], &Response::new(GOOD), UNIX_EPOCH);
         }
         if due_id(&self.flow).is_none() {
-            let outcome = self.flow.handle_response(self.unseen, &Response::new(LATE), UNIX_EPOCH);
+            let outcome = self.flow.handle_response(self.unseen, &Response::new(GOOD), UNIX_EPOCH);
             assert!(matches!(outcome, Err(Error::StaleResponse)), "no request is due: {outcome:?}");
         }
         assert_eq!(picture, Picture::of(&self.flow), "rule 1, or a stale response changes something");
@@ -492,10 +346,10 @@ impl Login {
             Step::Wait(wait) => {
                 assert!(wait.attempt() == self.attempts && self.attempts > 0);
                 let interval = flow.shown_code().map_or(Duration::ZERO, ShownCode::interval);
-                self.check_remaining(wait.delay(), interval, |now| wait.remaining(now));
+                check_remaining(time(self.now), wait.delay(), interval, |now| wait.remaining(now));
             }
             Step::ShowCode(code) => {
-                self.check_remaining(code.delay(), code.interval(), |now| code.remaining(now));
+                check_remaining(time(self.now), code.delay(), code.interval(), |now| code.remaining(now));
                 assert_eq!(flow.shown_code().map(ShownCode::user_code), Some(code.user_code()));
             }
             Step::Browse(url) if is_of_a_code(url) => {
@@ -535,21 +389,6 @@ impl Login {
             (_, None) => self.device_code = None,
         }
         self.shown = shown;
-    }
-
-    /// What is left of a wait, right after the response that asked for it, and with any other clock.
-    fn check_remaining(&self, delay: Duration, least: Duration, remaining: impl Fn(SystemTime) -> Duration) {
-        let received_at = time(self.now);
-        assert!(delay >= least && remaining(received_at) == delay);
-        for back in [1, 1000, 86_400_000, self.now.unsigned_abs()] {
-            let back = Duration::from_millis(back);
-            if let Some(earlier) = received_at.checked_sub(back) {
-                assert_eq!(remaining(earlier), delay, "the clock was set back");
-            }
-            if let Some(later) = received_at.checked_add(back) {
-                assert_eq!(remaining(later), delay.saturating_sub(back));
-            }
-        }
     }
 
     /// A request to the OAuth 2.0 server: that for a code to show, that for tokens, or a revocation.

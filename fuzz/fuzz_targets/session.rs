@@ -6,20 +6,21 @@
 #![no_main]
 
 mod answers;
+mod sessions;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
-use http::{Request, header};
+use http::header;
 use libfuzzer_sys::fuzz_target;
-use matrix_login::{
-    InvalidInput, LoginFlow, LoginSettings, Refresh, ResponseError, ServerError, Session, SessionError, Step, Verdict,
-    endpoint::{refresh, whoami},
-};
+use matrix_login::{InvalidInput, LoginFlow, LoginSettings, Refresh, Session, SessionError, Step, endpoint::refresh};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use self::answers::{ALICE, Answer, DEVICE_ID, SECRET, Stored, check_error, homeserver, shows_no_secret, time};
+use self::{
+    answers::{ALICE, Answer, DEVICE_ID, SECRET, Stored, check_error, homeserver, shows_no_secret, time},
+    sessions::{authorize, check_later, expect_tokens, is_final, judge, kept},
+};
 
 #[derive(Arbitrary, Debug)]
 struct Story {
@@ -44,16 +45,6 @@ enum Clock {
     /// In nanoseconds, from when the access token expires.
     Before(u64),
     After(u64),
-}
-
-/// All that is kept of a session.
-fn kept(session: &Session) -> Value {
-    serde_json::to_value(session).expect("it serialises")
-}
-
-/// Whether it is the homeserver's last word on a session.
-fn is_final(error: &ServerError) -> bool {
-    error.status.is_some_and(|status| status.is_client_error()) && !error.is_rate_limit() && error.errcode.is_some()
 }
 
 fn check(session: &Session) {
@@ -93,73 +84,14 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
             if let Ok(body) = serde_json::from_slice::<Value>(body) {
                 assert_eq!(body["access_token"], access_token);
             }
-            expected["access_token"] = access_token.into();
-            if let Some(refresh_token) = granted.refresh_token {
-                expected["refresh_token"] = refresh_token.expose().into();
-            }
-            let expected = expected.as_object_mut().expect("it is an object");
-            expected.remove("access_token_valid_until");
-            if let Some(lifetime) = granted.expires_in {
-                let lifetime = i128::try_from(lifetime.as_nanos()).expect("it fits u64");
-                let end = i128::from(answer.received_at) * 1_000_000 + lifetime;
-                if let Ok(end) = u64::try_from(end) {
-                    expected.insert("access_token_valid_until".to_owned(), end.into());
-                }
-            }
+            let tokens = (&granted.access_token, granted.refresh_token.as_ref(), granted.expires_in);
+            expect_tokens(&mut expected, tokens, time(answer.received_at));
         }
-        Refresh::Later { error, delay } => {
-            check_error(error);
-            assert!(
-                matches!(
-                    error,
-                    ResponseError::Server(_)
-                        | ResponseError::NotMatrix { .. }
-                        | ResponseError::Encoded { .. }
-                        | ResponseError::Redirected { .. }
-                        | ResponseError::InvalidResponse { .. }
-                        | ResponseError::TooLarge { .. }
-                ),
-                "{error}"
-            );
-            let hint = error.retry_after().and_then(|hint| hint.delay(time(answer.received_at)));
-            assert_eq!(*delay, hint.unwrap_or(*delay));
-            assert!(hint.is_some() || (Duration::from_secs(1)..=Duration::from_secs(60)).contains(delay));
-        }
+        Refresh::Later { error, delay } => check_later(error, *delay, time(answer.received_at)),
         Refresh::SoftLogout(error) => assert!(is_final(error) && error.soft_logout),
         Refresh::TokenGone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => assert!(is_final(error)),
     }
     expected
-}
-
-fn judge(session: &Session, answer: &Answer) {
-    let response = answer.response();
-    let verdict = session.judge(&response);
-    assert_eq!(session.judge(&response), verdict, "it depends on the answer and the session alone");
-    let mut without = session.clone();
-    without.forget_refresh_token();
-    assert!(without.has_token_of(session) && without.refresh_in(UNIX_EPOCH, Duration::MAX).is_none());
-    match (verdict, without.judge(&response)) {
-        (Verdict::Refresh { .. }, Verdict::SoftLogout | Verdict::LoggedOut) => {}
-        (verdict, the_same) => assert_eq!(verdict, the_same),
-    }
-    let error = whoami::response(&response).err();
-    match verdict {
-        Verdict::Unaffected => {}
-        Verdict::NotMatrix => {
-            assert!(matches!(error, Some(ResponseError::NotMatrix { .. } | ResponseError::Encoded { .. })));
-        }
-        Verdict::Refresh { .. } | Verdict::SoftLogout | Verdict::LoggedOut | Verdict::Locked => {
-            let Some(ResponseError::Server(error)) = error else { panic!("{verdict:?} because of {error:?}") };
-            assert!(is_final(&error));
-            match verdict {
-                Verdict::Refresh { delay } => {
-                    assert!(session.refresh_token().is_some() && delay <= Duration::from_secs(60));
-                }
-                Verdict::SoftLogout => assert!(session.refresh_token().is_none() && error.soft_logout),
-                _ => {}
-            }
-        }
-    }
 }
 
 fn look_at_the_clock(session: &Session, clock: &Clock, margin: Duration) {
@@ -169,41 +101,7 @@ fn look_at_the_clock(session: &Session, clock: &Clock, margin: Duration) {
         Clock::Before(distance) => end.unwrap_or(UNIX_EPOCH).checked_sub(Duration::from_nanos(*distance)),
         Clock::After(distance) => end.unwrap_or(UNIX_EPOCH).checked_add(Duration::from_nanos(*distance)),
     };
-    let now = now.expect("so far it reaches");
-    let is_time = |now: SystemTime| session.is_expired(now, margin);
-    let left = session.refresh_in(now, margin);
-    assert_eq!(left.is_some(), end.is_some() && session.refresh_token().is_some());
-    assert!(end.is_some() || !is_time(now));
-    if let Some(left) = left {
-        assert_eq!(left.is_zero(), is_time(now));
-        assert!(now.checked_add(left).is_none_or(is_time), "it is time when it was said to be");
-        if let Some(sooner) = left.checked_sub(Duration::from_nanos(1)) {
-            assert!(now.checked_add(sooner).is_some_and(|then| !is_time(then)), "and not sooner");
-        }
-    }
-}
-
-fn authorize(session: &Session, index: u8) {
-    let target = homeserver(index);
-    let mut request = Request::get(format!("{target}/_matrix/client/v3/sync")).body(()).expect("it is a request");
-    let is_ours = session.homeserver().is_some_and(|ours| ours.url().origin() == target.url().origin());
-    match session.authorize(&mut request) {
-        Ok(()) => {
-            let value = &request.headers()[header::AUTHORIZATION];
-            assert!(is_ours && value.is_sensitive());
-            assert_eq!(value.as_bytes(), format!("Bearer {}", session.access_token().expose()).as_bytes());
-        }
-        Err(error) => {
-            match error {
-                SessionError::ForeignOrigin => assert!(session.homeserver().is_some()),
-                SessionError::UnknownHomeserver => assert!(session.homeserver().is_none()),
-                _ => panic!("{error}"),
-            }
-            assert!(!is_ours && request.headers().is_empty());
-            check_error(&error);
-        }
-    }
-    shows_no_secret(&format!("{request:?}"));
+    sessions::look_at_the_clock(session, now.expect("so far it reaches"), margin);
 }
 
 fn store(session: &mut Session) {
@@ -260,9 +158,9 @@ fn apply(session: &mut Session, operation: &Operation) -> Value {
     let mut expected = kept(session);
     match operation {
         Operation::Refresh(answer) => return refresh(session, answer),
-        Operation::Judge(answer) => judge(session, answer),
+        Operation::Judge(answer) => judge(session, &answer.response()),
         Operation::LookAtTheClock(clock, margin) => look_at_the_clock(session, clock, *margin),
-        Operation::Authorize(index) => authorize(session, *index),
+        Operation::Authorize(index) => authorize(session, &homeserver(*index)),
         Operation::Store => store(session),
         Operation::LogInAgain => log_in_again(session),
         Operation::SetHomeserver(index) => {
