@@ -25,7 +25,8 @@ const WRITTEN_FOR_KNOWN_TYPES: [&str; 3] = ["identifier", "password", "token"];
 /// ```
 /// use matrix_login::{Credentials, Password, UserIdentifier};
 ///
-/// let credentials = Credentials::password(UserIdentifier::user("alice"), Password::new("correct horse"));
+/// let password = Password::new("correct horse");
+/// let credentials = Credentials::password(UserIdentifier::user("alice"), password);
 /// assert_eq!(credentials.login_type(), "m.login.password");
 /// ```
 #[derive(Clone, Debug)]

@@ -468,7 +468,8 @@ impl LoginFlow {
     /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
     /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
-    /// let (redirect_url, state) = ("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff");
+    /// let redirect_url = "http://127.0.0.1:8765/callback";
+    /// let state = "00112233445566778899aabbccddeeff";
     /// flow.choose(Choice::sso(Redirect::new(redirect_url, state)?))?;
     /// let Step::Browse(url) = flow.step() else { unreachable!() };
     /// println!("log in at {url}");
@@ -535,7 +536,8 @@ impl LoginFlow {
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
     /// let Step::Choose { login_types, .. } = flow.step() else { unreachable!() };
     /// assert!(login_types.get("m.login.password").is_some());
-    /// flow.choose(Choice::password(UserIdentifier::user("alice"), Password::new("correct horse")))?;
+    /// let password = Password::new("correct horse");
+    /// flow.choose(Choice::password(UserIdentifier::user("alice"), password))?;
     /// assert!(matches!(flow.step(), Step::Send { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -675,7 +677,8 @@ impl LoginFlow {
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings};
     ///
-    /// let flow = LoginFlow::at("https://matrix.example.org/".parse()?, LoginSettings::default());
+    /// let homeserver = "https://matrix.example.org/".parse()?;
+    /// let flow = LoginFlow::at(homeserver, LoginSettings::default());
     /// let homeserver = flow.homeserver().map(|homeserver| homeserver.as_str());
     /// assert_eq!(homeserver, Some("https://matrix.example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

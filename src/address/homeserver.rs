@@ -131,7 +131,8 @@ impl Homeserver {
     /// ```
     /// use matrix_login::Homeserver;
     ///
-    /// let homeserver = Homeserver::from_base_client_url("https://matrix.example.org/_matrix/client/")?;
+    /// let stored = "https://matrix.example.org/_matrix/client/";
+    /// let homeserver = Homeserver::from_base_client_url(stored)?;
     /// assert_eq!(homeserver.as_str(), "https://matrix.example.org");
     /// # Ok::<(), matrix_login::InvalidInput>(())
     /// ```

@@ -10,7 +10,10 @@
 //! ```
 //! use std::time::SystemTime;
 //!
-//! use matrix_login::{Homeserver, LoginSettings, Session, endpoint::login, endpoint::login_fallback};
+//! use matrix_login::{
+//!     Homeserver, LoginSettings, Session,
+//!     endpoint::{login, login_fallback},
+//! };
 //!
 //! let homeserver: Homeserver = "https://matrix.example.org".parse()?;
 //! let settings = LoginSettings::default().with_device_id("KITCHEN")?;
@@ -21,7 +24,8 @@
 //! assert_eq!(url.query(), Some("device_id=KITCHEN&refresh_token=true"));
 //!
 //! // 2. The page calls `onLogin` with this.
-//! let json = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
+//! let json = r#"{"access_token": "t", "user_id": "@alice:example.org",
+//!     "device_id": "KITCHEN"}"#;
 //!
 //! // 3. Read it as a login response, and keep the session.
 //! let response = login::response(&http::Response::new(json))?;

@@ -23,7 +23,9 @@
 //!     time::{Duration, Instant},
 //! };
 //!
-//! use matrix_login::{Choice, Error, LoginFlow, Redirect, Step, Suspended, endpoint::callback};
+//! use matrix_login::{
+//!     Choice, Error, LoginFlow, Redirect, Step, Suspended, endpoint::callback,
+//! };
 //! use url::Url;
 //!
 //! /// How long a user can take in the browser.
@@ -86,7 +88,8 @@
 //!
 //! let (state, cookie) = ("0011223344556677", "8899aabbccddeeff");
 //! let mut waiting = Waiting::default();
-//! let url = waiting.begin(flow, "https://app.example.com/callback".parse()?, state, cookie)?;
+//! let callback = "https://app.example.com/callback".parse()?;
+//! let url = waiting.begin(flow, callback, state, cookie)?;
 //! assert_eq!(url.host_str(), Some("example.org"));
 //!
 //! let callback =

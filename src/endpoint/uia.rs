@@ -10,7 +10,8 @@
 //! use matrix_login::{Password, UserIdentifier, endpoint::uia};
 //!
 //! // 1. The response to `DELETE /_matrix/client/v3/devices/OLD`.
-//! let mut response = Response::new(r#"{"session": "s", "flows": [{"stages": ["m.login.password"]}]}"#);
+//! let body = r#"{"session": "s", "flows": [{"stages": ["m.login.password"]}]}"#;
+//! let mut response = Response::new(body);
 //! *response.status_mut() = http::StatusCode::UNAUTHORIZED;
 //!
 //! // 2. The user types the password. If a password was wrong before, show the error.
@@ -19,7 +20,7 @@
 //! let alice = UserIdentifier::user("alice");
 //! let auth = challenge.password_stage(&alice, &Password::new("correct horse"));
 //!
-//! // 3. Send the request again, with this body. If the response is a challenge, continue at 1.
+//! // 3. Send the request again, with this body. After another challenge, go on at 1.
 //! let body = serde_json::json!({ "auth": auth });
 //! # assert_eq!(body["auth"]["session"], "s");
 //! ```

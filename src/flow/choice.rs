@@ -16,7 +16,8 @@ use crate::invalid_input::InvalidInput;
 /// ```
 /// use matrix_login::{Choice, Password, UserIdentifier};
 ///
-/// let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
+/// let password = Password::new("correct horse");
+/// let choice = Choice::password(UserIdentifier::user("alice"), password);
 /// assert_eq!(choice.login_type(), "m.login.password");
 /// ```
 #[derive(Clone, Debug)]
@@ -61,7 +62,8 @@ impl Choice {
     /// ```
     /// use matrix_login::{Choice, Password, UserIdentifier};
     ///
-    /// let choice = Choice::password(UserIdentifier::user("alice"), Password::new("correct horse"));
+    /// let password = Password::new("correct horse");
+    /// let choice = Choice::password(UserIdentifier::user("alice"), password);
     /// assert_eq!(choice.login_type(), "m.login.password");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

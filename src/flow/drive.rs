@@ -32,7 +32,10 @@ use crate::flow::wait::Wait;
 ///     type Body = &'static str;
 ///     type Error = Infallible;
 ///
-///     async fn send(&mut self, _: Request<Vec<u8>>) -> Result<Response<&'static str>, Infallible> {
+///     async fn send(
+///         &mut self,
+///         _: Request<Vec<u8>>,
+///     ) -> Result<Response<&'static str>, Infallible> {
 ///         Ok(Response::new(r#"{"flows": [{"type": "m.login.password"}]}"#))
 ///     }
 ///

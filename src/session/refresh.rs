@@ -142,7 +142,8 @@ impl Session {
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
     /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
-    /// let response = r#"{"access_token": "t2", "refresh_token": "r2", "expires_in_ms": 300000}"#;
+    /// let response = r#"{"access_token": "t2", "refresh_token": "r2",
+    ///     "expires_in_ms": 300000}"#;
     /// let response = Response::new(response);
     /// match session.handle_refresh(&response, SystemTime::now()) {
     ///     // Store the session before you use it.

@@ -21,7 +21,8 @@ impl Session {
     /// ```
     /// use matrix_login::Session;
     ///
-    /// let stored = r#"{"access_token": "t", "user_id": "@alice:example.org", "device_id": "KITCHEN"}"#;
+    /// let stored = r#"{"access_token": "t", "user_id": "@alice:example.org",
+    ///     "device_id": "KITCHEN"}"#;
     /// let session = Session::from_json(stored)?.expect("somebody is logged in");
     /// assert_eq!(session.device_id(), "KITCHEN");
     /// // No user is logged in:

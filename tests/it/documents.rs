@@ -82,8 +82,19 @@ fn wide_lines(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_samples_of_the_manual_have_at_most_90_columns() {
-    assert_eq!(wide_lines(MANUAL), Vec::<String>::new());
+fn samples_in_the_documentation_have_at_most_90_columns() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let wide = wide_lines(&fs::read_to_string(&path).unwrap());
+            assert!(wide.is_empty(), "{}: {wide:#?}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -22,7 +22,10 @@
 //!     type Body = Vec<u8>;
 //!     type Error = ureq::Error;
 //!
-//!     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
+//!     fn send(
+//!         &mut self,
+//!         request: Request<Vec<u8>>,
+//!     ) -> Result<Response<Vec<u8>>, ureq::Error> {
 //!         let (head, body) = self.0.run(request)?.into_parts();
 //!         let mut bytes = Vec::new();
 //!         // One byte more than the flow reads, so that it sees a body that is too long.
@@ -58,7 +61,7 @@
 //!         flow.choose(Choice::password(user, Password::new("correct horse")))?;
 //!     }
 //!     match blocking::drive(&mut flow, &mut client)? {
-//!         Step::Done(session) => println!("logged in with device ID {}", session.device_id()),
+//!         Step::Done(session) => println!("logged in, device ID {}", session.device_id()),
 //!         Step::Choose { refused: Some(refused), .. } => return Err(refused.clone().into()),
 //!         Step::Locate { failure, .. } => return Err(failure.clone().into()),
 //!         step => return Err(format!("a person is needed: {step:?}").into()),
