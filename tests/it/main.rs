@@ -71,6 +71,7 @@ mod secrets;
 mod session;
 mod sso;
 mod stored_session;
+mod style;
 mod suspend;
 mod suspend_code_grant;
 mod table_of_responses;
