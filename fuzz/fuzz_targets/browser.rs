@@ -1,4 +1,4 @@
-//! What the user of a login does: the choice of an OAuth 2.0 grant, and the addresses that a browser comes back to.
+//! The user of a login: the choice of an OAuth 2.0 grant, and the addresses that a browser comes back to.
 //!
 //! It is not a target: `flow` and `oauth` share it.
 
@@ -11,10 +11,10 @@ use crate::answers::{ISSUER, SECRET};
 pub const STATE: &str = "0123456789abcdef";
 /// The device ID of a choice.
 pub const CHOSEN_DEVICE_ID: &str = "CHOSENTABLET";
-/// It contains the secret, and 43 characters.
+/// The verifier. It contains the secret, and has 43 characters.
 pub const VERIFIER: &str = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s";
 
-/// Who the program is to an OAuth 2.0 server.
+/// The OAuth 2.0 client, which says who the program is.
 #[derive(Arbitrary, Debug)]
 pub enum Client {
     Registers,
@@ -82,7 +82,7 @@ pub fn of_oauth(choice: Choice, device_id: bool, unlisted: bool) -> Choice {
     if device_id { choice.with_device_id(CHOSEN_DEVICE_ID).expect("it is OAuth") } else { choice }
 }
 
-/// The code of the browser that comes back with this count is another one each time.
+/// The callback with this count. Each count has another code.
 pub fn callback(callback: &Callback, count: usize) -> Url {
     let code = format!("state={STATE}&code={SECRET}-{count}");
     let with_iss = |text: String, iss: Iss| match iss {

@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 
 const ISSUER: &str = "https://auth.example.org/";
 
-/// The values of a name in a callback, in the query and in the fragment. An empty value counts as absent.
+/// The values of a name in a callback, in the query and in the fragment. An empty value is treated as absent.
 fn values(callback: &Url, name: &str) -> Vec<String> {
     let fragment = form_urlencoded::parse(callback.fragment().unwrap_or_default().as_bytes());
     let pairs = callback.query_pairs().chain(fragment);

@@ -1,22 +1,22 @@
 //! Invariant: after every operation the four rules hold, no request leaves the origin, and no secret is shown.
 //!
 //! 1. A step is a view: asked twice, the flow says the same.
-//! 2. An operation moves the flow, or is an error and changes nothing; a refused session is the error's.
+//! 2. An operation moves the flow, or is an error and changes nothing. The error owns a session that is refused.
 //! 3. No state is a dead end: `use_homeserver` works until there is a session.
-//! 4. A wait begins when the answer arrived, since there is no other clock.
+//! 4. A wait begins when the response arrives, because the flow has no other clock.
 //!
 //! The request that is due keeps its ID until an input is accepted. Then the ID is stale for good, also after a resume:
-//! a response with it is refused and changes nothing. If no request is due, every ID is stale.
+//! a response with that ID is refused and changes nothing. If no request is due, every ID is stale.
 //!
-//! A code goes to the origin that the browser was sent to, and to no other. Once it has become tokens, it goes nowhere.
-//! The verifier is stored in the browser, and at no other time.
+//! A code goes to the origin that the browser was sent to, and to no other. Once the code has become tokens, it goes
+//! nowhere. The verifier is stored only while the user is in the browser.
 //!
 //! A device code goes to the origin that it came from, and to no other. Once it has become tokens, no poll is due. The
-//! interval never gets shorter for one code. What is left of it is never more than the delay, and no clock that was set
-//! back shortens it. Who has not decided when the code ends is refused. Neither code is ever stored.
+//! interval never gets shorter for one code. The remaining time is never more than the delay, and no clock that was set
+//! back shortens it. A user who has not decided at the end of the code is refused. Neither code is ever stored.
 //!
-//! Who logs in again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach
-//! the login, those of a single sign-on also through a suspension.
+//! A login again ends as the same user, or not at all, and asks for the same device. The fields of a choice reach the
+//! login, and the fields of a single sign-on reach it also through a suspension.
 
 #![no_main]
 
@@ -45,9 +45,9 @@ use self::{
     views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
 };
 
-/// The devices of the settings, which a login that is not again asks for. The first one is unfit for OAuth 2.0.
+/// The devices of the settings. A login again does not ask for them. The first one is unfit for OAuth 2.0.
 const NEW_DEVICE_IDS: [&str; 2] = ["DEVICE", "NEWTABLET-0"];
-/// The field that a choice may have beside those of its type.
+/// The field that a choice can have beside the fields of its type.
 const FURTHER: &str = "org.example.further";
 
 #[derive(Arbitrary, Debug)]
@@ -91,7 +91,7 @@ enum Operation {
     Callback(Callback),
     Back,
     Suspend,
-    /// A response to a request that is not due any more.
+    /// A response to a request that is no longer due.
     Late {
         which: u8,
         answer: Answer,
@@ -130,7 +130,7 @@ fn choice(chosen: &Chosen, further: bool) -> Choice {
         }
         Chosen::Device { device_id, unlisted } => {
             let choice = of_oauth(Choice::device_authorization(), *device_id, *unlisted);
-            assert!(choice.clone().with_field(FURTHER, SECRET).is_err(), "there is no room for a field");
+            assert!(choice.clone().with_field(FURTHER, SECRET).is_err(), "the choice takes no field");
             return choice;
         }
     };
@@ -155,34 +155,34 @@ impl Shown {
     }
 }
 
-/// A flow, and what is known of it from without.
+/// A flow, and what the target knows of it from outside.
 struct Login {
     flow: LoginFlow,
-    /// Whether it is again, as a user and on a device that are fixed.
+    /// Whether this is a login again, with a fixed user and a fixed device.
     again: bool,
     device_id: Option<&'static str>,
     require_refresh_token: bool,
-    /// How often in a row the request that is due was put off.
+    /// How often in a row the request that is due was delayed.
     attempts: u32,
     /// Whether the last choice has a further field.
     has_further: bool,
     /// The device of the last choice, if it is one of OAuth 2.0.
     chosen_device_id: Option<&'static str>,
-    /// Where the browser was sent to for a code, or where the device was.
+    /// The server to which the browser was sent for a code, or which gave the device its code.
     sent_to: Option<Origin>,
     /// When the last response that counted arrived, in milliseconds since the epoch.
     now: i64,
     /// The code that is shown.
     shown: Option<Shown>,
-    /// What was polled with since it is shown.
+    /// The device code of the polls since the code is shown.
     device_code: Option<String>,
-    /// How often the browser has come back. Its codes with a lower count must go nowhere.
+    /// How often the browser has come back. Codes with a lower count must go nowhere.
     callbacks: usize,
     /// The number of callbacks whose codes have become tokens, or were given up.
     spent: usize,
     /// The IDs of the requests that were due before.
     stale: Vec<RequestId>,
-    /// The ID that the next request of the flow would have had before the last operation, or that of another flow.
+    /// The ID that the next request of the flow would have had before the last operation, or the ID of another flow.
     unseen: RequestId,
 }
 
@@ -208,7 +208,7 @@ impl Login {
             Start::LoggedIn(stored) => LoginFlow::logged_in(stored.session()),
         };
         Self {
-            // A flow that begins with a session takes it as it is.
+            // A flow that begins with a session keeps it unchanged.
             require_refresh_token: require_refresh_token && flow.session().is_none(),
             device_id: if again { Some(DEVICE_ID) } else { device_id },
             flow,
@@ -266,12 +266,12 @@ impl Login {
         }
     }
 
-    /// Whether that of the settings is missing, or unfit for OAuth 2.0.
+    /// Whether the device ID of the settings is missing, or unfit for OAuth 2.0.
     fn needs_device_id(&self) -> bool {
         self.device_id.is_none_or(|device_id| device_id.len() < 10)
     }
 
-    /// Returns all that can be seen. `answered` is the request that the last operation has answered.
+    /// Returns everything that can be seen. `answered` is the request that the last operation has answered.
     fn check(&mut self, answered: Option<(RequestId, &Answer)>) -> Picture {
         let picture = Picture::of(&self.flow);
         if let Some((id, answer)) = answered {
@@ -292,7 +292,7 @@ impl Login {
 
         let mut other = flow.clone();
         let outcome = match other.use_homeserver(homeserver(0)) {
-            // Tokens that nobody has confirmed must not be lost by mistake.
+            // Tokens whose user is not confirmed must not be lost by mistake.
             Err(Error::OutOfStep { .. }) => {
                 assert!(self.awaits_whoami(), "rule 3");
                 other.back().expect("rule 3");
@@ -373,7 +373,7 @@ impl Login {
         picture
     }
 
-    /// A code is shown until something else than a poll is due. Meanwhile it is the same.
+    /// A code is shown until something other than a poll is due. Until then it stays the same.
     fn check_code(&mut self) {
         let shown = self.flow.shown_code().map(Shown::of);
         match (&self.shown, &shown) {
@@ -384,20 +384,20 @@ impl Login {
             }
             (None, Some(after)) => {
                 assert!(matches!(self.flow.step(), Step::ShowCode(code) if code.is_new()));
-                assert!(!after.interval.is_zero(), "nobody polls without a pause");
+                assert!(!after.interval.is_zero(), "no poll comes without a pause");
             }
             (_, None) => self.device_code = None,
         }
         self.shown = shown;
     }
 
-    /// A request to the OAuth 2.0 server: that for a code to show, that for tokens, or a revocation.
+    /// A request to the OAuth 2.0 server: for a code to show, for tokens, or for a revocation.
     fn check_form(&mut self, target: &Url, body: &[u8]) {
         let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
         let value = |name: &str| {
             let mut values = form.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
             let value = values.next();
-            assert!(values.next().is_none(), "{name} is there twice");
+            assert!(values.next().is_none(), "{name} appears twice");
             value
         };
         assert!(value("client_id").is_some_and(|client_id| !client_id.is_empty()));
@@ -423,7 +423,7 @@ impl Login {
         }
     }
 
-    /// Whether GET whoami is due, perhaps after a wait. A wait does not show what it holds up.
+    /// Whether GET whoami is due, or is due after a wait. A wait does not show the request that it holds up.
     fn awaits_whoami(&self) -> bool {
         let mut flow = self.flow.clone();
         let _ = flow.handle_timeout();
@@ -440,11 +440,11 @@ impl Login {
         assert!(suspended.homeserver().is_none_or(|homeserver| flow.homeserver() == Some(homeserver)));
 
         let mut stored = serde_json::to_value(&suspended).expect("it serialises");
-        // The verifier is in the browser's time alone, and so is the URL with the caller's own fields.
+        // The verifier is stored only while the user is in the browser. So is the URL with the caller's own fields.
         let code_grant = stored.as_object_mut().and_then(|stored| stored.remove("code_grant"));
         let is_in_browser = matches!(flow.step(), Step::Browse(url) if is_of_a_code(url));
         assert_eq!(code_grant.is_some_and(|grant| grant["code_verifier"] == VERIFIER), is_in_browser);
-        // The caller's own fields are the only others that may hold a secret.
+        // Apart from that, only the caller's own fields may contain a secret.
         let fields = stored.as_object_mut().and_then(|stored| stored.remove("fields"));
         let has_fields = self.has_further && !is_in_browser && matches!(flow.step(), Step::Browse(_));
         assert_eq!(fields, has_fields.then(|| json!({FURTHER: [SECRET]})));
@@ -453,7 +453,7 @@ impl Login {
         assert!(!stored.contains(USER_CODE), "the code is stored: {stored}");
     }
 
-    /// Neither a response to this request counts, nor that there is none.
+    /// A response to this request does not count, and neither does the lack of a response.
     fn refuses(&mut self, id: RequestId, response: &Response<impl AsRef<[u8]>>, received_at: SystemTime) {
         let outcome = self.flow.handle_response(id, response, received_at);
         assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale response: {outcome:?}");
@@ -461,10 +461,10 @@ impl Login {
         assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale request is unreachable: {outcome:?}");
     }
 
-    /// What a poll must lead to, if it is sure: the code of the refusal, or how much slower the next polls are.
+    /// The certain outcome of a poll, if there is one: the code of the refusal, or how much slower the next polls are.
     fn expected_of_poll(&self, answer: &Answer, received_at: SystemTime) -> Option<Result<Duration, &'static str>> {
         let shown = self.shown.as_ref().filter(|_| due_id(&self.flow).is_some())?;
-        // All but a redirect and what is no whole response.
+        // Everything except a redirect and an incomplete response.
         if matches!(answer.status, Status::Found | Status::Any(_)) {
             return None;
         }
@@ -480,7 +480,7 @@ impl Login {
         }
     }
 
-    /// The user has decided, or not.
+    /// Checks the step after a poll: the user has decided, or not.
     fn check_poll(&self, expected: Result<Duration, &'static str>) {
         match (expected, self.flow.step()) {
             (Ok(slower), Step::ShowCode(code)) => {
@@ -494,7 +494,7 @@ impl Login {
         }
     }
 
-    /// The ID for an input that belongs to a request: if none is due, that of the last one.
+    /// The ID for an input that belongs to a request: if no request is due, the ID of the last request.
     fn id(&self) -> RequestId {
         due_id(&self.flow).or_else(|| self.stale.last().copied()).unwrap_or(self.unseen)
     }
@@ -511,7 +511,7 @@ impl Login {
                 return Err(Error::StaleResponse);
             }
             Operation::Respond(answer) => {
-                // The clock jumps, back too.
+                // The clock jumps, also back.
                 let arrival = now.saturating_add(answer.received_at);
                 let received_at = time(arrival);
                 let expected = self.expected_of_poll(answer, received_at);
@@ -528,7 +528,7 @@ impl Login {
                 self.attempts = 0;
                 return Ok(());
             }
-            // The request that was put off is due: the next time counts on.
+            // The delayed request is due: the next delay counts on.
             Operation::Timeout => return flow.handle_timeout(),
             Operation::Unreachable => flow.handle_unreachable(id)?,
             Operation::UseHomeserver(index) => flow.use_homeserver(homeserver(*index))?,
@@ -562,12 +562,12 @@ impl Login {
         Ok(())
     }
 
-    /// Checks what an error says. Returns whether it is the end of a login that was granted.
+    /// Checks an error. Returns whether it is the end of a login that was granted.
     fn is_over(&mut self, error: &Error) -> bool {
         check_error(error);
         match error {
             Error::MissingRefreshToken(session) => {
-                // The access token expires, but perhaps nobody can say when.
+                // The access token expires, but the time can be unknown.
                 assert!(self.require_refresh_token && session.refresh_token().is_none() && self.is_wanted(session));
             }
             Error::WrongUser { expected, session, .. } => {
@@ -603,7 +603,7 @@ impl Login {
 fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> bool {
     match operation {
         Operation::Respond(_) if !is_request_due => matches!(error, Error::StaleResponse),
-        // A flow that never had a request is asked with the ID of another flow, which may be equal to its own.
+        // A flow without any request gets the ID of another flow, which can be equal to its own ID.
         Operation::Unreachable if !is_request_due => matches!(error, Error::StaleResponse),
         Operation::Respond(_) => matches!(
             error,
@@ -620,7 +620,7 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
         ),
         Operation::Late { .. } => matches!(error, Error::StaleResponse),
         Operation::Timeout | Operation::Unreachable | Operation::Back => matches!(error, Error::OutOfStep { .. }),
-        // The latter while tokens wait for whoami.
+        // The second error comes while tokens wait for whoami.
         Operation::UseHomeserver(_) => matches!(error, Error::AlreadyLoggedIn | Error::OutOfStep { .. }),
         Operation::Choose(Chosen::Code { .. } | Chosen::Device { .. }, _)
             if matches!(error, Error::InvalidInput(_)) =>
@@ -635,7 +635,7 @@ fn is_documented(operation: &Operation, is_request_due: bool, error: &Error) -> 
     }
 }
 
-/// Whether an accepted operation may leave everything as it was.
+/// Whether an accepted operation may leave everything unchanged.
 fn may_look_the_same(operation: &Operation) -> bool {
     matches!(operation, Operation::UseHomeserver(_) | Operation::Suspend)
 }

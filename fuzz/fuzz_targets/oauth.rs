@@ -18,8 +18,8 @@
 //!    driver that sleeps for `remaining` polls only after the interval has really passed, unless the clock was set
 //!    ahead. A code that has ended is over at the next poll.
 //! 6. An access token lives from the arrival of its own response, whatever the clock shows at `whoami`.
-//! 7. A session changes only when a refresh is granted, or when metadata of the same issuer arrive. Its tokens go to
-//!    the endpoints of its own server only.
+//! 7. A session changes only when a refresh is granted, or when metadata of the same issuer arrive. Its tokens go
+//!    only to the endpoints of its own server.
 
 #![no_main]
 
@@ -86,7 +86,7 @@ enum Turn {
     /// The step that is due succeeds, so that few bytes lead far.
     Ahead(Grant),
     Respond(Answer),
-    /// The server has done what it was asked for, and its response does not arrive, or not yet.
+    /// The server has done its work, but its response does not arrive, or not yet.
     Lose(Answer),
     /// A response of the past arrives.
     Late(u8),
@@ -233,7 +233,7 @@ fn is_arrow(input: Input, (from, waits): Position, (to, will_wait): Position) ->
     }
 }
 
-/// Whether a flow takes an input there, whatever the input contains.
+/// Whether a flow accepts an input at this position, whatever the input contains.
 fn is_always_taken(input: Input, (from, waits): Position) -> bool {
     match input {
         Input::Timeout => waits || from == Place::Show,
@@ -255,11 +255,11 @@ fn shifted(clock: SystemTime, distance: Duration, is_ahead: bool) -> SystemTime 
 
 /// The ends of time, as far as the system can hold them.
 fn latest() -> SystemTime {
-    UNIX_EPOCH.checked_add(Duration::new(i64::MAX.unsigned_abs(), 999_999_999)).expect("so far it reaches")
+    UNIX_EPOCH.checked_add(Duration::new(i64::MAX.unsigned_abs(), 999_999_999)).expect("a time can hold it")
 }
 
 fn earliest() -> SystemTime {
-    UNIX_EPOCH.checked_sub(Duration::from_secs(i64::MIN.unsigned_abs())).expect("so far it reaches")
+    UNIX_EPOCH.checked_sub(Duration::from_secs(i64::MIN.unsigned_abs())).expect("a time can hold it")
 }
 
 impl Jump {
@@ -290,7 +290,7 @@ fn pairs<const N: usize>(form: [(&str, &str); N]) -> Option<Vec<(String, String)
     Some(form.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
-/// Without a code in hand, the metadata are those before the question.
+/// The position of a flow. If the flow has no code, GET auth_metadata is the one before the question.
 fn position(flow: &LoginFlow, has_code: bool) -> Position {
     let place = match flow.step() {
         Step::Wait(_) => {
@@ -347,7 +347,7 @@ impl Shown {
     }
 }
 
-/// A session, and where its tokens may go.
+/// A session, and the servers to which its tokens may go.
 struct Held {
     session: Session,
     client_id: String,
@@ -357,7 +357,7 @@ struct Held {
 }
 
 impl Held {
-    /// Where the tokens go, and that they are not shown.
+    /// Checks where the tokens go, and that they are not shown.
     fn check(&self) {
         let Self { session, client_id, token_endpoint, revocation_endpoint, .. } = self;
         shows_no_secret(&format!("{session:?}"));
@@ -438,7 +438,7 @@ fn is_undecided(errcode: Option<&str>) -> bool {
     matches!(errcode, Some("authorization_pending" | "slow_down"))
 }
 
-/// A login, and what is known of it from outside.
+/// A login, and what the target knows of it from outside.
 struct Login {
     flow: LoginFlow,
     position: Position,
@@ -629,7 +629,7 @@ impl Login {
         }
     }
 
-    /// The login ends with a session. Where an honest server cannot help, because of what came before, the driver
+    /// The login ends with a session. If an honest server cannot help, because of earlier events, the driver
     /// begins again at the homeserver.
     fn finish(&mut self) {
         for _ in 0..40 {
@@ -664,7 +664,7 @@ impl Login {
             _ => return,
         };
         assert!(pause <= delay);
-        // A pause that time cannot hold passes too, and then nobody can say how long it was.
+        // A pause that no time can hold passes too. Then its length is unknown.
         match (self.passed.checked_add(pause), self.clock.checked_add(pause)) {
             (Some(passed), Some(clock)) => (self.passed, self.clock) = (passed, clock),
             _ => (self.passed, self.answered) = (Duration::ZERO, None),
@@ -682,7 +682,7 @@ impl Login {
             *flow = LoginFlow::resume(serde_json::from_str(&text).expect("it is read back"));
             Ok(())
         });
-        // Only the ID is another one.
+        // Only the ID differs.
         let mut again = serde_json::to_value(self.flow.suspend()).expect("it serialises");
         let mut stored: Value = serde_json::from_str(&text).expect("it is JSON");
         assert_ne!(stored["request_id"].take(), again["request_id"].take(), "old IDs are stale");
@@ -799,7 +799,7 @@ impl Login {
         }
     }
 
-    /// What has become of the tokens after whoami. Returns whether the session is what the login is about.
+    /// Checks the tokens after whoami. Returns whether the session is the one that the login is for.
     fn check_grant(&mut self, response: &Response<Vec<u8>>, from: Place, outcome: &Result<(), Error>) -> bool {
         let session = match (outcome, self.flow.step()) {
             (Ok(()), Step::Done(session)) if from == Place::Whoami => session.clone(),
@@ -874,7 +874,7 @@ impl Login {
         self.moved_from(input, Some(id), outcome, is_wanted);
     }
 
-    /// The first rule, after each input.
+    /// Checks the first rule after each input.
     fn moved_from(&mut self, input: Input, id: Option<RequestId>, outcome: Result<(), Error>, is_wanted: bool) {
         let from = self.position;
         if let Err(error) = &outcome {
@@ -901,7 +901,7 @@ impl Login {
         self.look();
     }
 
-    /// Neither a response to this request has an effect, nor that there is none.
+    /// A response to this request has no effect, and neither does the lack of a response.
     fn refuses(&mut self, id: RequestId, response: &Response<Vec<u8>>) {
         let outcome = self.flow.handle_response(id, response, self.clock);
         assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale response: {outcome:?}");
@@ -909,7 +909,7 @@ impl Login {
         assert!(matches!(outcome, Err(Error::StaleResponse)), "a stale request is unreachable: {outcome:?}");
     }
 
-    /// Everything that must hold at the new position.
+    /// Checks everything that must hold at the new position.
     fn look(&mut self) {
         if let Some(id) = self.stale {
             self.refuses(id, &Response::new(GOOD.into()));
@@ -967,7 +967,7 @@ impl Login {
         let only = |name: &str| {
             let mut values = url.query_pairs().filter(|(found, _)| found == name);
             let value = values.next().map(|(_, value)| value.into_owned());
-            assert!(values.next().is_none(), "{name} is there twice");
+            assert!(values.next().is_none(), "{name} appears twice");
             value.unwrap_or_default()
         };
         assert_eq!((only("state"), only("scope")), (STATE.to_owned(), self.scope()));
@@ -1079,7 +1079,7 @@ impl Login {
             Deed::Authorize(index) => authorize(&held.session, &homeserver(index)),
             Deed::Store => {
                 let again = Session::from_json(held.session.to_json()).expect("it is read back");
-                held.session = again.expect("somebody is logged in");
+                held.session = again.expect("a user is logged in");
             }
             Deed::ForgetRefreshToken => {
                 held.session.forget_refresh_token();

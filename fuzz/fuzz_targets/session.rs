@@ -1,7 +1,7 @@
-//! Invariant: a session changes only when refreshed, is given up only on the homeserver's word, and shows no secret.
+//! Invariant: only a refresh changes a session, only the homeserver ends it, and it shows no secret.
 //!
-//! That word is a 4xx with an errcode that is no rate limit: what a proxy, a captive portal or a failing server says
-//! does not count. What was stored is read back as it was.
+//! The homeserver ends a session with a 4xx that has an errcode and is not a rate limit. The responses of a proxy, a
+//! captive portal or a failing server do not count. A stored session is read back unchanged.
 
 #![no_main]
 
@@ -42,7 +42,7 @@ enum Operation {
 #[derive(Arbitrary, Debug)]
 enum Clock {
     Any(i64),
-    /// In nanoseconds, from when the access token expires.
+    /// In nanoseconds, from the end of the access token.
     Before(u64),
     After(u64),
 }
@@ -69,7 +69,7 @@ fn check(session: &Session) {
     }
 }
 
-/// Returns what should be kept of the session then.
+/// Returns the expected content of the session afterwards.
 fn refresh(session: &mut Session, answer: &Answer) -> Value {
     let mut expected = kept(session);
     let response = answer.response();
@@ -80,7 +80,7 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
             let granted = refresh::response(&response).expect("it was granted");
             let access_token = granted.access_token.expose();
             let body = response.body().strip_prefix("\u{feff}".as_bytes()).unwrap_or(response.body());
-            // What serde's own type cannot hold may be in a field that nobody reads.
+            // A member that is not read can contain a value that serde's own type cannot hold.
             if let Ok(body) = serde_json::from_slice::<Value>(body) {
                 assert_eq!(body["access_token"], access_token);
             }
@@ -101,14 +101,14 @@ fn look_at_the_clock(session: &Session, clock: &Clock, margin: Duration) {
         Clock::Before(distance) => end.unwrap_or(UNIX_EPOCH).checked_sub(Duration::from_nanos(*distance)),
         Clock::After(distance) => end.unwrap_or(UNIX_EPOCH).checked_add(Duration::from_nanos(*distance)),
     };
-    sessions::look_at_the_clock(session, now.expect("so far it reaches"), margin);
+    sessions::look_at_the_clock(session, now.expect("a time can hold it"), margin);
 }
 
 fn store(session: &mut Session) {
     let stored = kept(session);
     assert_eq!(kept(&serde_json::from_value(stored.clone()).expect("it is read back")), stored);
 
-    // A file of others, with another session in it.
+    // A file of another program, with another session in it.
     let mut object: Map<String, Value> = [("theirs".to_owned(), json!(SECRET))].into_iter().collect();
     for key in ["access_token", "access_token_valid_until", "refresh_token", "oauth", "base_client_url"] {
         object.insert(key.to_owned(), json!(1));
@@ -121,10 +121,10 @@ fn store(session: &mut Session) {
     assert_eq!(object, own);
 
     let text = serde_json::to_string(session).expect("it serialises");
-    *session = Session::from_json(text).expect("it is read back").expect("somebody is logged in");
+    *session = Session::from_json(text).expect("it is read back").expect("a user is logged in");
 }
 
-/// A session of the other API is not read as one of this.
+/// A session of the other API is not read as a session of this API.
 fn refuses_oauth(mut stored: Map<String, Value>) {
     stored.insert("oauth".to_owned(), Value::Null);
     assert!(serde_json::from_value::<Session>(stored.clone().into()).is_ok());
@@ -153,7 +153,7 @@ fn log_in_again(session: &Session) {
     shows_no_secret(&format!("{flow:?} {suspended} {request:?}"));
 }
 
-/// Returns what should be kept of the session then.
+/// Returns the expected content of the session afterwards.
 fn apply(session: &mut Session, operation: &Operation) -> Value {
     let mut expected = kept(session);
     match operation {

@@ -1,4 +1,4 @@
-//! What holds for every session, whichever API has granted it.
+//! Checks that hold for every session, of either API.
 //!
 //! It is not a target: `session` and `oauth` share it.
 
@@ -17,12 +17,12 @@ pub fn kept(session: &Session) -> Value {
     serde_json::to_value(session).expect("it serialises")
 }
 
-/// Whether it is the homeserver's last word on a session.
+/// Whether the error ends a session.
 pub fn is_final(error: &ServerError) -> bool {
     error.status.is_some_and(|status| status.is_client_error()) && !error.is_rate_limit() && error.errcode.is_some()
 }
 
-/// When a lifetime ends, in nanoseconds since the epoch, if the stored form can hold that.
+/// The end of a lifetime, in nanoseconds since the epoch, if the stored form can hold it.
 pub fn end(received_at: SystemTime, lifetime: Duration) -> Option<u64> {
     let nanoseconds = |duration: Duration| i128::try_from(duration.as_nanos()).expect("it fits");
     let begin = match received_at.duration_since(UNIX_EPOCH) {
@@ -32,14 +32,14 @@ pub fn end(received_at: SystemTime, lifetime: Duration) -> Option<u64> {
     u64::try_from(begin + nanoseconds(lifetime)).ok()
 }
 
-/// Writes the tokens that a refresh has granted into what is expected to be kept.
+/// Writes the tokens that a refresh has granted into the expected content of the session.
 pub fn expect_tokens(
     expected: &mut Value,
     (access_token, refresh_token, expires_in): (&AccessToken, Option<&RefreshToken>, Option<Duration>),
     received_at: SystemTime,
 ) {
     expected["access_token"] = access_token.expose().into();
-    // Without a new one, the old refresh token stays.
+    // Without a new refresh token, the old one stays.
     if let Some(refresh_token) = refresh_token {
         expected["refresh_token"] = refresh_token.expose().into();
     }
@@ -50,7 +50,7 @@ pub fn expect_tokens(
     }
 }
 
-/// A refresh that is put off has a reason that is not the last word of the server, and a delay.
+/// A refresh that is delayed has a reason that does not end the session, and a delay.
 pub fn check_later(error: &ResponseError, delay: Duration, received_at: SystemTime) {
     check_error(error);
     assert!(
@@ -70,10 +70,10 @@ pub fn check_later(error: &ResponseError, delay: Duration, received_at: SystemTi
     assert!(hint.is_some() || (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&delay));
 }
 
-/// What any other response means.
+/// Checks the meaning of any other response.
 pub fn judge(session: &Session, response: &Response<Vec<u8>>) {
     let verdict = session.judge(response);
-    assert_eq!(session.judge(response), verdict, "it depends on the answer and the session alone");
+    assert_eq!(session.judge(response), verdict, "it depends only on the response and the session");
     let mut without = session.clone();
     without.forget_refresh_token();
     assert!(without.has_token_of(session) && without.refresh_in(UNIX_EPOCH, Duration::MAX).is_none());
@@ -101,7 +101,7 @@ pub fn judge(session: &Session, response: &Response<Vec<u8>>) {
     }
 }
 
-/// The two answers about the end of the access token fit each other at any time.
+/// The two functions about the end of the access token agree at any time.
 pub fn look_at_the_clock(session: &Session, now: SystemTime, margin: Duration) {
     let end = session.expires_at();
     let is_time = |now: SystemTime| session.is_expired(now, margin);
@@ -110,9 +110,9 @@ pub fn look_at_the_clock(session: &Session, now: SystemTime, margin: Duration) {
     assert!(end.is_some() || !is_time(now));
     if let Some(left) = left {
         assert_eq!(left.is_zero(), is_time(now));
-        assert!(now.checked_add(left).is_none_or(is_time), "it is time when it was said to be");
+        assert!(now.checked_add(left).is_none_or(is_time), "it is time at the announced time");
         if let Some(sooner) = left.checked_sub(Duration::from_nanos(1)) {
-            assert!(now.checked_add(sooner).is_some_and(|then| !is_time(then)), "and not sooner");
+            assert!(now.checked_add(sooner).is_some_and(|then| !is_time(then)), "it is not time sooner");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can be seen of a flow from outside.
+//! The view of a flow from outside.
 //!
 //! It is not a target: `flow` and `oauth` share it.
 
@@ -13,7 +13,7 @@ use url::Url;
 pub struct Picture {
     /// The ID of the request that is due, and how it is shown and stored.
     pub id: (Option<RequestId>, String, Option<Value>),
-    /// The rest. If something has moved, it differs: the ID alone would always do so.
+    /// Everything else. If something has moved, this differs: the ID would differ in any case.
     pub place: String,
 }
 
@@ -50,13 +50,13 @@ pub fn is_of_a_code(url: &Url) -> bool {
     url.query_pairs().any(|(name, value)| name == "response_type" && value == "code")
 }
 
-/// A homeserver may name addresses with https, and on loopback if it is there itself.
+/// A homeserver may name addresses with https, and on loopback if it is on loopback itself.
 pub fn may_name(homeserver: &Homeserver, url: &Url) {
     let origin: Homeserver = url.join("/").expect("it has a host").as_str().parse().expect("it is an address");
     assert!(homeserver.may_name(&origin), "{homeserver} may not name {origin}");
 }
 
-/// What every request of a login hopes for. What a request did not ask for does no harm.
+/// A response that every request of a login hopes for. Members that a request did not ask for do no harm.
 pub const GOOD: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"versions":["v1.11"],
     "flows":[{"type":"m.login.password"},{"type":"m.login.sso"}],
     "user_id":"@alice:example.org","device_id":"KITCHENTABLET","access_token":"s3cr3t-late",
@@ -69,7 +69,7 @@ pub const GOOD: &str = r#"{"m.homeserver":{"base_url":"https://hs.example.org"},
     "code_challenge_methods_supported":["S256"],"device_code":"s3cr3t-late","user_code":"LATE",
     "verification_uri":"https://auth.example.org/link"}"#;
 
-/// What is left of a wait, right after the response that asked for it, and with any other clock.
+/// The remaining time of a wait, right after the response that asked for it, and with any other clock.
 pub fn check_remaining(
     received_at: SystemTime,
     delay: Duration,
