@@ -328,7 +328,7 @@ fn a_backend_finds_the_login_by_its_state() {
         ("http://127.0.0.1/cb?code=c0de&state=0123456789abcdef#", Some(STATE)),
         ("https://app.example.com/cb#code=c0de&state=0123456789abcdef", Some(STATE)),
         ("https://app.example.com/cb?x=1#state=a+b%2B", Some("a b+")),
-        // A parameter without a value counts as absent here too.
+        // A parameter without a value is treated as absent here too.
         ("http://127.0.0.1/cb?code=c0de&state=&state=0123456789abcdef", Some(STATE)),
         ("http://127.0.0.1/cb?code=&state=#code=c0de&state=0123456789abcdef", Some(STATE)),
         ("http://127.0.0.1/cb?code=c0de&state=", None),

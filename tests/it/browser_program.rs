@@ -120,7 +120,7 @@ fn the_url_tells_the_homeserver_what_the_user_wants() {
 }
 
 #[test]
-fn the_legacy_api_of_an_oauth_server_learns_it_too() {
+fn the_legacy_api_of_an_oauth_server_learns_the_action_too() {
     let homeserver = Loopback::start(|received| loopback::good(&of_an_oauth_server(), received));
     for (option, action) in [(&["--legacy"][..], "login"), (&["--legacy", "--register"], "register")] {
         let folder = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ fn a_spent_login_token_is_reported() {
 }
 
 #[test]
-fn a_missing_offer_is_named() {
+fn a_choice_that_is_not_offered_is_named() {
     let homeserver = Loopback::start(good);
     let folder = tempfile::tempdir().unwrap();
     let (status, _, stderr) = begin(&folder, &homeserver, &["--provider", "oidc-z"]).end();

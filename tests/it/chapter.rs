@@ -179,7 +179,7 @@ fn user_id_and_device_id_are_absent_until_logged_in() {
 }
 
 #[test]
-fn a_missing_password_login_shows_before_the_password() {
+fn a_missing_password_login_is_noticed_before_the_password() {
     let mut story = Scenario::at(HOMESERVER);
     story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#).asks(&["m.login.sso"]);
     let error = story.flow.choose(scenario::password()).unwrap_err();

@@ -365,7 +365,7 @@ fn the_page_of_a_code_shows_and_escapes_the_client_name() {
     assert!(page.contains("&lt;b&gt;&quot;Mine&quot;&lt;/b&gt; &amp; &#39;yours&#39;"), "{page}");
     assert!(page.contains("DEVICE&lt;1&gt;") && page.contains(&code.user_code), "{page}");
     let typed = format!(" {}", code.user_code.to_lowercase().replace('-', ""));
-    assert_eq!(story.post_form(oauth::LINK, &[("code", &typed)]).status, 200, "a code counts as people type it");
+    assert_eq!(story.post_form(oauth::LINK, &[("code", &typed)]).status, 200, "people can type a code in another form");
     let wrong = story.post_form(oauth::LINK, &[("code", "\"><script>")]);
     assert_eq!(wrong.status, 400);
     assert!(wrong.body.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{}", wrong.body);

@@ -220,7 +220,7 @@ fn a_rate_limit_is_waited_out_until_the_code_ends() {
 }
 
 #[test]
-fn a_server_without_the_grant_shows_before_it_is_asked() {
+fn a_server_without_the_grant_is_reported_before_a_request() {
     let offers = |member| {
         format!(
             "Error: the homeserver does not offer urn:ietf:params:oauth:grant-type:device_code ({member}); it offers \

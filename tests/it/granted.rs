@@ -81,7 +81,7 @@ fn without_any_device_the_error_owns_the_response() {
 }
 
 #[test]
-fn an_empty_device_id_counts_as_missing() {
+fn an_empty_device_id_is_treated_as_missing() {
     // A program can change a response before it makes a session of it.
     let mut response = response(&with(json!({})));
     response.device_id = Some(String::new());

@@ -162,7 +162,7 @@ fn a_login_that_is_not_accepted_makes_its_id_stale() {
 
 /// A resumed flow asks for the login types before it asks the question. So another request is due at once.
 #[test]
-fn after_a_resume_a_late_login_does_not_count_as_login_types() {
+fn after_a_resume_a_late_login_is_not_read_as_login_types() {
     let resumed = || {
         let mut story = Scenario::in_the_browser();
         story.suspend().callback(CALLBACK);

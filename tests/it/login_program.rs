@@ -407,7 +407,7 @@ fn mistyped_options_are_named() {
 }
 
 #[test]
-fn a_missing_password_login_shows_before_any_question() {
+fn a_missing_password_login_is_reported_before_a_question() {
     for (flows, offered) in [
         (r#"{"flows":[{"type":"m.login.sso"},{"type":"m.login.token"}]}"#, "m.login.sso, m.login.token"),
         (r#"{"flows":[]}"#, "nothing"),
@@ -424,7 +424,7 @@ fn a_missing_password_login_shows_before_any_question() {
 }
 
 #[test]
-fn a_preference_for_the_browser_is_said_and_not_enforced() {
+fn a_preference_for_the_browser_is_shown_and_not_enforced() {
     let said = format!("\nthe homeserver asks people to {USE_A_BROWSER}\n");
     for (hint, is_said) in [
         (r#""oauth_aware_preferred":true"#, true),

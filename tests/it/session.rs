@@ -183,7 +183,7 @@ fn an_unreadable_oauth_session_is_not_a_legacy_session() {
 }
 
 #[test]
-fn an_oauth_key_without_a_value_counts_as_absent() {
+fn an_oauth_key_without_a_value_is_treated_as_absent() {
     let session = load(&with("oauth", Value::Null));
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
     assert_eq!(serde_json::from_str::<Value>(&session.to_json()).unwrap(), minimal());
