@@ -209,7 +209,7 @@ impl<'a> Cursor<'a> {
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Sets the high bit of each byte that is zero. Bytes after the first zero may have it set by mistake.
+    // Sets the high bit of each byte that is zero. Bytes after the first zero can have it set by mistake.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let mut length: usize = 0;
     let mut rest = bytes;

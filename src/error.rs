@@ -39,7 +39,7 @@ pub enum Error {
     },
 
     /// The response belongs to another request than the one that is due, or no request is due. The flow ignores the
-    /// response. If it is the response to a login, the server may have granted a session: the manual says
+    /// response. If it is the response to a login, the server might have granted a session: the manual says
     /// [what to do then](crate#late-responses).
     #[error("the flow does not wait for this response: it is too late, or belongs to another request")]
     StaleResponse,

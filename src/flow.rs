@@ -126,7 +126,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::logged_in(session);
     /// assert!(matches!(flow.step(), Step::Done(_)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -150,7 +150,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::again(&session, LoginSettings::default());
     /// assert_eq!(flow.expected_user(), Some(session.user_id()));
     /// assert_eq!(flow.settings().device_id(), Some(session.device_id()));
@@ -725,7 +725,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::again(&session, LoginSettings::default());
     /// let expected_user = flow.expected_user().map(|user_id| user_id.as_str());
     /// assert_eq!(expected_user, Some("@alice:example.org"));
@@ -764,7 +764,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::logged_in(session);
     /// assert_eq!(flow.session().map(Session::device_id), Some("KITCHEN"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -780,7 +780,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::logged_in(session);
     /// assert_eq!(flow.user_id().map(|user_id| user_id.as_str()), Some("@alice:example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -797,7 +797,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::logged_in(session);
     /// assert_eq!(flow.device_id(), Some("KITCHEN"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -813,7 +813,7 @@ impl LoginFlow {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::logged_in(session);
     /// match flow.into_session() {
     ///     Ok(session) => println!("logged in as {}", session.user_id()),

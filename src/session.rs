@@ -124,7 +124,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let mut session = Session::from_json(stored)?.expect("it contains a session");
     /// session.set_homeserver("https://matrix.example.org".parse()?);
     /// let homeserver = session.homeserver().map(|homeserver| homeserver.as_str());
     /// assert_eq!(homeserver, Some("https://matrix.example.org"));
@@ -143,7 +143,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let homeserver = session.homeserver().map(|homeserver| homeserver.as_str());
     /// assert_eq!(homeserver, Some("https://example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -159,7 +159,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert_eq!(session.user_id().as_str(), "@alice:example.org");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -174,7 +174,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert_eq!(session.device_id(), "KITCHEN");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -189,7 +189,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert_eq!(session.access_token().expose(), "t");
     /// assert_eq!(format!("{:?}", session.access_token()), "[redacted]");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -206,7 +206,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let used = session.clone();
     /// // Another task might have refreshed the session in the meantime.
     /// assert!(session.has_token_of(&used));
@@ -223,7 +223,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert!(session.refresh_token().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -238,7 +238,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert!(session.well_known().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -254,7 +254,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert!(session.other().get("org.example.extension").is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -269,7 +269,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// // The homeserver has not said when.
     /// assert!(session.expires_at().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -289,7 +289,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert!(!session.is_expired(SystemTime::now(), Duration::from_secs(30)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -306,7 +306,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let uri = "https://example.org/_matrix/client/v3/account/whoami";
     /// let mut request = Request::get(uri).body(())?;
     /// session.authorize(&mut request)?;

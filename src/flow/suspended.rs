@@ -132,7 +132,7 @@ impl Suspended {
     ///
     /// let settings = LoginSettings::default().with_device_id("KITCHEN")?;
     /// let flow = LoginFlow::at("https://example.org".parse()?, settings);
-    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// let suspended = flow.suspend().expect("the flow is not logged in");
     /// assert_eq!(suspended.settings().device_id(), Some("KITCHEN"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -146,7 +146,7 @@ impl Suspended {
     /// use matrix_login::{LoginFlow, LoginSettings};
     ///
     /// let flow = LoginFlow::discover("example.org".parse()?, LoginSettings::default());
-    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// let suspended = flow.suspend().expect("the flow is not logged in");
     /// assert!(suspended.server_name().is_some() && suspended.homeserver().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -160,7 +160,7 @@ impl Suspended {
     /// use matrix_login::{LoginFlow, LoginSettings};
     ///
     /// let flow = LoginFlow::at("https://example.org".parse()?, LoginSettings::default());
-    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// let suspended = flow.suspend().expect("the flow is not logged in");
     /// assert!(suspended.homeserver().is_some() && suspended.server_name().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -175,9 +175,9 @@ impl Suspended {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let flow = LoginFlow::again(&session, LoginSettings::default());
-    /// let suspended = flow.suspend().expect("nobody is logged in yet");
+    /// let suspended = flow.suspend().expect("the flow is not logged in");
     /// assert_eq!(suspended.expected_user(), Some(session.user_id()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -91,7 +91,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert!(!session.is_oauth());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -106,7 +106,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// // The legacy API granted this session.
     /// assert!(session.client_id().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

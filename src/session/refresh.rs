@@ -83,7 +83,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// match session.refresh_in(SystemTime::now(), Duration::from_secs(30)) {
     ///     Some(delay) => println!("refresh in {delay:?}"),
     ///     None => println!("there is no need"),
@@ -107,7 +107,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let request = session.refresh_request()?;
     /// assert_eq!(request.uri(), "https://example.org/_matrix/client/v3/refresh");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -141,7 +141,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let mut session = Session::from_json(stored)?.expect("it contains a session");
     /// let response = r#"{"access_token": "t2", "refresh_token": "r2",
     ///     "expires_in_ms": 300000}"#;
     /// let response = Response::new(response);
@@ -207,7 +207,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let mut session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let mut session = Session::from_json(stored)?.expect("it contains a session");
     /// session.forget_refresh_token();
     /// assert!(session.refresh_request().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

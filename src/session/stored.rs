@@ -23,7 +23,7 @@ impl Session {
     ///
     /// let stored = r#"{"access_token": "t", "user_id": "@alice:example.org",
     ///     "device_id": "KITCHEN"}"#;
-    /// let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// let session = Session::from_json(stored)?.expect("it contains a session");
     /// assert_eq!(session.device_id(), "KITCHEN");
     /// // No user is logged in:
     /// assert!(Session::from_json("{}")?.is_none());
@@ -73,7 +73,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let stored = session.to_json();
     /// assert!(Session::from_json(stored)?.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -100,7 +100,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let mut file = Map::new();
     /// file.insert("theme".to_owned(), "dark".into());
     /// session.store_in(&mut file);

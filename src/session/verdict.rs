@@ -62,7 +62,7 @@ impl Session {
     ///
     /// # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
     /// #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
-    /// # let session = Session::from_json(stored)?.expect("somebody is logged in");
+    /// # let session = Session::from_json(stored)?.expect("it contains a session");
     /// let refused = Response::builder().status(401).body(r#"{"errcode": "M_UNKNOWN_TOKEN"}"#)?;
     /// match session.judge(&refused) {
     ///     Verdict::Unaffected => println!("go on"),

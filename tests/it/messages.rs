@@ -331,8 +331,8 @@ fn an_invalid_oauth_response_names_its_endpoint() {
         ),
         (
             token::response(&answer(200, &[], r#"{"access_token":"t","token_type":"mac"}"#)).unwrap_err(),
-            "invalid response to POST token_endpoint: expected `token_type` to be `Bearer` (the server may have \
-             granted a login all the same); the server is at fault",
+            "invalid response to POST token_endpoint: expected `token_type` to be `Bearer` (the server might still \
+             have granted a login); the server is at fault",
         ),
         (
             auth_metadata::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], "{}")).unwrap_err(),

@@ -142,7 +142,7 @@ pub fn response<B: AsRef<[u8]>>(response: &http::Response<B>) -> Result<Response
     })?;
     let access_token = ENDPOINT.granted_token(response, access_token)?;
     if !is_bearer {
-        let expected = "`Bearer` (the server may have granted a login all the same)";
+        let expected = "`Bearer` (the server might still have granted a login)";
         return Err(ENDPOINT.lacks(response, "`token_type`", expected));
     }
     Ok(Response { access_token, refresh_token, expires_in, expires, scope, other })
