@@ -1,10 +1,11 @@
-//! Logs in to a homeserver with a browser, by OAuth 2.0 or by single sign-on:
+//! Logs in to a homeserver with a browser, with OAuth 2.0 or with single sign-on:
 //! `cargo run --example browser -- example.org`.
 //!
-//! This file begins, and finishes what another process has begun. The rest is the login program's.
+//! This file begins a login, or finishes a login that another process has begun. It shares the rest with the login
+//! program.
 //!
-//! What it does goes to standard error, line by line; who is logged in goes to standard output, last. The exit statuses
-//! are those of the login program.
+//! The program writes what it does to standard error, line by line. It writes who is logged in to standard output,
+//! last. The exit statuses are the same as in the login program.
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
@@ -24,14 +25,14 @@ mod browser;
 mod callback;
 #[path = "../login/demo/mod.rs"]
 mod demo;
-#[allow(dead_code, reason = "nobody asks for a code here")]
+#[allow(dead_code, reason = "this program uses no code")]
 #[path = "../login/device.rs"]
 mod device;
 #[path = "../login/driver.rs"]
 mod driver;
 #[path = "../login/failure.rs"]
 mod failure;
-#[allow(dead_code, reason = "nobody types a password here")]
+#[allow(dead_code, reason = "this program asks for no password")]
 #[path = "../login/person.rs"]
 mod person;
 #[path = "../login/proxy.rs"]
@@ -70,12 +71,12 @@ use self::{
     transport::Transport,
 };
 
-/// Log in to a homeserver with a browser: by OAuth 2.0 if the homeserver has it, or else by single sign-on
+/// Log in to a homeserver with a browser: with OAuth 2.0 if the homeserver has it, otherwise with single sign-on
 #[derive(Parser)]
 #[command(name = "browser", version)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
-    /// Server name or user ID, such as example.org; it says where its homeserver is
+    /// Server name such as example.org, or a user ID. The program finds its homeserver
     #[arg(required_unless_present_any = ["homeserver_url", "resume", "again", "demo"])]
     server: Option<String>,
 
@@ -83,29 +84,29 @@ struct Arguments {
     #[arg(short = 'H', long, value_name = "URL", conflicts_with = "server")]
     homeserver_url: Option<String>,
 
-    /// Identity provider of single sign-on to log in with, by its ID. This includes --legacy. Without it, the program
-    /// asks if there are several
+    /// ID of the identity provider for single sign-on. This implies --legacy. Without it, the program asks if there are
+    /// several
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
 
-    /// Log in by single sign-on, also if the homeserver has OAuth 2.0
+    /// Log in with single sign-on, even if the homeserver has OAuth 2.0
     #[arg(long)]
     legacy: bool,
 
-    /// Make an account there first
+    /// Create an account in the browser first
     #[arg(long)]
     register: bool,
 
-    /// File that the session is stored in [default: data.json]
+    /// File for the session [default: data.json]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Print the URL only, instead of opening a browser too
+    /// Only print the URL, and open no browser
     #[arg(long)]
     no_browser: bool,
 
-    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file; with
-    /// --no-browser, and if no browser opens, the demo does what a user would do in the browser
+    /// Show a login to a demo homeserver on this machine, then log out. With --data, the session stays in the file.
+    /// With --no-browser, or if no browser opens, the demo acts as the user in the browser
     #[arg(
         long,
         conflicts_with_all = [
@@ -114,15 +115,15 @@ struct Arguments {
     )]
     demo: bool,
 
-    /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
+    /// Log in again as the user and the device of the stored session, if its tokens are no longer valid
     #[arg(long, conflicts_with_all = ["server", "register"])]
     again: bool,
 
-    /// Print the URL, store the login that has begun, and end
+    /// Print the URL, store the unfinished login in FILE, and exit
     #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "again"])]
     suspend: Option<PathBuf>,
 
-    /// Finish a login that was stored, with the address that the browser came to in the end
+    /// Finish a stored login. ADDRESS is the last address of the browser
     #[arg(
         long,
         num_args = 2,
@@ -140,7 +141,7 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// How long to wait for the browser: a user who gives up there never comes back
+    /// How long to wait until the browser comes back
     #[arg(
         long,
         value_name = "SECONDS",
@@ -195,9 +196,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure> {
     let tour = Tour::begin(arguments.data.clone())?;
-    say!(
-        "\n1. Log in by single sign-on: the homeserver shows a page in the browser, and then sends the browser back to"
-    );
+    say!("\n1. Log in with single sign-on: the homeserver shows a page in the browser, then sends the browser back to");
     say!("this program with a login token, which is valid once.");
     let mut person = Person::Script([].into());
     let mut answers = WithBrowser::new(arguments, &mut person)?;
@@ -206,7 +205,7 @@ fn show_demo(arguments: &Arguments, transport: &Transport) -> Result<(), Failure
     tour.go_on(&session, "example.org", transport, &mut person)
 }
 
-/// Begins where the arguments say.
+/// Begins at the server in the arguments.
 fn begin(arguments: &Arguments, transport: &Transport) -> Result<LoginFlow, Failure> {
     let address = match &arguments.homeserver_url {
         Some(url) => who::address(url)?,
@@ -219,10 +218,10 @@ fn api(arguments: &Arguments) -> Api {
     if arguments.legacy || arguments.provider.is_some() { Api::Legacy } else { Api::Any }
 }
 
-/// What to do where there is no browser.
+/// What to do on a machine without a browser.
 const USE_A_CODE: &str = "cargo run --example login -- --device SERVER";
 
-/// Answers with what the user does in a browser.
+/// Answers with a login in a browser.
 struct WithBrowser<'a> {
     provider: Option<&'a str>,
     action: Action,
@@ -237,10 +236,10 @@ impl Answers for WithBrowser<'_> {
         }
         if let Some(metadata) = question.code_grant() {
             if question.device_grant().is_some() && device::lacks_browser() {
-                say!("there is no browser here: {USE_A_CODE} shows a code for one on any device");
+                say!("there is no browser here: {USE_A_CODE} shows a code for a browser on any device");
             }
             if !browser::is_wanted(question, metadata, self.person)? {
-                return Err(Failure("nothing was opened; --legacy logs in by single sign-on".to_owned()));
+                return Err(Failure("no page was opened; use --legacy to log in with single sign-on".to_owned()));
             }
             return self.browser.code_choice(question, self.action);
         }
@@ -272,7 +271,7 @@ impl<'a> WithBrowser<'a> {
         })
     }
 
-    /// The identity provider to go to; `None` leaves it to the homeserver.
+    /// The identity provider for the login. If it is `None`, the homeserver asks.
     fn provider(&mut self, offered: &[IdentityProvider]) -> Result<Option<String>, Failure> {
         if let Some(id) = self.provider {
             return Ok(Some(id.to_owned()));
@@ -294,8 +293,8 @@ impl<'a> WithBrowser<'a> {
     }
 }
 
-/// Begins a login and stores it where the user is sent to a browser. A program that can change the file can decide who
-/// the user will be: only its owner can.
+/// Begins a login, and stores it before the user opens the browser. A program that can change the file can decide which
+/// account the user logs in to. So only the owner can change the file.
 fn suspend(
     path: &Path,
     mut flow: LoginFlow,
@@ -315,12 +314,12 @@ fn suspend(
     })?;
     say!("the login waits in {}", path.display());
     say!("log in at {url}");
-    say!("the browser ends on a page that it cannot open: copy its address, and finish with");
+    say!("at the end, the browser shows a page that it cannot open: copy its address, and finish with");
     say!("    {}", started::command(&format!("--resume {} ADDRESS", path.display())));
     Ok(())
 }
 
-/// Finishes a login that was stored.
+/// Finishes a stored login.
 fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> {
     let [path, callback] = stored else { unreachable!("clap takes two values") };
     let path = Path::new(path);
@@ -332,18 +331,18 @@ fn resume(stored: &[String], transport: &Transport) -> Result<Session, Failure> 
 
     let mut flow = LoginFlow::resume(suspended);
     if !matches!(flow.step(), Step::Browse(_)) {
-        return Err(broken(&"no login in a browser waits there; begin one with --suspend"));
+        return Err(broken(&"the file contains no login in a browser; begin one with --suspend"));
     }
     flow.handle_callback(&callback)?;
     let session = driver::log_in(flow, transport, &mut Finished)?;
-    // The login token or the code is spent: nothing is left to finish.
+    // The login token or the code can be used only once, so the file has no more use.
     if let Err(error) = fs::remove_file(path) {
         say!("{}: cannot be removed: {error}", path.display());
     }
     Ok(session)
 }
 
-/// Answers for a login that had its turn in the browser: there is nothing to choose any more.
+/// Answers for a login that has already been in the browser. There is no further choice.
 struct Finished;
 
 impl Answers for Finished {
@@ -352,7 +351,7 @@ impl Answers for Finished {
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
-        unreachable!("nobody chose a login in a browser again")
+        unreachable!("no login in a browser was chosen again")
     }
 
     fn came_back(&mut self, _: Callback) {}

@@ -1,5 +1,5 @@
-//! Shows the page where the user manages the account. The homeserver's OAuth 2.0 server has it, for a session of either
-//! API. No token goes there, and none is needed to find it.
+//! Shows the page where the user manages the account. The OAuth 2.0 server of the homeserver has this page, for
+//! sessions of both APIs. The program sends no token to find the page.
 
 use std::io::{self, IsTerminal};
 
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::{browser, failure::Failure, person::Person, session_file::SessionFile, stored, transport::Transport};
 
-/// Says where the page is, for an action or without one, and opens it for somebody at a terminal who wants that.
+/// Prints the URL of the page, for an action or without one. At a terminal, asks whether to open the page.
 pub fn show(
     file: &SessionFile,
     action: Option<&str>,
@@ -27,49 +27,49 @@ pub fn show(
     let url = metadata
         .account_management_url(action, Some(session.device_id()))
         .ok_or_else(|| without_page(homeserver, &metadata, action))?;
-    if session.is_oauth() && is_of_another(&session, &metadata) {
-        say!("this page is not of the OAuth 2.0 server that has granted the session");
+    if session.is_oauth() && has_other_issuer(&session, &metadata) {
+        say!("this page belongs to another OAuth 2.0 server than the one that granted the session");
     }
     open(&url, homeserver, opens)?;
     stored::show(url.as_str())
 }
 
-/// Asks the homeserver for its OAuth 2.0 server.
+/// Asks the homeserver for the metadata of its OAuth 2.0 server.
 fn metadata(homeserver: &Homeserver, transport: &Transport) -> Result<AuthMetadata, Failure> {
     let response = transport.ask(auth_metadata::request(homeserver))?;
     match auth_metadata::response(homeserver, &response) {
         Ok(Some(metadata)) => Ok(metadata),
-        // Not every server without the API has an error of Matrix for it.
+        // Some servers without the API respond with a page, and not with an error of the Matrix API.
         Ok(None) | Err(ResponseError::NotMatrix { status: StatusCode::NOT_FOUND, .. }) => Err(Failure(format!(
-            "the homeserver {homeserver} does not have OAuth 2.0, and so it names no page to manage an account"
+            "the homeserver {homeserver} has no OAuth 2.0, so it has no page to manage an account"
         ))),
         Err(error) => Err(stored::refused(&error, Verdict::Unaffected)),
     }
 }
 
-/// Why the metadata lead to no page, and what to do.
+/// Why the metadata contain no page, and what to do.
 fn without_page(homeserver: &Homeserver, metadata: &AuthMetadata, action: Option<&str>) -> Failure {
     let Some(action) = action.filter(|_| metadata.account_management_uri.is_some()) else {
-        return Failure(format!("the homeserver {homeserver} names no page with https to manage an account"));
+        return Failure(format!("the homeserver {homeserver} has no https page to manage an account"));
     };
     let listed = metadata.other.get("account_management_actions_supported");
     let names = listed.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let names = names.collect::<Vec<_>>().join(", ");
-    let offered = if names.is_empty() { "no actions: leave it out" } else { &names };
+    let offered = if names.is_empty() { "no actions: leave the action out" } else { &names };
     Failure(format!("the account page does not offer the action {action}; it offers {offered}"))
 }
 
-/// A homeserver can have moved to another OAuth 2.0 server, which does not know the session.
-fn is_of_another(session: &Session, metadata: &AuthMetadata) -> bool {
+/// Whether the homeserver has moved to another OAuth 2.0 server, which does not know the session.
+fn has_other_issuer(session: &Session, metadata: &AuthMetadata) -> bool {
     matches!(session.clone().set_auth_metadata(metadata), Err(SessionError::OtherIssuer))
 }
 
-/// Opens the page. A homeserver can name any page as its own, so the user sees the host and is asked first.
+/// Opens the page. A homeserver can name any page, so this shows the host and asks the user first.
 fn open(url: &Url, homeserver: &Homeserver, opens: bool) -> Result<(), Failure> {
     let homeserver = Url::parse(homeserver.as_str())?;
     say!("you manage your account at {} for the homeserver {}", url.authority(), homeserver.authority());
     let mut person = Person::at_standard_input();
-    // A program that reads the URL does with it what it wants.
+    // If another program reads the URL, that program decides what to do with it.
     let is_watched = person.can_answer_yes_or_no() && io::stdout().is_terminal();
     if opens && is_watched && person.confirms(browser::QUESTION)? && !browser::opens(url) {
         say!("{}", browser::NOT_OPENED);

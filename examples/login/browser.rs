@@ -1,5 +1,5 @@
-//! Logs in with a browser: sends the user there, and takes what comes back. Where there is no browser, the user opens
-//! the URL elsewhere; the demo, whose homeserver nobody else can reach, does what a browser would do.
+//! Logs in with a browser: opens the login page, and waits for the callback. Without a browser, the user opens the URL
+//! on another machine. No other machine can reach the homeserver of the demo, so the demo acts as the browser itself.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use crate::{
     transport::Transport,
 };
 
-/// How long a user has for the pages, in seconds, unless the command line says something else.
+/// How long a user has for the pages, in seconds, if the command line does not say it.
 pub const PATIENCE: u64 = 300;
 
-/// What somebody at a terminal is asked, next to the host of the page.
+/// The question to a user at a terminal, after the host of the page.
 pub const QUESTION: &str = "Open it in a browser?";
 
-/// What to do where no browser opens.
-pub const NOT_OPENED: &str = "no browser opens by itself: open the URL with one";
+/// What to do if no browser opens.
+pub const NOT_OPENED: &str = "no browser opened: open the URL yourself";
 
 pub struct Browser {
     open: bool,
-    /// What the demo follows the link with.
+    /// The transport that the demo uses in place of a browser.
     demo: Option<Transport>,
     callbacks: Callbacks,
-    /// Whether the user has been sent to the browser.
+    /// Whether the URL was already shown and opened.
     visited: bool,
 }
 
@@ -43,19 +43,19 @@ impl Browser {
         Ok(Self { open, demo, callbacks, visited: false })
     }
 
-    /// Where the browser shall come back to, with a new state.
+    /// The redirect to the callback URL, with a new state.
     pub fn redirect(&self, action: Action) -> Result<Redirect, Failure> {
         let state = format!("{:032x}", u128::from_ne_bytes(random()?));
         Ok(Redirect::new(self.callbacks.url(), state)?.with_action(action))
     }
 
-    /// The choice of OAuth 2.0.
+    /// The choice of the authorization code grant.
     pub fn code_choice(&self, question: &Question<'_>, action: Action) -> Result<Choice, Failure> {
         let verifier = CodeVerifier::new(URL_SAFE_NO_PAD.encode(random::<32>()?))?;
         question.with_fit_device(Choice::authorization_code(self.redirect(action)?, verifier))
     }
 
-    /// Shows the URL, once, opens it, and waits until the browser comes back.
+    /// Shows and opens the URL the first time, and waits until the browser comes back.
     pub fn visit(&mut self, url: &Url) -> Result<Url, Failure> {
         if !std::mem::replace(&mut self.visited, true) {
             if let Some(address) = self.open(url)? {
@@ -65,12 +65,12 @@ impl Browser {
         self.callbacks.next()
     }
 
-    /// Tells the browser what became of it.
+    /// Shows the result in the browser.
     pub fn came_back(&mut self, callback: Callback) {
         self.callbacks.answer(callback);
     }
 
-    /// Returns the address that the browser would be sent to if there was no need of one.
+    /// Opens the URL. Returns the callback if the demo has acted as the browser.
     fn open(&self, url: &Url) -> Result<Option<Url>, Failure> {
         say!("log in at {url}");
         let opened = self.open && opens(url);
@@ -80,13 +80,13 @@ impl Browser {
                 return follow(url, transport).map(Some);
             }
             Some(_) => {
-                say!("press the button in the browser; if none opens, end this with Ctrl-C, and add --no-browser");
+                say!("press the button in the browser; if no browser opens, press Ctrl-C and add --no-browser");
             }
             None => {
                 if self.open && !opened {
                     say!("{NOT_OPENED}");
                 }
-                say!("if the browser is on another machine, paste the address here that it ends on");
+                say!("if the browser is on another machine, copy its last address and paste it here");
                 self.callbacks.read_pasted();
             }
         }
@@ -94,13 +94,13 @@ impl Browser {
     }
 }
 
-/// Asks somebody at a terminal whether to open the page of an OAuth 2.0 server.
+/// Asks a user at a terminal whether to open the page of an OAuth 2.0 server.
 pub fn is_wanted(question: &Question<'_>, metadata: &AuthMetadata, person: &mut Person) -> Result<bool, Failure> {
     agrees(question, metadata.authorization_endpoint.as_ref(), QUESTION, person)
 }
 
-/// Says where the user logs in, and for which homeserver, and asks somebody at a terminal whether to go on. Enter alone
-/// is yes.
+/// Shows where the user logs in, and for which homeserver. Asks a user at a terminal whether to go on. Enter alone
+/// means yes.
 pub fn agrees(
     question: &Question<'_>,
     endpoint: Option<&HttpsUrl>,
@@ -114,18 +114,18 @@ pub fn agrees(
     Ok(!person.can_answer_yes_or_no() || person.confirms(whether)?)
 }
 
-/// Opens a URL in a browser. Returns whether there is one.
+/// Opens a URL in a browser. Returns whether there is a browser.
 pub fn opens(url: &Url) -> bool {
-    // Its error lists the programs that it has tried, and that helps nobody.
+    // The error only lists the programs that were tried, which does not help a user.
     open::that_detached(url.as_str()).is_ok()
 }
 
-/// What to say when the browser came back without a login.
+/// The failure of a login that was refused in the browser.
 pub fn refused(refused: &ServerError) -> Failure {
     Failure(format!("{refused}; begin again"))
 }
 
-/// Opens the page of the demo, presses its button, and returns where that leads.
+/// Opens the page of the demo, presses its button, and returns the callback.
 fn follow(url: &Url, transport: &Transport) -> Result<Url, Failure> {
     let page = transport.ask(Request::get(url.as_str()).body(Vec::new())?)?;
     let page = String::from_utf8_lossy(page.body()).into_owned();
@@ -136,7 +136,7 @@ fn follow(url: &Url, transport: &Transport) -> Result<Url, Failure> {
     Ok(address)
 }
 
-/// Where the button of a page of the demo leads.
+/// The address of the button on a page of the demo.
 pub fn action(page: &str) -> Result<&str, Failure> {
     let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"'));
     action.map(|(action, _)| action).ok_or_else(unexpected)
@@ -146,7 +146,7 @@ fn unexpected() -> Failure {
     Failure("the page of the demo is not as expected".to_owned())
 }
 
-/// Bytes that nobody can guess.
+/// Bytes that no attacker can guess.
 fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Failure> {
     let mut random = [0; LENGTH];
     getrandom::fill(&mut random)?;

@@ -1,4 +1,4 @@
-//! Waits for the browser to come back: to a port of this machine, or as an address that somebody pastes.
+//! Waits for the callback: the browser comes back to a port of this machine, or the user pastes the address.
 
 use std::{
     io::{self, BufRead},
@@ -16,11 +16,10 @@ use url::Url;
 
 use crate::{driver::Callback, failure::Failure};
 
-/// What the browser shows in the end.
+/// What the browser shows at the end.
 const ACCEPTED: &str = "You can close this window.";
-const REFUSED: &str = "Nobody is logged in. You can close this window, and begin again in the program.";
-const FOREIGN: &str =
-    "This page is for the end of a login that has begun. If yours is not finished, go back and try again.";
+const REFUSED: &str = "You are not logged in. You can close this window, and begin again in the program.";
+const FOREIGN: &str = "This page is only for the end of a login. If your login is not finished, go back and try again.";
 
 enum Event {
     Request(Request),
@@ -30,17 +29,17 @@ enum Event {
 pub struct Callbacks {
     url: Url,
     events: Receiver<Event>,
-    /// Where the threads that read say what they read.
+    /// For the threads that read requests and pasted lines.
     sender: Sender<Event>,
     deadline: Instant,
     /// The request that waits for a page.
     waiting: Option<Request>,
-    /// Whether the callback was there: what comes after it changes nothing.
+    /// Whether the callback has come. Later requests change nothing.
     is_over: Arc<AtomicBool>,
 }
 
 impl Callbacks {
-    /// Listens on a port that is free, and gives up after a while.
+    /// Listens on a free port, and gives up after `patience`.
     pub fn listen(patience: Duration) -> Result<Self, Failure> {
         let server = Server::http("127.0.0.1:0").map_err(io::Error::other)?;
         let url = Url::parse(&format!("http://{}/callback", server.server_addr()))?;
@@ -60,12 +59,12 @@ impl Callbacks {
         Ok(Self { url, events, sender, deadline, waiting: None, is_over })
     }
 
-    /// Where the browser shall come back to.
+    /// The callback URL, without the parameters that the server adds.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Waits for an address that may be the end of the login.
+    /// Waits for an address that can be the callback.
     pub fn next(&mut self) -> Result<Url, Failure> {
         loop {
             match self.events.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
@@ -74,23 +73,23 @@ impl Callbacks {
                         self.waiting = Some(request);
                         return Ok(address);
                     }
-                    // A browser asks for an icon too.
+                    // A browser also asks for an icon.
                     _ => respond(request, 404, FOREIGN),
                 },
                 Ok(Event::Pasted(line)) => {
                     if let Ok(address) = Url::parse(line.trim()) {
                         return Ok(address);
                     }
-                    say!("that is not an address: copy all of it");
+                    say!("this is not an address: copy the whole address");
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(Failure("nobody came back from the browser: begin again".to_owned()));
+                    return Err(Failure("the browser did not come back in time: begin again".to_owned()));
                 }
             }
         }
     }
 
-    /// Tells the browser what became of the address, if it came from the browser.
+    /// Shows the result in the browser, if the address came from the browser.
     pub fn answer(&mut self, callback: Callback) {
         self.is_over.store(callback != Callback::Foreign, Ordering::SeqCst);
         let (status, page) = match callback {
@@ -100,12 +99,12 @@ impl Callbacks {
         };
         match self.waiting.take() {
             Some(request) => respond(request, status, page),
-            None if callback == Callback::Foreign => say!("that address does not belong to this login"),
+            None if callback == Callback::Foreign => say!("this address does not belong to this login"),
             None => {}
         }
     }
 
-    /// Also takes addresses that somebody pastes, from now on.
+    /// From now on, also accepts addresses that the user pastes.
     pub fn read_pasted(&self) {
         let pasted = self.sender.clone();
         thread::spawn(move || {
@@ -121,9 +120,9 @@ impl Callbacks {
 fn respond(request: Request, status: u16, text: &str) {
     let page = format!("<!DOCTYPE html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
     let html = Header::from_bytes("Content-Type", "text/html; charset=utf-8").expect("the header is valid");
-    // The address has the login token or the code: it must not go to the server that the browser asks next.
+    // The address contains the login token or the code. The browser must not send it to another server as the referrer.
     let referrer = Header::from_bytes("Referrer-Policy", "no-referrer").expect("the header is valid");
     let response = Response::from_string(page).with_status_code(status).with_header(html).with_header(referrer);
-    // A browser that is gone needs no page.
+    // If the browser has closed the connection, it needs no page.
     let _ = request.respond(response);
 }

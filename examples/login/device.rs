@@ -1,5 +1,5 @@
-//! Logs in with a code: shows it, and waits until the user has entered it in a browser on any device. The login ends
-//! when the user decides, or when the code ends. A server that fails for a moment does not end it.
+//! Logs in with a code: shows the code, and waits until the user has entered it in a browser on any device. The login
+//! ends when the user decides, or when the code expires. A short failure of the server does not end it.
 
 use std::{
     env,
@@ -27,17 +27,18 @@ use crate::{
     transport::Transport,
 };
 
-/// How often in a row a poll may fail, if the code has no end that would limit that.
+/// How often in a row a poll can fail, if it is not known when the code expires.
 const MAX_FAILURES: u32 = 5;
 
-const ENDED: &str = "the code has ended, and nobody is logged in: begin again for a new one";
+const ENDED: &str = "the code has expired, and you are not logged in: begin again for a new code";
 
-/// What becomes of the login if a signal ends the program now. While a poll is under way, nobody knows.
+/// What to say about the login if a signal ends the program now. `None` while a poll is on its way, since the result is
+/// not known.
 static AT_AN_END: Mutex<Option<&'static str>> = Mutex::new(None);
 
-const WAITED: &str = "nobody is logged in: do not enter the code any more";
+const WAITED: &str = "you are not logged in: do not enter the code";
 
-pub const GRANTED: &str = "a login was granted and is not stored: end it on the account page of the homeserver";
+pub const GRANTED: &str = "a login was granted, but not stored: end it on the account page of the homeserver";
 
 #[cfg(unix)]
 pub fn at_an_end() -> Option<&'static str> {
@@ -48,13 +49,13 @@ pub fn say_at_an_end(said: Option<&'static str>) {
     *AT_AN_END.lock().unwrap_or_else(PoisonError::into_inner) = said;
 }
 
-/// Answers the question how to log in with a code.
+/// Answers the question how to log in: with a code.
 pub struct WithCode<'a> {
     person: &'a mut Person,
     demo: Option<Visit<'a>>,
 }
 
-/// How the demo gets to the page.
+/// How the demo opens the page.
 struct Visit<'a> {
     opens: bool,
     transport: &'a Transport,
@@ -65,7 +66,7 @@ impl<'a> WithCode<'a> {
         Self { person, demo: None }
     }
 
-    /// For the demo, whose page nobody can open elsewhere: opens a browser, or does what a user would do in it.
+    /// For the demo. No other machine can open its page, so this opens a browser, or acts as the user in it.
     pub fn in_demo(person: &'a mut Person, opens: bool, transport: &'a Transport) -> Self {
         Self { person, demo: Some(Visit { opens, transport }) }
     }
@@ -77,7 +78,7 @@ impl Answers for WithCode<'_> {
             return Err(refused(error));
         }
         wanted(question, self.person)?
-            .ok_or_else(|| Failure("no code was asked for, and nobody is logged in".to_owned()))
+            .ok_or_else(|| Failure("no code was requested, and you are not logged in".to_owned()))
     }
 
     fn browse(&mut self, _: &Url) -> Result<Url, Failure> {
@@ -90,7 +91,7 @@ impl Answers for WithCode<'_> {
         let Some(Visit { opens, transport }) = self.demo else { return Ok(()) };
         let address = code.verification_uri_complete().unwrap_or(code.verification_uri());
         if opens && !lacks_browser() && open::that_detached(address.as_str()).is_ok() {
-            say!("the page opens in the browser; if none opens, end this with Ctrl-C, and add --no-browser");
+            say!("the page opens in the browser; if no browser opens, press Ctrl-C and add --no-browser");
             return Ok(());
         }
         say!("no browser is used: the demo enters the code and presses the button, as a user would");
@@ -114,7 +115,7 @@ fn form(address: &Url, name: &str, value: &str) -> Result<Request<Vec<u8>>, Fail
     Ok(request.body(body.into_bytes())?)
 }
 
-/// Whether no browser can open where the person is: there is no screen, or the screen is another machine's.
+/// Whether no browser can open for the user: there is no screen, or the screen belongs to another machine.
 pub fn lacks_browser() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let needs_display = cfg!(all(unix, not(target_os = "macos")));
@@ -122,7 +123,8 @@ pub fn lacks_browser() -> bool {
     !has_display || is_set("SSH_CONNECTION") || is_set("SSH_TTY")
 }
 
-/// The choice of a code, if the person wants one. Without the grant there is nothing to ask: the flow says why.
+/// The choice of a code, if the user wants a code. If the server does not offer the grant, the user is not asked: the
+/// flow says why.
 pub fn wanted(question: &Question<'_>, person: &mut Person) -> Result<Option<Choice>, Failure> {
     if let Some(metadata) = question.device_grant() {
         let endpoint = metadata.device_authorization_endpoint.as_ref();
@@ -133,19 +135,19 @@ pub fn wanted(question: &Question<'_>, person: &mut Person) -> Result<Option<Cho
     question.with_fit_device(Choice::device_authorization()).map(Some)
 }
 
-/// What to say when the server grants nothing.
+/// The failure of a login that the server refused.
 pub fn refused(error: &ServerError) -> Failure {
     match error.errcode.as_deref() {
         Some("expired_token") => Failure(ENDED.to_owned()),
         Some("access_denied") => {
-            Failure(format!("the login was denied, and nobody is logged in: {error}; begin again"))
+            Failure(format!("the login was denied, and you are not logged in: {error}; begin again"))
         }
         _ => browser::refused(error),
     }
 }
 
-/// Shows the code, and where to enter it. The user has not seen the address of the page before: it stands next to the
-/// homeserver.
+/// Shows the code, and the address to enter it. The user sees this address for the first time, so the homeserver is
+/// shown too.
 pub fn show(code: &ShownCode, homeserver: Option<&Homeserver>) {
     let homeserver = homeserver.map(Homeserver::as_str).unwrap_or_default();
     say!("to log in to {homeserver}, open in a browser on any device");
@@ -154,19 +156,19 @@ pub fn show(code: &ShownCode, homeserver: Option<&Homeserver>) {
     say!("    {}", one_line(code.user_code()));
     say!("but only if that page belongs to the homeserver");
     if let Some(picture) = picture(code) {
-        say!("or scan this, which contains the address and the code:\n{picture}");
+        say!("or scan this picture, which contains the address and the code:\n{picture}");
     }
 }
 
-/// A QR code, for a terminal that is wide enough. A person cannot read its address, so that must have the origin of the
-/// address that is shown.
+/// A QR code, for a terminal that is wide enough. A person cannot read the address in it, so this address must have the
+/// same origin as the address that is shown.
 fn picture(code: &ShownCode) -> Option<String> {
     let address = code.verification_uri_complete()?;
     if !io::stderr().is_terminal() || address.origin() != code.verification_uri().origin() {
         return None;
     }
     let picture = QrCode::with_error_correction_level(address.as_str(), EcLevel::L).ok()?;
-    // Light is drawn and dark is not, in colours that do not depend on those of the terminal.
+    // The light squares are drawn and the dark ones are not, in colours that do not depend on the terminal.
     let drawn = picture.render().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let width = drawn.lines().next()?.chars().count();
     let lines: Vec<String> = drawn.lines().map(|line| format!("\x1b[40;97m{line}\x1b[0m")).collect();
@@ -176,17 +178,17 @@ fn picture(code: &ShownCode) -> Option<String> {
 #[cfg(unix)]
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr());
-    // A terminal that does not know it says 0.
+    // A terminal that does not know its width says 0.
     size.map(|size| usize::from(size.ws_col)).ok().filter(|columns| *columns > 0).unwrap_or(80)
 }
 
-/// Not every terminal there knows the colours.
+/// On other systems, some terminals do not know the colours. A width of 0 shows no QR code.
 #[cfg(not(unix))]
 fn columns() -> usize {
     0
 }
 
-/// Waits until the user has decided, and polls meanwhile.
+/// Polls until the user has decided.
 pub fn poll(flow: &mut LoginFlow, code: &ShownCode, transport: &Transport) -> Result<(), DriveError<String>> {
     let mut polls = Polls {
         transport,
@@ -205,10 +207,10 @@ pub fn poll(flow: &mut LoginFlow, code: &ShownCode, transport: &Transport) -> Re
     }
 }
 
-/// Whether a poll that failed ends the login. What is not from the server says nothing about the code.
+/// Whether a failed poll ends the login. A failure that does not come from the server says nothing about the code.
 fn is_final(flow: &LoginFlow, error: &DriveError<String>) -> bool {
     match error {
-        // If no request is due, the transport has given up while it waited.
+        // If no request is due, the transport gave up while it waited.
         DriveError::Transport(_) => !matches!(flow.step(), Step::Send { .. }),
         DriveError::Flow(Error::Response(error @ ResponseError::Server(_))) => !error.may_retry(),
         DriveError::Flow(Error::Response(ResponseError::InvalidResponse { .. })) => true,
@@ -216,7 +218,7 @@ fn is_final(flow: &LoginFlow, error: &DriveError<String>) -> bool {
     }
 }
 
-/// Carries the polls silently, and shows how long the code lives.
+/// Sends the polls silently, and shows how long the code is valid.
 struct Polls<'a> {
     transport: &'a Transport,
     ends_at: Option<SystemTime>,
@@ -267,7 +269,7 @@ impl blocking::Transport for Polls<'_> {
     type Error = String;
 
     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
-        // After them, the flow asks who is logged in.
+        // The polls are POST requests. After them, the flow asks with a GET who is logged in.
         self.has_polled = request.method() == Method::POST;
         if self.has_polled {
             return self.transport.carry_silently(request);
@@ -286,7 +288,7 @@ impl blocking::Transport for Polls<'_> {
                 self.progress.finish();
                 return self.transport.pause(pause);
             }
-            // The poll before it has not failed.
+            // The last poll did not fail.
             _ if self.has_polled => self.failures = 0,
             _ => {}
         }
@@ -301,14 +303,14 @@ impl blocking::Transport for Polls<'_> {
     }
 }
 
-/// What is said while the program waits: on a terminal a line that is written anew, elsewhere a line once.
+/// Shows that the program waits. On a terminal this is one line that is updated. Elsewhere it is printed once.
 struct Progress {
     is_terminal: bool,
     has_begun: bool,
     is_open: bool,
 }
 
-/// Shorter than the narrowest terminal, and longer than what it replaces.
+/// The width of the line. It is narrower than the narrowest terminal, and longer than the text that it replaces.
 const WIDTH: usize = 60;
 
 impl Progress {

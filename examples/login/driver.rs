@@ -1,5 +1,5 @@
-//! Drives a login. The crate's own loop carries the requests and waits. This file does what that loop leaves open: it
-//! looks for a homeserver that discovery has not found, and asks an [`Answers`] what only a person can answer.
+//! Drives a login. The loop of the crate sends the requests and waits. This file does the rest: if discovery fails, it
+//! looks for the homeserver in another way, and it asks an [`Answers`] the questions that only a person can answer.
 
 use std::{thread, time::Duration};
 
@@ -25,18 +25,18 @@ use crate::{
     transport::{self, Transport},
 };
 
-/// What answers for the user.
+/// Answers the questions of a login, for the user.
 pub trait Answers {
-    /// How to log in.
+    /// Chooses how to log in.
     fn choose(&mut self, question: &Question<'_>) -> Result<Choice, Failure>;
 
-    /// A URL that the browser came back to, after it was sent to this one.
+    /// Opens this URL in a browser, and returns the callback.
     fn browse(&mut self, url: &Url) -> Result<Url, Failure>;
 
-    /// What that URL means for this login.
+    /// Takes the result of the last callback.
     fn came_back(&mut self, callback: Callback);
 
-    /// A code is on the screen. The demo enters it.
+    /// The code is on the screen. The demo enters it.
     fn code_shown(&mut self, _: &ShownCode) -> Result<(), Failure> {
         Ok(())
     }
@@ -48,59 +48,61 @@ pub struct Question<'a> {
     pub login_types: &'a LoginTypes,
     /// The OAuth 2.0 server, if there is one.
     pub oauth: Option<&'a AuthMetadata>,
-    /// The device that is asked for.
+    /// The requested device ID.
     pub device_id: &'a str,
     /// Why the last choice was refused.
     pub refused: Option<&'a ServerError>,
 }
 
 impl<'a> Question<'a> {
-    /// The OAuth 2.0 server, if it grants logins in a browser that comes back.
+    /// The OAuth 2.0 server, if it offers the authorization code grant.
     pub fn code_grant(&self) -> Option<&'a AuthMetadata> {
         self.oauth.filter(|metadata| metadata.offers_authorization_code())
     }
 
-    /// The OAuth 2.0 server, if it grants logins with a code that is shown.
+    /// The OAuth 2.0 server, if it offers the device authorization grant.
     pub fn device_grant(&self) -> Option<&'a AuthMetadata> {
         self.oauth.filter(|metadata| metadata.offers_device_authorization())
     }
 
-    /// A choice of OAuth 2.0 with a device ID that its scope can hold. That of a legacy session can be unfit.
+    /// An OAuth 2.0 choice with a device ID that can be a part of the scope. The device ID of a legacy session might
+    /// not be suitable.
     pub fn with_fit_device(&self, choice: Choice) -> Result<Choice, Failure> {
         if DeviceId::new(self.device_id).is_ok_and(|device_id| device_id.is_recommended()) {
             return Ok(choice);
         }
         let (old, new) = (one_line(self.device_id), random_device_id()?);
-        say!("the device ID {old} cannot be used with OAuth 2.0: asking for {new}");
+        say!("the device ID {old} cannot be used with OAuth 2.0: requesting {new}");
         Ok(choice.with_device_id(new)?)
     }
 }
 
-/// What the browser brought.
+/// The result of a callback.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Callback {
     /// The login goes on.
     Accepted,
-    /// The user, or the server, has said no: the login is over.
+    /// The user or the server refused: the login is over.
     Refused,
-    /// It belongs to another login: this one still waits.
+    /// The callback belongs to another login: this login still waits.
     Foreign,
 }
 
 /// Which API the user wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Api {
-    /// OAuth 2.0 if the homeserver has it.
+    /// OAuth 2.0 if the homeserver has it, otherwise the legacy API.
     Any,
+    /// Only the legacy API.
     Legacy,
 }
 
-/// The page about this program that an OAuth 2.0 server shows to the user. Servers want an https URL. The domain is one
-/// that nobody can own: put the page of your program here.
+/// The page about this program that an OAuth 2.0 server shows to the user. Servers want an https URL. This domain
+/// cannot be registered: put the page of your own program here.
 const CLIENT_URI: &str = "https://matrix-login.example/";
 
-/// Settings with a device ID of the program's own: a request that is sent again, after a rate limit say, leads to the
-/// same device.
+/// Settings with the program's own device ID. So a request that is sent again, for instance after a rate limit, logs in
+/// as the same device.
 pub fn settings(api: Api) -> Result<LoginSettings, Failure> {
     let settings = LoginSettings::default()
         .with_device_id(random_device_id()?)?
@@ -112,14 +114,14 @@ pub fn settings(api: Api) -> Result<LoginSettings, Failure> {
     })
 }
 
-/// A device ID that both APIs take.
+/// A device ID that both APIs accept.
 fn random_device_id() -> Result<String, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| char::from(b'A' + byte % 26)).collect())
 }
 
-/// Begins at an address that nobody has checked yet.
+/// Begins at an address that was not checked yet.
 pub fn at(address: ServerAddress, api: Api, transport: &Transport) -> Result<LoginFlow, Failure> {
     match address {
         ServerAddress::Homeserver(homeserver) => {
@@ -130,21 +132,21 @@ pub fn at(address: ServerAddress, api: Api, transport: &Transport) -> Result<Log
     }
 }
 
-/// What to do about a server name that does not lead to a homeserver.
+/// What to do if a server name does not lead to a homeserver.
 const CHECK_THE_NAME: &str = "check the server name and the network, or give the URL of the homeserver with -H";
 
-/// What to do about a URL that does not lead to a homeserver.
+/// What to do if a URL does not lead to a homeserver.
 pub const CHECK_THE_URL: &str = "check the URL and the network";
 
-/// Looks whether there is a homeserver at an address that nobody has checked yet.
+/// Checks whether there is a homeserver at an address.
 ///
 /// # Errors
 ///
-/// Why there is not, and the advice.
+/// Why there is no homeserver, and the advice.
 pub fn check(homeserver: &Homeserver, advice: &str, transport: &Transport) -> Result<(), Failure> {
     let response = transport.carry(versions::request(homeserver));
     match response.map(|response| versions::response(&response)) {
-        // A homeserver that refuses this is one.
+        // A homeserver that refuses this request is a homeserver too.
         Ok(Ok(_) | Err(ResponseError::Server(_))) => Ok(()),
         Ok(Err(ResponseError::NotMatrix { status, .. })) => {
             Err(not_found(&format!("there is no homeserver at {homeserver} (status {}); {advice}", status.as_u16())))
@@ -154,7 +156,7 @@ pub fn check(homeserver: &Homeserver, advice: &str, transport: &Transport) -> Re
     }
 }
 
-/// In the words of the chapter that this program implements.
+/// Uses the words of the chapter that this program implements.
 fn not_found(reason: &str) -> Failure {
     Failure(format!("No Matrix server found: {reason}"))
 }
@@ -187,21 +189,21 @@ pub fn log_in(mut flow: LoginFlow, transport: &Transport, answers: &mut impl Ans
     }
 }
 
-/// The homeserver decides about the device. Some grant a new one, whatever was asked for.
+/// Says if the homeserver granted another device. Some homeservers grant a new device, whatever the request contains.
 fn tell_another_device(flow: &LoginFlow, session: &Session) {
     let granted = one_line(session.device_id());
     match flow.settings().device_id() {
         Some(wanted) if wanted != session.device_id() => {
             say!("the homeserver granted the device ID {granted}, not {} as requested", one_line(wanted));
             if flow.expected_user().is_some() {
-                say!("encryption keys belong to a device: do not use those of {} for {granted}", one_line(wanted));
+                say!("encryption keys belong to a device: do not use the keys of {} for {granted}", one_line(wanted));
             }
         }
         _ => {}
     }
 }
 
-/// Does what is due, except for what the user does in a browser.
+/// Does the step that is due, except the steps that the user does in a browser.
 pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl Answers) -> Result<(), Failure> {
     match flow.step() {
         Step::Send { .. } | Step::Wait(_) => drive(flow, transport)?,
@@ -211,7 +213,7 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
         }
         Step::Choose { login_types, oauth, refused, .. } => {
             let choice = answers.choose(&Question {
-                homeserver: flow.homeserver().expect("a question is put by a homeserver"),
+                homeserver: flow.homeserver().expect("the flow knows its homeserver when it asks how to log in"),
                 login_types,
                 oauth,
                 device_id: flow.settings().device_id().unwrap_or_default(),
@@ -224,11 +226,11 @@ pub fn advance(flow: &mut LoginFlow, transport: &Transport, answers: &mut impl A
     Ok(())
 }
 
-/// How often whoami is asked, after an OAuth 2.0 server has granted tokens.
+/// How often the program asks whoami, after an OAuth 2.0 server has granted tokens.
 const MAX_TRIES: u32 = 3;
 
-/// Does what is between the program and the homeserver alone. Tokens that were granted are not given up because the
-/// homeserver fails for a moment: the code that they were granted for is spent.
+/// Does everything that needs no person. If an OAuth 2.0 server has granted tokens, a short failure of the homeserver
+/// does not lose them: the code cannot be used again.
 fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure> {
     let mut pause = Duration::from_secs(1);
     let mut tries = 1;
@@ -242,7 +244,7 @@ fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure>
             return failed(flow, error, transport);
         }
         let may_retry = match &error {
-            // A rate limit that takes too long has been waited for already.
+            // The transport gives up on a rate limit only after it has waited.
             DriveError::Transport(_) => matches!(flow.step(), Step::Send { .. }),
             DriveError::Flow(error) => error.may_retry(),
         };
@@ -259,7 +261,7 @@ fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure>
 /// Whether an OAuth 2.0 server has granted tokens, and the homeserver has not yet said whose they are.
 fn has_tokens(flow: &LoginFlow) -> bool {
     let mut flow = flow.clone();
-    // Whoami may wait behind a rate limit. If no wait is due, nothing changes.
+    // Whoami can wait behind a rate limit. If no wait is due, nothing changes.
     let _ = flow.handle_timeout();
     matches!(flow.step(), Step::Send { request, .. } if request.uri().path().ends_with(whoami::ENDPOINT.path()))
 }
@@ -272,7 +274,7 @@ pub fn in_short(error: &DriveError<String>) -> String {
     }
 }
 
-/// Revokes tokens that the program cannot use, and says what came of it.
+/// Revokes tokens that the program cannot use. Returns the result in words.
 fn revoke(flow: &mut LoginFlow, transport: &Transport) -> &'static str {
     let is_revoked = flow.back().is_ok()
         && match flow.step() {
@@ -288,19 +290,19 @@ fn revoke(flow: &mut LoginFlow, transport: &Transport) -> &'static str {
     }
 }
 
-/// Why the flow does not go on, unless it can.
+/// Goes on without a response, or says why this is not possible.
 fn failed(flow: &mut LoginFlow, error: DriveError<String>, transport: &Transport) -> Result<(), Failure> {
     match error {
         DriveError::Transport(reason) => match flow.step() {
-            Step::Send { id, .. } => unanswered(flow, id, &reason),
+            Step::Send { id, .. } => without_response(flow, id, &reason),
             _ => Err(Failure(reason)),
         },
-        // The session is of no use to anybody here, and its device would stay in that user's list.
+        // This program cannot use the session, and its device would stay in the list of the other user.
         DriveError::Flow(Error::WrongUser { expected, session, .. }) => {
             let (user_id, ended) = (session.user_id(), stored::end(&session, transport));
             Err(Failure(format!("logged in as {user_id}, not as {expected}; {ended}")))
         }
-        // Only OAuth 2.0 is left, which was not asked for.
+        // The homeserver might have only OAuth 2.0, which the settings do not ask for.
         DriveError::Flow(Error::Response(error @ ResponseError::LoginUnsupported))
             if flow.settings().oauth().is_none() =>
         {
@@ -310,15 +312,15 @@ fn failed(flow: &mut LoginFlow, error: DriveError<String>, transport: &Transport
     }
 }
 
-/// What to do about a homeserver that does not log in otherwise.
+/// What to do if a homeserver offers no other login.
 pub const USE_A_BROWSER: &str = "log in with a browser, without --legacy: cargo run --example browser -- SERVER";
 
-/// Goes on without a response, if the flow can. Only discovery does.
-fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), Failure> {
+/// Goes on without a response, if the flow can do this. Only discovery can.
+fn without_response(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), Failure> {
     if flow.handle_unreachable(id).is_err() {
         return Err(transport::no_response(reason));
     }
-    // The flow does not know the reason, and the user needs it.
+    // The flow does not know the reason, but the user needs it.
     match flow.step() {
         Step::Locate { failure: DiscoveryFailure { homeserver: Some(homeserver), .. }, .. } => {
             Err(not_found(&format!(
@@ -331,10 +333,11 @@ fn unanswered(flow: &mut LoginFlow, id: RequestId, reason: &str) -> Result<(), F
     }
 }
 
-/// The homeserver of a server name, for a session that does not say where it is.
+/// The homeserver of a server name, for a session without the address of its homeserver.
 pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homeserver, Failure> {
     let mut flow = LoginFlow::discover(server_name.clone(), LoginSettings::default());
-    // By hand: the crate's loop does not stop after discovery, but asks for the login types.
+    // This is a loop of its own, since the loop of the crate does not stop after discovery: it asks for the login
+    // types.
     loop {
         if let Some(discovered) = flow.discovered() {
             return Ok(discovered.well_known.base_url.clone());
@@ -342,7 +345,7 @@ pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homes
         match flow.step() {
             Step::Send { id, request } => match transport.carry(request) {
                 Ok(response) => flow.handle_response(id, &response, transport.now())?,
-                Err(reason) => unanswered(&mut flow, id, &reason)?,
+                Err(reason) => without_response(&mut flow, id, &reason)?,
             },
             Step::Wait(wait) => {
                 transport.pause(Pause::RateLimit(wait)).map_err(Failure)?;
@@ -356,7 +359,8 @@ pub fn find(server_name: &ServerName, mut transport: &Transport) -> Result<Homes
     }
 }
 
-/// Where else the homeserver may be. A server that says nothing may be one itself, as other clients assume too.
+/// Looks for the homeserver in another way. A server without a well-known file can be a homeserver itself, as other
+/// clients assume too.
 fn locate(
     failure: &DiscoveryFailure,
     server_name: Option<&ServerName>,
@@ -373,7 +377,7 @@ fn locate(
     }
 }
 
-/// The login type of this name; if it is not offered, what is.
+/// The login type with this name. If it is not offered, the failure says which types are.
 pub fn offered<'a>(login_types: &'a LoginTypes, name: &str, in_words: &str) -> Result<&'a LoginType, Failure> {
     login_types.get(name).ok_or_else(|| {
         let offered: Vec<&str> = login_types.iter().map(LoginType::name).collect();

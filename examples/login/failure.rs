@@ -1,4 +1,4 @@
-//! Why a program did not do what was asked of it: one line on standard error, that says why and what to do.
+//! The failure of a program: one line on standard error, which says what went wrong and what to do.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ pub struct Failure(pub String);
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What comes from elsewhere may have several lines, or change the terminal.
+        // Text from elsewhere can contain line breaks, or change the terminal.
         write!(formatter, "Error: {}", one_line(&self.0))
     }
 }

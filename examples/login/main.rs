@@ -1,23 +1,23 @@
-//! Logs in as a user to a homeserver, with a password or with a browser here or elsewhere, and keeps the session:
+//! Logs in to a homeserver, with a password or with a browser on any device, and keeps the session:
 //! `cargo run --example login -- USER`.
 //!
 //! - `driver.rs` drives the flow,
-//! - `password.rs` answers its question,
-//! - `browser.rs` sends the user to a browser, and `callback.rs` waits for it to come back,
-//! - `device.rs` shows a code to enter in a browser elsewhere, and waits until the user has done that,
-//! - `who.rs` reads who logs in, and where,
+//! - `password.rs` chooses how to log in,
+//! - `browser.rs` opens a browser, and `callback.rs` waits until the browser comes back,
+//! - `device.rs` shows a code, and waits until the user has entered it in a browser on any device,
+//! - `who.rs` reads who logs in, and on which server,
 //! - `person.rs` asks the person who logs in,
-//! - `transport.rs` carries the requests, and `proxy.rs` says through which proxy,
-//! - `stored.rs` keeps the session, and ends it,
+//! - `transport.rs` sends the requests, and `proxy.rs` chooses the proxy,
+//! - `stored.rs` stores, refreshes and ends the session,
 //! - `account.rs` shows the page where the user manages the account,
-//! - `session_file.rs` is where it is stored,
-//! - `failure.rs` is what is said when something goes wrong,
+//! - `session_file.rs` reads and writes the file of the session,
+//! - `failure.rs` is the message if something goes wrong,
 //! - `started.rs` reads the command line,
-//! - `tour.rs` is what the demo shows, and `demo` is its homeserver.
+//! - `tour.rs` is the demo, and `demo` is its homeserver.
 //!
-//! What it does goes to standard error, line by line; what came of it goes to standard output, last. The exit status is
-//! 0 if all went well, 1 if not, and 2 if the arguments cannot be understood. If a signal ends the program, it is 128
-//! and the number of the signal.
+//! The program writes what it does to standard error, line by line. It writes the result to standard output, last. The
+//! exit status is 0 after a success, 1 after a failure, and 2 if the arguments are not valid. If a signal ends the
+//! program, the exit status is 128 plus the number of the signal.
 #![allow(
     clippy::disallowed_macros,
     clippy::disallowed_methods,
@@ -65,17 +65,16 @@ use self::{
     who::User,
 };
 
-/// Log in as a user to a homeserver: at a terminal with a browser, here or on another device, if it has OAuth 2.0, or
-/// else with a password
+/// Log in to a homeserver: at a terminal with a browser if the homeserver has OAuth 2.0, otherwise with a password
 #[derive(Parser)]
 #[command(name = "login", version, group = ArgGroup::new("stored").conflicts_with_all(["user", "demo"]))]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a command line")]
 struct Arguments {
-    /// User ID to log in as, such as @alice:example.org, or a link to it. With -H also the name alone, an e-mail
-    /// address or an international phone number. Asked for if it is left out
+    /// User ID to log in as, such as @alice:example.org, or a link to it. With -H, also a user name, an e-mail address
+    /// or an international phone number. Without USER, the program asks
     user: Option<String>,
 
-    /// URL of the homeserver, or a server name. Without it the server of the user ID says where its homeserver is
+    /// URL of the homeserver, or a server name. Without it, the program finds the homeserver of the user ID
     #[arg(short = 'H', long, value_name = "URL")]
     homeserver_url: Option<String>,
 
@@ -83,24 +82,24 @@ struct Arguments {
     #[arg(long, requires = "homeserver_url", conflicts_with_all = ["stored", "demo", "phone"])]
     email: bool,
 
-    /// USER is a phone number as it is dialled in this country, which is given by its two letters
+    /// USER is a phone number as people dial it inside this country. COUNTRY is two letters, such as GB
     #[arg(long, value_name = "COUNTRY", requires = "homeserver_url", conflicts_with_all = ["stored", "demo"])]
     phone: Option<String>,
 
-    /// Show a code to enter in a browser on any device: for a machine without a browser. The homeserver must have OAuth
-    /// 2.0. A server name will do as USER, and with -H none is needed
+    /// Log in with a code that you enter in a browser on another device, for a machine without a browser. The
+    /// homeserver must have OAuth 2.0. USER can be a server name. With -H, leave USER out
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "email", "phone", "legacy"])]
     device: bool,
 
-    /// Log in with a password, and do not ask the homeserver for OAuth 2.0. A password in a pipe includes this
+    /// Log in with a password, even if the homeserver has OAuth 2.0. A password from a pipe implies this
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout", "account", "demo"])]
     legacy: bool,
 
-    /// Print the URL only, instead of opening a browser too, and show no code where there is no browser
+    /// Only print the URL, and open no browser. On a machine without a browser, show the URL and not a code
     #[arg(long, conflicts_with_all = ["whoami", "refresh", "logout"])]
     no_browser: bool,
 
-    /// File that the session is stored in [default: data.json]
+    /// File for the session [default: data.json]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
@@ -113,16 +112,16 @@ struct Arguments {
     )]
     timeout: u64,
 
-    /// Show a login to a homeserver on this machine, and then log out. With --data the session stays in that file. With
-    /// --device it is a login with a code; with --no-browser, and if no browser opens, the demo enters it
+    /// Show a login to a demo homeserver on this machine, then log out. With --data, the session stays in the file.
+    /// With --device, the login uses a code. With --no-browser, or if no browser opens, the demo enters the code itself
     #[arg(long, conflicts_with_all = ["user", "homeserver_url"])]
     demo: bool,
 
-    /// Say who is logged in by the stored session
+    /// Say who is logged in with the stored session
     #[arg(long, group = "stored")]
     whoami: bool,
 
-    /// Refresh the stored session, whether or not it is time
+    /// Refresh the stored session, even if its access token is still valid
     #[arg(long, group = "stored")]
     refresh: bool,
 
@@ -130,8 +129,8 @@ struct Arguments {
     #[arg(long, group = "stored")]
     logout: bool,
 
-    /// Show the page where the user of the stored session manages the account, if the homeserver has OAuth 2.0. ACTION
-    /// is what to do there, such as profile; without it the page shows what there is
+    /// Show the page to manage the account of the stored session. The homeserver must have OAuth 2.0. ACTION is the
+    /// part of the page to open, such as profile
     #[arg(
         long,
         group = "stored",
@@ -139,10 +138,10 @@ struct Arguments {
         num_args = 0..=1,
         value_parser = NonEmptyStringValueParser::new()
     )]
-    #[expect(clippy::option_option, reason = "the option can be there without an action")]
+    #[expect(clippy::option_option, reason = "the option can come without an action")]
     account: Option<Option<String>>,
 
-    /// Log in again as the user and the device of the stored session, whose tokens are no longer valid
+    /// Log in again as the user and the device of the stored session, if its tokens are no longer valid
     #[arg(long, group = "stored")]
     again: bool,
 }
@@ -206,12 +205,12 @@ fn log_in_as_user(arguments: &Arguments, transport: &Transport, person: &mut Per
     driver::log_in(flow, transport, &mut WithPassword::new(user, !arguments.no_browser, person))
 }
 
-/// The server's page asks who it is: the program needs to know only where.
+/// The program needs only the server: the page of the server asks for the user.
 fn log_in_with_code(arguments: &Arguments, transport: &Transport, person: &mut Person) -> Result<Session, Failure> {
     let address = match (&arguments.homeserver_url, &arguments.user) {
         (Some(_), Some(_)) => {
             let reason =
-                "give the server as USER, or its URL with -H: a code needs no user, since the page asks for that";
+                "give the server as USER, or its URL with -H: a code needs no user, since the page asks for the user";
             return Err(Failure(reason.to_owned()));
         }
         (Some(url), None) => who::address(url)?,
@@ -261,7 +260,7 @@ fn show_demo_of_code(tour: Tour, opens: bool, transport: &Transport) -> Result<(
     tour.go_on(&session, "--device example.org", transport, &mut person)
 }
 
-/// Begins where the arguments say.
+/// Begins at the server in the arguments.
 fn begin(user: &User, homeserver_url: Option<&str>, api: Api, transport: &Transport) -> Result<LoginFlow, Failure> {
     match (homeserver_url, &user.server_name) {
         (Some(url), _) => driver::at(who::address(url)?, api, transport),

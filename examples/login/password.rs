@@ -1,6 +1,6 @@
-//! Answers the question how to log in: at a terminal with a browser if the homeserver has OAuth 2.0 and the user wants
-//! that, or with a code where there is no browser, and else with a password, which is asked for, and again if it was
-//! wrong.
+//! Chooses how to log in. At a terminal, this is OAuth 2.0 if the homeserver has it and the user agrees: with a
+//! browser, or with a code on a machine without a browser. Otherwise it is a password. If the password was wrong, the
+//! program asks again.
 
 use matrix_login::{Action, Choice, LoginType, ServerError, one_line};
 use url::Url;
@@ -14,29 +14,29 @@ use crate::{
     who::User,
 };
 
-/// How often a password may be typed.
+/// How often the user can type a password.
 const MAX_TRIES: u32 = 3;
 
-/// Which API to ask for. A pipe has no browser: a password in it leads to the login with a password, without a request
-/// more.
+/// Which API to ask for. If the password comes from a pipe, no user can open a browser. So the program does not ask for
+/// OAuth 2.0, which saves a request.
 pub fn api(legacy: bool, person: &Person) -> Api {
     if legacy || !person.can_answer_yes_or_no() { Api::Legacy } else { Api::Any }
 }
 
-/// Answers with the password of a user, or with what the user does in a browser.
+/// Answers with the password of a user, or with a login in a browser.
 pub struct WithPassword<'a> {
     user: User,
     person: &'a mut Person,
     tries: u32,
-    /// Whether to open a browser, or to print the URL only.
+    /// Whether to open a browser, or only print the URL.
     opens: bool,
-    /// Once the user wants one.
+    /// The browser, if the user has chosen it.
     browser: Option<Browser>,
     /// Whether a code was chosen.
     has_code: bool,
 }
 
-/// What to do about a homeserver that has neither passwords nor a browser that comes back.
+/// What to do if a homeserver offers neither a password nor a login in a browser, but a code.
 const USE_A_CODE: &str = "log in with a code: cargo run --example login -- --device SERVER";
 
 impl Answers for WithPassword<'_> {
@@ -49,7 +49,7 @@ impl Answers for WithPassword<'_> {
                 if let Some(choice) = self.oauth_choice(question)? {
                     return Ok(choice);
                 }
-                // Somebody who was asked about the browser knows.
+                // If the user was asked about the browser, this is already clear.
                 if question.oauth.is_none() && question.login_types.iter().any(LoginType::oauth_aware_preferred) {
                     say!("the homeserver asks people to {}", driver::USE_A_BROWSER);
                 }
@@ -79,7 +79,8 @@ impl<'a> WithPassword<'a> {
         Self { user, person, tries: 0, opens, browser: None, has_code: false }
     }
 
-    /// OAuth 2.0, if the homeserver has it and the user wants to open a browser, here or elsewhere.
+    /// The choice of OAuth 2.0, if the homeserver has it and the user wants to use a browser, on this or another
+    /// machine.
     fn oauth_choice(&mut self, question: &Question<'_>) -> Result<Option<Choice>, Failure> {
         if self.opens && question.device_grant().is_some() && device::lacks_browser() {
             let choice = device::wanted(question, self.person)?;
@@ -99,7 +100,7 @@ impl<'a> WithPassword<'a> {
         self.browser.as_mut().expect("only a choice of the browser leads to it")
     }
 
-    /// Says why the last password was refused, if there is somebody who can type another.
+    /// Says why the last password was refused, if the user can type another one.
     fn try_again(&self, refused: &ServerError) -> Result<(), Failure> {
         let wrong_password = refused.errcode.as_deref() == Some("M_FORBIDDEN");
         if wrong_password && self.tries < MAX_TRIES && self.person.can_be_asked_again() {

@@ -1,4 +1,4 @@
-//! What answers the program's questions: somebody at a terminal, a pipe, or the script of the demo.
+//! The person who answers the questions of the program: a user at a terminal, a pipe, or the script of the demo.
 
 use std::{
     collections::VecDeque,
@@ -10,15 +10,15 @@ use matrix_login::Password;
 
 use crate::{device, say};
 
-/// The exit status that a shell gives a program which Ctrl-C has ended.
+/// The exit status of a program that was ended with Ctrl-C, as shells report it.
 const INTERRUPTED: i32 = 130;
 
 pub enum Person {
-    /// Can be asked as often as it takes. A password is read without echo.
+    /// A user at a terminal, who can be asked again. A password is read without echo.
     Terminal,
-    /// Standard input is a file or another program: an answer is a line of it.
+    /// A file or another program. An answer is a line of standard input.
     Pipe,
-    /// Answers of the demo, which are no secrets.
+    /// The answers of the demo. They are not secret.
     Script(VecDeque<&'static str>),
 }
 
@@ -30,7 +30,7 @@ impl Person {
     pub fn password(&mut self, user: &str) -> io::Result<Password> {
         let password = match self {
             Self::Terminal => match rpassword::prompt_password(format!("Password for {user}: ")) {
-                // It has seen to the terminal, and sends itself the signal that is handled below.
+                // The prompt has restored the terminal, and has sent this program the signal that is handled below.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => process::exit(INTERRUPTED),
                 password => password?,
             },
@@ -39,7 +39,7 @@ impl Person {
         Ok(Password::new(password))
     }
 
-    /// Whether somebody is there to read what went wrong and do something about it.
+    /// Whether a user can read what went wrong, and can do something about it.
     pub fn can_be_asked_again(&self) -> bool {
         match self {
             Self::Terminal => true,
@@ -48,12 +48,12 @@ impl Person {
         }
     }
 
-    /// Whether this is somebody who can be asked a question that was not expected.
+    /// Whether this is a user who can answer an unexpected question.
     pub fn can_answer_yes_or_no(&self) -> bool {
         matches!(self, Self::Terminal)
     }
 
-    /// Asks until the answer is yes or no. Enter alone is yes.
+    /// Asks until the answer is yes or no. Enter alone means yes.
     pub fn confirms(&mut self, question: &str) -> io::Result<bool> {
         loop {
             match self.ask(&format!("{question} [Y/n] "), "yes or no")?.trim().to_lowercase().as_str() {
@@ -64,12 +64,12 @@ impl Person {
         }
     }
 
-    /// Waits until somebody has read what stands above.
+    /// Waits until the user has read the text above.
     pub fn confirm(&mut self, what: &str) -> io::Result<()> {
         self.ask(what, "Enter").map(drop)
     }
 
-    /// An answer that everybody may see.
+    /// Asks for an answer that is not secret.
     pub fn ask(&mut self, question: &str, expected: &str) -> io::Result<String> {
         let mut line = String::new();
         match self {
@@ -85,16 +85,16 @@ impl Person {
             if matches!(self, Self::Terminal) {
                 say!("");
             }
-            return Err(io::Error::other(format!("standard input is at its end: expected {expected} on a line")));
+            return Err(io::Error::other(format!("standard input has ended: expected {expected} on a line")));
         }
-        // The line's end is no part of a password; blanks are.
+        // The end of the line is not a part of a password, but blanks are.
         let answer = line.strip_suffix('\n').unwrap_or(&line);
         Ok(answer.strip_suffix('\r').unwrap_or(answer).to_owned())
     }
 }
 
-/// Ends the program at Ctrl-C, and when it is told to end, with the terminal as it was found: asking for a password
-/// switches its echo off. The exit status is the one that a shell gives a program which the signal has ended.
+/// If a signal ends the program, for instance Ctrl-C, restores the terminal first: the prompt for a password switches
+/// the echo off. The exit status is the same as shells report for the signal.
 #[cfg(unix)]
 pub fn restore_terminal_when_ended() {
     use signal_hook::{
@@ -111,7 +111,7 @@ pub fn restore_terminal_when_ended() {
                 let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
             }
             let said = device::at_an_end();
-            // A line has begun then, which says what the homeserver is asked.
+            // A line has already begun, which shows the request.
             if io::stderr().is_terminal() || said == Some(device::GRANTED) {
                 say!("");
             }
@@ -123,6 +123,6 @@ pub fn restore_terminal_when_ended() {
     });
 }
 
-/// Elsewhere the system ends the program.
+/// On other systems, the system ends the program.
 #[cfg(not(unix))]
 pub fn restore_terminal_when_ended() {}

@@ -1,5 +1,5 @@
-//! Which proxy a request goes through: what the variables of the environment name, read as curl reads them. Nothing on
-//! this machine is asked through a proxy.
+//! Chooses the proxy for a request, from the environment variables, by the rules of curl. Requests to this machine
+//! never go through a proxy.
 
 use std::{env, fmt};
 
@@ -12,7 +12,7 @@ pub struct Proxy {
     variable: &'static str,
 }
 
-/// Its URL without a user name and a password, which are secrets.
+/// Shows the URL without the user name and the password, which are secret.
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, host, port) = (self.proxy.uri().scheme_str(), self.proxy.host(), self.proxy.port());
@@ -21,7 +21,7 @@ impl fmt::Display for Proxy {
 }
 
 impl Proxy {
-    /// The proxy of a request; `None` if it goes to its server directly.
+    /// The proxy for a request. `None` if the request goes directly to its server.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether `no_proxy` names the host, or a domain that the host is in.
+/// Whether `no_proxy` contains the host, or a domain of the host.
 fn is_exempt(host: &str) -> bool {
     let list = value("no_proxy").or_else(|| value("NO_PROXY")).unwrap_or_default().to_ascii_lowercase();
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();

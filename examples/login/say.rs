@@ -1,12 +1,11 @@
-//! What the programs say on standard error, while they work. A reader that has gone away must not cost a session that
-//! was granted.
+//! The messages of the programs on standard error. If standard error is closed, a granted session must not be lost.
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-/// Like `eprintln!`, which panics where nobody reads.
+/// Like `eprintln!`, but without its panic if standard error is closed.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -14,13 +13,13 @@ macro_rules! say {
     }};
 }
 
-/// Says the beginning of a line.
+/// Writes the beginning of a line.
 pub fn part(text: &str) {
     let mut stderr = io::stderr();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
-/// In whole seconds, rounded up: nobody wants to read more.
+/// A duration in whole seconds, rounded up. A more exact text would only be longer.
 pub fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     humantime::format_duration(Duration::from_secs(seconds)).to_string()

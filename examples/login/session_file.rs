@@ -1,6 +1,6 @@
-//! The session in a JSON file, in the library's stored form. Keys that the library does not know stay as they are.
+//! The session in a JSON file, in the stored form of the library. Keys that the library does not know stay unchanged.
 //!
-//! Several processes may share the file. A process that changes it [locks](SessionFile::lock) it first, so that
+//! Several processes can share the file. A process that changes the file [locks](SessionFile::lock) it first, so that
 //! no session is overwritten and no refresh token is used twice.
 
 use std::{
@@ -15,9 +15,9 @@ use matrix_login::Session;
 use serde_json::{Map, Value};
 
 pub struct SessionFile {
-    /// As the user named it.
+    /// The path that the user gave.
     path: PathBuf,
-    /// Where that leads: a link stays one, and all ways to the file lead to the same lock.
+    /// The target of the path. So a link stays a link, and all paths to the file use the same lock.
     target: PathBuf,
 }
 
@@ -46,22 +46,22 @@ impl SessionFile {
         &self.path
     }
 
-    /// Who is logged in by this file; `None` if there is no file, or one without an access token.
+    /// The session in the file. `None` if there is no file, or if the file contains no access token.
     pub fn session(&self) -> Result<Option<Session>, FileError> {
         let object = Value::Object(self.read()?).to_string();
         Session::from_json(object).map_err(|error| self.broken(&error))
     }
 
-    /// Looks whether a file can be made where the session is to be, before anybody types a password.
+    /// Checks that the program can write to the folder of the file, before the user types a password.
     pub fn check_writable(&self) -> Result<(), FileError> {
-        // It has no name, and so it is gone even if the program is killed.
+        // This file has no name, so it disappears even if the program is killed.
         tempfile::tempfile_in(folder(&self.target))
             .map(drop)
-            .map_err(|error| self.error(&format!("cannot write there: {error}")))
+            .map_err(|error| self.error(&format!("cannot write to its folder: {error}")))
     }
 
-    /// Waits until no other process changes the file, and says so. What was read before may be outdated then: read it
-    /// again.
+    /// Waits until no other process changes the file, and says so. The session might have changed in the meantime: read
+    /// it again.
     pub fn lock(&self) -> Result<Locked<'_>, FileError> {
         match self.open_lock().and_then(|lock| self.wait_for(lock)) {
             Ok(lock) => Ok(Locked { file: self, _lock: lock }),
@@ -69,11 +69,11 @@ impl SessionFile {
         }
     }
 
-    /// A file of its own: the session's is replaced when it is written, and the lock would go with the old one.
+    /// The lock is a separate file: writing a session replaces its file, and a lock on the old file would be lost.
     fn open_lock(&self) -> io::Result<File> {
         let mut options = File::options();
         options.create(true).truncate(false).write(true);
-        // Who can open it can hold it for ever.
+        // Any user who can open this file can hold the lock without end, so only the owner can open it.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(beside(&self.target, "lock"))
@@ -81,7 +81,7 @@ impl SessionFile {
 
     fn wait_for(&self, lock: File) -> io::Result<File> {
         if fs4::FileExt::try_lock(&lock).is_err() {
-            say!("waiting for another process that changes {}: nothing is stored before", self.path.display());
+            say!("another process is changing {}: waiting until it is done", self.path.display());
             fs4::FileExt::lock(&lock)?;
         }
         Ok(lock)
@@ -104,25 +104,26 @@ impl SessionFile {
     }
 }
 
-/// The file, for the only process that may change it. When this is dropped, and when the process ends, another one may.
+/// The locked file. Only this process may change it, until this value is dropped or the process ends.
 pub struct Locked<'a> {
     file: &'a SessionFile,
     _lock: File,
 }
 
 impl Locked<'_> {
-    /// Who is logged in by this file; `None` if there is no file, or one without an access token.
+    /// The session in the file. `None` if there is no file, or if the file contains no access token.
     pub fn session(&self) -> Result<Option<Session>, FileError> {
         self.file.session()
     }
 
-    /// Looks whether a file can be made where the session is to be.
+    /// Checks that the program can write to the folder of the file.
     pub fn check_writable(&self) -> Result<(), FileError> {
         self.file.check_writable()
     }
 
-    /// Stores the session, and says where. It is the file itself if that has no session, or the one that this one
-    /// replaces. Else somebody has logged in there meanwhile: then it is a file beside it, since neither may be lost.
+    /// Stores the session, and returns the path. If the file contains no session, or only the session that this one
+    /// replaces, it is the file itself. Otherwise another process has logged in in the meantime. Then it is a new file
+    /// beside the first one, so that neither session is lost.
     pub fn store(&self, session: &Session, replaced: Option<&Session>) -> Result<PathBuf, FileError> {
         let SessionFile { path, target } = self.file;
         let is_replaced = |there: &Session| replaced.is_some_and(|replaced| replaced.has_token_of(there));
@@ -133,12 +134,13 @@ impl Locked<'_> {
                 written.map(|()| path.clone())
             }
             _ => {
-                // The homeserver chose the device ID: it shall not choose a folder with it.
+                // The homeserver chose the device ID. With a slash in it, it could choose a folder.
                 let device_id = session.device_id().replace(|character: char| !character.is_ascii_alphanumeric(), "_");
                 let written = write_new(&beside(target, &device_id), &stored_form(Map::new(), session));
                 let beside = beside(path, &device_id);
                 written.map(|()| {
-                    say!("another process has changed {}: name {} with --data", path.display(), beside.display());
+                    let (old, new) = (path.display(), beside.display());
+                    say!("another process has changed {old}: to use the new session, name {new} with --data");
                     beside
                 })
             }
@@ -146,7 +148,7 @@ impl Locked<'_> {
         written.map_err(|error| self.file.error(&format!("cannot be written: {error}")))
     }
 
-    /// Leaves the file as it is before the first login: `{}`.
+    /// Empties the file: it contains `{}`, as before the first login.
     pub fn clear(&self) -> Result<(), FileError> {
         write(&self.file.target, b"{}").map_err(|error| self.file.error(&format!("cannot be written: {error}")))
     }
@@ -157,36 +159,35 @@ fn stored_form(mut object: Map<String, Value>, session: &Session) -> Vec<u8> {
     format!("{:#}", Value::Object(object)).into_bytes()
 }
 
-/// A file that belongs to another and has its name, with something behind it.
+/// The path of a file beside another one: its name with a suffix.
 fn beside(path: &Path, what: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{what}"));
     name.into()
 }
 
-/// Writes a file, or replaces it, and gives it the name only when it is on the disk, so that there is never half a
-/// file.
+/// Writes or replaces a file. The file gets its name only after it is on the disk, so that there is never half a file.
 pub fn write(path: &Path, json: &[u8]) -> io::Result<()> {
     temporary(path, json)?.persist(path)?;
     keep_name(path);
     Ok(())
 }
 
-/// The same for a file that is not there yet.
+/// The same for a new file. If the file already exists, this is an error.
 pub fn write_new(path: &Path, json: &[u8]) -> io::Result<()> {
     temporary(path, json)?.persist_noclobber(path)?;
     keep_name(path);
     Ok(())
 }
 
-/// Waits until the file's new place in its folder is on the disk too: the tokens that were there before may be spent
-/// soon.
+/// Waits until the folder is on the disk too. Otherwise the old file could come back after a crash, and its tokens
+/// might no longer be valid.
 fn keep_name(path: &Path) {
-    // Not every system can do that with a folder. The file is written in any case.
+    // Some systems cannot do this with a folder. The file itself is written in any case.
     let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
 }
 
-/// Nobody but its owner can read it, from the first byte: that is how temporary files are made.
+/// A temporary file. Only its owner can read it, from the first byte on.
 fn temporary(path: &Path, json: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
     file.as_file_mut().write_all(json)?;
@@ -195,7 +196,7 @@ fn temporary(path: &Path, json: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// Where the file is, and its successor must be made, so that one step renames it.
+/// The folder of the file. A new version must be made in the same folder, so that it can be renamed in one step.
 fn folder(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -203,10 +204,10 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Where a path leads, also if nothing is there yet.
+/// The target of a path, even if the file does not exist yet.
 fn resolve(path: &Path) -> PathBuf {
     let target = fs::canonicalize(path).or_else(|error| match fs::read_link(path) {
-        // A link to nothing. Links in a circle are another error, and are left alone.
+        // The target of the link does not exist. Links in a circle are another error, and stay unresolved.
         Ok(target) if error.kind() == io::ErrorKind::NotFound => Ok(folder(path).join(target)),
         _ => Err(error),
     });

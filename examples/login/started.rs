@@ -1,4 +1,4 @@
-//! How the program is started: what the command line says, and how to give it another one.
+//! The command line: its arguments, and how to start the program with other arguments.
 
 use std::{
     env,
@@ -8,10 +8,11 @@ use std::{
 
 use clap::Parser;
 
-/// A command line that starts this program as it was started now, with other arguments.
+/// A command line that starts this program in the same way, with other arguments.
 pub fn command(arguments: &str) -> String {
     let name = env!("CARGO_CRATE_NAME");
-    // Cargo tells that to what it runs. The program is not installed, so its name alone would start nothing.
+    // Cargo sets this variable for the programs that it runs. The program is not installed, so its name alone would
+    // start nothing.
     let program = match (env::var_os("CARGO"), env::args().next()) {
         (None, Some(program)) => program,
         _ => format!("cargo run --example {name} --"),
@@ -19,13 +20,12 @@ pub fn command(arguments: &str) -> String {
     format!("{program} {arguments}").trim_end().to_owned()
 }
 
-/// The arguments. Ends the program where they cannot be understood, and where they ask for a text that is always the
-/// same.
+/// The arguments. Ends the program if they are not valid, or if they ask for the help or the version.
 pub fn arguments<A: Parser>() -> A {
     let matches = A::command().bin_name(command("")).try_get_matches();
     matches.and_then(|matches| A::from_arg_matches(&matches)).unwrap_or_else(|text| {
         let printed = text.print().and_then(|()| io::stdout().flush());
-        // A text that was asked for is the result: it counts only if it was printed.
+        // The help is a result, so it is a success only if it was printed.
         process::exit(if text.use_stderr() { 2 } else { i32::from(printed.is_err()) })
     })
 }

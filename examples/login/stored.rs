@@ -1,7 +1,7 @@
-//! What is done with a session in a file: it is stored there, asked for, refreshed, ended, and begun again.
+//! Works with a session in a file: stores it, shows who is logged in, refreshes it, ends it, and logs in again.
 //!
-//! Only one process at a time may refresh a session. [`refresh`] is how several keep to that: it needs the file's lock,
-//! reads the file again, and stores what was granted before anybody uses it.
+//! Only one process at a time may refresh a session. [`refresh`] makes sure of this: it needs the lock of the file,
+//! reads the file again, and stores the new tokens before they are used.
 
 use std::{
     io::{self, Write},
@@ -24,10 +24,10 @@ use crate::{
     who,
 };
 
-/// How long before its end an access token counts as expired: a request takes its time.
+/// How long before its end an access token is treated as expired, since a request takes time.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Says the result on standard output. What was done is done: this comes last.
+/// Prints the result on standard output. This comes last, so that a failure here undoes nothing.
 pub fn show(line: &str) -> Result<(), Failure> {
     writeln!(io::stdout(), "{}", one_line(line))
         .map_err(|error| Failure(format!("standard output cannot be written: {error}")))
@@ -38,9 +38,9 @@ pub fn show_session(session: &Session) -> Result<(), Failure> {
     show(&format!("logged in as {} with device ID {}", session.user_id(), session.device_id()))
 }
 
-// A new one.
+// A new session.
 
-/// Looks before anything is sent or asked.
+/// Checks the file, before the program sends or asks anything.
 pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
     if let Some(session) = file.session()? {
         let path = file.path().display();
@@ -52,7 +52,7 @@ pub fn look_at(file: &SessionFile) -> Result<(), Failure> {
     Ok(file.check_writable()?)
 }
 
-/// Begins where the stored session ended: with its user, its homeserver and its device.
+/// Begins a login with the user, the homeserver and the device of the stored session.
 pub fn again(
     file: &SessionFile,
     homeserver_url: Option<&str>,
@@ -64,7 +64,8 @@ pub fn again(
     Ok((LoginFlow::again(&session, driver::settings(api)?), session))
 }
 
-/// Stores what was granted, in place of another session or of none. Somebody at a terminal can make room for it first.
+/// Stores the new session, in place of another session or of none. If this fails, a user at a terminal can make room
+/// for the file first.
 pub fn store(
     file: &SessionFile,
     session: &Session,
@@ -83,7 +84,7 @@ pub fn store(
             }
             Err(error) if person.can_be_asked_again() => {
                 say!("{}", Failure::from(error));
-                person.confirm("The session is not lost yet. Make room for it, then press Enter to try again. ")?;
+                person.confirm("The session is not lost. Make room for the file, then press Enter to try again. ")?;
             }
             Err(error) => {
                 let (user_id, ended) = (session.user_id(), end(session, transport));
@@ -93,7 +94,7 @@ pub fn store(
     }
 }
 
-/// Logs out a session that nobody will use, and says what came of it.
+/// Logs out a session that cannot be used. Returns the result in words.
 pub fn end(session: &Session, transport: &Transport) -> String {
     let device_id = session.device_id();
     match send(Session::logout_request, session, transport).map(|response| session.handle_logout(&response)) {
@@ -102,22 +103,22 @@ pub fn end(session: &Session, transport: &Transport) -> String {
     }
 }
 
-// One that is there.
+// An existing session.
 
-/// Says who the homeserver thinks it is.
+/// Asks the homeserver who is logged in, and prints it.
 pub fn whoami(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
     let response = send_refreshed(whoami_request, &mut session, transport, |session| {
         let locked = file.lock()?;
         refresh(&locked, session, transport)
     })?;
-    let answer = whoami::response(&response).map_err(|error| refused(&error, session.judge(&response)))?;
-    let who = if answer.is_guest { "the guest " } else { "" };
-    let device = match answer.device_id {
+    let owner = whoami::response(&response).map_err(|error| refused(&error, session.judge(&response)))?;
+    let who = if owner.is_guest { "the guest " } else { "" };
+    let device = match owner.device_id {
         Some(device_id) => format!("with device ID {device_id}"),
         None => "without a device".to_owned(),
     };
-    show(&format!("logged in as {who}{} {device}", answer.user_id))
+    show(&format!("logged in as {who}{} {device}", owner.user_id))
 }
 
 fn whoami_request(session: &Session) -> Result<Request<Vec<u8>>, SessionError> {
@@ -125,37 +126,37 @@ fn whoami_request(session: &Session) -> Result<Request<Vec<u8>>, SessionError> {
     Ok(whoami::request(homeserver, session.access_token()))
 }
 
-/// Refreshes the session now, whether or not it is time.
+/// Refreshes the session now, even if its access token is still valid.
 pub fn refresh_now(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
     let mut session = load(file, homeserver_url, transport)?;
     if let Some(error) = refresh(&file.lock()?, &mut session, transport)? {
         return Err(Failure(cannot_be_refreshed(&error)));
     }
     if let Some(left) = session.refresh_in(SystemTime::now(), Duration::ZERO) {
-        say!("its access token is valid for {}", in_words(left));
+        say!("the access token is valid for {}", in_words(left));
     }
     show_session(&session)
 }
 
-/// Ends the session, and leaves the file as if there had been none.
+/// Ends the session, and empties the file.
 pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<(), Failure> {
-    let nobody = format!("nobody is logged in in {}", file.path().display());
-    // Once: another process may log out at any time.
+    let no_session = format!("{} contains no session", file.path().display());
+    // This reads the file only once, since another process can log out at any time.
     let stored = file.session()?;
     if stored.is_none() && file.path().exists() {
-        return show(&nobody);
+        return show(&no_session);
     }
     let mut session = located(stored, file, homeserver_url, transport)?;
-    // Until the end, so that nobody refreshes what is ended here.
+    // The lock lasts until the end, so that no other process refreshes the session.
     let locked = file.lock()?;
     if locked.session()?.is_none() {
-        return show(&nobody);
+        return show(&no_session);
     }
     session = reload(&locked, &session)?;
     let response = if session.is_oauth() {
-        // The refresh token is what is revoked: the access token need not be valid.
+        // This revokes the refresh token, so the access token need not be valid.
         let request = session.logout_request().map_err(|error| {
-            // Nothing here can end it. The user can, and the file is of no use then.
+            // The program cannot end the session, but the user can. After that, the file has no more use.
             Failure(format!("{error}; then delete {}", file.path().display()))
         })?;
         transport.ask(request)?
@@ -164,23 +165,24 @@ pub fn log_out(file: &SessionFile, homeserver_url: Option<&str>, transport: &Tra
             refresh(&locked, session, transport)
         })?
     };
-    // The verdict is on an access token, which a revocation does not send.
+    // A verdict is about an access token, and a revocation does not send one.
     let verdict = if session.is_oauth() { Verdict::Unaffected } else { session.judge(&response) };
-    let answer = match session.handle_logout(&response) {
-        // An access token that is not known may only have expired: as long as there is a refresh token, it is not over.
-        Ok(answer) => match verdict {
+    let ended = match session.handle_logout(&response) {
+        // An unknown access token might only have expired: with a refresh token, the session has not ended.
+        Ok(ended) => match verdict {
             Verdict::Refresh { delay } => return Err(Failure(granted_and_refused(delay))),
-            _ => answer,
+            _ => ended,
         },
         Err(error) => return Err(refused(&error, verdict)),
     };
-    let when = if answer.already_logged_out { "had been logged out before" } else { "is logged out" };
+    let when = if ended.already_logged_out { "was already logged out" } else { "is logged out" };
     let line = format!("{} with device ID {} {when}", session.user_id(), session.device_id());
     locked.clear().map_err(|error| Failure(format!("{line}, but {error}")))?;
     show(&line)
 }
 
-/// Sends a request of the session's, which is refreshed if it is time, or if the homeserver says that it is.
+/// Sends a request of the session. Refreshes the session first if its access token expires soon, or if the homeserver
+/// says that it has expired.
 fn send_refreshed(
     request: fn(&Session) -> Result<Request<Vec<u8>>, SessionError>,
     session: &mut Session,
@@ -195,7 +197,8 @@ fn send_refreshed(
     };
     let is_time = session.refresh_in(SystemTime::now(), MARGIN).is_some_and(|left| left.is_zero());
     let first = if is_time { Some(go_on(session)) } else { None };
-    // It is time by our clock, which may be wrong: whatever came of it, the homeserver may take the access token yet.
+    // The clock of this machine can be wrong. So even if the refresh failed, the homeserver can accept the access
+    // token.
     let response = send(request, session, transport)?;
     match first {
         first if !matches!(session.judge(&response), Verdict::Refresh { .. }) => {
@@ -207,7 +210,7 @@ fn send_refreshed(
         None => {
             let used = session.clone();
             go_on(session)?;
-            // If it cannot be refreshed, that was the homeserver's last word.
+            // If the session cannot be refreshed, the response of the homeserver is final.
             if session.has_token_of(&used) {
                 return Ok(response);
             }
@@ -218,7 +221,7 @@ fn send_refreshed(
     }
 }
 
-/// The delay is the library's: it grows if the homeserver does this again.
+/// The delay comes from the library. It grows if the homeserver refuses the next new token too.
 fn granted_and_refused(delay: Duration) -> String {
     let when = in_words(delay);
     format!(
@@ -228,11 +231,11 @@ fn granted_and_refused(delay: Duration) -> String {
 }
 
 fn cannot_be_refreshed(error: &ServerError) -> String {
-    format!("{error}; the session cannot be refreshed, and ends with its access token")
+    format!("{error}; the session cannot be refreshed, and ends when its access token expires")
 }
 
-/// Refreshes the stored session, unless another process has done so since this one was read. Returns the homeserver's
-/// words if it cannot be refreshed any more, while its access token may live on.
+/// Refreshes the stored session, unless another process has already done so. If the session can no longer be refreshed,
+/// returns the error of the homeserver. Then the access token might still be valid.
 fn refresh(
     file: &Locked<'_>,
     session: &mut Session,
@@ -241,23 +244,24 @@ fn refresh(
     let stored = reload(file, session)?;
     let seen = std::mem::replace(session, stored);
     if !session.has_token_of(&seen) {
-        say!("another process has refreshed the session meanwhile");
+        say!("another process has already refreshed the session");
         return Ok(None);
     }
     if session.refresh_token().is_none() {
-        let problem = "the homeserver gave no refresh token: there is nothing to refresh this session with";
+        let problem = "the homeserver gave no refresh token: this session cannot be refreshed";
         return Err(Failure(problem.to_owned()));
     }
     let request = session.refresh_request()?;
-    // Not every homeserver takes a refresh token again if the response is lost.
+    // Some homeservers accept a refresh token only once. So the file must be writable before the request.
     file.check_writable()?;
     let response = transport.ask(request)?;
     let mut next = session.clone();
     match next.handle_refresh(&response, SystemTime::now()) {
         Refresh::Refreshed => {
-            // Stored before it is used: its first use spends the refresh token that is in the file.
+            // The new tokens are stored before they are used: after the first use, the refresh token in the file is no
+            // longer valid.
             file.store(&next, Some(session)).map_err(|error| {
-                Failure(format!("{error}; the session stays as it was, if its refresh token is taken again"))
+                Failure(format!("{error}; the old session is valid only if its refresh token is accepted again"))
             })?;
             *session = next;
             Ok(None)
@@ -272,7 +276,7 @@ fn refresh(
     }
 }
 
-/// The session in the file, with a homeserver, which the chapter's own client does not always write.
+/// The session in the file, with its homeserver. The client of the chapter does not always store the homeserver.
 pub fn load(file: &SessionFile, homeserver_url: Option<&str>, transport: &Transport) -> Result<Session, Failure> {
     located(file.session()?, file, homeserver_url, transport)
 }
@@ -286,14 +290,14 @@ fn located(
 ) -> Result<Session, Failure> {
     let path = file.path().display();
     let Some(mut session) = stored else {
-        let problem = if file.path().exists() { "nobody is logged in in" } else { "there is no" };
-        return Err(Failure(format!("{problem} {path}: log in first")));
+        let problem = if file.path().exists() { "contains no session" } else { "does not exist" };
+        return Err(Failure(format!("{path} {problem}: log in first")));
     };
     let given = homeserver_url.map(who::address).transpose()?;
     match (session.homeserver(), given) {
         (Some(known), Some(given)) if given != ServerAddress::Homeserver(known.clone()) => {
-            // A mistyped address must not get a token.
-            return Err(Failure(format!("the session in {path} is of {known}: leave -H out")));
+            // A token must not be sent to a mistyped address.
+            return Err(Failure(format!("the session in {path} belongs to {known}: leave -H out")));
         }
         (Some(_), _) => {}
         (None, Some(ServerAddress::Homeserver(given))) => {
@@ -311,12 +315,12 @@ fn located(
     Ok(session)
 }
 
-/// The session as the file has it now, with the homeserver that was found for it.
+/// The session that is in the file now, with the homeserver that was already found.
 fn reload(file: &Locked<'_>, seen: &Session) -> Result<Session, Failure> {
     let mut session = file.session()?.ok_or_else(|| Failure("another process has logged out".to_owned()))?;
     if session.user_id() != seen.user_id() || session.device_id() != seen.device_id() {
         let user_id = session.user_id();
-        return Err(Failure(format!("another process has logged in as {user_id} meanwhile")));
+        return Err(Failure(format!("another process has logged in as {user_id} in the meantime")));
     }
     if let (None, Some(homeserver)) = (session.homeserver(), seen.homeserver()) {
         session.set_homeserver(homeserver.clone());
@@ -324,7 +328,7 @@ fn reload(file: &Locked<'_>, seen: &Session) -> Result<Session, Failure> {
     Ok(session)
 }
 
-/// Sends a request of the session's.
+/// Sends a request of the session.
 fn send(
     request: fn(&Session) -> Result<Request<Vec<u8>>, SessionError>,
     session: &Session,
@@ -336,10 +340,10 @@ fn send(
 /// What an error means for the session, and what to do.
 pub fn refused(error: &ResponseError, verdict: Verdict) -> Failure {
     let advice = match verdict {
-        Verdict::Unaffected | Verdict::NotMatrix => "the session stays as it is".to_owned(),
+        Verdict::Unaffected | Verdict::NotMatrix => "the session stays unchanged".to_owned(),
         Verdict::Refresh { delay } => granted_and_refused(delay),
         Verdict::SoftLogout => "the session has expired: log in again with --again".to_owned(),
-        Verdict::LoggedOut => "the session is over: empty its file with --logout, and then log in".to_owned(),
+        Verdict::LoggedOut => "the session has ended: empty its file with --logout, then log in".to_owned(),
         Verdict::Locked => "the session stays: try again when the account is unlocked".to_owned(),
     };
     let delay = error.retry_after().and_then(|retry_after| retry_after.delay(SystemTime::now()));

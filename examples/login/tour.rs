@@ -1,4 +1,4 @@
-//! What the demos of both programs show: a login to a homeserver of their own, and what one does with a session then.
+//! The demo of both programs: a login to a demo homeserver, and then the use of the session.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct Tour {
     homeserver: Demo,
     file: SessionFile,
-    /// Where the session is if the user has named no file. It goes with the tour.
+    /// The folder of the session, if the user has named no file. It is deleted at the end of the tour.
     folder: Option<TempDir>,
 }
 
@@ -41,7 +41,7 @@ impl Tour {
         self.homeserver.url()
     }
 
-    /// Goes on when the login is done. `next` are the arguments to try afterwards.
+    /// Goes on after the login. `next` are the arguments to try after the demo.
     pub fn go_on(
         self,
         session: &Session,
@@ -60,8 +60,8 @@ impl Tour {
             stored::log_out(&self.file, None, transport)?;
         } else {
             let path = self.file.path().display();
-            say!("\nThe session stays in {path}. Its homeserver ends with this program, and so nobody can use it:");
-            say!("delete {path} and {path}.lock when you have seen them.");
+            say!("\nThe session stays in {path}. Its homeserver stops with this program, so you cannot use it:");
+            say!("look at {path} and {path}.lock, then delete them.");
         }
         say!("\nNow log in to your own homeserver:");
         say!("    {}", started::command(next));
@@ -70,5 +70,5 @@ impl Tour {
 }
 
 fn temporary_folder() -> Result<TempDir, Failure> {
-    tempfile::tempdir().map_err(|error| Failure(format!("no temporary folder can be made: {error}")))
+    tempfile::tempdir().map_err(|error| Failure(format!("a temporary folder cannot be created: {error}")))
 }

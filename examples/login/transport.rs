@@ -1,5 +1,5 @@
-//! Carries requests with ureq, as the library wants it: no redirect followed, a 4xx as a response, limits on time and
-//! size. Waits out a rate limit, unless that takes too long. Says in our own words why there is no response.
+//! Sends requests with ureq, by the rules of the library: it follows no redirects, returns a 4xx as a response, and
+//! limits time and size. It waits if a rate limit is short, and says in plain words why there is no response.
 
 use std::{
     error::Error,
@@ -27,10 +27,10 @@ use crate::{
     say::{self, in_words},
 };
 
-/// How long a rate limit is waited out.
+/// The longest wait for a rate limit.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How often in a row.
+/// How often in a row to wait for a rate limit.
 const MAX_WAITS: u32 = 3;
 
 pub struct Transport {
@@ -40,12 +40,12 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Gives up on a request after so many seconds, and trusts whom the platform trusts.
+    /// Gives up on a request after `timeout` seconds, and trusts the certificates that the platform trusts.
     pub fn new(timeout: u64) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            // Each request has its own.
+            // Each request chooses its own proxy.
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(timeout)))
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
@@ -54,13 +54,13 @@ impl Transport {
         Self { agent, timeout }
     }
 
-    /// Carries a request. Says on standard error what is asked, and then what the response is.
+    /// Sends a request. Prints the request and the status of its response on standard error.
     ///
     /// # Errors
     ///
     /// Why there was no response.
     pub fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
-        // A query may contain a login token.
+        // A query can contain a login token.
         let uri = request.uri().to_string();
         say::part(&format!("{} {}", request.method(), uri.split('?').next().unwrap_or_default()));
         let outcome = self.carry_silently(request);
@@ -71,12 +71,12 @@ impl Transport {
         outcome
     }
 
-    /// The same where nothing can be done without a response.
+    /// The same, if the program cannot go on without a response.
     pub fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Failure> {
         self.carry(request).map_err(|reason| no_response(&reason))
     }
 
-    /// The same without a word: for a request that is sent again and again.
+    /// The same without output, for a request that is sent again and again.
     pub fn carry_silently(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> {
         let uri = request.uri().clone();
         let proxy = Proxy::of(&uri)?;
@@ -86,11 +86,11 @@ impl Transport {
         response.map_err(|error| self.reason(&error, &uri, proxy.as_ref()))
     }
 
-    /// Why there was no response. A proxy is named, because it may be what is wrong.
+    /// Why there was no response. The message contains the proxy, since it can be the cause.
     fn reason(&self, error: &ureq::Error, uri: &Uri, proxy: Option<&Proxy>) -> String {
         let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let server = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port));
-        // What is connected to, and what the server is asked through.
+        // The peer of the connection, and the way to the server.
         let (peer, through) = match proxy {
             None => (server.clone(), String::new()),
             Some(proxy) => (proxy.to_string(), format!(" through {proxy}")),
@@ -99,9 +99,9 @@ impl Transport {
             ureq::Error::Timeout(_) => format!("no response from {server}{through} within {} s", self.timeout),
             ureq::Error::ConnectProxyFailed(reason) => format!("{peer} does not connect to {server}: {reason}"),
             ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
-                format!("what {server} sends{through} is not a response in HTTP")
+                format!("the response of {server}{through} is not valid HTTP")
             }
-            // It may be the name of the server or of the proxy.
+            // This can be the name of the server or of the proxy.
             ureq::Error::Other(unknown) => match proxy {
                 None => unknown.to_string(),
                 Some(proxy) => format!("{unknown} ({proxy} is used)"),
@@ -130,7 +130,7 @@ pub fn no_response(reason: &str) -> Failure {
     Failure(format!("{reason}; check the network and try again"))
 }
 
-/// Looks up names, and tells a name that is not known apart from all else that can go wrong.
+/// Looks up names. An unknown name gets its own error.
 #[derive(Debug, Default)]
 struct Names(DefaultResolver);
 
@@ -156,7 +156,7 @@ impl fmt::Display for UnknownName {
     }
 }
 
-/// Of a reference, because the program also sends requests without the crate's loop.
+/// This is implemented for a reference, because the program also sends requests without the loop of the crate.
 impl blocking::Transport for &Transport {
     type Body = Vec<u8>;
     /// The reason, without advice.
@@ -184,7 +184,7 @@ impl blocking::Transport for &Transport {
     }
 }
 
-/// Reads the body as far as the library does, and one byte more, so that it sees that there is more.
+/// Reads the body up to the limit of the library, and one byte more, so that the library sees a body that is too long.
 fn read(response: Response<ureq::Body>) -> io::Result<Response<Vec<u8>>> {
     let (head, body) = response.into_parts();
     let mut bytes = Vec::new();

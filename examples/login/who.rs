@@ -1,21 +1,21 @@
-//! Reads what a person typed: who logs in, and where.
+//! Reads what a person typed: the user who logs in, and the server.
 
 use matrix_login::{Meaning, ServerAddress, ServerName, Typed, UserIdentifier, one_line};
 
 use crate::{failure::Failure, person::Person};
 
-/// Who logs in.
+/// The user who logs in.
 pub struct User {
     pub identifier: UserIdentifier,
-    /// As a question for the password shows it.
+    /// The user as text, for the question for the password.
     pub shown: String,
-    /// The server of a user ID. Nothing else says where the user is.
+    /// The server of a user ID. Other identifiers contain no server.
     pub server_name: Option<ServerName>,
 }
 
 impl User {
-    /// Reads the text for the user. Asks the person if it can mean more than one thing. If nobody can be asked, it
-    /// takes the most likely meaning, and says so.
+    /// Reads the text for the user. If the text can mean more than one thing, asks the person. If no person can answer,
+    /// this uses the most likely meaning and says so.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl User {
             [] => return Err(Failure(format!("{} is a {}, not a user", typed.best(), typed.best().kind()))),
             [only] => {
                 if !typed.is_sure() && typed.others().is_empty() {
-                    say!("taking {} for {}", one_line(typed.as_str()), one_line(&only.to_string()));
+                    say!("reading {} as {}", one_line(typed.as_str()), one_line(&only.to_string()));
                 }
                 only
             }
@@ -42,7 +42,7 @@ impl User {
         }
     }
 
-    /// The user who has this e-mail address.
+    /// The user with this e-mail address.
     pub fn email(address: &str) -> Result<Self, Failure> {
         match address.parse::<Typed>()?.meanings().find(|meaning| matches!(meaning, Meaning::Email(_))) {
             Some(meaning) => Self::meant(meaning),
@@ -50,7 +50,7 @@ impl User {
         }
     }
 
-    /// The user who has this phone number, as it is dialled in a country.
+    /// The user with this phone number, as people dial it inside a country.
     pub fn phone(country: &str, number: &str) -> Result<Self, Failure> {
         let number = number.trim();
         Ok(Self { identifier: UserIdentifier::phone(country, number)?, shown: number.to_owned(), server_name: None })
@@ -62,7 +62,7 @@ impl User {
     }
 }
 
-/// Asks which of several meanings it is.
+/// Asks which of several meanings is right.
 fn ask<'a>(
     typed: &Typed,
     mut meaning: &'a Meaning,
@@ -74,7 +74,7 @@ fn ask<'a>(
         let others: Vec<String> =
             others.iter().map(|other| format!("{} {other}", with_article(other.kind()))).collect();
         let others = one_line(&others.join(", or "));
-        say!("taking {text} for {}; it can also be {others}", with_article(meaning.kind()));
+        say!("reading {text} as {}; it can also be {others}", with_article(meaning.kind()));
         return Ok(meaning);
     }
     for other in others {
@@ -103,7 +103,7 @@ pub fn address(text: &str) -> Result<ServerAddress, Failure> {
     Ok(ServerAddress::try_from(&text.parse::<Typed>()?)?)
 }
 
-/// The server in the text. A user ID stands for its server.
+/// The server in the text. A user ID means its server.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Replays one endpoint: the request to it, or what it makes of a response.
+//! Replays one endpoint: its request, or its reading of a response.
 
 use std::time::UNIX_EPOCH;
 
@@ -19,10 +19,10 @@ use super::{
     transcript::{Chosen, NoTranscript, RecordedResponse, RedirectRequest, Settings, Taken},
 };
 
-/// The line of a request, unless its fields are not those of the endpoint.
+/// The output for a request. It is an error if the endpoint has other fields.
 pub type RequestLine = Result<Taken<Value>, NoTranscript>;
 
-/// An endpoint: its name, the line of a request with these fields, and the line of a response.
+/// An endpoint: its name, the output for a request with these fields, and the output for a response.
 type Row = (&'static str, fn(&Value) -> RequestLine, Option<fn(&Response<Vec<u8>>) -> Result<Value, Error>>);
 
 const ENDPOINTS: &[Row] = &[
@@ -69,7 +69,7 @@ const ENDPOINTS: &[Row] = &[
     (
         "auth_metadata",
         |fields| to_homeserver(fields, auth_metadata::request),
-        // Which addresses count depends on the homeserver: see below.
+        // The response also needs the homeserver: see below.
         None,
     ),
     ("registration", oauth::registration_request, Some(oauth::registration_response)),
@@ -80,11 +80,11 @@ const ENDPOINTS: &[Row] = &[
     ("revocation", oauth::revocation_request, Some(oauth::revocation_response)),
 ];
 
-/// The line that a transcript of one endpoint leads to.
+/// The output for a transcript of one endpoint.
 ///
 /// # Errors
 ///
-/// A description of what is no transcript.
+/// Why this is not a transcript.
 pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     #[derive(Deserialize)]
     struct EndpointTranscript {
@@ -262,7 +262,7 @@ fn whoami_value(response: &whoami::Response) -> Value {
     json!({ "user_id": response.user_id, "device_id": response.device_id, "is_guest": response.is_guest })
 }
 
-/// After a stage that has failed, it says why.
+/// The output for a challenge. If a stage has failed, it says why.
 fn challenge_value(challenge: &UiaChallenge) -> Value {
     let mut value = json!({
         "kind": "uia_required",
@@ -277,7 +277,7 @@ fn challenge_value(challenge: &UiaChallenge) -> Value {
     value
 }
 
-/// A challenge is a response of its own; transcripts have it among the errors.
+/// The output for the response of `get_token`. A challenge is not an error, but transcripts show it as one.
 fn get_token_response(response: &Response<Vec<u8>>) -> Result<Value, Error> {
     Ok(match get_token::response(response)? {
         get_token::Response::Granted { login_token, expires_in, .. } => {

@@ -1,4 +1,4 @@
-//! Replays a flow: how it starts, and what goes in.
+//! Replays a flow, with its inputs.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ enum Start {
     UserId(String),
     Homeserver(String),
     Session(Value),
-    /// A session in its stored form, as whose user and device to log in again.
+    /// A session in its stored form. The flow logs in again as its user and its device.
     Again(Value),
 }
 
@@ -49,7 +49,7 @@ enum Input {
     Suspend(Suspension),
 }
 
-/// `true`, or what to replace in the suspended form before it is read.
+/// `true`, or the texts to replace in the suspended form before it is read.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Suspension {
@@ -57,14 +57,14 @@ enum Suspension {
     Replacing { replace: BTreeMap<String, String> },
 }
 
-/// The lines that a transcript of a flow leads to.
+/// The output for a transcript of a flow.
 ///
 /// # Errors
 ///
-/// A description of what is no transcript.
+/// Why this is not a transcript.
 pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     let FlowTranscript { start, settings, inputs } = FlowTranscript::deserialize(transcript)?;
-    // Every input is read before the first line is printed: half a transcript is none.
+    // Every input is read before the first line is printed, so that a broken transcript prints nothing.
     let inputs = inputs.into_iter().map(Prepared::try_from).collect::<Result<Vec<_>, _>>()?;
 
     let flow = match settings.unwrap_or_default().take().and_then(|settings| start.take(settings)) {
@@ -79,8 +79,8 @@ pub fn replay(transcript: &Value) -> Result<Vec<Value>, NoTranscript> {
     Ok(replay.lines)
 }
 
-/// An input whose form has been checked. `answers` is the line of output with the request that it belongs to; without
-/// it that is the request which is due.
+/// An input whose form was checked. `answers` is the output line of the request that the input belongs to. Without it,
+/// the input belongs to the request that is due.
 enum Prepared {
     Response { response: Response<Vec<u8>>, received_at: SystemTime, answers: Option<usize> },
     Unreachable { answers: Option<usize> },
@@ -111,12 +111,12 @@ impl TryFrom<Map<String, Value>> for Prepared {
     }
 }
 
-/// A flow, and what came out of it so far.
+/// A flow, and its output so far.
 struct Replay {
     flow: LoginFlow,
     now: SystemTime,
     lines: Vec<Value>,
-    /// Of the `send` steps, by line.
+    /// The request IDs of the `send` steps, with their lines.
     ids: Vec<(usize, RequestId)>,
 }
 
@@ -133,7 +133,7 @@ impl Replay {
         self.lines.push(line);
     }
 
-    /// Prints what comes of an input: the error, if there is one, and the step that is due then.
+    /// Prints the result of an input: the error, if there is one, and the next step.
     fn feed(&mut self, input: Prepared) -> Result<(), NoTranscript> {
         let mut received_at = self.now;
         let fed = match input {
@@ -159,7 +159,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Replaces the flow by one that was resumed from its own suspended form.
+    /// Suspends the flow, and replaces it with the resumed flow.
     fn suspend(&mut self, suspension: &Suspension) -> Result<(), Error> {
         let suspended = self.flow.suspend().ok_or(Error::AlreadyLoggedIn)?;
         let mut text = serde_json::to_string(&suspended).expect("a suspended flow serialises");
@@ -176,7 +176,7 @@ impl Replay {
         Ok(())
     }
 
-    /// The ID of the request in this line of output, or of the last request if there was one.
+    /// The ID of the request in this line of the output. Without a line, the ID of the last request.
     fn id(&self, answers: Option<usize>) -> Result<Option<RequestId>, NoTranscript> {
         let found = match answers {
             None => self.ids.last(),
@@ -214,5 +214,5 @@ impl Start {
 
 pub fn take_session(stored: &Value) -> Taken<Session> {
     let session = Session::from_json(stored.to_string())?;
-    session.ok_or_else(|| InvalidInput::new("stored session", "an `access_token`: nobody is logged in"))
+    session.ok_or_else(|| InvalidInput::new("stored session", "an `access_token`: without it, no user is logged in"))
 }

@@ -1,21 +1,22 @@
 //! Replays transcripts of logins without a network: `cargo run -q --example replay -- FILE...` (`-` is standard input).
 //!
-//! A transcript is one JSON file: how the flow starts, and what goes in. One line of JSON comes out for the step that
-//! is due first, and for every input the error, if there was one, and the step that is due after it. So a bug report
-//! can be tried, and a test can be data. **Secrets are printed too**: it is for made-up or spent credentials.
+//! A transcript is one JSON file: how the flow starts, and the inputs. The program prints one line of JSON for the
+//! first step. For every input it prints the error, if there is one, and the next step. So a bug report can be tried,
+//! and a test can be data. **The program prints secrets too**: use made-up credentials, or credentials that are no
+//! longer valid.
 //!
-//! Fields that are not known are left alone in the transcript and its responses, as notes; in settings, inputs and
-//! choices they are mistakes.
+//! Unknown fields of the transcript and of its responses are ignored, as notes. In settings, inputs and choices, they
+//! are errors.
 //!
-//! - `transcript.rs` is what a transcript contains,
-//! - `print.rs` is the lines that come out,
+//! - `transcript.rs` reads the parts of a transcript,
+//! - `print.rs` writes the lines of the output,
 //! - `flow.rs` replays a flow,
 //! - `endpoint.rs` replays one endpoint, and `oauth.rs` one of the OAuth 2.0 API,
-//! - `session.rs` replays what a session makes of a response,
-//! - `lines.rs` finds out which of these a transcript is of.
+//! - `session.rs` replays what a response means for a session,
+//! - `lines.rs` decides which of them replays a transcript.
 //!
-//! The exit status is 0 whatever the login came to, 2 if a file is not a transcript, and 1 if the lines cannot be
-//! written.
+//! The exit status is 0 whatever the result of the login is, 2 if a file is not a transcript, and 1 if the output
+//! cannot be written.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments.files,
         Err(text) => {
             let printed = text.print().and_then(|()| io::stdout().flush());
-            // A text that was asked for is the result.
+            // The help is a result, so it is a success only if it was printed.
             return ExitCode::from(if text.use_stderr() { 2 } else { u8::from(printed.is_err()) });
         }
     };
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         let lines = match read(&file).map_err(Into::into).and_then(|text| replay(&text)) {
             Ok(lines) => lines,
             Err(problem) => {
-                // In one line: what serde quotes may have several.
+                // The message of serde can contain line breaks.
                 say(&format!("{}: {}", file.display(), problem.to_string().replace(char::is_control, " ")));
                 return ExitCode::from(2);
             }
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Like `eprintln!`, which panics where nobody reads.
+/// Like `eprintln!`, but without its panic if standard error is closed.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! Replays an endpoint of the OAuth 2.0 API: the request to it, or what it makes of a response or of a callback.
+//! Replays an endpoint of the OAuth 2.0 API: its request, or its reading of a response or of a callback.
 
 use http::Response;
 use matrix_login::{
@@ -19,10 +19,10 @@ use super::{
     transcript::{CodeChoice, NoTranscript, Registration, Taken, parse_url},
 };
 
-/// The homeserver of a transcript that names none.
+/// The homeserver of a transcript without a homeserver.
 pub const HOMESERVER: &str = "http://127.0.0.1:8008";
 
-/// The address of an endpoint, which a homeserver on loopback could have named.
+/// The address of an endpoint. A homeserver on loopback may name it.
 fn endpoint(text: &str) -> Taken<HttpsUrl> {
     HttpsUrl::named_by(&HOMESERVER.parse()?, text)
 }
@@ -67,7 +67,7 @@ pub fn registration_request(fields: &Value) -> RequestLine {
     let redirect_urls: Vec<&str> = redirect_urls.iter().map(String::as_str).collect();
     let request = || {
         let request = registration::request(&endpoint(&registration_endpoint)?, &client.take()?, &redirect_urls);
-        request.ok_or_else(|| InvalidInput::new("OAuth client", "one that is not registered already"))
+        request.ok_or_else(|| InvalidInput::new("OAuth client", "a client that is not already registered"))
     };
     Ok(request().map(|request| request_value(&request)))
 }
@@ -88,7 +88,7 @@ pub fn authorization_request(fields: &Value) -> RequestLine {
     let Fields { authorization_endpoint, client_id, device_id, choose } = read(fields)?;
     let url = || {
         let (endpoint, device_id) = (endpoint(&authorization_endpoint)?, DeviceId::new(device_id)?);
-        // The choice checks the further parameters.
+        // `Choice` checks the further parameters.
         let (redirect, verifier) = (choose.redirect()?, choose.verifier()?);
         let choice = choose.take()?;
         Ok(authorization::request(&endpoint, &client_id, &device_id, &redirect, &verifier, choice.fields()))
@@ -96,7 +96,7 @@ pub fn authorization_request(fields: &Value) -> RequestLine {
     Ok(url().map(|url| json!({ "url": url })))
 }
 
-/// The line of a callback.
+/// The output for a callback.
 pub fn authorization_callback(callback: &Value) -> Result<Result<Value, Error>, NoTranscript> {
     #[derive(Deserialize)]
     struct Fields {
@@ -146,7 +146,7 @@ pub fn device_authorization_response(response: &Response<Vec<u8>>) -> Result<Val
     })
 }
 
-/// The metadata come as the object that the homeserver sends.
+/// The metadata are the object that the homeserver sends.
 pub fn account_management_request(fields: &Value) -> RequestLine {
     #[derive(Deserialize)]
     struct Fields {

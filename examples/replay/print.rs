@@ -1,4 +1,4 @@
-//! The lines that come out: steps, requests and errors.
+//! The output: steps, requests and errors.
 
 use std::{
     fmt::Display,
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 
 use super::oauth::metadata_value;
 
-/// The line of a step, as of the time when the last response arrived.
+/// The output for a step. `now` is the time when the last response arrived.
 pub fn step_line(step: &Step<'_>, now: SystemTime) -> Value {
     match step {
         Step::Send { request, .. } => {
@@ -80,7 +80,7 @@ fn is_form(request: &Request<Vec<u8>>) -> bool {
     content_type.is_some_and(|content_type| content_type == "application/x-www-form-urlencoded")
 }
 
-/// The parameters of a form. One that is there twice is a list.
+/// The parameters of a form. A parameter that appears twice becomes a list.
 fn form_value(body: &[u8]) -> Value {
     let mut form: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(body) {
@@ -146,7 +146,7 @@ fn error_value(error: &Error, received_at: SystemTime) -> Value {
         Error::AlreadyLoggedIn => ("already_logged_in", json!({})),
         Error::NotOffered { .. } => ("not_offered", json!({})),
         Error::ForeignCallback(_) => ("foreign_callback", json!({})),
-        // The flow follows a redirect; it is not an outcome.
+        // A redirect is not an outcome, since the flow follows it.
         Error::Discovery(failure) if matches!(failure.cause, ResponseError::Redirected { .. }) => {
             return response_error_value(&failure.cause, received_at);
         }
@@ -193,7 +193,7 @@ fn server_error_value(error: &ServerError, received_at: SystemTime) -> Value {
     })
 }
 
-/// Whole milliseconds, rounded up: a wait must not end too early.
+/// Whole milliseconds, rounded up, so that a wait does not end too early.
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

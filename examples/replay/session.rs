@@ -1,4 +1,4 @@
-//! Replays what a session makes of a response, or what it would send.
+//! Replays what a response means for a session, or the request that a session sends.
 
 use http::{Request, Response};
 use matrix_login::{Error, Refresh, Session, SessionError, Verdict};
@@ -11,7 +11,7 @@ use super::{
     transcript::{NoTranscript, RecordedResponse},
 };
 
-/// A session, and one of these with a response, or without one for the request.
+/// A session, and one kind of exchange. With a response, the response is replayed. Without it, the request is printed.
 #[derive(Deserialize)]
 struct SessionTranscript {
     session: Value,

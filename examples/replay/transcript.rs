@@ -1,4 +1,4 @@
-//! What a transcript contains, and what it is to the crate.
+//! The parts of a transcript, and the values of the crate that they become.
 
 use std::{
     error::Error as StdError,
@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-/// Why a file is no transcript.
+/// Why a file is not a transcript.
 pub type NoTranscript = Box<dyn StdError>;
 
-/// What a value of the transcript is to the crate: good, or refused.
+/// A value of the transcript, after the crate has accepted or refused it.
 pub type Taken<T> = Result<T, InvalidInput>;
 
 /// The settings of a transcript.
@@ -56,11 +56,11 @@ impl Registration {
 }
 
 impl Settings {
-    /// The settings, unless the crate refuses one.
+    /// The settings.
     ///
     /// # Errors
     ///
-    /// The crate's.
+    /// Why the crate refuses a setting.
     pub fn take(self) -> Taken<LoginSettings> {
         let mut settings = LoginSettings::default();
         if let Some(device_id) = self.device_id {
@@ -79,7 +79,7 @@ impl Settings {
     }
 }
 
-/// A choice as transcripts have it.
+/// A choice in a transcript.
 #[derive(Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct Chosen {
@@ -161,11 +161,11 @@ pub struct RedirectRequest {
 }
 
 impl Chosen {
-    /// The choice, unless the crate refuses it.
+    /// The choice.
     ///
     /// # Errors
     ///
-    /// The crate's.
+    /// Why the crate refuses the choice.
     pub fn take(self) -> Taken<Choice> {
         let mut choice = match self.method {
             ChosenMethod::Password(PasswordLogin { identifier, password }) => {
@@ -245,7 +245,7 @@ impl CodeChoice {
     }
 }
 
-/// The choice of the device authorization grant. It has `extra` only to be refused.
+/// The choice of the device authorization grant. `extra` exists only so that a test can see the refusal.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceChoice {
@@ -295,7 +295,7 @@ pub struct RecordedResponse {
     body_base64: Option<String>,
     received_at: Option<String>,
     received_at_ms: Option<u64>,
-    /// The line of output with the request that this is the response to; `None` for the request that is due.
+    /// The output line of the request that this response belongs to. `None` for the request that is due.
     pub answers: Option<usize>,
 }
 
@@ -320,7 +320,7 @@ impl RecordedResponse {
             Some(Headers::Object(headers)) => {
                 let text = |(name, value): (String, Value)| match value {
                     Value::String(value) => Ok((name, value)),
-                    _ => Err(format!("the header {name} is no string")),
+                    _ => Err(format!("the header {name} is not a string")),
                 };
                 headers.into_iter().map(text).collect::<Result<_, _>>()?
             }

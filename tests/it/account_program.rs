@@ -124,14 +124,14 @@ fn an_action_that_is_not_offered_is_named_beside_the_offers() {
     for (listed, offered) in [
         (listed(), "org.matrix.profile, org.matrix.devices_list, org.matrix.device_view"),
         (json!([7, "org.example.\u{1b}[2J\u{202e}", null]), "org.example. [2J "),
-        (json!([]), "no actions: leave it out"),
-        (Value::Null, "no actions: leave it out"),
-        (json!("account_deactivate"), "no actions: leave it out"),
+        (json!([]), "no actions: leave the action out"),
+        (Value::Null, "no actions: leave the action out"),
+        (json!("account_deactivate"), "no actions: leave the action out"),
     ] {
         fails(&with_actions(listed), &["account_deactivate"], &format!("{begin} {offered}"));
     }
     // The text of the user is shown in one line too.
-    let line = "the account page does not offer the action a [2Jb; it offers no actions: leave it out";
+    let line = "the account page does not offer the action a [2Jb; it offers no actions: leave the action out";
     fails(&with_actions(json!([])), &["a\u{1b}[2Jb"], line);
 }
 
@@ -143,8 +143,7 @@ fn a_homeserver_without_oauth_is_reported() {
     ] {
         let homeserver = responding(response);
         let url = &homeserver.url;
-        let line =
-            format!("the homeserver {url} does not have OAuth 2.0, and so it names no page to manage an account");
+        let line = format!("the homeserver {url} has no OAuth 2.0, so it has no page to manage an account");
         for more in [&[][..], &["profile"]] {
             fails(&homeserver, more, &line);
         }
@@ -164,7 +163,7 @@ fn an_unusable_page_is_treated_as_a_missing_page() {
         json!(["https://auth.example.org/account"]),
     ] {
         let homeserver = with_page(uri, listed());
-        let line = format!("the homeserver {} names no page with https to manage an account", homeserver.url);
+        let line = format!("the homeserver {} has no https page to manage an account", homeserver.url);
         for more in [&[][..], &["profile"], &["account_deactivate"]] {
             fails(&homeserver, more, &line);
         }
@@ -194,16 +193,16 @@ fn a_homeserver_that_fails_leaves_the_session_unchanged() {
     for (response, line) in [
         (
             answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
-            "the server failed (status 500, M_UNKNOWN); the session stays as it is",
+            "the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
             answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#),
-            "the server refused (status 429, M_LIMIT_EXCEEDED); the session stays as it is: try again in 5s",
+            "the server refused (status 429, M_LIMIT_EXCEEDED); the session stays unchanged: try again in 5s",
         ),
         (
             answer(502, "<html>"),
             "the response to GET /_matrix/client/v1/auth_metadata is not from a Matrix server (status 502): try again \
-             later; the session stays as it is",
+             later; the session stays unchanged",
         ),
     ] {
         fails(&responding(response), &[], line);
@@ -215,7 +214,7 @@ fn a_page_of_a_server_that_did_not_grant_is_reported() {
     let homeserver = with_actions(listed());
     let run = account(&homeserver, &oauth(&homeserver, "https://other.example.org/"), &[]);
     run.says(PAGE);
-    let line = "\nthis page is not of the OAuth 2.0 server that has granted the session\n";
+    let line = "\nthis page belongs to another OAuth 2.0 server than the one that granted the session\n";
     assert!(run.stderr.contains(line), "{}", run.stderr);
 }
 
@@ -251,7 +250,7 @@ mod at_a_terminal {
 
     const OPEN: &str = "Open it in a browser? [Y/n] ";
     const HOST: &str = "you manage your account at auth.example.org for the homeserver 127.0.0.1:";
-    const NOT_OPENED: &str = "no browser opens by itself: open the URL with one";
+    const NOT_OPENED: &str = "no browser opened: open the URL yourself";
 
     /// A browser that writes the URL into a named pipe. The browser can be slower than the program. So a file would not
     /// do: a pipe makes its reader wait.

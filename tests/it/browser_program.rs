@@ -78,7 +78,7 @@ fn a_foreign_callback_gets_a_polite_page_and_changes_nothing() {
     for url in [foreign, callback.clone()] {
         let (status, page) = browse(&url);
         assert_eq!(status, 400);
-        assert!(page.contains("If yours is not finished, go back and try again."), "{page}");
+        assert!(page.contains("If your login is not finished, go back and try again."), "{page}");
     }
     browse(&with_token(callback));
     assert_eq!(running.end().0, Some(0));
@@ -94,7 +94,7 @@ fn a_repeated_callback_gets_a_polite_page_and_is_not_used() {
         if received.target.starts_with("POST") {
             let (status, page) = browse(again.lock().unwrap().as_ref().unwrap());
             assert_eq!(status, 400);
-            assert!(page.contains("This page is for the end of a login"), "{page}");
+            assert!(page.contains("This page is only for the end of a login"), "{page}");
         }
         good(received)
     });
@@ -149,8 +149,8 @@ fn without_a_browser_the_address_is_pasted() {
     running.paste(&format!("  {callback}"));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(0), "{stderr}");
-    assert!(stderr.contains("that is not an address: copy all of it"), "{stderr}");
-    assert!(stderr.contains("that address does not belong to this login"), "{stderr}");
+    assert!(stderr.contains("this is not an address: copy the whole address"), "{stderr}");
+    assert!(stderr.contains("this address does not belong to this login"), "{stderr}");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn the_login_ends_if_no_browser_comes_back() {
     running.url();
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(1));
-    assert_eq!(stderr.lines().last(), Some("Error: nobody came back from the browser: begin again"));
+    assert_eq!(stderr.lines().last(), Some("Error: the browser did not come back in time: begin again"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -230,7 +230,7 @@ fn files_without_a_suspended_login_are_refused() {
         (json!({"version": 0}), "suspended flow of version 0: expected version 1; begin the login again"),
         (json!({"version": 2, "new": true}), "suspended flow of version 2: expected version 1; begin the login again"),
         (json!({}), "not a suspended flow: expected an object with a version"),
-        (json!({"version": 1, "homeserver": "https://a"}), "no login in a browser waits there"),
+        (json!({"version": 1, "homeserver": "https://a"}), "the file contains no login in a browser"),
         (
             json!({"version": 1, "homeserver": "https://a", "sso_url": "https://evil.example.com/", "settings": {}}),
             "invalid suspended flow: expected an SSO URL of its homeserver",
@@ -329,7 +329,7 @@ fn the_demo_needs_no_browser() {
         assert_eq!(status, Some(0), "{stderr}");
         let mut rest = stderr.as_str();
         for said in [
-            "\n1. Log in by single sign-on",
+            "\n1. Log in with single sign-on",
             "\nlog in at http://127.0.0.1:",
             "no browser is used: the demo opens the page and presses its button, as a user would\n",
             "/_matrix/client/v3/login/sso/redirect: 200 OK\n",
@@ -377,7 +377,7 @@ fn the_demo_waits_for_the_browser_that_it_opens() {
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(0), "{stderr}");
     assert!(!stderr.contains("/logout"), "{stderr}");
-    assert!(stderr.contains("\nThe session stays in demo.json. Its homeserver ends with this program"), "{stderr}");
+    assert!(stderr.contains("\nThe session stays in demo.json. Its homeserver stops with this program"), "{stderr}");
     let stored: Value = serde_json::from_slice(&fs::read(folder.path().join("demo.json")).unwrap()).unwrap();
     assert!(stored["access_token"].is_string() && stored["refresh_token"].is_string());
 }
@@ -401,7 +401,7 @@ fn a_browser_that_does_not_open_is_reported() {
     program.env("PATH", empty.path());
     let mut running = Running::of(program, folder.path(), &["-H", &homeserver.url]);
     let url = running.url();
-    running.line_with("no browser opens by itself: open the URL with one");
+    running.line_with("no browser opened: open the URL yourself");
     browse(&with_token(redirect_url(&url)));
     assert_eq!(running.end().0, Some(0));
 }

@@ -19,7 +19,7 @@ use crate::{
 
 const WAITING: &str = "waiting until the code is entered";
 const NOT_NOW: &str = "the server does not say whether the code was entered: ";
-const ENDED: &str = "Error: the code has ended, and nobody is logged in: begin again for a new one";
+const ENDED: &str = "Error: the code has expired, and you are not logged in: begin again for a new code";
 const TOKENS: &str =
     r#"{"access_token":"access-1","refresh_token":"refresh-1","token_type":"Bearer","expires_in":300}"#;
 
@@ -142,7 +142,7 @@ fn polls_that_fail_do_not_end_it_and_are_reported_once() {
     let run = servers.run();
     run.says(LOGGED_IN);
     assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 6), "{}", run.stderr);
-    assert!(run.stderr.contains("is not a response in HTTP; still asking\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not valid HTTP; still asking\n"), "{}", run.stderr);
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn a_login_that_is_denied_says_so() {
     let servers = Servers::start(&[error(403, "access_denied")]);
     let run = servers.run();
     run.fails(
-        "Error: the login was denied, and nobody is logged in: the server refused (status 403, access_denied): \
-         In its words; begin again",
+        "Error: the login was denied, and you are not logged in: the server refused (status 403, access_denied): In \
+         its words; begin again",
     );
     assert_eq!((run.files(), servers.polls()), (vec![], 1));
 }
@@ -251,7 +251,7 @@ fn a_signal_while_it_waits_says_that_nobody_is_logged_in() {
         programs::signal(signal, &running.child.id().to_string());
         let (ended, stdout, stderr) = running.end();
         assert_eq!((ended, stdout.as_str()), (Some(status), ""));
-        assert_eq!(last_line(&stderr), "nobody is logged in: do not enter the code any more");
+        assert_eq!(last_line(&stderr), "you are not logged in: do not enter the code");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
@@ -280,7 +280,7 @@ fn a_signal_after_the_grant_says_that_a_login_remains() {
     let (ended, stdout, stderr) = running.end();
     drop(release);
     assert_eq!((ended, stdout.as_str()), (Some(130), ""));
-    let said = "a login was granted and is not stored: end it on the account page of the homeserver";
+    let said = "a login was granted, but not stored: end it on the account page of the homeserver";
     assert_eq!(last_line(&stderr), said);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -369,7 +369,12 @@ mod at_a_terminal {
         let servers = Servers::start(&[pending(), tokens()]);
         let shown = log_in("", &servers, "--device", &[(GET, "\n")]);
         assert!(shown.contains(LOGGED_IN) && shown.contains("status 0"), "{shown}");
-        let (before, drawn) = shown.split_once("or scan this, which contains the address and the code:").unwrap();
+        let (before, drawn) = shown
+            .split_once(
+                "or scan this picture, which contains the address and the \
+                                                code:",
+            )
+            .unwrap();
         assert!(before.contains("WDJB- MJHT") && !shown.contains("WDJB-MJHT"), "{shown}");
         let lines = drawn.lines().filter(|line| line.starts_with("\u{1b}[40;97m")).count();
         // The code has 29 rows of squares and a margin of four rows above and below. A line of text shows two rows.
@@ -393,7 +398,7 @@ mod at_a_terminal {
     fn nothing_is_registered_before_the_user_agrees() {
         let servers = Servers::start(&[]);
         let shown = log_in("", &servers, "--device", &[(GET, "n\n")]);
-        assert!(shown.contains("Error: no code was asked for, and nobody is logged in"), "{shown}");
+        assert!(shown.contains("Error: no code was requested, and you are not logged in"), "{shown}");
         assert_eq!(servers.provider.targets(), Vec::<String>::new());
     }
 
@@ -404,7 +409,7 @@ mod at_a_terminal {
         let shown = watch(program(), &folder(), &arguments, &[GET, "left"], |number, _| {
             if number == 0 { "\n".to_owned() } else { "\u{3}".to_owned() }
         });
-        let said = "\r\nnobody is logged in: do not enter the code any more\r\nstatus 130";
+        let said = "\r\nyou are not logged in: do not enter the code\r\nstatus 130";
         assert!(shown.contains(said), "{shown:?}");
     }
 

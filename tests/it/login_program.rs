@@ -75,8 +75,8 @@ fn the_demo_keeps_its_session_if_a_file_is_named() {
     assert_eq!(session["base_client_url"], format!("{url}_matrix/client/"));
     assert!(session["refresh_token"].is_string() && session["access_token_valid_until"].is_u64());
     assert!(!run.stderr.contains("/logout"), "{}", run.stderr);
-    let said = "\nThe session stays in demo.json. Its homeserver ends with this program, and so nobody can use it:\n\
-                delete demo.json and demo.json.lock when you have seen them.\n";
+    let said = "\nThe session stays in demo.json. Its homeserver stops with this program, so you cannot use it:\nlook \
+                at demo.json and demo.json.lock, then delete them.\n";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 
     let again = Run::with(run.folder, &["--demo", "--data", "demo.json"], "");
@@ -230,7 +230,7 @@ fn a_missing_folder_is_an_error_before_anything_is_sent() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url, "--data", "no/such.json", "alice"], "wonderland\n");
     assert_eq!(run.status, Some(1));
-    assert!(run.stderr.starts_with("Error: no/such.json: cannot write there: "), "{}", run.stderr);
+    assert!(run.stderr.starts_with("Error: no/such.json: cannot write to its folder: "), "{}", run.stderr);
     assert_eq!(homeserver.received(), []);
 }
 
@@ -493,7 +493,7 @@ fn a_server_that_does_not_speak_http_is_reported() {
         }
     });
     for (scheme, reason) in [
-        ("http", format!("what {address} sends is not a response in HTTP")),
+        ("http", format!("the response of {address} is not valid HTTP")),
         ("https", format!("no secure connection to {address}: ")),
     ] {
         let run = Run::with(folder(), &["-H", &format!("{scheme}://{address}"), "alice"], "");
@@ -687,7 +687,7 @@ fn a_token_that_expires_for_good_is_accepted_and_reported() {
 fn an_empty_standard_input_is_reported() {
     let homeserver = Loopback::start(good);
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
-    run.fails("Error: standard input is at its end: expected a password on a line");
+    run.fails("Error: standard input has ended: expected a password on a line");
     is_tidy(&run);
 }
 

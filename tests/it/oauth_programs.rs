@@ -255,7 +255,7 @@ fn a_user_who_says_no_is_told_that_nobody_is_logged_in() {
     let (running, url) = servers.begin(&folder, &[]);
     let (status, page) = browse(&denied(&url));
     assert_eq!(status, 200);
-    assert!(page.contains("Nobody is logged in."), "{page}");
+    assert!(page.contains("You are not logged in."), "{page}");
     let (status, stdout, stderr) = running.end();
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
     assert_eq!(last_line(&stderr), "Error: the server refused (access_denied): The user said no; begin again");
@@ -273,7 +273,7 @@ fn a_foreign_callback_with_a_code_changes_nothing() {
     for callback in [foreign, callback(&url, &[]), callback(&url, &[("code", "c0de"), ("error", "access_denied")])] {
         let (status, page) = browse(&callback);
         assert_eq!(status, 400);
-        assert!(page.contains("If yours is not finished, go back and try again."), "{page}");
+        assert!(page.contains("If your login is not finished, go back and try again."), "{page}");
     }
     browse(&granted(&url));
     assert_eq!(running.end().0, Some(0));
@@ -386,7 +386,7 @@ mod at_a_terminal {
     fn a_user_is_offered_the_browser_first() {
         let servers = Servers::start();
         let folder = folder();
-        let questions = [OPEN, "paste the address here that it ends on"];
+        let questions = [OPEN, "copy its last address and paste it here"];
         let shown = watch(program(), &folder, &arguments(&servers), &questions, |number, shown| {
             if number == 0 { "\n".to_owned() } else { format!("{}\n", granted(&shown_url(shown))) }
         });
@@ -438,7 +438,7 @@ mod at_a_terminal {
     #[test]
     fn a_user_who_says_no_is_not_asked_for_a_password() {
         let servers = Servers::start();
-        let questions = [OPEN, "paste the address here that it ends on"];
+        let questions = [OPEN, "copy its last address and paste it here"];
         let shown = watch(program(), &folder(), &arguments(&servers), &questions, |number, shown| {
             if number == 0 { "\n".to_owned() } else { format!("{}\n", denied(&shown_url(shown))) }
         });
@@ -451,7 +451,7 @@ mod at_a_terminal {
         let servers = Servers::start();
         let arguments = format!("-H {} --no-browser", servers.url());
         let shown = at_a_terminal(&programs::build("browser"), &folder(), &arguments, &[(OPEN, "n\n")]);
-        assert!(shown.contains("Error: nothing was opened; --legacy logs in by single sign-on"), "{shown}");
+        assert!(shown.contains("Error: no page was opened; use --legacy to log in with single sign-on"), "{shown}");
         assert_eq!(servers.provider.targets(), Vec::<String>::new());
     }
 }
@@ -535,8 +535,8 @@ fn an_oauth_session_whose_grant_is_gone_says_how_to_go_on() {
     let servers = Servers::with(|_| None, gone);
     let run = Run::with(folder_with(&servers.stored(1)), &["--refresh"], "");
     run.fails(
-        "Error: the server refused (status 400, invalid_grant): Gone; the session cannot be refreshed, and ends with \
-         its access token",
+        "Error: the server refused (status 400, invalid_grant): Gone; the session cannot be refreshed, and ends when \
+         its access token expires",
     );
     assert_eq!(run.file("data.json"), servers.stored(1));
 }
@@ -547,7 +547,7 @@ fn a_logout_that_fails_loses_nothing() {
     let servers = Servers::with(|_| None, moved);
     let run = Run::with(folder_with(&servers.stored(u64::MAX)), &["--logout"], "");
     assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
-    assert!(last_line(&run.stderr).ends_with("; the session stays as it is"), "{}", run.stderr);
+    assert!(last_line(&run.stderr).ends_with("; the session stays unchanged"), "{}", run.stderr);
     assert_eq!(run.file("data.json"), servers.stored(u64::MAX));
     servers.kept_the_apis_apart();
 }
@@ -590,12 +590,12 @@ fn a_device_that_oauth_cannot_name_is_replaced() {
     let url = running.url();
     let device_id = device_id(&url);
     assert_eq!(device_id.len(), 10);
-    let said = format!("the device ID SHORT cannot be used with OAuth 2.0: asking for {device_id}\n");
+    let said = format!("the device ID SHORT cannot be used with OAuth 2.0: requesting {device_id}\n");
     assert!(running.shown.contains(&said), "{}", running.shown);
     browse(&granted(&url));
     let (status, _, stderr) = running.end();
     assert_eq!(status, Some(0), "{stderr}");
-    assert!(stderr.contains("encryption keys belong to a device: do not use those of SHORT"), "{stderr}");
+    assert!(stderr.contains("encryption keys belong to a device: do not use the keys of SHORT"), "{stderr}");
 }
 
 #[test]

@@ -171,13 +171,13 @@ fn without_a_session_nothing_is_sent() {
     for option in ["--whoami", "--refresh", "--account", "--again"] {
         for stored in [json!({}), json!({"next_batch": "s1"})] {
             let run = Run::with(folder_with(&stored), &[option], "");
-            run.fails("Error: nobody is logged in in data.json: log in first");
+            run.fails("Error: data.json contains no session: log in first");
         }
     }
     for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
         // The name of the file can be mistyped.
         let run = Run::with(folder(), &[option, "--data", "other.json"], "");
-        run.fails("Error: there is no other.json: log in first");
+        run.fails("Error: other.json does not exist: log in first");
         assert_eq!(run.files(), Vec::<String>::new());
     }
 }
@@ -189,7 +189,7 @@ fn it_is_refreshed_when_the_user_says_so() {
     let homeserver = Tokens::expired().serve();
     let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--refresh"], "");
     run.says(LOGGED_IN);
-    assert!(run.stderr.ends_with("its access token is valid for 5m\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("the access token is valid for 5m\n"), "{}", run.stderr);
     assert_eq!(run.file("data.json")["refresh_token"], "refresh-2");
     let again = Run::with(run.folder, &["--refresh"], "");
     again.says(LOGGED_IN);
@@ -233,24 +233,24 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
         ),
         (
             answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
-            "Error: the server failed (status 500, M_UNKNOWN); the session stays as it is",
+            "Error: the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
             answer(502, "<html>"),
             "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 502): try \
-             again later; the session stays as it is",
+             again later; the session stays unchanged",
         ),
         (
             answer(403, "<html>Welcome to the airport"),
             "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 403): check \
-             the address; the session stays as it is",
+             the address; the session stays unchanged",
         ),
         (
             answer(200, r#"{"access_token":"#),
             "Error: invalid response to POST /_matrix/client/v3/refresh: expected the body to be a JSON object; the \
-             server is at fault; the session stays as it is",
+             server is at fault; the session stays unchanged",
         ),
-        (limited(), "Error: the server refused (status 429); the session stays as it is: try again in 3s"),
+        (limited(), "Error: the server refused (status 429); the session stays unchanged: try again in 3s"),
     ] {
         let homeserver = at_a_refresh(response);
         let before = stored(&homeserver.url, PAST);
@@ -269,12 +269,12 @@ fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
         (
             answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
             "the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session cannot be \
-             refreshed, and ends with its access token",
+             refreshed, and ends when its access token expires",
         ),
         (
             answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
-            "the server refused (status 404, M_UNRECOGNIZED); the session cannot be refreshed, and ends with its \
-             access token",
+            "the server refused (status 404, M_UNRECOGNIZED); the session cannot be refreshed, and ends when its \
+             access token expires",
         ),
     ] {
         let alive = refused.clone();
@@ -307,12 +307,12 @@ fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
             let before = stored(&over.url, valid_until);
             let run = Run::with(folder_with(&before), &["--whoami"], "");
             run.fails(
-                "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session is \
-                 over: empty its file with --logout, and then log in",
+                "Error: the server refused (status 401, M_UNKNOWN_TOKEN): Access token has expired; the session has \
+                 ended: empty its file with --logout, then log in",
             );
             assert_eq!(run.file("data.json"), before);
             let run = Run::with(run.folder, &["--logout"], "");
-            run.says("@alice:example.org with device ID DEVICEID had been logged out before");
+            run.says("@alice:example.org with device ID DEVICEID was already logged out");
         }
         assert_eq!(asked(&over), ["refresh", "whoami", "refresh", "logout", "whoami", "refresh", "logout", "refresh"]);
     }
@@ -348,7 +348,7 @@ fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
     let homeserver = Loopback::start(|_| answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#));
     for option in ["--whoami", "--logout"] {
         Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &[option], "").fails(
-            "Error: the server refused (status 429, M_LIMIT_EXCEEDED); the session stays as it is: try again in 5s",
+            "Error: the server refused (status 429, M_LIMIT_EXCEEDED); the session stays unchanged: try again in 5s",
         );
     }
 }
@@ -371,7 +371,7 @@ fn a_session_without_a_refresh_token_can_only_be_used() {
     let mut before = stored(&homeserver.url, PAST);
     before.as_object_mut().unwrap().remove("refresh_token");
     let run = Run::with(folder_with(&before), &["--refresh"], "");
-    run.fails("Error: the homeserver gave no refresh token: there is nothing to refresh this session with");
+    run.fails("Error: the homeserver gave no refresh token: this session cannot be refreshed");
     // The token has expired by our clock, but not by the clock of the homeserver.
     Run::with(run.folder, &["--whoami"], "").says(LOGGED_IN);
 }
@@ -383,8 +383,8 @@ fn new_tokens_that_cannot_be_stored_are_not_used() {
     let before = stored(&homeserver.url, PAST);
     let run = Run::of(folder_with(&before), crate::support::run::on_a_full_disk(&["--whoami"]), "");
     run.fails(
-        "Error: data.json: cannot be written: File too large (os error 27); the session stays as it was, if its \
-         refresh token is taken again",
+        "Error: data.json: cannot be written: File too large (os error 27); the old session is valid only if its \
+         refresh token is accepted again",
     );
     assert_eq!(run.file("data.json"), before);
     let used: Vec<_> = homeserver.received().into_iter().map(|received| received.token).collect();
@@ -510,13 +510,13 @@ fn after_the_lock_the_session_of_another_user_is_kept() {
         drop(lock);
         let run = Run::new(folder, child.wait_with_output().unwrap());
         assert!(
-            run.stderr.starts_with("waiting for another process that changes data.json: nothing is stored before\n"),
+            run.stderr.starts_with("another process is changing data.json: waiting until it is done\n"),
             "{}",
             run.stderr
         );
         let user_id = other["user_id"].as_str().unwrap();
         assert!(
-            run.stderr.contains(&format!("another process has logged in as {user_id} meanwhile")),
+            run.stderr.contains(&format!("another process has logged in as {user_id} in the meantime")),
             "{}",
             run.stderr
         );
@@ -573,9 +573,10 @@ fn a_login_overwrites_no_session_that_was_stored_meanwhile() {
     run.says(LOGGED_IN);
     assert_eq!(run.file("data.json"), other);
     assert_eq!(run.file("data.json.DEVICEID")["access_token"], "access-9");
-    let waiting = "waiting for another process that changes data.json: nothing is stored before\n";
+    let waiting = "another process is changing data.json: waiting until it is done\n";
     assert!(run.stderr.contains(waiting), "{}", run.stderr);
-    let elsewhere = "another process has changed data.json: name data.json.DEVICEID with --data\n";
+    let elsewhere = "another process has changed data.json: to use the new session, name data.json.DEVICEID with \
+                     --data\n";
     assert!(run.stderr.contains(elsewhere), "{}", run.stderr);
 }
 
@@ -588,7 +589,7 @@ fn after_a_logout_the_file_is_ready_for_the_next_login() {
     run.says("@alice:example.org with device ID DEVICEID is logged out");
     assert_eq!(run.file("data.json"), json!({}));
     let again = Run::with(run.folder, &["--logout"], "");
-    again.says("nobody is logged in in data.json");
+    again.says("data.json contains no session");
     assert_eq!(asked(&homeserver), ["logout"]);
 }
 
@@ -613,7 +614,7 @@ fn a_logout_that_cannot_be_stored_can_be_repeated() {
          large (os error 27)",
     );
     let again = Run::with(run.folder, &["--logout"], "");
-    again.says("@alice:example.org with device ID DEVICEID had been logged out before");
+    again.says("@alice:example.org with device ID DEVICEID was already logged out");
     assert_eq!(again.file("data.json"), json!({}));
 }
 
@@ -621,7 +622,7 @@ fn a_logout_that_cannot_be_stored_can_be_repeated() {
 fn a_session_that_had_been_logged_out_elsewhere_is_forgotten() {
     let homeserver = Tokens { current: 0, bought: 0, expired: 0 }.serve();
     let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
-    run.says("@alice:example.org with device ID DEVICEID had been logged out before");
+    run.says("@alice:example.org with device ID DEVICEID was already logged out");
     assert_eq!((run.file("data.json"), asked(&homeserver)), (json!({}), vec!["logout".into(), "refresh".into()]));
 }
 
@@ -661,12 +662,12 @@ fn a_logout_that_fails_leaves_the_session() {
     for (response, said) in [
         (
             answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
-            "Error: the server failed (status 500, M_UNKNOWN); the session stays as it is",
+            "Error: the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
             answer(403, "<html>"),
             "Error: the response to POST /_matrix/client/v3/logout is not from a Matrix server (status 403): check the \
-             address; the session stays as it is",
+             address; the session stays unchanged",
         ),
     ] {
         let homeserver = Loopback::start(move |_| response.clone());
@@ -689,7 +690,7 @@ fn a_session_that_might_only_have_expired_is_kept() {
         let run = Run::with(folder_with(&before), &["--logout"], "");
         run.fails(
             "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 503): try \
-             again later; the session stays as it is",
+             again later; the session stays unchanged",
         );
         assert_eq!(run.file("data.json"), before);
     }
@@ -781,7 +782,7 @@ fn a_login_again_on_another_device_says_what_that_costs() {
     let run = Run::with(folder_with(&before), &["--again"], "wonderland\n");
     run.says(LOGGED_IN);
     let said = "the homeserver granted the device ID DEVICEID, not BEFORE as requested\nencryption keys belong to a \
-                device: do not use those of BEFORE for DEVICEID\n";
+                device: do not use the keys of BEFORE for DEVICEID\n";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     assert_eq!(run.file("data.json")["device_id"], "DEVICEID");
 }
@@ -833,7 +834,7 @@ fn a_token_is_not_sent_to_another_homeserver() {
     let before = stored("https://hs.example.org", FUTURE);
     for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
         let run = Run::with(folder_with(&before), &[option, "-H", &other.url], "");
-        run.fails("Error: the session in data.json is of https://hs.example.org: leave -H out");
+        run.fails("Error: the session in data.json belongs to https://hs.example.org: leave -H out");
     }
     assert_eq!(other.received(), []);
 }

@@ -72,14 +72,14 @@ fn options_say_what_the_user_is() {
 fn without_a_terminal_the_guess_is_reported() {
     let (identifier, said) = sent(&["alice@Example.org"]);
     assert_eq!(identifier, third_party("email", "alice@example.org"));
-    let guess = "taking alice@Example.org for an e-mail address; it can also be a user ID @alice:example.org";
+    let guess = "reading alice@Example.org as an e-mail address; it can also be a user ID @alice:example.org";
     assert_eq!(said.lines().next(), Some(guess));
     let (identifier, said) = sent(&["alice:example.org"]);
     assert_eq!(identifier, user("@alice:example.org"));
-    assert_eq!(said.lines().next(), Some("taking alice:example.org for @alice:example.org"));
+    assert_eq!(said.lines().next(), Some("reading alice:example.org as @alice:example.org"));
     let (identifier, said) = sent(&["07700900123"]);
     assert_eq!(identifier, user("07700900123"));
-    let guess = "taking 07700900123 for a user name; it can also be a phone number of a country 07700900123";
+    let guess = "reading 07700900123 as a user name; it can also be a phone number of a country 07700900123";
     assert_eq!(said.lines().next(), Some(guess));
 }
 

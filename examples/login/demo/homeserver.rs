@@ -1,5 +1,5 @@
-//! What the homeserver of the demo knows, and what it responds. It checks requests as the specification says. One wrong
-//! password is refused, and the login after it is limited once, as on a homeserver that many use.
+//! The data and the responses of the demo homeserver. It checks requests as the specification says. It refuses a wrong
+//! password, and then limits the rate of the next login once, as a busy homeserver does.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const REFRESH: &str = "/_matrix/client/v3/refresh";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 const LOGOUT: &str = "/_matrix/client/v3/logout";
 
-/// Where the button of the page leads. It is not of the Matrix API.
+/// The path of the button on the page. It is not a part of the Matrix API.
 const BUTTON: &str = "/demo/";
 
 pub struct Request<'a> {
@@ -42,10 +42,10 @@ pub struct Reply {
 
 pub struct Homeserver {
     url: String,
-    /// Whether the last login was refused: the next one is limited.
+    /// Whether the last login was refused. Then the next login gets a rate limit.
     refused: bool,
     devices: Vec<Device>,
-    /// Single sign-ons that wait for the button: its secret path, and where the browser goes then.
+    /// Single sign-ons that wait for the button: the secret path of the button, and the redirect URL.
     visits: Vec<(String, Url)>,
     /// Login tokens, and when they expire.
     login_tokens: Vec<(String, Instant)>,
@@ -58,13 +58,13 @@ struct Device {
     /// `None` if it does not expire.
     expires_at: Option<Instant>,
     refresh_token: Option<String>,
-    /// The refresh token before. It is valid until one of the new tokens is used, because the response may be lost.
+    /// The previous refresh token. It is valid until one of the new tokens is used, because the response can be lost.
     old_refresh_token: Option<String>,
-    /// To whom OAuth 2.0 has granted the tokens. `None` if that was the login API.
+    /// The OAuth 2.0 client that got the tokens. `None` if the legacy API granted them.
     client_id: Option<String>,
 }
 
-/// A reply, or the reply that says what is wrong.
+/// A reply, or an error as a reply.
 pub type Outcome = Result<Reply, Reply>;
 
 impl Homeserver {
@@ -152,7 +152,7 @@ impl Homeserver {
         Ok(reply(200, &granted))
     }
 
-    /// The tokens that the device had before are no longer valid. Returns the new ones.
+    /// Adds a device, and returns its tokens. If the device existed before, its old tokens are no longer valid.
     fn add(&mut self, device: Device) -> Value {
         self.devices.retain(|other| other.id != device.id);
         let granted = device.granted();
@@ -160,7 +160,7 @@ impl Homeserver {
         granted
     }
 
-    /// The tokens of OAuth 2.0.
+    /// Grants tokens with OAuth 2.0.
     fn grant(&mut self, form: &Form, now: Instant) -> Outcome {
         let granted = match oauth::value(form, "grant_type")? {
             oauth::DEVICE_CODE => {
@@ -188,7 +188,7 @@ impl Homeserver {
         Ok(reply(200, &tokens))
     }
 
-    /// A token that is not known is revoked already.
+    /// Revokes a token. It is a success even if the token is not known.
     fn revoke(&mut self, form: &Form) -> Outcome {
         let (token, client_id) = (oauth::value(form, "token")?, oauth::value(form, "client_id")?);
         self.devices.retain(|device| {
@@ -217,7 +217,7 @@ impl Homeserver {
         if self.refused { Err(error(403, "M_FORBIDDEN", "Invalid username or password")) } else { Ok(()) }
     }
 
-    /// A login token is valid once.
+    /// Checks a login token, which is valid only once.
     fn check_login_token(&mut self, token: &str, now: Instant) -> Result<(), Reply> {
         self.login_tokens.retain(|(_, expires_at)| *expires_at > now);
         match self.login_tokens.iter().position(|(valid, _)| valid == token) {
@@ -245,7 +245,7 @@ impl Homeserver {
         Ok(oauth::page(200, &text))
     }
 
-    /// Sends the browser back, with a login token. A button can be pressed once.
+    /// Sends the browser back with a login token. A button can be pressed only once.
     fn press_button(&mut self, path: &str, now: Instant) -> Outcome {
         let Some(place) = self.visits.iter().position(|(waiting, _)| waiting == path) else {
             return Err(error(404, "M_NOT_FOUND", "This login has ended. Begin again."));
@@ -265,7 +265,7 @@ impl Homeserver {
             .ok_or_else(|| error(401, "M_UNKNOWN_TOKEN", "Unknown refresh token"))
     }
 
-    /// The new tokens for a refresh token, at the API that has granted it.
+    /// Returns new tokens for a refresh token of the same API.
     fn replace_tokens(&mut self, token: &str, client_id: Option<&str>, now: Instant) -> Option<Value> {
         let is_it = |known: &Option<String>| known.as_deref() == Some(token);
         let device = self.devices.iter_mut().find(|device| {
@@ -342,7 +342,7 @@ pub fn reply(status: u16, body: &Value) -> Reply {
     Reply { status, headers: vec![("Content-Type", "application/json".to_owned())], body: body.to_string() }
 }
 
-/// What nobody can guess.
+/// A text that no attacker can guess.
 pub fn random_text() -> String {
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system has random numbers");

@@ -1,5 +1,5 @@
-//! A homeserver on loopback, for people without an account at hand. `homeserver.rs` is what it knows and what it
-//! responds, and `oauth.rs` the part of that for OAuth 2.0; this file carries that over HTTP.
+//! A homeserver on loopback, for people without an account. `homeserver.rs` contains its data and its responses,
+//! `oauth.rs` the part for OAuth 2.0. This file serves them over HTTP.
 
 pub mod homeserver;
 mod oauth;
@@ -23,7 +23,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts it on a port that is free.
+    /// Starts a homeserver on a free port.
     pub fn start() -> io::Result<Self> {
         let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
         let url = format!("http://{}", server.server_addr());
@@ -31,7 +31,7 @@ impl Demo {
         let requests = Arc::clone(&server);
         let thread = thread::spawn(move || {
             for request in requests.incoming_requests() {
-                // A client that has gone needs no response.
+                // If the client has closed the connection, it needs no response.
                 let _ = respond(&mut homeserver, request);
             }
         });

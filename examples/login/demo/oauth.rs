@@ -1,4 +1,4 @@
-//! The OAuth 2.0 API of the demo's homeserver, as far as a login with a code needs it: it registers programs, hands out
+//! The OAuth 2.0 API of the demo homeserver, as far as a login with a code needs it: it registers clients, grants
 //! codes, and has the page where a user enters them.
 
 use std::{
@@ -17,7 +17,7 @@ pub const DEVICE: &str = "/oauth/device";
 pub const TOKEN: &str = "/oauth/token";
 pub const REVOKE: &str = "/oauth/revoke";
 
-/// The page where a code is entered. The page of one code is below it.
+/// The page where a user enters a code. The path of the page for one code begins with this path.
 pub const LINK: &str = "/link";
 
 pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -25,13 +25,13 @@ const DEVICE_SCOPE: &str = "urn:matrix:client:device:";
 
 const CODE_LIFETIME: Duration = Duration::from_secs(300);
 
-/// Short, so that the demo does not take long.
+/// This is short, so that the demo does not take long.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much longer the interval gets when a program polls too early.
+/// How much longer the interval becomes if a program polls too early.
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// Letters that make no words and look like no others (RFC 8628, section 6.1).
+/// Letters that form no words and do not look like other letters (RFC 8628, section 6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 pub struct OAuth {
@@ -50,7 +50,7 @@ struct Authorization {
     device_id: String,
     device_code: String,
     user_code: String,
-    /// Where the buttons lead that decide about it: only who has entered the code knows that.
+    /// The path of the buttons to allow or deny. Only a user who has entered the code knows this path.
     path: String,
     expires_at: Instant,
     interval: Duration,
@@ -58,7 +58,7 @@ struct Authorization {
     is_allowed: Option<bool>,
 }
 
-/// Who may have tokens.
+/// The client and the device that get tokens.
 pub struct Granted {
     pub client_id: String,
     pub device_id: String,
@@ -122,7 +122,7 @@ impl OAuth {
         Ok(reply(200, &handed_out))
     }
 
-    /// What the user has decided. A code gets tokens once.
+    /// Returns the decision of the user. A code gets tokens only once.
     pub fn poll(&mut self, form: &Form, now: Instant) -> Result<Granted, Reply> {
         let (client_id, device_code) = (value(form, "client_id")?, value(form, "device_code")?);
         let is_it = |code: &Authorization| code.device_code == device_code && code.client_id == client_id;
@@ -151,13 +151,14 @@ impl OAuth {
         page(200, &entry(&code.map(|(_, code)| code).unwrap_or_default(), ""))
     }
 
-    /// Shows which program asks, and on which device. It can be another's who wants the user to log in there.
+    /// Shows which program asks, and for which device. The program can belong to an attacker who wants the user to log
+    /// in on the attacker's device.
     pub fn look_up(&self, form: &Form, now: Instant) -> Outcome {
         let typed = value(form, "code")?;
         let letters = |code: &str| code.to_uppercase().replace(|character: char| !character.is_alphabetic(), "");
         let is_it = |code: &&Authorization| code.expires_at > now && letters(&code.user_code) == letters(typed);
         let Some(code) = self.authorizations.iter().find(is_it) else {
-            return Err(page(400, &entry(typed, "<p role=\"alert\">Nobody waits with this code.</p>")));
+            return Err(page(400, &entry(typed, "<p role=\"alert\">No device waits with this code.</p>")));
         };
         let client = self.clients.iter().find(|client| client.id == code.client_id);
         let name = escaped(client.map_or("", |client| &client.name));
@@ -178,7 +179,7 @@ impl OAuth {
         };
         let is_allowed = value(form, "decision")? == "allow";
         code.is_allowed = Some(is_allowed);
-        let text = if is_allowed { "Your device is logged in soon." } else { "Nobody is logged in." };
+        let text = if is_allowed { "Your device will be logged in soon." } else { "Your device is not logged in." };
         Ok(page(200, &format!("<p>{text} You can close this window.</p>")))
     }
 }
@@ -199,7 +200,7 @@ pub fn error(code: &str) -> Reply {
     reply(400, &json!({ "error": code }))
 }
 
-/// The form for a code, with what was typed before.
+/// The form for a code, with the text that was typed before.
 fn entry(code: &str, problem: &str) -> String {
     format!(
         "{problem}<form method=\"post\" action=\"{LINK}\">\

@@ -145,7 +145,7 @@ fn a_refusal_in_chromium_ends_the_program() {
     let chromium = Chromium::start();
     chromium.open(&authorization_url);
     chromium.refuse();
-    chromium.sees("Nobody is logged in.");
+    chromium.sees("You are not logged in.");
     let (status, stdout, stderr) = program.end();
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
     let last = stderr.lines().last().unwrap();

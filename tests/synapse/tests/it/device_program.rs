@@ -101,8 +101,8 @@ fn a_code_that_is_refused_in_chromium_ends_the_program() {
     chromium.abort();
     let (status, stdout, stderr) = program.end();
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
-    let line = "Error: the login was denied, and nobody is logged in: the server refused (status 400, access_denied): \
-                End-User aborted interaction; begin again";
+    let line = "Error: the login was denied, and you are not logged in: the server refused (status 400, \
+                access_denied): End-User aborted interaction; begin again";
     assert_eq!(stderr.lines().last(), Some(line));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -114,7 +114,7 @@ fn an_interrupted_program_leaves_no_device_behind() {
     programs::signal("INT", &program.id().to_string());
     let (status, stdout, stderr) = program.end();
     assert_eq!((status, stdout.as_str()), (Some(130), ""));
-    assert_eq!(stderr.lines().last(), Some("nobody is logged in: do not enter the code any more"));
+    assert_eq!(stderr.lines().last(), Some("you are not logged in: do not enter the code"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     // The provider does not know about the interrupt. Carol has no other login.
     let chromium = Chromium::start();
@@ -147,7 +147,7 @@ fn without_a_browser_the_program_offers_a_code() {
     let line = format!("logged in as @alice:example.test with device ID {}", session(&folder).device_id());
     assert!(shown.contains(&line) && shown.contains("status 0"), "{shown}");
     assert!(
-        shown.contains("or scan this, which contains the address and the code:") && !shown.contains("Password"),
+        shown.contains("or scan this picture, which contains the address and the code:") && !shown.contains("Password"),
         "{shown}"
     );
 }

@@ -247,7 +247,7 @@ fn a_session_expires_and_is_refreshed_shown_and_ended() {
     assert_eq!((status, stdout), (Some(0), line.clone()), "{stderr}");
     let (status, stdout, stderr) = run(&folder, &["--refresh"], "");
     assert_eq!((status, stdout), (Some(0), line), "{stderr}");
-    assert!(stderr.ends_with("its access token is valid for 3s\n"), "{stderr}");
+    assert!(stderr.ends_with("the access token is valid for 3s\n"), "{stderr}");
 
     thread::sleep(Duration::from_millis(3200));
     let (status, stdout, stderr) = run(&folder, &["--logout"], "");
@@ -255,7 +255,7 @@ fn a_session_expires_and_is_refreshed_shown_and_ended() {
     assert_eq!((status, stdout), (Some(0), line), "{stderr}");
     assert_eq!(fs::read_to_string(folder.path().join("data.json")).unwrap(), "{}\n");
     let (status, stdout, _) = run(&folder, &["--logout"], "");
-    assert_eq!((status, stdout.as_str()), (Some(0), "nobody is logged in in data.json\n"));
+    assert_eq!((status, stdout.as_str()), (Some(0), "data.json contains no session\n"));
 }
 
 #[test]
@@ -270,8 +270,8 @@ fn a_session_without_valid_tokens_begins_again_on_its_device() {
     // A backup is put back. Its refresh token is spent.
     fs::write(&path, stored).unwrap();
     let (status, _, stderr) = run(&folder, &["--refresh"], "");
-    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; \
-                the session cannot be refreshed, and ends with its access token";
+    let line = "Error: the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session \
+                cannot be refreshed, and ends when its access token expires";
     assert_eq!((status, stderr.lines().last()), (Some(1), Some(line)));
     let device_id = session(&folder).device_id().to_owned();
     let (status, stdout, stderr) = run(&folder, &["--again"], password("bob"));
@@ -287,8 +287,6 @@ fn a_homeserver_without_oauth_has_no_account_page() {
     assert_eq!(status, Some(0), "{stderr}");
     let (status, stdout, stderr) = run(&folder, &["--account"], "");
     let homeserver = url("full");
-    let line = format!(
-        "Error: the homeserver {homeserver} does not have OAuth 2.0, and so it names no page to manage an account"
-    );
+    let line = format!("Error: the homeserver {homeserver} has no OAuth 2.0, so it has no page to manage an account");
     assert_eq!((status, stdout.as_str(), stderr.lines().last()), (Some(1), "", Some(line.as_str())));
 }
