@@ -139,10 +139,13 @@ fn a_body_that_is_cut_off_is_an_error_at_every_endpoint() {
         "authorization_response_iss_parameter_supported": true, "errcode": "M_UNKNOWN", "error": "e",
         "error_description": "d",
     });
-    let endpoints: [(Read, &str); 14] = [
+    let flags = r#"{"flows":[{"type":"m.login.token","get_login_token":true},{"type":"m.login.sso",
+        "oauth_aware_preferred":true,"org.matrix.msc3824.delegated_oidc_compatibility":true}]}"#;
+    let endpoints: [(Read, &str); 15] = [
         (|body| well_known::response(&answer(200, &[], body)).map(drop).map_err(|failure| failure.cause), WELL_KNOWN),
         (|body| versions::response(&answer(200, &[], body)).map(drop), VERSIONS),
         (|body| login_types::response(&answer(200, &[], body)).map(drop), OFFERS),
+        (|body| login_types::response(&answer(200, &[], body)).map(drop), flags),
         (|body| login::response(&answer(200, &[], body)).map(drop), GRANTED),
         (|body| refresh::response(&answer(200, &[], body)).map(drop), GRANTED),
         (|body| whoami::response(&answer(200, &[], body)).map(drop), WHOAMI),

@@ -111,3 +111,14 @@ fn what_is_not_a_date_says_nothing() {
         }
     }
 }
+
+#[test]
+fn a_header_that_is_not_text_says_nothing() {
+    // `Ã` has no byte in ASCII.
+    assert_eq!(read("Ã"), None);
+    let date = |date: &str| {
+        let headers = [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", date)];
+        ServerError::from_response(&answer(429, &headers, "")).unwrap().retry_after
+    };
+    assert_eq!(date("Ã"), read("Sun, 06 Nov 1994 08:49:37 GMT"));
+}

@@ -386,3 +386,10 @@ fn a_stored_device_id_can_be_null() {
     let suspended: Suspended = serde_json::from_value(stored).unwrap();
     assert_eq!(suspended.settings().device_id(), None);
 }
+
+#[test]
+fn a_stored_device_id_that_is_not_text_is_an_error() {
+    let mut stored = stored(&Scenario::at_the_question());
+    stored["settings"]["device_id"] = json!(7);
+    assert!(serde_json::from_value::<Suspended>(stored).is_err());
+}
