@@ -273,6 +273,7 @@ fn text_without_a_meaning_is_refused() {
             "example.org:99999",
             "example.org:8448:1",
             ":8448",
+            ":example.org",
             "12:30",
             ":",
             "al ice:example.org",

@@ -11,7 +11,7 @@ use matrix_login::{Error, LoginFlow, LoginSettings, RequestId, Step};
 use serde_json::json;
 
 use super::inputs::{Input, SECRET, client, inputs};
-use crate::support::scenario::{HOMESERVER, OAUTH_DEVICE_ID, Scenario, answer, noon, request_id};
+use crate::support::scenario::{HOMESERVER, OAUTH_DEVICE_ID, Scenario, VERSIONS, WELL_KNOWN, answer, noon, request_id};
 
 /// The boxes of the diagram, in its order: the variant of `Due`, and its name.
 pub const BOXES: [(&str, &str); 17] = [
@@ -247,8 +247,12 @@ fn beginnings() -> Vec<(&'static str, LoginFlow)> {
     let mut flows = vec![("logged in", LoginFlow::logged_in(known()))];
     for (may_end, client) in [(false, None), (true, None), (false, Some(false)), (true, Some(true))] {
         let settings = settings(may_end, client);
-        flows.push(("discover", LoginFlow::discover("example.org".parse().unwrap(), settings.clone())));
-        flows.push(("at", LoginFlow::at(HOMESERVER.parse().unwrap(), settings)));
+        let flow = LoginFlow::discover("example.org".parse().unwrap(), settings);
+        // The flow that has discovered its homeserver comes first, so that it stands for its state.
+        let mut discovered = Scenario::of(flow.clone());
+        discovered.answer(200, WELL_KNOWN).answer(200, VERSIONS);
+        flows.push(("discover, well-known, versions", discovered.flow));
+        flows.push(("discover", flow));
     }
     for (may_end, client) in [(false, None), (true, None), (true, Some(false)), (false, Some(true))] {
         let settings = settings(may_end, client);
