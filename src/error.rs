@@ -80,7 +80,7 @@ pub enum Error {
     /// first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: \
-         accept such sessions, or log this one out"
+         log this session out, or accept it with the setting `require_refresh_token`"
     )]
     MissingRefreshToken(Box<Session>),
 

@@ -157,8 +157,12 @@ impl FromStr for Homeserver {
     /// [`InvalidInput`] if the text is not an http or https URL with a host (a bare `example.org` is a
     /// [`ServerName`](crate::ServerName)), or if it cannot become an `http::Uri`: `url` accepts more than `http`.
     fn from_str(text: &str) -> Result<Self, InvalidInput> {
-        let invalid =
-            || InvalidInput::new("homeserver", "an http or https URL with a host, such as https://matrix.example.org");
+        let invalid = || {
+            InvalidInput::new(
+                "homeserver",
+                "an http or https URL with a host, such as https://matrix.example.org (a server name needs discovery)",
+            )
+        };
         let mut url = Url::parse(text).map_err(|_| invalid())?;
         // A URL with one of these schemes always has a host.
         if !matches!(url.scheme(), "http" | "https") {

@@ -8,7 +8,7 @@ use crate::credentials::redirect::STATE;
 
 /// The callback does not belong to the login that waits for a callback.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the callback does not belong to this login: {problem}")]
+#[error("the callback does not belong to this login: {problem}; keep waiting for the right callback")]
 #[non_exhaustive]
 pub struct ForeignCallback {
     /// What is wrong with the callback.

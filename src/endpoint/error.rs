@@ -19,8 +19,8 @@ pub enum ResponseError {
     /// The homeserver supports no login API that the settings allow: not the legacy API, and not the OAuth 2.0 API. If
     /// the settings [do not allow](crate::LoginSettings::with_oauth) OAuth 2.0, the homeserver might support it.
     #[error(
-        "the homeserver supports no login API that the settings allow; \
-         if it supports OAuth 2.0, allow that in the settings"
+        "there is no login API at this address that the settings allow: check the address; \
+         if the homeserver supports OAuth 2.0, allow that in the settings"
     )]
     LoginUnsupported,
 

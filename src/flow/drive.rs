@@ -128,7 +128,7 @@ impl Pause<'_> {
 
 /// A pause is longer than the driver wants to wait, or there were too many pauses in a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server asks to wait: try again in {} s", in_whole_seconds(*remaining))]
+#[error("the server asks to wait too long or too often: try again in {} s", in_whole_seconds(*remaining))]
 #[non_exhaustive]
 pub struct TooLong {
     /// How much of the pause is left.

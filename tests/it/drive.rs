@@ -457,12 +457,12 @@ fn a_driver_can_limit_how_long_it_waits() {
         let within = |longest, attempts| pause.remaining_within(seconds(longest), attempts, noon());
         assert_eq!(within(60, attempt), Ok(seconds(60)));
         let error = within(59, attempt).unwrap_err();
-        assert_eq!(error.to_string(), "the server asks to wait: try again in 60 s");
+        assert_eq!(error.to_string(), "the server asks to wait too long or too often: try again in 60 s");
         assert_eq!(within(60, attempt - 1).unwrap_err().remaining, seconds(60));
         let later = noon() + seconds(1) + Duration::from_millis(1);
         assert_eq!(pause.remaining_within(seconds(59), 3, later), Ok(Duration::from_millis(58_999)));
         let error = pause.remaining_within(seconds(1), 3, later).unwrap_err();
-        assert_eq!(error.to_string(), "the server asks to wait: try again in 59 s");
+        assert_eq!(error.to_string(), "the server asks to wait too long or too often: try again in 59 s");
         story.timeout();
     }
 }

@@ -388,7 +388,8 @@ fn mistyped_addresses_are_named() {
     Run::with(folder(), &["-H", &homeserver.url, "@:alice:"], "")
         .fails(&format!("Error: invalid user ID: expected {expected}"));
     Run::with(folder(), &["https://example.org"], "").fails("Error: https://example.org is a homeserver, not a user");
-    let expected = "an http or https URL with a host, such as https://matrix.example.org";
+    let expected =
+        "an http or https URL with a host, such as https://matrix.example.org (a server name needs discovery)";
     Run::with(folder(), &["-H", "https://", "alice"], "")
         .fails(&format!("Error: invalid homeserver: expected {expected}"));
     let expected = "a URL such as https://matrix.example.org, or a server name such as example.org";

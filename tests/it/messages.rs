@@ -71,7 +71,8 @@ fn invalid_input_names_the_value_and_what_it_should_be() {
         ),
         (
             "example.org".parse::<Homeserver>().unwrap_err(),
-            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org",
+            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org \
+             (a server name needs discovery)",
         ),
         (
             UserIdentifier::msisdn("alice").unwrap_err(),
@@ -162,7 +163,8 @@ fn a_refusal_of_typed_text_says_what_to_type() {
         ),
         (
             "https://".parse::<Typed>().unwrap_err(),
-            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org",
+            "invalid homeserver: expected an http or https URL with a host, such as https://matrix.example.org \
+             (a server name needs discovery)",
         ),
         (
             ServerAddress::try_from(&"@alice:example.org".parse::<Typed>().unwrap()).unwrap_err(),
@@ -356,7 +358,11 @@ fn a_foreign_oauth_callback_says_what_was_expected() {
     ] {
         let callback = format!("http://127.0.0.1:9/cb?{query}").parse().unwrap();
         let error = authorization::response(&callback, STATE, Some("issuer"), false).unwrap_err();
-        says(error, &format!("the callback does not belong to this login: {problem}"), false);
+        says(
+            error,
+            &format!("the callback does not belong to this login: {problem}; keep waiting for the right callback"),
+            false,
+        );
     }
 }
 
@@ -513,7 +519,7 @@ fn a_foreign_callback_says_what_was_expected() {
     let mut flow = Scenario::in_the_browser().flow;
     let error = flow.handle_callback(&"http://127.0.0.1:9/cb?loginToken=t".parse().unwrap()).unwrap_err();
     let message = "the callback does not belong to this login: expected exactly one `state`, the state of this login, \
-                   and a `loginToken`";
+                   and a `loginToken`; keep waiting for the right callback";
     says(error, message, false);
 }
 
@@ -591,8 +597,8 @@ fn legacy_login_unsupported_says_what_could_exist_instead() {
     let error = Scenario::at(HOMESERVER).fails(404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
     says(
         error,
-        "the homeserver supports no login API that the settings allow; if it supports OAuth 2.0, allow that in the \
-         settings",
+        "there is no login API at this address that the settings allow: check the address; if the homeserver supports \
+         OAuth 2.0, allow that in the settings",
         false,
     );
 }
@@ -793,8 +799,8 @@ fn without_the_flow_discovery_says_the_same() {
 fn a_missing_refresh_token_says_what_can_be_done() {
     let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
     let error = respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err();
-    let message = "logged in, but the access token expires and there is no refresh token: accept such sessions, or log \
-                   this one out";
+    let message = "logged in, but the access token expires and there is no refresh token: log this session out, or \
+                   accept it with the setting `require_refresh_token`";
     says(error, message, false);
 }
 

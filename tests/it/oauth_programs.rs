@@ -351,8 +351,9 @@ fn a_pipe_is_told_how_to_log_in_with_a_browser() {
     let servers = Servers::with(has_oauth_only, |_| None);
     let run = Run::with(folder(), &["-H", servers.url(), "alice"], &format!("{PASSWORD}\n"));
     run.fails(
-        "Error: the homeserver supports no login API that the settings allow; if it supports OAuth 2.0, allow that in \
-         the settings; log in with a browser, without --legacy: cargo run --example browser -- SERVER",
+        "Error: there is no login API at this address that the settings allow: check the address; if the homeserver \
+         supports OAuth 2.0, allow that in the settings; log in with a browser, without --legacy: \
+         cargo run --example browser -- SERVER",
     );
 }
 
