@@ -238,8 +238,8 @@ impl LoginFlow {
     /// Takes the response to a request, with the ID of the step that asked for it, and the time when the response
     /// arrived.
     ///
-    /// These tables say what each response leads to: another request, a [`Step`], or an error. If the third table has a
-    /// row for the response, this row counts.
+    /// These tables say what each response leads to: another request, a [`Step`], or an error. If a special case in the
+    /// third table applies, its outcome counts.
     ///
     /// | due | good | not usable | 3xx | 4xx |
     /// | --- | --- | --- | --- | --- |
@@ -578,8 +578,9 @@ impl LoginFlow {
     /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
     /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
-    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
-    /// # flow.choose(Choice::sso(redirect))?;
+    /// let state = "00112233445566778899aabbccddeeff";
+    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
+    /// flow.choose(Choice::sso(redirect))?;
     /// // The user does not want to log in with a browser.
     /// flow.back()?;
     /// assert!(matches!(flow.step(), Step::Choose { .. }));
@@ -620,8 +621,9 @@ impl LoginFlow {
     /// # let Step::Send { id, .. } = flow.step() else { unreachable!() };
     /// # let offers = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
     /// # flow.handle_response(id, &http::Response::new(offers), std::time::UNIX_EPOCH)?;
-    /// # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
-    /// # flow.choose(Choice::sso(redirect))?;
+    /// let state = "00112233445566778899aabbccddeeff";
+    /// let redirect = Redirect::new("http://127.0.0.1:8765/callback", state)?;
+    /// flow.choose(Choice::sso(redirect))?;
     /// let stored = serde_json::to_string(&flow.suspend().expect("the flow is not logged in"))?;
     /// let flow = LoginFlow::resume(serde_json::from_str(&stored)?);
     /// assert!(matches!(flow.step(), Step::Browse(_)));

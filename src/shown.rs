@@ -28,7 +28,7 @@ pub(crate) fn moves_the_text(character: char) -> bool {
 /// The address need not be a valid URL. So this removes everything that any URL parser could read as user information.
 pub(crate) fn without_secrets(address: &str) -> String {
     let address = address.split(['?', '#']).next().unwrap_or_default();
-    // After the scheme come slashes. There may be more than two, and URL parsers read backslashes as slashes.
+    // After the scheme come slashes. There can be more than two, and URL parsers read backslashes as slashes.
     let scheme = address.find(':').filter(|end| !address.get(..*end).unwrap_or_default().contains(['/', '\\', '@']));
     let rest = address.get(scheme.map_or(0, |end| end.saturating_add(1))..).unwrap_or_default();
     // Some parsers drop a tab.

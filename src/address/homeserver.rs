@@ -126,7 +126,7 @@ impl Homeserver {
         format!("{}{CLIENT_API}/", self.as_str())
     }
 
-    /// Parses a URL that may end in the path of the client API, such as `base_client_url` of a stored session.
+    /// Parses a URL that can end in the path of the client API, such as `base_client_url` of a stored session.
     ///
     /// ```
     /// use matrix_login::Homeserver;
