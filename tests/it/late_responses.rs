@@ -97,6 +97,16 @@ fn a_late_failure_does_not_stop_the_request_after_it() {
 }
 
 #[test]
+fn an_id_of_another_flow_is_stale_if_no_request_is_due() {
+    // Every flow counts its requests from the same number, so this ID fits the flow at the question too.
+    let id = Scenario::at_versions().request_id();
+    let mut story = Scenario::at_the_question();
+    let unreachable = story.flow.handle_unreachable(id);
+    assert!(matches!(unreachable, Err(Error::StaleResponse)), "{unreachable:?}");
+    story.late(id, 200, VERSIONS).asks(&OFFERED);
+}
+
+#[test]
 fn of_two_responses_to_one_request_the_first_counts() {
     let mut story = Scenario::at(HOMESERVER);
     let id = story.request_id();
