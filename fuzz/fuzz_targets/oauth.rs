@@ -734,7 +734,7 @@ impl Login {
         if outcome.is_ok() {
             self.answered = Some(self.passed);
         }
-        self.moved(Input::Response, id, outcome, is_wanted);
+        self.moved(Input::Response, Some(id), outcome, is_wanted);
         self.keep_for_later(id, response);
     }
 
@@ -866,16 +866,11 @@ impl Login {
                 _ => {}
             }
         }
-        let id = id.or(self.stale);
-        self.moved_from(input, id, outcome, true);
-    }
-
-    fn moved(&mut self, input: Input, id: RequestId, outcome: Result<(), Error>, is_wanted: bool) {
-        self.moved_from(input, Some(id), outcome, is_wanted);
+        self.moved(input, id, outcome, true);
     }
 
     /// Checks the first rule after each input.
-    fn moved_from(&mut self, input: Input, id: Option<RequestId>, outcome: Result<(), Error>, is_wanted: bool) {
+    fn moved(&mut self, input: Input, id: Option<RequestId>, outcome: Result<(), Error>, is_wanted: bool) {
         let from = self.position;
         if let Err(error) = &outcome {
             check_error(error);
