@@ -180,7 +180,7 @@ fn a_code_to_show_is_read_back() {
 
     let mut story = Scenario::asking_for_a_code_to_show();
     let least = r#"{"device_code":"d","user_code":"u","verification_uri":"https://auth.example.org/#link"}"#;
-    let code = story.answer(200, least).code();
+    let code = story.responds(200, least).code();
     assert_eq!(code.verification_uri().as_str(), "https://auth.example.org/#link");
     assert!(code.verification_uri_complete().is_none() && code.expires_in().is_none() && code.expires_at().is_none());
 }
@@ -190,15 +190,15 @@ fn a_code_is_known_as_long_as_the_flow_polls() {
     let code = |story: &Scenario| story.flow.shown_code().map(|code| code.user_code().to_owned());
     let mut story = Scenario::asking_for_a_code_to_show();
     assert_eq!(code(&story), None);
-    story.answer(200, scenario::CODE_TO_SHOW);
+    story.responds(200, scenario::CODE_TO_SHOW);
     assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
     story.timeout();
     assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
-    story.answer(429, "");
+    story.responds(429, "");
     assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
-    story.timeout().answer(403, scenario::PENDING);
+    story.timeout().responds(403, scenario::PENDING);
     assert_eq!(code(&story).as_deref(), Some("WDJB-MJHT"));
-    story.timeout().answer(200, scenario::TOKENS);
+    story.timeout().responds(200, scenario::TOKENS);
     assert_eq!(code(&story), None);
 }
 
@@ -263,19 +263,19 @@ fn a_flow_that_discovers_knows_its_server_name_to_the_end() {
     let looking = some(["KITCHEN", "example.org:8448", "", ""]);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (looking.clone(), looking.clone()));
     // The flow knows the address. The suspended form leaves it out, because a resumed discovery starts over.
-    story.answer(200, WELL_KNOWN);
+    story.responds(200, WELL_KNOWN);
     let found = some(["KITCHEN", "example.org:8448", HOMESERVER, ""]);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), looking.clone()));
-    story.answer(429, "");
+    story.responds(429, "");
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), looking));
     let suspended = some(["KITCHEN", "", HOMESERVER, ""]);
-    story.timeout().answer(200, VERSIONS);
+    story.timeout().responds(200, VERSIONS);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), suspended.clone()));
-    story.answer(200, OFFERS);
+    story.responds(200, OFFERS);
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), suspended.clone()));
     story.choose(password());
     assert_eq!((known(&story.flow), known_when_suspended(&story.flow)), (found.clone(), suspended));
-    story.answer(200, GRANTED);
+    story.responds(200, GRANTED);
     assert_eq!(known(&story.flow), found);
 }
 
@@ -311,7 +311,7 @@ fn a_flow_that_logs_in_again_knows_the_user_and_the_device() {
     assert!(!story.flow.settings().refresh_tokens());
     story.suspend();
     assert_eq!(known(&story.flow), again);
-    story.answer(200, OFFERS).choose(password()).answer(200, GRANTED);
+    story.responds(200, OFFERS).choose(password()).responds(200, GRANTED);
     assert_eq!(known(&story.flow), again);
 }
 
@@ -345,7 +345,7 @@ fn the_keys_of_a_login_type_that_are_not_read_are_kept() {
         },
         {"type": "org.example.badge", "get_login_token": true, "identity_providers": [], "x": 4},
     ]});
-    let login_types = login_types::response(&scenario::answer(200, &[], body.to_string())).unwrap();
+    let login_types = login_types::response(&scenario::served(200, &[], body.to_string())).unwrap();
     let other = |name| json!(login_types.get(name).unwrap().other());
     assert_eq!(other("m.login.password"), json!({"x": 1}));
     assert_eq!(other("m.login.token"), json!({"x": 2}));

@@ -4,14 +4,14 @@
 use matrix_login::endpoint::oauth::auth_metadata::{self, AuthMetadata};
 use serde_json::{Value, json};
 
-use crate::support::scenario::{HOMESERVER, answer};
+use crate::support::scenario::{HOMESERVER, served};
 
 fn metadata(uri: Value, actions: Value) -> AuthMetadata {
     let body = json!({
         "issuer": "https://auth.example.org/", "account_management_uri": uri,
         "account_management_actions_supported": actions,
     });
-    let response = answer(200, &[], body.to_string());
+    let response = served(200, &[], body.to_string());
     auth_metadata::response(&HOMESERVER.parse().unwrap(), &response).unwrap().unwrap()
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    loopback::{Answer, Loopback, answer},
+    loopback::{Loopback, Served, served},
     run::{Run, folder},
     scenario::VERSIONS,
 };
@@ -23,11 +23,11 @@ fn listed() -> Value {
 }
 
 /// A homeserver that sends this response to the metadata request. Otherwise it knows only the request for its versions.
-fn responding(metadata: Answer) -> Loopback {
+fn responding(metadata: Served) -> Loopback {
     Loopback::start(move |received| match received.target.as_str() {
         METADATA => metadata.clone(),
-        "GET /_matrix/client/versions" => answer(200, VERSIONS),
-        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        "GET /_matrix/client/versions" => served(200, VERSIONS),
+        _ => served(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
     })
 }
 
@@ -35,7 +35,7 @@ fn with_page(uri: Value, actions: Value) -> Loopback {
     let metadata = json!({
         "issuer": ISSUER, "account_management_uri": uri, "account_management_actions_supported": actions,
     });
-    responding(answer(200, metadata.to_string()))
+    responding(served(200, metadata.to_string()))
 }
 
 fn with_actions(actions: Value) -> Loopback {
@@ -138,8 +138,8 @@ fn an_action_that_is_not_offered_is_named_beside_the_offers() {
 #[test]
 fn a_homeserver_without_oauth_is_reported() {
     for response in [
-        answer(404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
-        answer(404, "404 page not found"),
+        served(404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
+        served(404, "404 page not found"),
     ] {
         let homeserver = responding(response);
         let url = &homeserver.url;
@@ -192,15 +192,15 @@ fn a_page_does_not_change_the_terminal() {
 fn a_homeserver_that_fails_leaves_the_session_unchanged() {
     for (response, line) in [
         (
-            answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
+            served(500, r#"{"errcode":"M_UNKNOWN"}"#),
             "the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
-            answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#),
+            served(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#),
             "the server refused (status 429, M_LIMIT_EXCEEDED); the session stays unchanged: try again in 5s",
         ),
         (
-            answer(502, "<html>"),
+            served(502, "<html>"),
             "the response to GET /_matrix/client/v1/auth_metadata is not from a Matrix server (status 502): try again \
              later; the session stays unchanged",
         ),

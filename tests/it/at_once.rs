@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     recipe::refresh,
     refresh::{session, stored},
-    support::scenario::answer,
+    support::scenario::served,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -28,7 +28,7 @@ fn granted(request: &Request<Vec<u8>>, refreshes: u32) -> Response<Vec<u8>> {
     assert_eq!(body["refresh_token"], expected, "a refresh token is used twice");
     let pair =
         json!({ "access_token": format!("access-{refreshes}"), "refresh_token": format!("refresh-{refreshes}") });
-    answer(200, &[], pair.to_string())
+    served(200, &[], pair.to_string())
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_refresh_that_is_not_sent_or_stored_can_be_repeated() {
             stores.set(stores.get() + 1);
             Ok(())
         };
-        let outcome = refresh(&shared, &used, |_| Ok(answer(status, &[], body)), store).unwrap();
+        let outcome = refresh(&shared, &used, |_| Ok(served(status, &[], body)), store).unwrap();
         assert!(!matches!(outcome, None | Some(Refresh::Refreshed)), "{outcome:?}");
         assert_eq!(stores.get(), 0);
         is_as_before();
@@ -108,7 +108,7 @@ fn a_session_that_cannot_be_refreshed_asks_once() {
         let shared = Mutex::new(session(stored()));
         let used = session(stored());
         let body = json!({ "errcode": errcode }).to_string();
-        let outcome = refresh(&shared, &used, |_| Ok(answer(403, &[], body.clone())), |_| panic!("nothing to store"));
+        let outcome = refresh(&shared, &used, |_| Ok(served(403, &[], body.clone())), |_| panic!("nothing to store"));
         assert!(matches!(outcome.unwrap(), Some(Refresh::TokenGone(_) | Refresh::Unsupported(_))));
         // A thread that has waited in the meantime goes on with the access token. The next response tells that thread
         // whether the token is still valid.

@@ -7,7 +7,7 @@ use matrix_login::{
 };
 use serde_json::{Value, json};
 
-use crate::support::scenario::{HOMESERVER, answer, invalid_field, not_matrix};
+use crate::support::scenario::{HOMESERVER, invalid_field, not_matrix, served};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -46,7 +46,7 @@ fn respond(homeserver: &str, response: &Response<Vec<u8>>) -> Result<Option<Auth
 
 /// The metadata that a homeserver sends.
 pub fn read(homeserver: &str, document: &Value) -> AuthMetadata {
-    respond(homeserver, &answer(200, &[], document.to_string())).unwrap().unwrap()
+    respond(homeserver, &served(200, &[], document.to_string())).unwrap().unwrap()
 }
 
 fn with(member: &str, value: impl Into<Value>) -> AuthMetadata {
@@ -200,7 +200,7 @@ fn metadata_without_an_issuer_are_refused() {
     for value in [None, Some(json!("")), Some(json!(null)), Some(json!(7)), Some(json!(["https://auth.example.org/"]))]
     {
         let body = document_with("issuer", value.clone()).to_string();
-        let error = respond(HOMESERVER, &answer(200, &[], body)).unwrap_err();
+        let error = respond(HOMESERVER, &served(200, &[], body)).unwrap_err();
         assert_eq!(invalid_field(&error), "`issuer`", "{value:?}");
         assert!(!error.may_retry());
     }
@@ -325,7 +325,7 @@ fn only_true_promises_an_iss() {
 fn unrecognized_means_that_there_is_no_oauth() {
     let unrecognized = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
     for status in [404, 400, 405] {
-        assert!(respond(HOMESERVER, &answer(status, &[], unrecognized)).unwrap().is_none(), "{status}");
+        assert!(respond(HOMESERVER, &served(status, &[], unrecognized)).unwrap().is_none(), "{status}");
     }
 }
 
@@ -342,20 +342,20 @@ fn nothing_else_means_that_there_is_no_oauth() {
         (500, r#"{"errcode":"M_UNKNOWN","error":"Failed to fetch metadata"}"#, true),
         (502, r#"{"errcode":"M_UNRECOGNIZED"}"#, true),
     ] {
-        let error = respond(HOMESERVER, &answer(status, &[], body)).unwrap_err();
+        let error = respond(HOMESERVER, &served(status, &[], body)).unwrap_err();
         assert!(matches!(error, ResponseError::Server(_)), "{status} {body}: {error:?}");
         assert_eq!(error.may_retry(), may_retry, "{status} {body}");
     }
     for (status, body) in [(404, "<html>"), (404, ""), (404, "{}"), (503, "<html>"), (200, "<html>"), (200, "")] {
-        let error = respond(HOMESERVER, &answer(status, &[], body)).unwrap_err();
+        let error = respond(HOMESERVER, &served(status, &[], body)).unwrap_err();
         assert_eq!(not_matrix(&error).as_u16(), status, "{body}");
     }
     for body in ["[]", "{\"issuer\":", "null", "\"https://auth.example.org/\""] {
-        let error = respond(HOMESERVER, &answer(200, &[], body)).unwrap_err();
+        let error = respond(HOMESERVER, &served(200, &[], body)).unwrap_err();
         assert!(matches!(error, ResponseError::InvalidResponse { .. } | ResponseError::NotMatrix { .. }), "{error:?}");
     }
-    let redirect = answer(307, &[("location", "https://auth.example.org/")], "");
+    let redirect = served(307, &[("location", "https://auth.example.org/")], "");
     assert!(matches!(respond(HOMESERVER, &redirect), Err(ResponseError::Redirected { .. })));
     let long = format!("{}{}", document(), " ".repeat(MAX_BODY));
-    assert!(matches!(respond(HOMESERVER, &answer(200, &[], long)), Err(ResponseError::TooLarge { .. })));
+    assert!(matches!(respond(HOMESERVER, &served(200, &[], long)), Err(ResponseError::TooLarge { .. })));
 }

@@ -8,7 +8,7 @@ use matrix_login::{
     endpoint::{login, login_types},
 };
 
-use crate::support::scenario::answer;
+use crate::support::scenario::served;
 
 const LOGIN_TYPES: &str = include_str!("../bodies/login_types.json");
 const LOGIN: &str = include_str!("../bodies/login.json");
@@ -16,7 +16,7 @@ const FORBIDDEN: &str = include_str!("../bodies/forbidden.json");
 const LIMIT_EXCEEDED: &str = include_str!("../bodies/limit_exceeded.json");
 
 fn error(status: u16, body: &str) -> ServerError {
-    match login::response(&answer(status, &[], body)) {
+    match login::response(&served(status, &[], body)) {
         Err(ResponseError::Server(error)) => *error,
         other => panic!("{other:?}"),
     }
@@ -29,7 +29,7 @@ fn the_sizes_match_the_published_figures() {
 
 #[test]
 fn the_login_types_are_read() {
-    let login_types = login_types::response(&answer(200, &[], LOGIN_TYPES)).unwrap();
+    let login_types = login_types::response(&served(200, &[], LOGIN_TYPES)).unwrap();
     let names: Vec<_> = login_types.iter().map(LoginType::name).collect();
     assert_eq!(names, ["m.login.password", "m.login.sso", "m.login.token"]);
     let get_login_token: Vec<_> = login_types.iter().map(LoginType::get_login_token).collect();
@@ -55,7 +55,7 @@ fn the_login_types_are_read() {
 
 #[test]
 fn the_response_to_a_login_is_read() {
-    let response = login::response(&answer(200, &[], LOGIN)).unwrap();
+    let response = login::response(&served(200, &[], LOGIN)).unwrap();
     assert_eq!(response.user_id.as_str(), "@alice:matrix.example.org");
     assert_eq!(response.access_token.expose(), "syt_YWxpY2U_JKqfBcsyGmNwLXdVtRhZ_LmPqWnBtVcXs1a2b3c");
     assert_eq!(response.device_id.as_deref(), Some("KCZFUCGSLZ"));

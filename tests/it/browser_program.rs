@@ -13,7 +13,7 @@ use crate::{
     login_types::of_an_oauth_server,
     support::{
         browsing::{Running, agent, browse},
-        loopback::{self, Answer, Loopback, Received, answer},
+        loopback::{self, Loopback, Received, Served, served},
         programs::{build, command},
         scenario::FORBIDDEN,
     },
@@ -22,7 +22,7 @@ use crate::{
 const OFFERS: &str = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"oidc-x","name":"X"},
     {"id":"oidc-y","name":"Y"}]},{"type":"m.login.token"}]}"#;
 
-fn good(received: &Received) -> Answer {
+fn good(received: &Received) -> Served {
     loopback::good(OFFERS, received)
 }
 
@@ -248,7 +248,7 @@ fn a_spent_login_token_is_reported() {
     let homeserver =
         Loopback::start(
             |received| {
-                if received.target.starts_with("POST") { answer(403, FORBIDDEN) } else { good(received) }
+                if received.target.starts_with("POST") { served(403, FORBIDDEN) } else { good(received) }
             },
         );
     let folder = tempfile::tempdir().unwrap();
@@ -281,9 +281,9 @@ fn an_ended_session_begins_again_only_for_its_user() {
         let homeserver = Loopback::start(move |received| match received.target.as_str() {
             "POST /_matrix/client/v3/login" => {
                 let granted = json!({ "user_id": user_id, "device_id": "DEVICEID", "access_token": "new" });
-                answer(200, granted.to_string())
+                served(200, granted.to_string())
             }
-            "POST /_matrix/client/v3/logout" => answer(200, "{}"),
+            "POST /_matrix/client/v3/logout" => served(200, "{}"),
             _ => good(received),
         });
         let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ const LOGIN_URL: &str = "https://matrix-client.example.org/_matrix/client/v3/log
 
 fn with_password_login() -> Scenario {
     let mut story = Scenario::at(HOMESERVER);
-    story.gets(LOGIN_URL).answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
+    story.gets(LOGIN_URL).responds(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
     story
 }
 
@@ -49,7 +49,7 @@ fn log_in_with_a_password() {
             "refresh_token": true,
         }),
     );
-    story.answer(200, scenario::GRANTED);
+    story.responds(200, scenario::GRANTED);
 
     let session = story.session();
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
@@ -100,7 +100,7 @@ fn log_in_with_arbitrary_data_device_id_and_display_name() {
 
 #[test]
 fn after_an_invalid_login_response_the_login_is_still_due() {
-    for (answer, field) in [
+    for (body, field) in [
         ("{}", "`access_token`"),
         (r#"{"access_token":"t","device_id":"D"}"#, "`user_id`"),
         (r#"{"access_token":"t","user_id":"@alice:example.org"}"#, "`device_id`"),
@@ -111,14 +111,14 @@ fn after_an_invalid_login_response_the_login_is_still_due() {
         (r#"["t"]"#, "the body"),
         (r#"{"access_token":"t","#, "the body"),
     ] {
-        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, answer)), field, "{answer}");
+        assert_eq!(invalid_field(&Scenario::logging_in().fails(200, body)), field, "{body}");
     }
 }
 
 #[test]
 fn the_response_is_stored_under_the_chapters_keys() {
     let mut story = Scenario::logging_in();
-    story.answer(
+    story.responds(
         200,
         r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"anopaquestring",
             "refresh_token":"another","expires_in_ms":3600000,
@@ -144,9 +144,9 @@ fn the_response_is_stored_under_the_chapters_keys() {
 
 #[test]
 fn an_access_token_that_expires_needs_a_refresh_token() {
-    let answer = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1000}"#;
+    let granted = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1000}"#;
     let mut story = Scenario::logging_in();
-    let error = respond(&mut story.flow, &scenario::answer(200, &[], answer), scenario::noon()).unwrap_err();
+    let error = respond(&mut story.flow, &scenario::served(200, &[], granted), scenario::noon()).unwrap_err();
     let Error::MissingRefreshToken(session) = error else { panic!("{error:?}") };
     assert_eq!(session.access_token().expose(), "t");
 }
@@ -155,7 +155,7 @@ fn an_access_token_that_expires_needs_a_refresh_token() {
 fn the_homeserver_names_the_user_who_is_logged_in() {
     let mut story = Scenario::at_the_question();
     story.choose(Choice::password(UserIdentifier::email("alice@example.org"), Password::new("p")));
-    story.answer(200, r#"{"user_id":"@bob:example.com","device_id":"D","access_token":"t"}"#);
+    story.responds(200, r#"{"user_id":"@bob:example.com","device_id":"D","access_token":"t"}"#);
     assert_eq!(story.flow.user_id().unwrap().as_str(), "@bob:example.com");
 }
 
@@ -173,7 +173,7 @@ fn a_flow_that_is_logged_in_cannot_log_in_again() {
 fn user_id_and_device_id_are_absent_until_logged_in() {
     let mut story = Scenario::logging_in();
     assert_eq!((story.flow.user_id(), story.flow.device_id()), (None, None));
-    story.answer(200, scenario::GRANTED);
+    story.responds(200, scenario::GRANTED);
     assert_eq!(story.flow.user_id().unwrap().as_str(), "@alice:example.org");
     assert_eq!(story.flow.device_id(), Some("DEVICEID"));
 }
@@ -181,7 +181,7 @@ fn user_id_and_device_id_are_absent_until_logged_in() {
 #[test]
 fn a_missing_password_login_is_noticed_before_the_password() {
     let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#).asks(&["m.login.sso"]);
+    story.responds(200, r#"{"flows":[{"type":"m.login.sso"}]}"#).asks(&["m.login.sso"]);
     let error = story.flow.choose(scenario::password()).unwrap_err();
     assert_eq!(error.to_string(), "the homeserver does not offer m.login.password; it offers m.login.sso");
 }
@@ -190,7 +190,7 @@ fn a_missing_password_login_is_noticed_before_the_password() {
 fn a_url_given_by_hand_needs_no_discovery_and_no_user_id() {
     let mut story = Scenario::at("https://matrix-client.example.org/prefix/");
     story.gets("https://matrix-client.example.org/prefix/_matrix/client/v3/login");
-    story.answer(200, scenario::OFFERS).choose(scenario::password());
+    story.responds(200, scenario::OFFERS).choose(scenario::password());
     let line = crate::support::replay::step_line(&story.flow.step(), UNIX_EPOCH);
     assert_eq!(line["body"]["identifier"], json!({"type": "m.id.user", "user": "alice"}));
 }
@@ -200,8 +200,8 @@ fn the_server_of_a_user_id_follows_the_first_colon() {
     let user_id: matrix_login::UserId = "@alice:example.org:8448".parse().unwrap();
     let mut story = Scenario::of(LoginFlow::discover(user_id.server_name(), LoginSettings::default()));
     story.gets("https://example.org/.well-known/matrix/client");
-    story.answer(200, r#"{"m.homeserver":{"base_url":"https://matrix-client.example.org/"}}"#);
-    story.gets("https://matrix-client.example.org/_matrix/client/versions").answer(200, scenario::VERSIONS);
+    story.responds(200, r#"{"m.homeserver":{"base_url":"https://matrix-client.example.org/"}}"#);
+    story.gets("https://matrix-client.example.org/_matrix/client/versions").responds(200, scenario::VERSIONS);
     story.gets(LOGIN_URL);
 }
 
@@ -214,5 +214,5 @@ fn single_sign_on_is_a_login_type_like_the_others() {
     story.browses();
     story.callback(scenario::CALLBACK);
     story.posts(scenario::LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
-    story.answer(200, scenario::GRANTED).session();
+    story.responds(200, scenario::GRANTED).session();
 }

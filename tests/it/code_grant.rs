@@ -10,8 +10,8 @@ use crate::{
     support::scenario::{
         AUTH_METADATA_URL, AUTHORIZATION_URL, CHALLENGE, CLIENT_ID, CODE_CALLBACK, FORBIDDEN, GRANTED, HOMESERVER,
         LOGIN_URL, METADATA, OAUTH_DEVICE_ID, OFFERED, OFFERS, REFUSED_BY_OAUTH, REGISTERED, REGISTRATION_URL,
-        REVOCATION_URL, STATE, Scenario, TOKEN_URL, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERIFIER, WHOAMI, answer,
-        code, invalid_field, metadata_with, noon, not_matrix, password, respond, whole, with_oauth,
+        REVOCATION_URL, STATE, Scenario, TOKEN_URL, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERIFIER, WHOAMI, code,
+        invalid_field, metadata_with, noon, not_matrix, password, respond, served, whole, with_oauth,
         with_registered_client,
     },
 };
@@ -38,7 +38,7 @@ fn refuses(story: &mut Scenario, choice: Choice) -> Error {
 
 /// The session that an error owns. The flow is back at the question.
 fn refused_session(story: &mut Scenario, body: &str) -> Session {
-    let session = match respond(&mut story.flow, &answer(200, &[], body), noon()).unwrap_err() {
+    let session = match respond(&mut story.flow, &served(200, &[], body), noon()).unwrap_err() {
         Error::MissingRefreshToken(session) | Error::WrongUser { session, .. } => *session,
         error => panic!("{error:?}"),
     };
@@ -56,7 +56,7 @@ fn offers_oauth(story: &Scenario) -> bool {
 #[test]
 fn the_login_goes_from_the_metadata_to_the_session() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-    story.gets(LOGIN_URL).answer(200, OFFERS).gets(AUTH_METADATA_URL).answer(200, METADATA).asks(&OFFERED);
+    story.gets(LOGIN_URL).responds(200, OFFERS).gets(AUTH_METADATA_URL).responds(200, METADATA).asks(&OFFERED);
     assert!(offers_oauth(&story));
     story.choose(code());
     let line = crate::support::replay::step_line(&story.flow.step(), noon());
@@ -70,7 +70,7 @@ fn the_login_goes_from_the_metadata_to_the_session() {
             "token_endpoint_auth_method": "none",
         })
     );
-    story.answer(201, REGISTERED);
+    story.responds(201, REGISTERED);
     assert_eq!(story.browses().as_str().split_once('?').unwrap().0, AUTHORIZATION_URL);
     let expected = [
         ("response_type", "code"),
@@ -83,7 +83,7 @@ fn the_login_goes_from_the_metadata_to_the_session() {
         ("code_challenge_method", "S256"),
     ];
     assert_eq!(parameters(&story), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    story.callback(CODE_CALLBACK).posts_the_code().answer(200, TOKENS).asks_whose("at").answer(200, WHOAMI);
+    story.callback(CODE_CALLBACK).posts_the_code().responds(200, TOKENS).asks_whose("at").responds(200, WHOAMI);
     let expected = json!({
         "access_token": "at", "refresh_token": "rt", "access_token_valid_until": 1_795_435_500_000_000_000_u64,
         "user_id": "@alice:example.org", "device_id": OAUTH_DEVICE_ID,
@@ -102,7 +102,7 @@ fn a_registered_client_does_not_register() {
     let mut story = Scenario::with_metadata(with_registered_client(), metadata_with("registration_endpoint", ()));
     story.choose(code());
     assert_eq!(parameter(&story, "client_id").as_deref(), Some(CLIENT_ID));
-    story.callback(CODE_CALLBACK).posts_the_code().answer(200, TOKENS).answer(200, WHOAMI);
+    story.callback(CODE_CALLBACK).posts_the_code().responds(200, TOKENS).responds(200, WHOAMI);
     assert_eq!(story.session().client_id(), Some(CLIENT_ID));
 }
 
@@ -110,14 +110,14 @@ fn a_registered_client_does_not_register() {
 fn the_lifetime_of_the_token_begins_with_its_response() {
     let mut story = Scenario::with_tokens();
     let later = noon() + std::time::Duration::from_secs(60);
-    respond(&mut story.flow, &answer(200, &[], WHOAMI), later).unwrap();
+    respond(&mut story.flow, &served(200, &[], WHOAMI), later).unwrap();
     assert_eq!(story.session().expires_at(), Some(noon() + std::time::Duration::from_secs(300)));
 }
 
 #[test]
 fn the_user_and_the_device_come_from_whoami() {
     let mut story = Scenario::with_tokens();
-    story.answer(200, r#"{"user_id":"@bob:example.org","device_id":"KITCHENT"}"#);
+    story.responds(200, r#"{"user_id":"@bob:example.org","device_id":"KITCHENT"}"#);
     assert_eq!((story.session().user_id().as_str(), story.session().device_id()), ("@bob:example.org", "KITCHENT"));
 }
 
@@ -125,7 +125,7 @@ fn the_user_and_the_device_come_from_whoami() {
 fn the_login_stays_at_the_homeserver_that_was_asked() {
     let story = &mut Scenario::with_a_code();
     let tokens = r#"{"access_token":"at","well_known":{"m.homeserver":{"base_url":"https://other.example.org"}}}"#;
-    story.answer(200, tokens).asks_whose("at").answer(200, WHOAMI);
+    story.responds(200, tokens).asks_whose("at").responds(200, WHOAMI);
     assert_eq!(story.session().homeserver().unwrap().as_str(), HOMESERVER);
 }
 
@@ -135,24 +135,24 @@ fn again(settings: LoginSettings) -> Scenario {
     let mut stored = refresh::stored();
     stored["device_id"] = OAUTH_DEVICE_ID.into();
     let mut story = Scenario::of(LoginFlow::again(&refresh::session(stored), settings));
-    story.answer(200, OFFERS).answer(200, METADATA);
+    story.responds(200, OFFERS).responds(200, METADATA);
     story
 }
 
 #[test]
 fn a_login_again_asks_for_the_device_of_the_session() {
     let mut story = again(with_oauth().with_device_id("ANOTHERDEVICE").unwrap());
-    story.choose(code()).answer(201, REGISTERED);
+    story.choose(code()).responds(201, REGISTERED);
     let scope = "urn:matrix:client:api:* urn:matrix:client:device:KITCHENTABLET";
     assert_eq!(parameter(&story, "scope").as_deref(), Some(scope));
-    story.callback(CODE_CALLBACK).answer(200, TOKENS).answer(200, WHOAMI);
+    story.callback(CODE_CALLBACK).responds(200, TOKENS).responds(200, WHOAMI);
     assert_eq!(story.session().device_id(), OAUTH_DEVICE_ID);
 }
 
 #[test]
 fn the_error_owns_the_session_of_another_user() {
     let mut story = again(with_oauth());
-    story.choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK).answer(200, TOKENS);
+    story.choose(code()).responds(201, REGISTERED).callback(CODE_CALLBACK).responds(200, TOKENS);
     let session = refused_session(&mut story, r#"{"user_id":"@bob:example.org","device_id":"KITCHENTABLET"}"#);
     assert_eq!((session.user_id().as_str(), session.access_token().expose()), ("@bob:example.org", "at"));
     // The caller can log that session out: nothing that was granted is lost.
@@ -165,17 +165,22 @@ fn a_token_that_expires_for_good_is_refused() {
     for expires_in in ["300", "0", "300.5", "-1", "\"300\"", "1e999", "18446744073709551616", "[]", "{}", "true"] {
         let tokens = format!(r#"{{"access_token":"at","expires_in":{expires_in}}}"#);
         let mut story = Scenario::with_a_code();
-        story.answer(200, tokens.as_str()).asks_whose("at");
+        story.responds(200, tokens.as_str()).asks_whose("at");
         let session = refused_session(&mut story, WHOAMI);
         assert_eq!((session.access_token().expose(), session.is_oauth()), ("at", true), "{expires_in}");
 
         let settings = with_oauth().with_require_refresh_token(false);
         let mut story = Scenario::with_metadata(settings, METADATA);
-        story.choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK).answer(200, tokens).answer(200, WHOAMI);
+        story
+            .choose(code())
+            .responds(201, REGISTERED)
+            .callback(CODE_CALLBACK)
+            .responds(200, tokens)
+            .responds(200, WHOAMI);
         assert_eq!(story.session().refresh_token().map(matrix_login::RefreshToken::expose), None);
     }
     for lasting in [r#"{"access_token":"at"}"#, r#"{"access_token":"at","expires_in":null}"#, TOKENS] {
-        Scenario::with_a_code().answer(200, lasting).answer(200, WHOAMI).session();
+        Scenario::with_a_code().responds(200, lasting).responds(200, WHOAMI).session();
     }
 }
 
@@ -201,7 +206,7 @@ fn the_tokens_are_kept_however_whoami_fails() {
         let mut story = Scenario::with_tokens();
         let error = story.fails(status, body);
         assert!(matches!(error, Error::Response(_)), "{status} {body}: {error:?}");
-        story.asks_whose("at").answer(200, WHOAMI);
+        story.asks_whose("at").responds(200, WHOAMI);
         assert_eq!(story.session().refresh_token().map(matrix_login::RefreshToken::expose), Some("rt"));
     }
 }
@@ -209,13 +214,13 @@ fn the_tokens_are_kept_however_whoami_fails() {
 #[test]
 fn the_tokens_are_kept_while_whoami_waits_or_is_unreachable() {
     let mut story = Scenario::with_tokens();
-    story.answer(429, "").waits(1_000, 1).timeout().asks_whose("at").answer(429, "").waits(2_000, 2).timeout();
+    story.responds(429, "").waits(1_000, 1).timeout().asks_whose("at").responds(429, "").waits(2_000, 2).timeout();
     let before = whole(&story.flow);
     let id = story.request_id();
     let error = story.flow.handle_unreachable(id).unwrap_err();
     assert!(matches!(error, Error::OutOfStep { .. }), "{error:?}");
     assert_eq!(whole(&story.flow), before);
-    story.asks_whose("at").answer(200, WHOAMI);
+    story.asks_whose("at").responds(200, WHOAMI);
     assert_eq!(story.session().access_token().expose(), "at");
 }
 
@@ -231,7 +236,7 @@ fn a_whoami_without_a_device_is_an_error() {
         let mut story = Scenario::with_tokens();
         assert_eq!(invalid_field(&story.fails(200, body)), "`device_id`");
         // The device of the settings does not count, because the token belongs to no device.
-        story.asks_whose("at").answer(200, WHOAMI).session();
+        story.asks_whose("at").responds(200, WHOAMI).session();
     }
 }
 
@@ -239,13 +244,13 @@ fn a_whoami_without_a_device_is_an_error() {
 fn back_from_whoami_revokes_the_tokens_first() {
     let form = |token: &str, hint: &str| json!({"token": token, "token_type_hint": hint, "client_id": CLIENT_ID});
     let mut waiting = Scenario::with_tokens();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     for mut story in [Scenario::with_tokens(), waiting] {
-        story.back().posts_form(REVOCATION_URL, form("rt", "refresh_token")).answer(200, "").asks(&OFFERED);
+        story.back().posts_form(REVOCATION_URL, form("rt", "refresh_token")).responds(200, "").asks(&OFFERED);
         story.choose(code());
     }
     let mut story = Scenario::with_a_code();
-    story.answer(200, TOKENS_THAT_END).back().posts_form(REVOCATION_URL, form("t", "access_token"));
+    story.responds(200, TOKENS_THAT_END).back().posts_form(REVOCATION_URL, form("t", "access_token"));
 }
 
 #[test]
@@ -256,27 +261,27 @@ fn a_revocation_that_fails_can_be_tried_again_or_left_out() {
         let error = story.fails(status, body);
         assert!(matches!(error, Error::Response(_)), "{error:?}");
     }
-    story.answer(429, "").waits(1_000, 1).timeout();
+    story.responds(429, "").waits(1_000, 1).timeout();
     let mut unreachable = story.clone();
     unreachable.unreachable().asks(&OFFERED);
     let mut refused = story.clone();
-    refused.answer(401, r#"{"error":"invalid_client"}"#).asks(&OFFERED);
+    refused.responds(401, r#"{"error":"invalid_client"}"#).asks(&OFFERED);
     story.back().asks(&OFFERED);
 
     let mut waiting = Scenario::with_tokens();
-    waiting.back().answer(429, "").back().asks(&OFFERED);
+    waiting.back().responds(429, "").back().asks(&OFFERED);
 }
 
 #[test]
 fn without_a_revocation_endpoint_back_is_the_question() {
     let mut story = Scenario::with_metadata(with_oauth(), metadata_with("revocation_endpoint", ()));
-    story.choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK).answer(200, TOKENS).back().asks(&OFFERED);
+    story.choose(code()).responds(201, REGISTERED).callback(CODE_CALLBACK).responds(200, TOKENS).back().asks(&OFFERED);
 }
 
 #[test]
 fn another_homeserver_is_refused_while_tokens_wait_for_whoami() {
     let mut waiting = Scenario::with_tokens();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     for mut story in [Scenario::with_tokens(), waiting] {
         let before = whole(&story.flow);
         let error = story.flow.use_homeserver("https://other.example.org".parse().unwrap()).unwrap_err();
@@ -314,7 +319,7 @@ fn a_choice_can_have_a_device_id_of_its_own() {
     refuses(&mut legacy, code());
     let choice = code().with_device_id("ANOTHERDEVICE").unwrap();
     assert_eq!(choice.device_id(), Some("ANOTHERDEVICE"));
-    legacy.choose(choice).answer(201, REGISTERED);
+    legacy.choose(choice).responds(201, REGISTERED);
     let scope = "urn:matrix:client:api:* urn:matrix:client:device:ANOTHERDEVICE";
     assert_eq!(parameter(&legacy, "scope").as_deref(), Some(scope));
     // That device ID counts only for that choice.
@@ -356,7 +361,7 @@ fn a_redirect_that_the_server_cannot_serve_is_refused() {
     for (redirect, mode) in [(native(), "query"), (web().in_query(), "query"), (web(), "fragment")] {
         for listed in [json!([mode]), Value::Null, json!("all")] {
             let mut story = modes(listed);
-            story.choose(choice(redirect.clone())).answer(201, REGISTERED);
+            story.choose(choice(redirect.clone())).responds(201, REGISTERED);
             assert_eq!(parameter(&story, "response_mode").as_deref(), Some(mode));
         }
     }
@@ -409,7 +414,7 @@ fn the_page_for_a_new_account_is_used_if_it_exists() {
     ] {
         let metadata = metadata_with("prompt_values_supported", advertised);
         let mut story = Scenario::with_metadata(with_oauth(), metadata);
-        story.choose(choice).answer(201, REGISTERED);
+        story.choose(choice).responds(201, REGISTERED);
         assert_eq!(parameter(&story, "prompt").as_deref(), prompt);
     }
 }
@@ -419,7 +424,7 @@ fn further_fields_are_parameters_of_the_url() {
     let choice = code().with_field("login_hint", "mxid:@alice:example.org").unwrap();
     let choice = choice.with_field("max_age", 7).unwrap().with_field("org.example", true).unwrap();
     let mut story = Scenario::at_the_question_with_oauth();
-    story.choose(choice).answer(201, REGISTERED);
+    story.choose(choice).responds(201, REGISTERED);
     assert_eq!(parameter(&story, "login_hint").as_deref(), Some("mxid:@alice:example.org"));
     assert_eq!(parameter(&story, "max_age").as_deref(), Some("7"));
     assert_eq!(parameter(&story, "org.example").as_deref(), Some("true"));
@@ -453,7 +458,7 @@ fn a_parameter_that_the_crate_writes_is_refused() {
 fn the_query_of_the_endpoint_is_kept() {
     let endpoint = "https://auth.example.org/authorize?tenant=a+b";
     let mut story = Scenario::with_metadata(with_oauth(), metadata_with("authorization_endpoint", endpoint));
-    story.choose(code()).answer(201, REGISTERED);
+    story.choose(code()).responds(201, REGISTERED);
     assert!(story.browses().as_str().starts_with(&format!("{endpoint}&response_type=code&")), "{}", story.browses());
 }
 
@@ -490,7 +495,7 @@ fn the_redirect_uri_goes_out_unchanged() {
         story.choose(Choice::authorization_code(redirect, CodeVerifier::new(VERIFIER).unwrap()));
         let line = crate::support::replay::step_line(&story.flow.step(), noon());
         assert_eq!(line["body"]["redirect_uris"], json!([registered]));
-        story.answer(201, REGISTERED);
+        story.responds(201, REGISTERED);
         assert_eq!(parameter(&story, "redirect_uri").as_deref(), Some(written));
         story.callback(&format!("app:/?state={STATE}&code=c0d3"));
         let line = crate::support::replay::step_line(&story.flow.step(), noon());
@@ -504,7 +509,7 @@ fn the_redirect_uri_goes_out_unchanged() {
 fn a_refused_registration_shows_what_the_server_says() {
     let mut story = Scenario::at_the_question_with_oauth();
     let refusal = r#"{"error":"invalid_redirect_uri","error_description":"not under client_uri"}"#;
-    story.choose(code()).answer(400, refusal);
+    story.choose(code()).responds(400, refusal);
     let refused = story.refused();
     assert_eq!(refused.errcode.as_deref(), Some("invalid_redirect_uri"));
     assert_eq!(refused.message.as_deref(), Some("not under client_uri"));
@@ -527,19 +532,19 @@ fn a_user_who_says_no_in_the_browser_is_asked_again() {
 #[test]
 fn a_refused_code_is_used_up() {
     let mut story = Scenario::with_a_code();
-    story.answer(400, REFUSED_BY_OAUTH);
+    story.responds(400, REFUSED_BY_OAUTH);
     assert_eq!(story.refused().errcode.as_deref(), Some("invalid_grant"));
     let error = story.flow.handle_callback(&CODE_CALLBACK.parse().unwrap()).unwrap_err();
     assert!(matches!(error, Error::OutOfStep { .. }), "{error:?}");
     // The login with a password is still offered.
-    story.choose(password()).answer(200, GRANTED).session();
+    story.choose(password()).responds(200, GRANTED).session();
 }
 
 #[test]
 fn a_token_of_another_type_is_unusable() {
     let mut story = Scenario::with_a_code();
     assert_eq!(invalid_field(&story.fails(200, r#"{"access_token":"at","token_type":"DPoP"}"#)), "`token_type`");
-    story.posts_the_code().answer(200, r#"{"access_token":"at","token_type":"bEARER"}"#).asks_whose("at");
+    story.posts_the_code().responds(200, r#"{"access_token":"at","token_type":"bEARER"}"#).asks_whose("at");
 }
 
 // Whether the homeserver has an OAuth 2.0 server.
@@ -548,9 +553,9 @@ fn a_token_of_another_type_is_unusable() {
 fn next_to_a_legacy_api_a_page_means_no_oauth() {
     for (status, body) in [(404, "<html>404</html>"), (404, UNRECOGNIZED), (403, FORBIDDEN), (405, ""), (401, "[]")] {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-        story.answer(200, OFFERS).answer(status, body).asks(&OFFERED);
+        story.responds(200, OFFERS).responds(status, body).asks(&OFFERED);
         assert!(!offers_oauth(&story));
-        story.choose(password()).answer(200, GRANTED).session();
+        story.choose(password()).responds(200, GRANTED).session();
     }
 }
 
@@ -559,10 +564,10 @@ fn only_the_driver_gives_oauth_up_after_a_failure() {
     for (status, body) in [(500, r#"{"errcode":"M_UNKNOWN"}"#), (502, "<html>"), (408, ""), (200, "<html>"), (302, "")]
     {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-        story.answer(200, OFFERS).fails(status, body);
+        story.responds(200, OFFERS).fails(status, body);
         story.gets(AUTH_METADATA_URL);
         let mut recovered = story.clone();
-        recovered.answer(200, METADATA);
+        recovered.responds(200, METADATA);
         assert!(offers_oauth(&recovered));
         story.unreachable().asks(&OFFERED);
         assert!(!offers_oauth(&story));
@@ -573,8 +578,13 @@ fn only_the_driver_gives_oauth_up_after_a_failure() {
 fn a_homeserver_with_only_oauth_leads_to_the_question() {
     for status in [404, 400, 200] {
         let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-        story.answer(status, UNRECOGNIZED).gets(AUTH_METADATA_URL).answer(200, METADATA).asks(&[]);
-        story.choose(code()).answer(201, REGISTERED).callback(CODE_CALLBACK).answer(200, TOKENS).answer(200, WHOAMI);
+        story.responds(status, UNRECOGNIZED).gets(AUTH_METADATA_URL).responds(200, METADATA).asks(&[]);
+        story
+            .choose(code())
+            .responds(201, REGISTERED)
+            .callback(CODE_CALLBACK)
+            .responds(200, TOKENS)
+            .responds(200, WHOAMI);
         assert!(story.session().is_oauth());
     }
 }
@@ -582,7 +592,7 @@ fn a_homeserver_with_only_oauth_leads_to_the_question() {
 #[test]
 fn a_homeserver_with_neither_api_is_an_error() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-    story.answer(404, UNRECOGNIZED);
+    story.responds(404, UNRECOGNIZED);
     let error = story.fails(404, UNRECOGNIZED);
     assert!(matches!(error, Error::Response(ResponseError::LoginUnsupported)), "{error:?}");
     // A page does not come from the homeserver, so it does not say which APIs the homeserver has.

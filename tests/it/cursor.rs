@@ -15,7 +15,7 @@ use crate::support::{
     json::check,
     scenario::{
         CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OFFERS, REFUSED_BY_OAUTH, REGISTERED, TOKENS, VERSIONS,
-        WELL_KNOWN, WHOAMI, answer,
+        WELL_KNOWN, WHOAMI, served,
     },
 };
 
@@ -142,24 +142,24 @@ fn a_body_that_is_cut_off_is_an_error_at_every_endpoint() {
     let flags = r#"{"flows":[{"type":"m.login.token","get_login_token":true},{"type":"m.login.sso",
         "oauth_aware_preferred":true,"org.matrix.msc3824.delegated_oidc_compatibility":true}]}"#;
     let endpoints: [(Read, &str); 15] = [
-        (|body| well_known::response(&answer(200, &[], body)).map(drop).map_err(|failure| failure.cause), WELL_KNOWN),
-        (|body| versions::response(&answer(200, &[], body)).map(drop), VERSIONS),
-        (|body| login_types::response(&answer(200, &[], body)).map(drop), OFFERS),
-        (|body| login_types::response(&answer(200, &[], body)).map(drop), flags),
-        (|body| login::response(&answer(200, &[], body)).map(drop), GRANTED),
-        (|body| refresh::response(&answer(200, &[], body)).map(drop), GRANTED),
-        (|body| whoami::response(&answer(200, &[], body)).map(drop), WHOAMI),
-        (|body| auth_metadata::response(&homeserver(), &answer(200, &[], body)).map(drop), METADATA),
-        (|body| registration::response(&answer(201, &[], body)).map(drop), REGISTERED),
-        (|body| token::response(&answer(200, &[], body)).map(drop), TOKENS),
-        (|body| device_authorization::response(&homeserver(), &answer(200, &[], body)).map(drop), CODE_TO_SHOW),
-        (|body| get_token::response(&answer(200, &[], body)).map(drop), r#"{"login_token":"t","expires_in_ms":1}"#),
+        (|body| well_known::response(&served(200, &[], body)).map(drop).map_err(|failure| failure.cause), WELL_KNOWN),
+        (|body| versions::response(&served(200, &[], body)).map(drop), VERSIONS),
+        (|body| login_types::response(&served(200, &[], body)).map(drop), OFFERS),
+        (|body| login_types::response(&served(200, &[], body)).map(drop), flags),
+        (|body| login::response(&served(200, &[], body)).map(drop), GRANTED),
+        (|body| refresh::response(&served(200, &[], body)).map(drop), GRANTED),
+        (|body| whoami::response(&served(200, &[], body)).map(drop), WHOAMI),
+        (|body| auth_metadata::response(&homeserver(), &served(200, &[], body)).map(drop), METADATA),
+        (|body| registration::response(&served(201, &[], body)).map(drop), REGISTERED),
+        (|body| token::response(&served(200, &[], body)).map(drop), TOKENS),
+        (|body| device_authorization::response(&homeserver(), &served(200, &[], body)).map(drop), CODE_TO_SHOW),
+        (|body| get_token::response(&served(200, &[], body)).map(drop), r#"{"login_token":"t","expires_in_ms":1}"#),
         (
-            |body| get_token::response(&answer(401, &[], body)).map(drop),
+            |body| get_token::response(&served(401, &[], body)).map(drop),
             r#"{"flows":[{"stages":["a"]}],"session":"s"}"#,
         ),
-        (|body| login_types::response(&answer(403, &[], body)).map(drop), FORBIDDEN),
-        (|body| token::response(&answer(400, &[], body)).map(drop), REFUSED_BY_OAUTH),
+        (|body| login_types::response(&served(403, &[], body)).map(drop), FORBIDDEN),
+        (|body| token::response(&served(400, &[], body)).map(drop), REFUSED_BY_OAUTH),
     ];
     for (read, good) in endpoints {
         let body = format!("{},{}", &good[..good.len() - 1], &more.to_string()[1..]);

@@ -9,7 +9,7 @@ use matrix_login::{
 };
 use serde_json::{Value, json};
 
-use crate::support::scenario::{HOMESERVER, answer, invalid_field};
+use crate::support::scenario::{HOMESERVER, invalid_field, served};
 
 fn homeserver() -> Homeserver {
     HOMESERVER.parse().unwrap()
@@ -24,7 +24,7 @@ fn granted() -> Value {
 }
 
 fn read(body: &Value) -> Result<Response, ResponseError> {
-    device_authorization::response(&homeserver(), &answer(200, &[], body.to_string()))
+    device_authorization::response(&homeserver(), &served(200, &[], body.to_string()))
 }
 
 fn with(member: &str, value: Value) -> Value {
@@ -103,7 +103,7 @@ fn an_address_over_plain_http_is_not_shown() {
     // A page can have a fragment, and a server on loopback can name loopback.
     let response = read(&with("verification_uri", json!("https://auth.example.org/#/link"))).unwrap();
     assert_eq!(response.verification_uri.as_str(), "https://auth.example.org/#/link");
-    let local = answer(200, &[], with("verification_uri", json!("http://localhost:8090/link")).to_string());
+    let local = served(200, &[], with("verification_uri", json!("http://localhost:8090/link")).to_string());
     assert!(device_authorization::response(&"http://127.0.0.1:8008".parse().unwrap(), &local).is_ok());
 }
 
@@ -114,11 +114,11 @@ fn a_missing_member_that_the_device_needs_is_named() {
             assert_eq!(invalid_field(&read(&body).unwrap_err()), format!("`{member}`"), "{body}");
         }
     }
-    let refused = answer(400, &[], r#"{"error":"invalid_scope","error_description":"no such scope"}"#);
+    let refused = served(400, &[], r#"{"error":"invalid_scope","error_description":"no such scope"}"#);
     let error = device_authorization::response(&homeserver(), &refused).unwrap_err();
     assert_eq!(Error::from(error).to_string(), "the server refused (status 400, invalid_scope): no such scope");
     // An error under a success status is an error too.
-    let refused = answer(200, &[], r#"{"error":"slow_down"}"#);
+    let refused = served(200, &[], r#"{"error":"slow_down"}"#);
     let error = device_authorization::response(&homeserver(), &refused).unwrap_err();
     assert!(matches!(error, ResponseError::Server(_)), "{error:?}");
 }

@@ -10,7 +10,7 @@ use crate::{
     oauth_programs::{LOGGED_IN, WHOAMI, last_line, metadata, start_homeserver},
     support::{
         browsing::Running,
-        loopback::{self, Answer, Loopback, NO_RESPONSE, Received, answer},
+        loopback::{self, Loopback, NO_RESPONSE, Received, Served, served},
         programs,
         run::{Run, folder, program},
         scenario::{OFFERS, PENDING},
@@ -31,19 +31,19 @@ struct Servers {
 
 impl Servers {
     /// The polls get these responses in turn.
-    fn start(polls: &[Answer]) -> Self {
+    fn start(polls: &[Served]) -> Self {
         Self::with(polls, |_, _| {}, |_| None)
     }
 
     /// The same with other metadata or another code. The last argument gives the homeserver other responses.
     fn with(
-        polls: &[Answer],
+        polls: &[Served],
         change: fn(&mut Value, &mut Value),
-        homeserver: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+        homeserver: impl FnMut(&Received) -> Option<Served> + Send + 'static,
     ) -> Self {
-        let mut polls: Vec<Answer> = polls.iter().rev().cloned().collect();
+        let mut polls: Vec<Served> = polls.iter().rev().cloned().collect();
         let provider = Loopback::start(move |received| match received.target.as_str() {
-            "POST /register" => answer(201, r#"{"client_id":"client-1"}"#),
+            "POST /register" => served(201, r#"{"client_id":"client-1"}"#),
             "POST /device" => {
                 let mut code = json!({
                     "device_code": "dev1ce-c0de", "user_code": "WDJB-\u{1b}MJHT",
@@ -52,10 +52,10 @@ impl Servers {
                     "expires_in": 1200, "interval": 1,
                 });
                 change(&mut json!({}), &mut code);
-                answer(200, code.to_string())
+                served(200, code.to_string())
             }
             "POST /token" => polls.pop().expect("no further poll is expected"),
-            _ => answer(404, "<html>"),
+            _ => served(404, "<html>"),
         });
         let mut metadata = metadata(&provider.url);
         metadata["device_authorization_endpoint"] = format!("{}/device", provider.url).into();
@@ -84,16 +84,16 @@ impl Servers {
     }
 }
 
-fn pending() -> Answer {
-    answer(403, PENDING)
+fn pending() -> Served {
+    served(403, PENDING)
 }
 
-fn tokens() -> Answer {
-    answer(200, TOKENS)
+fn tokens() -> Served {
+    served(200, TOKENS)
 }
 
-fn error(status: u16, code: &str) -> Answer {
-    answer(status, json!({ "error": code, "error_description": "In its\nwords" }).to_string())
+fn error(status: u16, code: &str) -> Served {
+    served(status, json!({ "error": code, "error_description": "In its\nwords" }).to_string())
 }
 
 fn count(run: &Run, text: &str) -> usize {
@@ -136,9 +136,9 @@ fn the_page_and_the_code_are_shown_once_and_the_login_is_stored() {
 fn polls_that_fail_do_not_end_it_and_are_reported_once() {
     let lost = (NO_RESPONSE, vec![], String::new());
     let limited = (429, vec![("Retry-After", "1".to_owned())], String::new());
-    let page = answer(200, "<!DOCTYPE html>log in to this network");
+    let page = served(200, "<!DOCTYPE html>log in to this network");
     let failed = error(503, "temporarily_unavailable");
-    let servers = Servers::start(&[lost, answer(502, "<html>"), limited, page, failed, tokens()]);
+    let servers = Servers::start(&[lost, served(502, "<html>"), limited, page, failed, tokens()]);
     let run = servers.run();
     run.says(LOGGED_IN);
     assert_eq!((count(&run, NOT_NOW), count(&run, WAITING), servers.polls()), (1, 1, 6), "{}", run.stderr);
@@ -147,7 +147,7 @@ fn polls_that_fail_do_not_end_it_and_are_reported_once() {
 
 #[test]
 fn a_code_without_an_end_is_given_up_after_some_failures() {
-    let failed = || answer(503, "");
+    let failed = || served(503, "");
     let servers = Servers::with(
         &[failed(), failed(), pending(), failed(), failed(), failed(), failed(), failed()],
         |_, code| code["expires_in"] = Value::Null,
@@ -168,7 +168,7 @@ fn tokens_are_kept_when_the_homeserver_fails_after_the_grant() {
         move |received| {
             let fails = received.target == WHOAMI && failures > 0;
             failures -= u32::from(fails);
-            fails.then(|| answer(502, "<html>"))
+            fails.then(|| served(502, "<html>"))
         },
     );
     let run = servers.run();

@@ -10,8 +10,8 @@ use matrix_login::{
 use serde_json::json;
 
 use crate::support::scenario::{
-    GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL, answer, invalid_field,
-    not_matrix, password, whole,
+    GRANTED, LOGIN_URL, OFFERS, Scenario, VERSIONS, VERSIONS_URL, WELL_KNOWN, WELL_KNOWN_URL, invalid_field,
+    not_matrix, password, served, whole,
 };
 
 const HTML: &str =
@@ -43,10 +43,10 @@ fn well_known_of(base_url: &str) -> String {
 #[test]
 fn the_server_says_where_its_homeserver_is() {
     let mut story = Scenario::discover("example.org");
-    story.gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN);
-    story.gets(VERSIONS_URL).answer(200, VERSIONS);
-    story.gets(LOGIN_URL).answer(200, OFFERS);
-    story.choose(password()).answer(200, GRANTED);
+    story.gets(WELL_KNOWN_URL).responds(200, WELL_KNOWN);
+    story.gets(VERSIONS_URL).responds(200, VERSIONS);
+    story.gets(LOGIN_URL).responds(200, OFFERS);
+    story.choose(password()).responds(200, GRANTED);
     assert_eq!(story.session().homeserver().unwrap().as_str(), "https://hs.example.org");
 }
 
@@ -69,17 +69,17 @@ fn the_port_of_the_server_name_is_for_the_federation() {
 fn the_flow_knows_at_each_moment_what_it_has_found() {
     let mut story = Scenario::discover("example.org");
     assert_eq!(known(&story), (None, false));
-    story.answer_with(answer(301, &[("location", "/client.json")], ""));
+    story.responds_with(served(301, &[("location", "/client.json")], ""));
     assert_eq!(known(&story), (None, false));
-    story.answer(200, WELL_KNOWN);
+    story.responds(200, WELL_KNOWN);
     assert_eq!(known(&story), (Some("https://hs.example.org"), false));
-    story.answer(429, "");
+    story.responds(429, "");
     assert_eq!(known(&story), (Some("https://hs.example.org"), false));
-    story.timeout().answer(200, VERSIONS);
+    story.timeout().responds(200, VERSIONS);
     assert_eq!(known(&story), (Some("https://hs.example.org"), true));
-    story.answer(200, OFFERS).choose(password());
+    story.responds(200, OFFERS).choose(password());
     assert_eq!(known(&story), (Some("https://hs.example.org"), true));
-    story.answer(200, GRANTED);
+    story.responds(200, GRANTED);
     assert_eq!(known(&story), (Some("https://hs.example.org"), true));
 
     let mut story = Scenario::at_versions();
@@ -92,7 +92,7 @@ fn the_flow_knows_at_each_moment_what_it_has_found() {
 #[test]
 fn another_homeserver_forgets_what_was_discovered() {
     let mut story = Scenario::at_versions();
-    story.answer(200, VERSIONS).answer(200, OFFERS).use_homeserver("https://other.example.org");
+    story.responds(200, VERSIONS).responds(200, OFFERS).use_homeserver("https://other.example.org");
     assert_eq!(known(&story), (Some("https://other.example.org"), false));
     story.gets("https://other.example.org/_matrix/client/v3/login");
 }
@@ -100,12 +100,12 @@ fn another_homeserver_forgets_what_was_discovered() {
 #[test]
 fn the_well_known_file_and_the_versions_are_kept_whole() {
     let mut story = Scenario::discover("example.org");
-    story.answer(
+    story.responds(
         200,
         r#"{"m.homeserver":{"base_url":"https://hs.example.org/","x":1},
             "m.identity_server":{"base_url":"https://id.example.org"},"org.example.call":[{"type":"y"}]}"#,
     );
-    story.answer(
+    story.responds(
         200,
         r#"{"versions":["r0.6.1",7,"v1.11",null],"org.example.key":{"z":true},
             "unstable_features":{"org.example.on":true,"org.example.off":false,"org.example.odd":"yes"}}"#,
@@ -134,11 +134,11 @@ fn the_well_known_file_and_the_versions_are_kept_whole() {
 fn a_server_without_the_file_says_nothing() {
     for body in ["", HTML, r#"{"errcode":"M_NOT_FOUND"}"#, r#"{"errcode":"M_UNRECOGNIZED","error":"x"}"#, WELL_KNOWN] {
         let mut story = Scenario::discover("example.org");
-        story.answer(404, body).locates(Ignore);
+        story.responds(404, body).locates(Ignore);
         assert_eq!(not_matrix(&failure(&story).cause), StatusCode::NOT_FOUND, "{body}");
         assert_eq!(found(&story), None);
     }
-    Scenario::discover("example.org").answer(404, " ".repeat(MAX_BODY + 1)).locates(Ignore);
+    Scenario::discover("example.org").responds(404, " ".repeat(MAX_BODY + 1)).locates(Ignore);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn static_hosting_serves_the_file_under_any_type() {
     for content_type in ["application/octet-stream", "text/html", "text/plain; charset=utf-16", "image/png", "\u{e4}"] {
         for body in [WELL_KNOWN.to_owned(), format!("\u{feff}{WELL_KNOWN}"), format!("\r\n {WELL_KNOWN}\n\n")] {
             let mut story = Scenario::discover("example.org");
-            story.answer_with(answer(200, &[("content-type", content_type)], body)).gets(VERSIONS_URL);
+            story.responds_with(served(200, &[("content-type", content_type)], body)).gets(VERSIONS_URL);
         }
     }
 }
@@ -167,7 +167,7 @@ fn a_body_that_is_not_a_json_object_cannot_be_read() {
         "null".to_owned(),
     ] {
         let mut story = Scenario::discover("example.org");
-        story.answer(200, body.clone()).locates(FailPrompt);
+        story.responds(200, body.clone()).locates(FailPrompt);
         assert_eq!(invalid_field(&failure(&story).cause), "the body", "{body}");
         assert_eq!(found(&story), None);
     }
@@ -176,10 +176,10 @@ fn a_body_that_is_not_a_json_object_cannot_be_read() {
 #[test]
 fn a_single_page_site_sends_its_page_for_everything() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(answer(200, &[("content-type", "text/html")], HTML)).locates(FailPrompt);
+    story.responds_with(served(200, &[("content-type", "text/html")], HTML)).locates(FailPrompt);
     assert_eq!(not_matrix(&failure(&story).cause), StatusCode::OK);
     let mut story = Scenario::at_versions();
-    story.answer(200, HTML).locates(FailError);
+    story.responds(200, HTML).locates(FailError);
     assert_eq!(not_matrix(&failure(&story).cause), StatusCode::OK);
     story.use_homeserver("https://example.org");
     let error = story.fails(200, HTML);
@@ -190,7 +190,7 @@ fn a_single_page_site_sends_its_page_for_everything() {
 fn only_a_response_with_status_200_contains_the_file() {
     for status in [201, 202, 203, 204, 206, 299] {
         let mut story = Scenario::discover("example.org");
-        story.answer(status, WELL_KNOWN).locates(FailPrompt);
+        story.responds(status, WELL_KNOWN).locates(FailPrompt);
         assert_eq!(not_matrix(&failure(&story).cause).as_u16(), status);
     }
 }
@@ -200,7 +200,7 @@ fn any_other_status_says_nothing_whatever_the_body_is() {
     for (status, may_retry) in [(400, false), (401, false), (403, false), (410, false), (500, true), (503, true)] {
         for body in ["", HTML, WELL_KNOWN, r#"{"errcode":"M_UNKNOWN"}"#] {
             let mut story = Scenario::discover("example.org");
-            story.answer(status, body).locates(FailPrompt);
+            story.responds(status, body).locates(FailPrompt);
             assert_eq!(failure(&story).cause.may_retry(), may_retry, "{status} {body}");
         }
     }
@@ -209,7 +209,7 @@ fn any_other_status_says_nothing_whatever_the_body_is() {
 #[test]
 fn a_rate_limit_on_the_file_makes_no_wait() {
     let mut story = Scenario::discover("example.org");
-    story.answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#).locates(FailPrompt);
+    story.responds(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#).locates(FailPrompt);
     assert!(failure(&story).cause.may_retry());
 }
 
@@ -221,14 +221,14 @@ fn a_body_of_64_kib_is_read_and_one_more_byte_is_too_long() {
         ref cause => panic!("{cause:?}"),
     };
     let mut story = Scenario::discover("example.org");
-    story.answer(200, padded(WELL_KNOWN, 65_536)).gets(VERSIONS_URL).answer(200, padded(VERSIONS, 65_536));
+    story.responds(200, padded(WELL_KNOWN, 65_536)).gets(VERSIONS_URL).responds(200, padded(VERSIONS, 65_536));
     story.gets(LOGIN_URL);
 
     let mut story = Scenario::discover("example.org");
-    story.answer(200, padded(WELL_KNOWN, 65_537)).locates(FailPrompt);
+    story.responds(200, padded(WELL_KNOWN, 65_537)).locates(FailPrompt);
     assert_eq!((length(&story), found(&story)), (65_537, None));
     let mut story = Scenario::at_versions();
-    story.answer(200, padded(VERSIONS, 65_537)).locates(FailError);
+    story.responds(200, padded(VERSIONS, 65_537)).locates(FailError);
     assert_eq!((length(&story), found(&story)), (65_537, Some("https://hs.example.org")));
 }
 
@@ -236,15 +236,15 @@ fn a_body_of_64_kib_is_read_and_one_more_byte_is_too_long() {
 fn back_begins_discovery_again() {
     // A single 502 does not end the login.
     let mut story = Scenario::discover("example.org");
-    story.answer(502, "<html>").locates(FailPrompt);
-    story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+    story.responds(502, "<html>").locates(FailPrompt);
+    story.back().gets(WELL_KNOWN_URL).responds(200, WELL_KNOWN).gets(VERSIONS_URL);
     // A homeserver that restarts does not end it either.
-    story.answer(503, "<html>").locates(FailError);
-    story.back().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).answer(200, VERSIONS).gets(LOGIN_URL);
+    story.responds(503, "<html>").locates(FailError);
+    story.back().gets(WELL_KNOWN_URL).responds(200, WELL_KNOWN).responds(200, VERSIONS).gets(LOGIN_URL);
     // The count of the redirects starts over.
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(302, "/a")).answer(502, "").locates(FailPrompt);
-    story.back().gets(WELL_KNOWN_URL).answer_with(redirect(302, "/a")).gets("https://example.org/a");
+    story.responds_with(redirect(302, "/a")).responds(502, "").locates(FailPrompt);
+    story.back().gets(WELL_KNOWN_URL).responds_with(redirect(302, "/a")).gets("https://example.org/a");
 }
 
 // What the file says.
@@ -264,7 +264,7 @@ fn base_urls_are_read_as_servers_write_them() {
         ("https://bücher.example.org", "https://xn--bcher-kva.example.org/_matrix/client/versions"),
         ("HTTPS://HS.example.org:443", "https://hs.example.org/_matrix/client/versions"),
     ] {
-        Scenario::discover("example.org").answer(200, well_known_of(base_url)).gets(versions_url);
+        Scenario::discover("example.org").responds(200, well_known_of(base_url)).gets(versions_url);
     }
 }
 
@@ -281,7 +281,7 @@ fn an_invalid_base_url_is_an_error() {
         "https://a b",
     ] {
         let mut story = Scenario::discover("example.org");
-        story.answer(200, well_known_of(base_url)).locates(FailError);
+        story.responds(200, well_known_of(base_url)).locates(FailError);
         assert_eq!(invalid_field(&failure(&story).cause), "`base_url` of `m.homeserver`", "{base_url}");
         assert_eq!(found(&story), None);
     }
@@ -304,7 +304,7 @@ fn a_file_without_a_base_url_asks_for_it() {
         r#"{"m.homeserver":{"base_url":"https://hs.example.org"},"m.homeserver":{}}"#,
     ] {
         let mut story = Scenario::discover("example.org");
-        story.answer(200, body).locates(FailPrompt);
+        story.responds(200, body).locates(FailPrompt);
         assert_eq!(invalid_field(&failure(&story).cause), "`base_url` of `m.homeserver`", "{body}");
     }
 }
@@ -312,14 +312,14 @@ fn a_file_without_a_base_url_asks_for_it() {
 #[test]
 fn an_error_in_place_of_the_file_is_the_cause() {
     let mut story = Scenario::discover("example.org");
-    story.answer(200, r#"{"errcode":"M_UNKNOWN","error":"Come back tomorrow"}"#).locates(FailPrompt);
+    story.responds(200, r#"{"errcode":"M_UNKNOWN","error":"Come back tomorrow"}"#).locates(FailPrompt);
     assert!(failure(&story).to_string().contains("(status 200, M_UNKNOWN): Come back tomorrow"), "{}", failure(&story));
 }
 
 #[test]
 fn the_last_of_duplicate_keys_counts() {
     let mut story = Scenario::discover("example.org");
-    story.answer(
+    story.responds(
         200,
         r#"{"m.homeserver":7,"m.homeserver":{"base_url":"https://a.example.org","base_url":"https://hs.example.org"}}"#,
     );
@@ -341,13 +341,13 @@ fn a_bad_identity_server_spoils_nothing_else() {
         ("false", Some(None)),
     ] {
         let mut story = Scenario::discover("example.org");
-        story.answer(
+        story.responds(
             200,
             format!(
                 r#"{{"m.homeserver":{{"base_url":"https://hs.example.org"}},"m.identity_server":{identity_server}}}"#
             ),
         );
-        story.gets(VERSIONS_URL).answer(200, VERSIONS);
+        story.gets(VERSIONS_URL).responds(200, VERSIONS);
         let named = &story.flow.discovered().unwrap().well_known.identity_server;
         let shown = named.as_ref().map(|named| named.as_ref().ok().map(Homeserver::as_str));
         assert_eq!(shown, good, "{identity_server}");
@@ -356,7 +356,7 @@ fn a_bad_identity_server_spoils_nothing_else() {
         }
     }
     let mut story = Scenario::at_versions();
-    story.answer(200, VERSIONS);
+    story.responds(200, VERSIONS);
     assert!(story.flow.discovered().unwrap().well_known.identity_server.is_none());
 }
 
@@ -366,7 +366,7 @@ fn odd_values_beside_the_homeserver_do_no_harm() {
     for odd in ["1e999", r#""\ud800""#, &deep] {
         let mut story = Scenario::discover("example.org");
         let body = format!(r#"{{"x":{odd},"m.homeserver":{{"y":{odd},"base_url":"https://hs.example.org"}},"z":1}}"#);
-        story.answer(200, body).gets(VERSIONS_URL).answer(200, VERSIONS);
+        story.responds(200, body).gets(VERSIONS_URL).responds(200, VERSIONS);
         assert_eq!(story.flow.discovered().unwrap().well_known.file.get("z").unwrap(), 1);
     }
 }
@@ -374,14 +374,14 @@ fn odd_values_beside_the_homeserver_do_no_harm() {
 // Redirects of the well-known file.
 
 fn redirect(status: u16, location: &str) -> http::Response<Vec<u8>> {
-    answer(status, &[("location", location)], "<html>Moved</html>")
+    served(status, &[("location", location)], "<html>Moved</html>")
 }
 
 #[test]
 fn the_file_can_be_on_another_host() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(301, "https://www.example.com/.well-known/matrix/client"));
-    story.gets("https://www.example.com/.well-known/matrix/client").answer(200, WELL_KNOWN);
+    story.responds_with(redirect(301, "https://www.example.com/.well-known/matrix/client"));
+    story.gets("https://www.example.com/.well-known/matrix/client").responds(200, WELL_KNOWN);
     story.gets(VERSIONS_URL);
 }
 
@@ -403,7 +403,7 @@ fn redirects_lead_where_a_browser_would_go() {
         ("/a#b", "https://example.org/a"),
     ] {
         for status in [301, 302, 303, 307, 308] {
-            Scenario::discover("example.org").answer_with(redirect(status, location)).gets(url);
+            Scenario::discover("example.org").responds_with(redirect(status, location)).gets(url);
         }
     }
 }
@@ -411,22 +411,22 @@ fn redirects_lead_where_a_browser_would_go() {
 #[test]
 fn a_relative_redirect_starts_from_where_the_last_one_led() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(302, "https://www.example.com/a/b/c")).answer_with(redirect(302, "../d"));
-    story.gets("https://www.example.com/a/d").answer_with(redirect(307, "/e"));
-    story.gets("https://www.example.com/e").answer_with(redirect(302, "https://third.example.net/f"));
-    story.answer_with(redirect(302, "g")).gets("https://third.example.net/g");
-    story.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+    story.responds_with(redirect(302, "https://www.example.com/a/b/c")).responds_with(redirect(302, "../d"));
+    story.gets("https://www.example.com/a/d").responds_with(redirect(307, "/e"));
+    story.gets("https://www.example.com/e").responds_with(redirect(302, "https://third.example.net/f"));
+    story.responds_with(redirect(302, "g")).gets("https://third.example.net/g");
+    story.responds(200, WELL_KNOWN).gets(VERSIONS_URL);
 }
 
 #[test]
 fn five_redirects_are_followed_and_the_sixth_is_not() {
     let mut story = Scenario::discover("example.org");
     for number in 1..=5 {
-        story.answer_with(redirect(302, &format!("/{number}"))).gets(&format!("https://example.org/{number}"));
+        story.responds_with(redirect(302, &format!("/{number}"))).gets(&format!("https://example.org/{number}"));
     }
     let mut good = Scenario::of(story.flow.clone());
-    good.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
-    story.answer_with(redirect(302, "/6")).locates(FailPrompt);
+    good.responds(200, WELL_KNOWN).gets(VERSIONS_URL);
+    story.responds_with(redirect(302, "/6")).locates(FailPrompt);
     let cause = &failure(&story).cause;
     assert!(matches!(cause, ResponseError::Redirected { location: Some(at), .. } if at.as_str() == "/6"), "{cause:?}");
 }
@@ -456,7 +456,7 @@ fn some_redirects_are_not_followed() {
     ] {
         for status in [301, 302, 303, 307, 308] {
             let mut story = Scenario::discover("example.org");
-            story.answer_with(redirect(status, location)).locates(FailPrompt);
+            story.responds_with(redirect(status, location)).locates(FailPrompt);
             let ResponseError::Redirected { location: told, .. } = &failure(&story).cause else { panic!("{location}") };
             assert_eq!(told.as_ref().map(Location::as_str), Some(location));
             assert_eq!(found(&story), None);
@@ -470,20 +470,20 @@ fn the_same_rules_hold_for_a_later_redirect() {
         ["http://www.example.com/b", "https://www.example.com/a", "a#b", WELL_KNOWN_URL, "mailto:alice@example.org"]
     {
         let mut story = Scenario::discover("example.org");
-        story.answer_with(redirect(302, "https://www.example.com/a")).answer_with(redirect(302, location));
+        story.responds_with(redirect(302, "https://www.example.com/a")).responds_with(redirect(302, location));
         assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }), "{location}");
     }
     // A circle of three.
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(302, "/a")).answer_with(redirect(302, "/b")).gets("https://example.org/b");
-    story.answer_with(redirect(302, "/a")).locates(FailPrompt);
+    story.responds_with(redirect(302, "/a")).responds_with(redirect(302, "/b")).gets("https://example.org/b");
+    story.responds_with(redirect(302, "/a")).locates(FailPrompt);
 }
 
 #[test]
 fn a_redirect_without_a_target_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let mut story = Scenario::discover("example.org");
-        story.answer(status, WELL_KNOWN).locates(FailPrompt);
+        story.responds(status, WELL_KNOWN).locates(FailPrompt);
         assert!(matches!(failure(&story).cause, ResponseError::Redirected { location: None, .. }));
     }
 }
@@ -492,7 +492,7 @@ fn a_redirect_without_a_target_is_not_followed() {
 fn a_3xx_without_a_single_target_is_not_followed() {
     for status in [300, 304, 305, 306, 399] {
         let mut story = Scenario::discover("example.org");
-        story.answer_with(redirect(status, "https://www.example.org/client.json")).locates(FailPrompt);
+        story.responds_with(redirect(status, "https://www.example.org/client.json")).locates(FailPrompt);
         assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }), "{status}");
     }
 }
@@ -500,18 +500,18 @@ fn a_3xx_without_a_single_target_is_not_followed() {
 #[test]
 fn a_redirect_that_leads_nowhere_says_nothing() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(301, "https://www.example.org/client.json")).answer(404, HTML).locates(Ignore);
+    story.responds_with(redirect(301, "https://www.example.org/client.json")).responds(404, HTML).locates(Ignore);
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(301, "https://www.example.org/")).answer(200, HTML).locates(FailPrompt);
+    story.responds_with(redirect(301, "https://www.example.org/")).responds(200, HTML).locates(FailPrompt);
     let mut story = Scenario::discover("example.org");
-    story.answer_with(redirect(301, "https://www.example.org/")).unreachable().locates(FailPrompt);
+    story.responds_with(redirect(301, "https://www.example.org/")).unreachable().locates(FailPrompt);
 }
 
 #[test]
 fn the_versions_are_never_redirected() {
     for status in [300, 301, 302, 303, 304, 307, 308] {
         let mut story = Scenario::at_versions();
-        story.answer_with(redirect(status, "https://hs.example.org/client/versions")).locates(FailError);
+        story.responds_with(redirect(status, "https://hs.example.org/client/versions")).locates(FailError);
         assert!(matches!(failure(&story).cause, ResponseError::Redirected { .. }));
         assert_eq!(found(&story), Some("https://hs.example.org"));
     }
@@ -522,10 +522,10 @@ fn the_versions_are_never_redirected() {
 #[test]
 fn an_outage_that_looks_like_a_rate_limit_is_waited_for() {
     let mut story = Scenario::at_versions();
-    story.answer(429, r#"{"errcode":"M_UNKNOWN","error":"Unknown error"}"#).waits(1_000, 1);
+    story.responds(429, r#"{"errcode":"M_UNKNOWN","error":"Unknown error"}"#).waits(1_000, 1);
     assert_eq!(story.wait().error().errcode.as_deref(), Some("M_UNKNOWN"));
-    story.timeout().gets(VERSIONS_URL).answer(429, HTML).waits(2_000, 2);
-    story.timeout().gets(VERSIONS_URL).answer(200, VERSIONS).gets(LOGIN_URL);
+    story.timeout().gets(VERSIONS_URL).responds(429, HTML).waits(2_000, 2);
+    story.timeout().gets(VERSIONS_URL).responds(200, VERSIONS).gets(LOGIN_URL);
 }
 
 #[test]
@@ -548,7 +548,7 @@ fn a_homeserver_that_does_not_tell_its_versions_cannot_be_used() {
         (200, r#"{"versions":["v1.11"]"#),
     ] {
         let mut story = Scenario::at_versions();
-        story.answer(status, body).locates(FailError);
+        story.responds(status, body).locates(FailError);
         assert_eq!(found(&story), Some("https://hs.example.org"), "{status} {body}");
         assert_eq!(failure(&story).cause.may_retry(), status >= 500, "{status} {body}");
     }
@@ -563,7 +563,7 @@ fn odd_versions_are_accepted() {
         r#"{"versions":["v1.11"],"unstable_features":[]}"#,
         r#"{"versions":["v1.11"],"unstable_features":{"org.example":{}},"server":1e999}"#,
     ] {
-        Scenario::at_versions().answer(200, body).gets(LOGIN_URL);
+        Scenario::at_versions().responds(200, body).gets(LOGIN_URL);
     }
 }
 
@@ -587,7 +587,7 @@ fn a_request_without_a_response_is_a_failure() {
 #[test]
 fn only_a_request_of_discovery_can_be_given_up() {
     let mut waiting = Scenario::at_versions();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     let give_up = |story: &Scenario| {
         let mut flow = story.flow.clone();
         let error = flow.handle_unreachable(story.last_request_id()).unwrap_err();
@@ -609,17 +609,17 @@ fn only_a_request_of_discovery_can_be_given_up() {
 #[test]
 fn a_user_can_insist_on_the_address_that_was_found() {
     let mut story = Scenario::at_versions();
-    story.answer(404, HTML).locates(FailError);
+    story.responds(404, HTML).locates(FailError);
     let homeserver = failure(&story).homeserver.clone().unwrap();
     story.flow.use_homeserver(homeserver).unwrap();
-    story.gets(LOGIN_URL).answer(200, OFFERS).choose(password()).answer(200, GRANTED).session();
+    story.gets(LOGIN_URL).responds(200, OFFERS).choose(password()).responds(200, GRANTED).session();
     assert!(story.flow.discovered().is_none());
 }
 
 #[test]
 fn a_user_who_knows_the_address_can_skip_discovery() {
     let mut waiting = Scenario::at_versions();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     for mut story in [Scenario::discover("example.org"), Scenario::at_versions(), waiting, Scenario::lost()] {
         story.use_homeserver("https://other.example.org").gets("https://other.example.org/_matrix/client/v3/login");
     }
@@ -627,7 +627,7 @@ fn a_user_who_knows_the_address_can_skip_discovery() {
 
 #[test]
 fn without_the_flow_the_outcomes_are_the_same() {
-    let outcome = |status, body: &str| match well_known::response(&answer(status, &[], body)) {
+    let outcome = |status, body: &str| match well_known::response(&served(status, &[], body)) {
         Err(failure) => failure.outcome,
         other => panic!("{other:?}"),
     };
@@ -653,7 +653,7 @@ fn without_the_flow_the_outcomes_are_the_same() {
 fn settings_survive_discovery() {
     let settings = LoginSettings::default().with_device_id("KITCHEN").unwrap().with_refresh_tokens(false);
     let mut story = Scenario::of(LoginFlow::discover("example.org".parse().unwrap(), settings));
-    story.answer(200, WELL_KNOWN).answer(200, VERSIONS).answer(200, OFFERS).choose(password());
+    story.responds(200, WELL_KNOWN).responds(200, VERSIONS).responds(200, OFFERS).choose(password());
     story.posts(
         LOGIN_URL,
         json!({

@@ -135,15 +135,15 @@ fn the_diagram_is_the_same_everywhere() {
 /// The result of a login with that driver, the number of its requests, and the number of its waits.
 fn drive(
     flow: LoginFlow,
-    answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
+    respond: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
 ) -> (Result<Session, Box<dyn Error>>, u32, u32) {
-    drive_with(scenario::password(), flow, answer)
+    drive_with(scenario::password(), flow, respond)
 }
 
 fn drive_with(
     choice: Choice,
     flow: LoginFlow,
-    answer: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
+    respond: impl Fn(&str, u32) -> Option<Response<Vec<u8>>>,
 ) -> (Result<Session, Box<dyn Error>>, u32, u32) {
     let (sent, waits, codes) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let session = log_in(
@@ -153,7 +153,7 @@ fn drive_with(
             sent.set(sent.get() + 1);
             assert!(sent.get() < 100, "the driver never ends");
             let target = format!("{} {}", request.method(), request.uri().path());
-            answer(&target, sent.get()).ok_or_else(|| "connection reset".into())
+            respond(&target, sent.get()).ok_or_else(|| "connection reset".into())
         },
         |_| waits.set(waits.get() + 1),
         |url| Ok(if url.path() == "/authorize" { CODE_CALLBACK } else { CALLBACK }.parse()?),
@@ -175,7 +175,7 @@ fn flows() -> [LoginFlow; 2] {
 }
 
 fn good(target: &str) -> Response<Vec<u8>> {
-    scenario::answer(
+    scenario::served(
         200,
         &[],
         match target {
@@ -219,15 +219,15 @@ fn the_driver_sends_a_poll_that_has_failed_again() {
     let flow = || LoginFlow::at(HOMESERVER.parse().unwrap(), scenario::with_oauth());
     let (session, sent, waits) = drive_with(Choice::device_authorization(), flow(), |target, sent| match sent {
         5 => None,
-        6 => Some(scenario::answer(502, &[], "<html>")),
-        7 => Some(scenario::answer(400, &[], PENDING)),
+        6 => Some(scenario::served(502, &[], "<html>")),
+        7 => Some(scenario::served(400, &[], PENDING)),
         _ => Some(good(target)),
     });
     assert_eq!((session.unwrap().device_id(), sent, waits), (OAUTH_DEVICE_ID, 9, 4));
     // The driver gives up if the end of the code is unknown.
     let endless = CODE_TO_SHOW.replace("expires_in", "x");
     let (session, sent, _) = drive_with(Choice::device_authorization(), flow(), |target, _| match target {
-        "POST /device" => Some(scenario::answer(200, &[], endless.as_str())),
+        "POST /device" => Some(scenario::served(200, &[], endless.as_str())),
         "POST /token" => None,
         _ => Some(good(target)),
     });
@@ -238,7 +238,7 @@ fn the_driver_sends_a_poll_that_has_failed_again() {
 fn the_driver_waits_out_a_rate_limit() {
     let [flow, _] = flows();
     let (session, sent, waits) = drive(flow, |target, sent| {
-        Some(if matches!(sent, 2 | 4 | 5) { scenario::answer(429, &[], "") } else { good(target) })
+        Some(if matches!(sent, 2 | 4 | 5) { scenario::served(429, &[], "") } else { good(target) })
     });
     assert_eq!((session.unwrap().device_id(), sent, waits), ("DEVICEID", 7, 3));
 }
@@ -246,12 +246,12 @@ fn the_driver_waits_out_a_rate_limit() {
 #[test]
 fn a_server_that_always_refuses_gets_few_requests() {
     for flow in flows() {
-        let (session, sent, _) = drive(flow, |_, _| Some(scenario::answer(403, &[], FORBIDDEN)));
+        let (session, sent, _) = drive(flow, |_, _| Some(scenario::served(403, &[], FORBIDDEN)));
         assert!(session.is_err() && sent == 1);
     }
     for flow in flows() {
         let (session, sent, _) = drive(flow, |target, _| {
-            Some(if target.starts_with("POST") { scenario::answer(403, &[], FORBIDDEN) } else { good(target) })
+            Some(if target.starts_with("POST") { scenario::served(403, &[], FORBIDDEN) } else { good(target) })
         });
         let message = session.unwrap_err().to_string();
         assert_eq!(message, "the server refused (status 403, M_FORBIDDEN): Invalid username or password");
@@ -262,13 +262,13 @@ fn a_server_that_always_refuses_gets_few_requests() {
 #[test]
 fn a_server_that_always_limits_the_rate_gets_few_requests() {
     for flow in flows() {
-        let (session, sent, waits) = drive(flow, |_, _| Some(scenario::answer(429, &[], "")));
+        let (session, sent, waits) = drive(flow, |_, _| Some(scenario::served(429, &[], "")));
         assert!(session.is_err() && sent <= 4 && waits <= 3, "{sent} {waits}");
     }
     // The driver waits three times in all, whichever requests are limited.
     for flow in flows() {
         let (session, sent, waits) = drive(flow, |target, _| {
-            Some(if target.starts_with("POST") { scenario::answer(429, &[], "") } else { good(target) })
+            Some(if target.starts_with("POST") { scenario::served(429, &[], "") } else { good(target) })
         });
         assert!(session.is_err() && sent <= 7 && waits == 3, "{sent} {waits}");
     }
@@ -286,7 +286,7 @@ fn a_server_that_never_responds_gets_one_request() {
 fn a_server_that_sends_nonsense_gets_few_requests() {
     for flow in flows() {
         for (status, body) in [(200, "{}"), (200, "<html>"), (302, ""), (500, ""), (204, ""), (404, "")] {
-            let (session, sent, _) = drive(flow.clone(), |_, _| Some(scenario::answer(status, &[], body)));
+            let (session, sent, _) = drive(flow.clone(), |_, _| Some(scenario::served(status, &[], body)));
             assert!(session.is_err() && sent == 1, "{status} {body}");
         }
     }

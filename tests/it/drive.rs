@@ -17,7 +17,7 @@ use matrix_login::{
 };
 
 use crate::support::scenario::{
-    CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, answer, noon, password, sso,
+    CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, OFFERS, Scenario, VERSIONS, WELL_KNOWN, noon, password, served, sso,
 };
 
 /// Why the transport has no response.
@@ -49,7 +49,7 @@ impl Scripted {
         }
         if let Some(limited) = self.limited.iter().position(|limited| *limited == target) {
             self.limited.remove(limited);
-            return Ok(answer(429, &[("retry-after", "5")], ""));
+            return Ok(served(429, &[("retry-after", "5")], ""));
         }
         let body = match target.as_str() {
             "GET /.well-known/matrix/client" => WELL_KNOWN,
@@ -58,7 +58,7 @@ impl Scripted {
             "POST /_matrix/client/v3/login" => GRANTED,
             _ => panic!("unexpected request: {target}"),
         };
-        Ok(answer(200, &[], body))
+        Ok(served(200, &[], body))
     }
 
     fn wait(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
@@ -379,7 +379,7 @@ fn a_refused_password_is_a_question_again() {
 
         fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Reset> {
             let response = self.0.exchange(&request)?;
-            Ok(if request.method() == "POST" { answer(403, &[], FORBIDDEN) } else { response })
+            Ok(if request.method() == "POST" { served(403, &[], FORBIDDEN) } else { response })
         }
 
         fn pause(&mut self, pause: Pause<'_>) -> Result<(), Reset> {
@@ -413,7 +413,7 @@ fn collected(chunks: &[&[u8]]) -> BodyCollector {
 fn a_body_is_the_chunks_that_follow_its_head() {
     let body = collected(&[b"{\"versions\"", b"", b":[]}"]);
     assert!(!body.is_full());
-    let (head, _) = answer(404, &[("retry-after", "5")], "").into_parts();
+    let (head, _) = served(404, &[("retry-after", "5")], "").into_parts();
     let response = body.into_response(head);
     assert_eq!((response.status().as_u16(), response.body().as_slice()), (404, b"{\"versions\":[]}".as_slice()));
     assert_eq!(response.headers()["retry-after"], "5");
@@ -427,14 +427,14 @@ fn a_body_is_full_one_byte_after_the_longest_that_is_read() {
     body.push(b"x");
     assert!(body.is_full());
     body.push(&longest);
-    let (head, _) = answer(200, &[], "").into_parts();
+    let (head, _) = served(200, &[], "").into_parts();
     assert_eq!(body.into_response(head).body().len(), MAX_BODY + 1);
 }
 
 #[test]
 fn a_body_that_was_too_long_is_an_error_of_the_flow() {
     let mut flow = LoginFlow::at(HOMESERVER.parse().unwrap(), LoginSettings::default());
-    let (head, _) = answer(200, &[], "").into_parts();
+    let (head, _) = served(200, &[], "").into_parts();
     let response = collected(&[OFFERS.as_bytes(), &vec![b' '; 1 << 20]]).into_response(head);
     let Step::Send { id, .. } = flow.step() else { panic!() };
     let error = flow.handle_response(id, &response, noon()).unwrap_err();
@@ -451,7 +451,7 @@ fn a_driver_can_limit_how_long_it_waits() {
     let seconds = Duration::from_secs;
     let mut story = Scenario::logging_in();
     for attempt in 1..=3 {
-        story.answer_with(answer(429, &[("retry-after", "60")], ""));
+        story.responds_with(served(429, &[("retry-after", "60")], ""));
         let pause = Pause::RateLimit(story.wait());
         assert_eq!(pause.attempt(), attempt);
         let within = |longest, attempts| pause.remaining_within(seconds(longest), attempts, noon());
@@ -472,7 +472,7 @@ fn a_poll_is_waited_for_while_the_code_lives() {
     let seconds = Duration::from_secs;
     let within = |code: String, longest| {
         let mut story = Scenario::asking_for_a_code_to_show();
-        story.answer(200, code);
+        story.responds(200, code);
         let pause = Pause::Poll(story.code());
         assert_eq!(pause.attempt(), 1);
         pause.remaining_within(seconds(longest), 0, noon()).map_err(|error| error.remaining)

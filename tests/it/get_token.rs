@@ -13,14 +13,14 @@ use matrix_login::{
 };
 use serde_json::json;
 
-use crate::support::scenario::{HOMESERVER, answer};
+use crate::support::scenario::{HOMESERVER, served};
 
 fn homeserver() -> Homeserver {
     HOMESERVER.parse().unwrap()
 }
 
 fn read(status: u16, body: &str) -> Result<Response, ResponseError> {
-    get_token::response(&answer(status, &[], body))
+    get_token::response(&served(status, &[], body))
 }
 
 fn challenge(body: &str) -> UiaChallenge {
@@ -121,10 +121,10 @@ fn after_a_mistyped_password_the_user_is_asked_again() {
 
 #[test]
 fn any_request_can_be_challenged() {
-    let response = answer(401, &[], r#"{"flows":[{"stages":["m.login.sso"]}],"session":"s"}"#);
+    let response = served(401, &[], r#"{"flows":[{"stages":["m.login.sso"]}],"session":"s"}"#);
     assert_eq!(uia::response(&response).unwrap().session.as_deref(), Some("s"));
     for (status, body) in [(200, r#"{"flows":[]}"#), (403, r#"{"flows":[]}"#), (401, r#"{"flows":{}}"#), (401, "")] {
-        assert!(uia::response(&answer(status, &[], body)).is_none(), "{status} {body}");
+        assert!(uia::response(&served(status, &[], body)).is_none(), "{status} {body}");
     }
 }
 

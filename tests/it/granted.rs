@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::{
     refresh,
-    support::scenario::{FORBIDDEN, HOMESERVER, LOGIN_URL, OFFERS, Scenario, answer, invalid_field, noon, password},
+    support::scenario::{FORBIDDEN, HOMESERVER, LOGIN_URL, OFFERS, Scenario, invalid_field, noon, password, served},
 };
 
 fn response(body: &Value) -> login::Response {
-    login::response(&answer(200, &[], body.to_string())).unwrap()
+    login::response(&served(200, &[], body.to_string())).unwrap()
 }
 
 /// A login response with everything that it must have, and with these members.
@@ -94,13 +94,13 @@ fn an_empty_device_id_is_treated_as_missing() {
 #[test]
 fn a_flow_takes_the_device_of_its_settings_too() {
     let mut story = Scenario::at_the_question_with(kitchen());
-    let session = story.choose(password()).answer(200, without_a_device().to_string()).session();
+    let session = story.choose(password()).responds(200, without_a_device().to_string()).session();
     assert_eq!((session.device_id(), session.access_token().expose()), ("KITCHEN", "t"));
 
     let again = LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default());
     let mut story = Scenario::of(again);
-    story.answer(200, OFFERS).choose(password());
-    assert_eq!(story.answer(200, without_a_device().to_string()).session().device_id(), "DEVICEID");
+    story.responds(200, OFFERS).choose(password());
+    assert_eq!(story.responds(200, without_a_device().to_string()).session().device_id(), "DEVICEID");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_flow_shows_the_servers_words_if_the_device_is_missing() {
     let mut body = without_a_device();
     body["errcode"] = json!("M_FORBIDDEN");
     let mut story = Scenario::logging_in();
-    story.answer(200, body.to_string());
+    story.responds(200, body.to_string());
     assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
@@ -120,7 +120,7 @@ fn a_flow_without_any_device_asks_again() {
     assert_eq!(invalid_field(&error), "`device_id`");
     assert!(matches!(error, Error::Response(ResponseError::InvalidResponse { .. })), "{error:?}");
     assert_eq!(story.request_id(), id);
-    story.answer(403, FORBIDDEN).refused();
+    story.responds(403, FORBIDDEN).refused();
 }
 
 // The homeserver.
@@ -184,7 +184,7 @@ fn a_granted_session_is_stored_like_one_of_a_flow() {
             "refresh_token": true,
         }),
     );
-    story.answer(200, body.to_string());
+    story.responds(200, body.to_string());
     let session = granted(&body, &LoginSettings::default()).unwrap();
     assert_eq!(json!(session), json!(story.session()));
 }

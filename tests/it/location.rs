@@ -2,7 +2,7 @@
 
 use matrix_login::{DiscoveryOutcome, ResponseError, Step, endpoint::whoami};
 
-use crate::support::scenario::{Scenario, answer};
+use crate::support::scenario::{Scenario, served};
 
 #[test]
 fn a_location_is_shown_without_secrets() {
@@ -27,7 +27,7 @@ fn a_location_is_shown_without_secrets() {
         ("https://www.example.org/@alice", "https://www.example.org/@alice"),
         ("/users/@alice:example.org", "/users/@alice:example.org"),
     ] {
-        let Err(error) = whoami::response(&answer(302, &[("location", location)], "")) else { panic!("{location}") };
+        let Err(error) = whoami::response(&served(302, &[("location", location)], "")) else { panic!("{location}") };
         let ResponseError::Redirected { location: Some(kept), .. } = &error else { panic!("{error:?}") };
         assert_eq!(kept.as_str(), location);
         assert_eq!(kept.to_string(), shown, "{location}");
@@ -39,7 +39,7 @@ fn a_location_is_shown_without_secrets() {
 
 #[test]
 fn a_tab_that_a_parser_drops_hides_no_user_information() {
-    let response = answer(302, &[("location", "/\t/alice:pw@www.example.org/x")], "");
+    let response = served(302, &[("location", "/\t/alice:pw@www.example.org/x")], "");
     let error = whoami::response(&response).unwrap_err();
     assert!(error.to_string().contains("is a redirect to / /www.example.org/x that is not followed"), "{error}");
 }
@@ -47,13 +47,13 @@ fn a_tab_that_a_parser_drops_hides_no_user_information() {
 #[test]
 fn debug_shows_no_query_of_a_redirect_that_is_followed() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(answer(302, &[("location", "https://www.example.org/client.json?token=s3cr3t")], ""));
+    story.responds_with(served(302, &[("location", "https://www.example.org/client.json?token=s3cr3t")], ""));
     story.gets("https://www.example.org/client.json?token=s3cr3t");
     for shown in [format!("{:?}", story.flow), format!("{:?}", story.flow.step())] {
         assert!(shown.contains("https://www.example.org/client.json"), "{shown}");
         assert!(!shown.contains("s3cr3t"), "{shown}");
     }
-    story.answer_with(answer(302, &[("location", "http://alice:s3cr3t@www.example.org/?s3cr3t#s3cr3t")], ""));
+    story.responds_with(served(302, &[("location", "http://alice:s3cr3t@www.example.org/?s3cr3t#s3cr3t")], ""));
     story.locates(DiscoveryOutcome::FailPrompt);
     let Step::Locate { failure, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
     for shown in [format!("{:?}", story.flow), format!("{:?}", story.flow.step()), failure.to_string()] {

@@ -12,18 +12,18 @@ use std::{
 use serde_json::json;
 
 use crate::support::{
-    loopback::{self, Answer, Loopback, Received, answer},
+    loopback::{self, Loopback, Received, Served, served},
     programs,
     run::{PASSWORD, Run, folder, program},
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
 };
 
-fn good(received: &Received) -> Answer {
+fn good(received: &Received) -> Served {
     loopback::good(OFFERS, received)
 }
 
 /// A homeserver that works until the login request. To the login request it sends this response.
-fn until_login(login: impl Fn() -> Answer + Send + 'static) -> Loopback {
+fn until_login(login: impl Fn() -> Served + Send + 'static) -> Loopback {
     Loopback::start(move |received| if received.target.starts_with("POST") { login() } else { good(received) })
 }
 
@@ -242,7 +242,7 @@ fn a_file_that_another_process_writes_meanwhile_is_not_lost() {
     let written = file.clone();
     let homeserver = until_login(move || {
         fs::write(&written, r#"{"next_batch":"s1"}"#).unwrap();
-        answer(200, GRANTED)
+        served(200, GRANTED)
     });
     let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
     assert_eq!(run.status, Some(0), "{}", run.stderr);
@@ -258,7 +258,7 @@ fn two_logins_to_the_same_file_lose_neither_session() {
         let written = file.clone();
         let homeserver = until_login(move || {
             fs::write(&written, other).unwrap();
-            answer(200, GRANTED)
+            served(200, GRANTED)
         });
         let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
         run.says("logged in as @alice:example.org with device ID DEVICEID");
@@ -275,7 +275,7 @@ fn logins_at_once_to_a_missing_file_lose_no_session() {
         move |received| {
             logins += usize::from(received.target.starts_with("POST"));
             let granted = GRANTED.replace("DEVICEID", &format!("DEVICE{logins}"));
-            if received.target.starts_with("POST") { answer(200, granted) } else { good(received) }
+            if received.target.starts_with("POST") { served(200, granted) } else { good(received) }
         }
     });
     let folder = folder();
@@ -305,7 +305,7 @@ fn the_homeserver_chooses_no_path_and_moves_no_cursor() {
     let granted = r#"{"user_id":"@al\u001b[31mice:example.org","device_id":"../x\u202ey","access_token":"t"}"#;
     let homeserver = until_login(move || {
         fs::write(&written, other).unwrap();
-        answer(200, granted)
+        served(200, granted)
     });
     let run = Run::with(folder, &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.says("logged in as @al [31mice:example.org with device ID ../x y");
@@ -348,8 +348,8 @@ fn a_pipe_that_is_closed_is_an_error() {
 #[test]
 fn on_a_full_disk_the_file_stays_and_the_session_ends() {
     for (logout, ended) in [
-        (answer(200, "{}"), "its device DEVICEID is logged out again"),
-        (answer(502, ""), "log its device DEVICEID out with another client"),
+        (served(200, "{}"), "its device DEVICEID is logged out again"),
+        (served(502, ""), "log its device DEVICEID out with another client"),
     ] {
         let homeserver =
             Loopback::start(
@@ -414,7 +414,7 @@ fn a_missing_password_login_is_reported_before_a_question() {
         (r#"{"flows":[]}"#, "nothing"),
     ] {
         let homeserver = Loopback::start(move |received| {
-            answer(200, if received.target.ends_with("login") { flows } else { VERSIONS })
+            served(200, if received.target.ends_with("login") { flows } else { VERSIONS })
         });
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "");
         run.fails(&format!(
@@ -445,7 +445,7 @@ fn a_preference_for_the_browser_is_shown_and_not_enforced() {
 
 #[test]
 fn an_address_without_a_homeserver_says_how_to_give_another() {
-    let web_site = Loopback::start(|_| answer(200, "<!DOCTYPE html>"));
+    let web_site = Loopback::start(|_| served(200, "<!DOCTYPE html>"));
     let run = Run::with(folder(), &["-H", &web_site.url, "alice"], "");
     run.fails(&format!(
         "Error: No Matrix server found: there is no homeserver at {} (status 200); check the URL and the network",
@@ -541,7 +541,7 @@ fn a_device_that_was_not_requested_is_reported() {
             }
             let device_id = device.map_or(received.body["device_id"].clone(), |device| json!(device));
             let granted = json!({ "user_id": "@alice:example.org", "access_token": "t", "device_id": device_id });
-            answer(200, granted.to_string())
+            served(200, granted.to_string())
         });
         let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
         assert_eq!(run.status, Some(0), "{}", run.stderr);
@@ -590,7 +590,7 @@ fn a_signal_ends_it_with_the_status_of_that_signal() {
 
 #[test]
 fn a_wrong_password_from_a_pipe_ends_it() {
-    let homeserver = until_login(|| answer(403, FORBIDDEN));
+    let homeserver = until_login(|| served(403, FORBIDDEN));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\nwonderland\n");
     run.fails(
         "Error: the server refused (status 403, M_FORBIDDEN): Invalid username or password; check the user and the \
@@ -603,7 +603,7 @@ fn a_wrong_password_from_a_pipe_ends_it() {
 #[test]
 fn other_refusals_are_shown_as_the_server_says_them_in_one_line() {
     let homeserver = until_login(|| {
-        answer(403, r#"{"errcode":"M_USER_DEACTIVATED","error":"This account\nhas been \u001b[31mdeactivated"}"#)
+        served(403, r#"{"errcode":"M_USER_DEACTIVATED","error":"This account\nhas been \u001b[31mdeactivated"}"#)
     });
     Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n").fails(
         "Error: the server refused (status 403, M_USER_DEACTIVATED): This account has been  [31mdeactivated; \
@@ -613,7 +613,7 @@ fn other_refusals_are_shown_as_the_server_says_them_in_one_line() {
 
 #[test]
 fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
-    let limited = || answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":332100}"#);
+    let limited = || served(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":332100}"#);
     let homeserver = until_login(limited);
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     assert_eq!(run.status, Some(1));
@@ -624,7 +624,7 @@ fn a_short_rate_limit_is_waited_out_and_a_long_one_is_named() {
     assert!(named.iter().any(|line| line == last), "{last}");
     is_tidy(&run);
 
-    let homeserver = until_login(|| answer(429, r#"{"retry_after_ms":1}"#));
+    let homeserver = until_login(|| served(429, r#"{"retry_after_ms":1}"#));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.fails("Error: the homeserver limits the rate of logins: try again in 1s");
     assert_eq!(homeserver.targets().iter().filter(|target| target.starts_with("POST")).count(), 4);
@@ -641,8 +641,9 @@ fn a_server_that_goes_away_midway_is_named() {
             let head = BufReader::new(&connection).lines().next().unwrap().unwrap();
             if head.starts_with("GET") {
                 let length = body.len();
-                let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
-                connection.write_all(answer.as_bytes()).unwrap();
+                let response =
+                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+                connection.write_all(response.as_bytes()).unwrap();
             }
         }
     });
@@ -666,7 +667,7 @@ fn a_server_that_never_responds_is_given_up() {
 
 #[test]
 fn a_response_that_never_ends_is_not_read_to_its_end() {
-    let homeserver = until_login(|| answer(200, " ".repeat(1 << 24)));
+    let homeserver = until_login(|| served(200, " ".repeat(1 << 24)));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.fails(
         "Error: invalid response to POST /_matrix/client/v3/login: the body is longer than 65536 \
@@ -677,7 +678,7 @@ fn a_response_that_never_ends_is_not_read_to_its_end() {
 #[test]
 fn a_token_that_expires_for_good_is_accepted_and_reported() {
     let granted = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":300000}"#;
-    let homeserver = until_login(move || answer(200, granted));
+    let homeserver = until_login(move || served(200, granted));
     let run = Run::with(folder(), &["-H", &homeserver.url, "alice"], "wonderland\n");
     run.says("logged in as @alice:example.org with device ID D");
     let said = "this session ends when its access token expires: the homeserver gave no refresh token";
@@ -705,7 +706,7 @@ mod terminal {
             let mut tries = 0;
             move |received| {
                 tries += usize::from(received.target.starts_with("POST"));
-                if tries == 1 { answer(403, FORBIDDEN) } else { good(received) }
+                if tries == 1 { served(403, FORBIDDEN) } else { good(received) }
             }
         });
         let folder = folder();
@@ -722,7 +723,7 @@ mod terminal {
 
     #[test]
     fn the_third_wrong_password_ends_it() {
-        let homeserver = until_login(|| answer(403, FORBIDDEN));
+        let homeserver = until_login(|| served(403, FORBIDDEN));
         let folder = folder();
         let shown = at_a_terminal(
             program(),

@@ -9,8 +9,8 @@ use matrix_login::{
 use serde_json::json;
 
 use crate::support::scenario::{
-    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, invalid_field, noon, not_matrix,
-    password, respond,
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, OFFERED, OFFERS, Scenario, invalid_field, noon, not_matrix, password,
+    respond, served,
 };
 
 /// A response with everything that it must contain, and more.
@@ -25,7 +25,7 @@ fn session(body: &str) -> Session {
 
 fn session_at(body: &str, received_at: SystemTime) -> Session {
     let mut flow = logging_in(HOMESERVER, lenient()).flow;
-    respond(&mut flow, &answer(200, &[], body), received_at).unwrap_or_else(|error| panic!("{body}: {error}"));
+    respond(&mut flow, &served(200, &[], body), received_at).unwrap_or_else(|error| panic!("{body}: {error}"));
     flow.into_session().unwrap()
 }
 
@@ -35,20 +35,20 @@ fn lenient() -> LoginSettings {
 
 fn logging_in(homeserver: &str, settings: LoginSettings) -> Scenario {
     let mut story = Scenario::of(LoginFlow::at(homeserver.parse().unwrap(), settings));
-    story.answer(200, OFFERS).choose(password());
+    story.responds(200, OFFERS).choose(password());
     story
 }
 
 /// The session that the flow refuses although the homeserver granted it.
 fn missing_refresh_token(story: &mut Scenario, body: &str) -> Session {
-    match respond(&mut story.flow, &answer(200, &[], body), noon()) {
+    match respond(&mut story.flow, &served(200, &[], body), noon()) {
         Err(Error::MissingRefreshToken(session)) => *session,
         other => panic!("{body}: {other:?}"),
     }
 }
 
 fn read(body: impl Into<Vec<u8>>) -> login::Response {
-    login::response(&answer(200, &[], body)).unwrap()
+    login::response(&served(200, &[], body)).unwrap()
 }
 
 // What the response must contain.
@@ -56,7 +56,7 @@ fn read(body: impl Into<Vec<u8>>) -> login::Response {
 #[test]
 fn a_login_is_granted() {
     let mut story = Scenario::logging_in();
-    let session = story.answer(200, GRANTED).session();
+    let session = story.responds(200, GRANTED).session();
     assert_eq!(session.user_id().as_str(), "@alice:example.org");
     assert_eq!(session.device_id(), "DEVICEID");
     assert_eq!(session.access_token().expose(), "anopaquestring");
@@ -72,7 +72,7 @@ fn a_login_is_granted() {
 #[test]
 fn any_2xx_grants_a_login() {
     for status in [200, 201, 202, 203, 206, 299] {
-        Scenario::logging_in().answer(status, GRANTED).session();
+        Scenario::logging_in().responds(status, GRANTED).session();
     }
 }
 
@@ -90,7 +90,7 @@ fn each_required_field_must_exist_and_be_usable() {
             let mut story = Scenario::logging_in();
             assert_eq!(invalid_field(&story.fails(200, body.clone())), field, "{body}");
             // Nothing is lost: the same request is due, and the login can still be granted.
-            story.answer(200, GRANTED).session();
+            story.responds(200, GRANTED).session();
         }
     }
 }
@@ -127,7 +127,7 @@ fn the_user_of_the_response_counts_not_the_requested_user() {
     for user_id in ["@Alice:example.org", "@alice:other.example.org:8448", "@bob:example.org", "@:example.org"] {
         let body = json!({"user_id": user_id, "device_id": "D", "access_token": "t"}).to_string();
         let mut story = Scenario::logging_in();
-        assert_eq!(story.answer(200, body).session().user_id().as_str(), user_id);
+        assert_eq!(story.responds(200, body).session().user_id().as_str(), user_id);
     }
 }
 
@@ -153,7 +153,7 @@ fn the_last_of_duplicate_keys_counts() {
 #[test]
 fn a_byte_order_mark_and_blanks_do_no_harm() {
     for body in [format!("\u{feff}{GRANTED}"), format!("\u{feff}\r\n {GRANTED}\t\n"), format!(" {GRANTED}")] {
-        Scenario::logging_in().answer(200, body).session();
+        Scenario::logging_in().responds(200, body).session();
     }
     let error = Scenario::logging_in().fails(200, format!("\u{feff}\u{feff}{GRANTED}"));
     assert_eq!(not_matrix(&error).as_u16(), 200);
@@ -178,7 +178,7 @@ fn a_body_that_is_not_an_object_grants_nothing() {
     ] {
         let mut story = Scenario::logging_in();
         assert_eq!(invalid_field(&story.fails(200, body.clone())), "the body", "{body}");
-        story.answer(200, GRANTED).session();
+        story.responds(200, GRANTED).session();
     }
     for body in ["", " ", "OK", "<!DOCTYPE html>", "access_token=t&user_id=@alice:example.org"] {
         assert_eq!(not_matrix(&Scenario::logging_in().fails(200, body)).as_u16(), 200, "{body}");
@@ -196,12 +196,12 @@ fn a_response_that_was_cut_off_anywhere_grants_nothing() {
 #[test]
 fn a_response_of_64_kib_is_read_and_a_longer_one_is_not() {
     let padded = |length: usize| format!("{GRANTED}{}", " ".repeat(length - GRANTED.len()));
-    Scenario::logging_in().answer(200, padded(65_536)).session();
+    Scenario::logging_in().responds(200, padded(65_536)).session();
     let mut story = Scenario::logging_in();
     let error = story.fails(200, padded(65_537));
     assert!(matches!(error, Error::Response(ResponseError::TooLarge { length: 65_537, .. })), "{error}");
     assert!(!error.may_retry());
-    story.answer(200, GRANTED).session();
+    story.responds(200, GRANTED).session();
     assert_eq!(MAX_BODY, 65_536);
 }
 
@@ -248,10 +248,10 @@ fn an_optional_field_that_cannot_be_used_is_absent() {
             assert!(response.home_server.is_none(), "{alone}");
             assert!(response.well_known.is_none() && response.well_known_base_url().is_none(), "{alone}");
             assert!(response.other.is_empty(), "{alone}");
-            logging_in(HOMESERVER, lenient()).answer(200, body).session();
+            logging_in(HOMESERVER, lenient()).responds(200, body).session();
         }
         let all = fields.map(|field| format!(r#""{field}":{value}"#)).join(",");
-        logging_in(HOMESERVER, lenient()).answer(200, granted_with(&all)).session();
+        logging_in(HOMESERVER, lenient()).responds(200, granted_with(&all)).session();
     }
     assert!(read(granted_with(r#""refresh_token":"""#)).refresh_token.is_none());
     assert!(read(granted_with(r#""refresh_token":7"#)).refresh_token.is_none());
@@ -362,7 +362,7 @@ fn odd_values_of_other_keys_do_no_harm() {
     let long_number = "9".repeat(400);
     for odd in ["1e400", "-1e400", r#""\ud800""#, r#""\udc00\ud800""#, r#"{"\ud800":1}"#, &long_number, &deep(10_000)] {
         let mut story = Scenario::logging_in();
-        story.answer(200, granted_with(&format!(r#""x":{odd},"well_known":{{"x":{odd},"z":1}},"y":{odd},"z":1"#)));
+        story.responds(200, granted_with(&format!(r#""x":{odd},"well_known":{{"x":{odd},"z":1}},"y":{odd},"z":1"#)));
         assert_eq!(story.session().other().get("z").unwrap(), 1, "{odd:.20}");
         assert_eq!(story.session().well_known().unwrap().get("z").unwrap(), 1, "{odd:.20}");
     }
@@ -381,7 +381,7 @@ fn odd_names_of_other_keys_do_no_harm() {
     for name in [r"\ud800", r"\udc00\ud800", r"\u0000", ""] {
         let mut story = Scenario::logging_in();
         let body = granted_with(&format!(r#""{name}":1,"z":1"#));
-        match respond(&mut story.flow, &answer(200, &[], body), noon()) {
+        match respond(&mut story.flow, &served(200, &[], body), noon()) {
             Ok(()) => assert_eq!(story.session().other().get("z").unwrap(), 1, "{name}"),
             Err(error) => panic!("a key of the name {name} costs the login: {error}"),
         }
@@ -394,7 +394,7 @@ fn bytes_that_are_not_text_spoil_only_their_own_field() {
     let position = body.iter().position(|byte| *byte == b'?').unwrap();
     body[position] = 0xff;
     let mut story = Scenario::logging_in();
-    let session = story.answer(200, body).session();
+    let session = story.responds(200, body).session();
     assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("r"));
 }
 
@@ -420,14 +420,14 @@ fn the_session_moves_to_the_homeserver_of_the_response() {
         let well_known = json!({"m.homeserver": {"base_url": named, "x": 1}, "y": {}});
         let body = granted_with(&format!(r#""well_known":{well_known}"#));
         let mut story = logging_in(asked, LoginSettings::default());
-        let session = story.answer(200, body.clone()).session();
+        let session = story.responds(200, body.clone()).session();
         assert_eq!(session.homeserver().unwrap().as_str(), adopted, "{asked} {named}");
         // The well-known information is kept whole, whether the session follows it or not.
         assert_eq!(json!(session.well_known()), well_known);
         assert_eq!(story.flow.homeserver(), story.session().homeserver());
 
         let mut story = logging_in(asked, LoginSettings::default().with_follow_well_known(false));
-        let session = story.answer(200, body).session();
+        let session = story.responds(200, body).session();
         assert_eq!(session.homeserver().unwrap().as_str(), asked);
         assert_eq!(json!(session.well_known()), well_known);
     }
@@ -487,7 +487,7 @@ fn a_token_that_expires_for_good_is_refused_and_given_back() {
             // The login is over: the question is asked again, for the homeserver that the login was for.
             assert!(story.flow.session().is_none());
             assert_eq!(story.flow.homeserver().unwrap().as_str(), HOMESERVER);
-            story.asks(&OFFERED).choose(password()).answer(200, GRANTED).session();
+            story.asks(&OFFERED).choose(password()).responds(200, GRANTED).session();
         }
     }
 }
@@ -498,13 +498,13 @@ fn a_resumed_flow_first_asks_for_the_login_types_again() {
     story.suspend().callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
     missing_refresh_token(&mut story, &granted_with(r#""expires_in_ms":1"#));
-    story.gets(LOGIN_URL).answer(200, OFFERS).asks(&OFFERED);
+    story.gets(LOGIN_URL).responds(200, OFFERS).asks(&OFFERED);
 }
 
 #[test]
 fn a_caller_can_accept_a_token_that_expires_for_good() {
     let mut story = logging_in(HOMESERVER, lenient());
-    let session = story.answer(200, granted_with(r#""expires_in_ms":3600000"#)).session();
+    let session = story.responds(200, granted_with(r#""expires_in_ms":3600000"#)).session();
     assert_eq!(session.expires_at(), Some(noon() + Duration::from_secs(3600)));
     assert!(session.refresh_token().is_none());
 }
@@ -527,7 +527,7 @@ fn some_tokens_without_a_refresh_token_are_accepted() {
         (r#""expires_in_ms":null"#, false, false),
     ] {
         let mut story = Scenario::logging_in();
-        let session = story.answer(200, granted_with(fields)).session();
+        let session = story.responds(200, granted_with(fields)).session();
         assert_eq!(session.refresh_token().is_some(), has_refresh_token, "{fields}");
         assert_eq!(session.expires_at().is_some(), expires, "{fields}");
     }
@@ -539,7 +539,7 @@ fn an_expiry_that_cannot_be_used_still_counts() {
         let body = granted_with(&format!(r#""expires_in_ms":{expires_in}"#));
         assert!(read(body.clone()).expires, "{expires_in}");
         let mut flow = Scenario::logging_in().flow;
-        let error = respond(&mut flow, &answer(200, &[], body), noon()).unwrap_err();
+        let error = respond(&mut flow, &served(200, &[], body), noon()).unwrap_err();
         // The session is not lost.
         let Error::MissingRefreshToken(session) = error else { panic!("{expires_in}: {error:?}") };
         assert_eq!(session.access_token().expose(), "t");
@@ -547,7 +547,7 @@ fn an_expiry_that_cannot_be_used_still_counts() {
     }
     // The same holds for a clock before 1970.
     let mut flow = Scenario::logging_in().flow;
-    let response = answer(200, &[], granted_with(r#""expires_in_ms":60000"#));
+    let response = served(200, &[], granted_with(r#""expires_in_ms":60000"#));
     let error = respond(&mut flow, &response, UNIX_EPOCH - Duration::from_secs(86_400)).unwrap_err();
     assert!(matches!(error, Error::MissingRefreshToken(_)), "{error:?}");
 
@@ -566,6 +566,6 @@ fn without_the_flow_the_response_is_read_unchanged() {
     assert_eq!(response.well_known_base_url().unwrap().as_str(), "http://a");
     let borrowed: Response<&str> = Response::new(GRANTED);
     assert_eq!(login::response(&borrowed).unwrap().device_id.as_deref(), Some("DEVICEID"));
-    let refused = login::response(&answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#)).unwrap_err();
+    let refused = login::response(&served(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#)).unwrap_err();
     assert!(matches!(refused, ResponseError::Server(error) if error.errcode.as_deref() == Some("M_FORBIDDEN")));
 }

@@ -8,7 +8,7 @@ use matrix_login::{
 use serde_json::{Map, Value, json};
 
 use crate::support::scenario::{
-    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, answer, invalid_field, not_matrix, password, sso, whole,
+    CALLBACK, GRANTED, HOMESERVER, LOGIN_URL, STATE, Scenario, invalid_field, not_matrix, password, served, sso, whole,
 };
 
 const TOKEN: &str = "m.login.token";
@@ -17,7 +17,7 @@ const SSO: &str = "m.login.sso";
 const APPLICATION_SERVICE: &str = "m.login.application_service";
 
 fn read(body: &str) -> LoginTypes {
-    login_types::response(&answer(200, &[], body)).unwrap_or_else(|error| panic!("{body}: {error}"))
+    login_types::response(&served(200, &[], body)).unwrap_or_else(|error| panic!("{body}: {error}"))
 }
 
 /// The login types of a response. Only the list of the response is given.
@@ -40,7 +40,7 @@ fn providers(login_types: &LoginTypes) -> &[IdentityProvider] {
 /// A flow at the question, for a homeserver that offers these login types.
 fn at_the_question(flows: &str) -> Scenario {
     let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, format!(r#"{{"flows":{flows}}}"#));
+    story.responds(200, format!(r#"{{"flows":{flows}}}"#));
     story
 }
 
@@ -106,7 +106,7 @@ fn an_unknown_type_can_be_chosen() {
     let fields: Map<_, _> = [("token".to_owned(), json!("a.jwt"))].into_iter().collect();
     story.choose(Choice::custom("org.matrix.login.jwt", fields).unwrap());
     story.posts(LOGIN_URL, json!({"type": "org.matrix.login.jwt", "token": "a.jwt", "refresh_token": true}));
-    story.answer(200, GRANTED).session();
+    story.responds(200, GRANTED).session();
 }
 
 #[test]
@@ -310,7 +310,7 @@ pub fn of_an_oauth_server() -> String {
 fn the_legacy_api_of_an_oauth_server_leads_to_the_right_page() {
     for (action, named) in [(Action::Login, "login"), (Action::Register, "register")] {
         let mut story = Scenario::at(HOMESERVER);
-        story.answer(200, of_an_oauth_server());
+        story.responds(200, of_an_oauth_server());
         let Step::Choose { login_types, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
         assert_eq!(for_a_person(login_types), [SSO]);
         assert!(login_types.get(SSO).unwrap().other().is_empty(), "both spellings are read");
@@ -322,11 +322,11 @@ fn the_legacy_api_of_an_oauth_server_leads_to_the_right_page() {
         assert_eq!(told, [told_in("action"), told_in("org.matrix.msc3824.action")]);
         story.callback(CALLBACK);
         story.posts(LOGIN_URL, json!({"type": TOKEN, "token": "t0k3n", "refresh_token": true}));
-        story.answer(200, GRANTED).session();
+        story.responds(200, GRANTED).session();
     }
     // A caller can still insist on the password.
     let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, of_an_oauth_server()).choose(password()).answer(200, GRANTED).session();
+    story.responds(200, of_an_oauth_server()).choose(password()).responds(200, GRANTED).session();
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn a_caller_can_insist_on_a_type_that_is_not_listed() {
         assert!(token().unlisted().is_unlisted());
         story.choose(token().unlisted().with_field("org.example.x", 1).unwrap());
         let body = json!({"type": TOKEN, "token": "jwt", "refresh_token": true, "org.example.x": 1});
-        story.posts(LOGIN_URL, body).answer(200, GRANTED).session();
+        story.posts(LOGIN_URL, body).responds(200, GRANTED).session();
     }
     // The same holds for single sign-on, and for an identity provider.
     assert!(at_the_question("[]").choose(sso().unlisted()).browses().path().ends_with("/login/sso/redirect"));
@@ -367,7 +367,7 @@ fn a_type_that_is_not_listed_is_not_offered() {
     assert_eq!(not_offered(&mut story, with_provider("oidc-x")), (SSO.to_owned(), listed()));
     let custom = Choice::custom("org.example.other", Map::new()).unwrap();
     assert_eq!(not_offered(&mut story, custom), ("org.example.other".to_owned(), listed()));
-    story.choose(Choice::token(LoginToken::new("t"))).answer(200, GRANTED).session();
+    story.choose(Choice::token(LoginToken::new("t"))).responds(200, GRANTED).session();
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn an_identity_provider_that_is_not_listed_is_not_offered() {
 fn the_token_login_of_single_sign_on_need_not_be_listed() {
     let mut story = at_the_question(r#"[{"type":"m.login.sso"}]"#);
     assert_eq!(not_offered(&mut story, Choice::token(LoginToken::new("t"))), (TOKEN.to_owned(), vec![SSO.to_owned()]));
-    story.choose(sso()).callback(CALLBACK).answer(200, GRANTED).session();
+    story.choose(sso()).callback(CALLBACK).responds(200, GRANTED).session();
 }
 
 // Responses that list nothing.
@@ -412,7 +412,7 @@ fn a_response_without_a_list_is_invalid() {
     ] {
         let mut story = Scenario::at(HOMESERVER);
         assert_eq!(invalid_field(&story.fails(200, body)), "`flows`", "{body}");
-        story.gets(LOGIN_URL).answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#).asks(&[PASSWORD]);
+        story.gets(LOGIN_URL).responds(200, r#"{"flows":[{"type":"m.login.password"}]}"#).asks(&[PASSWORD]);
     }
 }
 

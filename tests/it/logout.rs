@@ -6,12 +6,12 @@ use matrix_login::{
     endpoint::{logout, logout_all},
 };
 
-use crate::support::scenario::{HOMESERVER, answer, not_matrix};
+use crate::support::scenario::{HOMESERVER, not_matrix, served};
 
 fn both(status: u16, body: &str) -> [Result<bool, ResponseError>; 2] {
-    let response = answer(status, &[], body);
+    let response = served(status, &[], body);
     [logout::response(&response), logout_all::response(&response)]
-        .map(|result| result.map(|answer| answer.already_logged_out))
+        .map(|result| result.map(|response| response.already_logged_out))
 }
 
 #[test]

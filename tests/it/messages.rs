@@ -18,8 +18,8 @@ use crate::{
     auth_metadata::{document, read},
     refresh,
     support::scenario::{
-        CODE_LIFETIME, GRANTED, HOMESERVER, METADATA, PENDING, STATE, Scenario, VERSIONS, WELL_KNOWN, answer,
-        metadata_with, noon, password, request_id, respond, with_oauth,
+        CODE_LIFETIME, GRANTED, HOMESERVER, METADATA, PENDING, STATE, Scenario, VERSIONS, WELL_KNOWN, metadata_with,
+        noon, password, request_id, respond, served, with_oauth,
     },
 };
 
@@ -35,7 +35,7 @@ fn says(error: impl Into<Error>, message: &str, may_retry: bool) {
 
 /// The error that this response to POST login gives.
 fn refusal(status: u16, body: &str) -> ResponseError {
-    login::response(&answer(status, &[], body)).unwrap_err()
+    login::response(&served(status, &[], body)).unwrap_err()
 }
 
 fn failure(story: &Scenario) -> &DiscoveryFailure {
@@ -197,7 +197,7 @@ fn a_session_says_what_it_lacks_or_where_a_request_goes() {
     let elsewhere = Session::from_json(GRANTED).unwrap().unwrap();
     let unknown = "the session does not know its homeserver: discover the server of its user ID, then set the \
                    homeserver";
-    let response = login::response(&answer(200, &[], GRANTED.replace("device_id", "x"))).unwrap();
+    let response = login::response(&served(200, &[], GRANTED.replace("device_id", "x"))).unwrap();
     let granted = Session::granted(HOMESERVER.parse().unwrap(), response, &LoginSettings::default(), noon());
     for (error, message) in [
         (
@@ -228,8 +228,8 @@ fn an_oauth_session_says_why_it_cannot_begin_or_end() {
         read(HOMESERVER, &document)
     };
     let granted = |metadata: &auth_metadata::AuthMetadata, who: &str| {
-        let tokens = token::response(&answer(200, &[], r#"{"access_token":"t"}"#)).unwrap();
-        let who = whoami::response(&answer(200, &[], who)).unwrap();
+        let tokens = token::response(&served(200, &[], r#"{"access_token":"t"}"#)).unwrap();
+        let who = whoami::response(&served(200, &[], who)).unwrap();
         Session::granted_by_oauth(HOMESERVER.parse().unwrap(), "client", metadata, tokens, who, noon()).unwrap_err()
     };
     let alice = r#"{"user_id":"@alice:example.org","device_id":"D"}"#;
@@ -262,7 +262,7 @@ fn an_oauth_session_says_why_it_cannot_begin_or_end() {
 
 #[test]
 fn an_oauth_servers_error_is_its_code_and_its_description() {
-    let refused = |status, body: &str| token::response(&answer(status, &[], body)).unwrap_err();
+    let refused = |status, body: &str| token::response(&served(status, &[], body)).unwrap_err();
     for (error, message, may_retry) in [
         (
             refused(400, r#"{"error":"invalid_grant","error_description":"The code was used before"}"#),
@@ -302,7 +302,7 @@ fn a_refusal_in_the_browser_has_no_status() {
 
 #[test]
 fn an_invalid_oauth_response_names_its_endpoint() {
-    let page = answer(404, &[], "<html>");
+    let page = served(404, &[], "<html>");
     for (error, endpoint) in [
         (registration::response(&page).unwrap_err(), "registration_endpoint"),
         (
@@ -318,26 +318,26 @@ fn an_invalid_oauth_response_names_its_endpoint() {
     }
     for (error, message) in [
         (
-            registration::response(&answer(201, &[], "{}")).unwrap_err(),
+            registration::response(&served(201, &[], "{}")).unwrap_err(),
             "invalid response to POST registration_endpoint: expected `client_id` to be a string that is not empty; \
              the server is at fault",
         ),
         (
             device_authorization::response(
                 &HOMESERVER.parse().unwrap(),
-                &answer(200, &[], r#"{"device_code":"d","user_code":"u","verification_uri":"http://a.example/"}"#),
+                &served(200, &[], r#"{"device_code":"d","user_code":"u","verification_uri":"http://a.example/"}"#),
             )
             .unwrap_err(),
             "invalid response to POST device_authorization_endpoint: expected `verification_uri` to be an https URL \
              without user information; the server is at fault",
         ),
         (
-            token::response(&answer(200, &[], r#"{"access_token":"t","token_type":"mac"}"#)).unwrap_err(),
+            token::response(&served(200, &[], r#"{"access_token":"t","token_type":"mac"}"#)).unwrap_err(),
             "invalid response to POST token_endpoint: expected `token_type` to be `Bearer` (the server might still \
              have granted a login); the server is at fault",
         ),
         (
-            auth_metadata::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], "{}")).unwrap_err(),
+            auth_metadata::response(&HOMESERVER.parse().unwrap(), &served(200, &[], "{}")).unwrap_err(),
             "invalid response to GET /_matrix/client/v1/auth_metadata: expected `issuer` to be a string that is not \
              empty; the server is at fault",
         ),
@@ -373,7 +373,7 @@ fn out_of_step_names_the_input_and_what_is_due() {
         input(&mut flow).unwrap_err()
     };
     let mut waiting = Scenario::logging_in();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     let unreachable = |flow: &mut LoginFlow| flow.handle_unreachable(request_id(flow).unwrap());
     for (error, message) in [
         (
@@ -433,7 +433,7 @@ fn already_logged_in_says_what_to_do() {
 
 fn not_offered(flows: &str, choice: Choice) -> Error {
     let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, format!(r#"{{"flows":{flows}}}"#));
+    story.responds(200, format!(r#"{{"flows":{flows}}}"#));
     story.flow.choose(choice).unwrap_err()
 }
 
@@ -493,7 +493,7 @@ fn a_device_grant_that_is_not_offered_says_what_is_missing() {
 fn a_code_that_was_not_entered_says_why() {
     let refused = |time, status, body: &str| {
         let mut story = Scenario::polling();
-        story.answer_at(time, status, body);
+        story.responds_at(time, status, body);
         story.refused().clone()
     };
     let pending = r#"{"error":"authorization_pending","error_description":"Wait for the user."}"#;
@@ -581,12 +581,12 @@ fn a_servers_error_is_its_status_its_errcode_and_its_words() {
 #[test]
 fn a_refusal_and_a_wait_say_what_the_server_said() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
+    story.responds(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
     let message = "the server refused (status 403, M_FORBIDDEN): Invalid username or password";
     assert_eq!(story.refused().to_string(), message);
     says(ResponseError::Server(story.refused().clone().into()), message, false);
     let mut story = Scenario::logging_in();
-    story.answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#);
+    story.responds(429, r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests"}"#);
     let message = "the server refused (status 429, M_LIMIT_EXCEEDED): Too Many Requests";
     assert_eq!(story.wait().error().to_string(), message);
     says(ResponseError::Server(story.wait().error().clone().into()), message, true);
@@ -632,7 +632,7 @@ fn an_invalid_response_says_where_and_what_was_expected() {
             "invalid response to GET /_matrix/client/v3/login: expected `flows` to be a list; the server is at fault",
         ),
         (
-            versions::response(&answer(200, &[], "{}")).unwrap_err().into(),
+            versions::response(&served(200, &[], "{}")).unwrap_err().into(),
             "invalid response to GET /_matrix/client/versions: expected `versions` to be a list of strings; the \
              server is at fault",
         ),
@@ -665,7 +665,7 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
         (408, "<html>408 Request Time-out</html>", "try again later", true),
         (425, "", "try again later", true),
     ] {
-        let error = login_types::response(&answer(status, &[], body)).unwrap_err();
+        let error = login_types::response(&served(status, &[], body)).unwrap_err();
         let message = format!(
             "the response to GET /_matrix/client/v3/login is not from a Matrix server (status {status}): {advice}"
         );
@@ -676,7 +676,7 @@ fn not_matrix_says_whether_to_wait_or_to_look_at_the_address() {
 #[test]
 fn redirected_says_where_to() {
     let location = [("location", "https://www.example.org/login")];
-    let error = Scenario::logging_in().fails_with(answer(301, &location, "<html>"));
+    let error = Scenario::logging_in().fails_with(served(301, &location, "<html>"));
     let message = "the response to POST /_matrix/client/v3/login is a redirect to https://www.example.org/login that \
                    is not followed: use the right address";
     says(error, message, false);
@@ -714,7 +714,7 @@ fn ignore_says_that_the_server_says_nothing() {
 fn fail_prompt_says_what_cannot_be_read() {
     let told = |status, headers: &[(&str, &str)], body: &str| {
         let mut story = Scenario::discover("example.org");
-        story.answer_with(answer(status, headers, body));
+        story.responds_with(served(status, headers, body));
         story
     };
     for (story, cause, may_retry) in [
@@ -754,7 +754,7 @@ fn fail_prompt_says_what_cannot_be_read() {
 #[test]
 fn fail_error_says_which_address_does_not_work() {
     let mut story = Scenario::at_versions();
-    story.answer(404, "<html>");
+    story.responds(404, "<html>");
     fails_to_find(
         &story,
         DiscoveryOutcome::FailError,
@@ -772,7 +772,7 @@ fn fail_error_says_which_address_does_not_work() {
         true,
     );
     let mut story = Scenario::discover("example.org");
-    story.answer(200, WELL_KNOWN.replace("https://", ""));
+    story.responds(200, WELL_KNOWN.replace("https://", ""));
     fails_to_find(
         &story,
         DiscoveryOutcome::FailError,
@@ -785,7 +785,7 @@ fn fail_error_says_which_address_does_not_work() {
 
 #[test]
 fn without_the_flow_discovery_says_the_same() {
-    let error = well_known::response(&answer(404, &[], "")).unwrap_err();
+    let error = well_known::response(&served(404, &[], "")).unwrap_err();
     says(
         *error,
         "the server does not say where its homeserver is; if you know the URL of the homeserver, give that",
@@ -798,7 +798,7 @@ fn without_the_flow_discovery_says_the_same() {
 #[test]
 fn a_missing_refresh_token_says_what_can_be_done() {
     let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
-    let error = respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err();
+    let error = respond(&mut Scenario::logging_in().flow, &served(200, &[], body), noon()).unwrap_err();
     let message = "logged in, but the access token expires and there is no refresh token: log this session out, or \
                    accept it with the setting `require_refresh_token`";
     says(error, message, false);
@@ -843,7 +843,7 @@ fn a_servers_words_are_shown_in_one_line_and_kept_unchanged() {
         assert_eq!((errcode.as_deref(), message.as_deref()), (Some(odd), Some(odd)));
 
         let mut story = Scenario::discover("example.org");
-        story.answer(403, body);
+        story.responds(403, body);
         let cause = "the server refused (status 403, a b): a b";
         let message = format!(
             "the server does not say clearly where its homeserver is: {cause}; if you know the URL of the homeserver, \
@@ -858,7 +858,7 @@ fn a_servers_words_are_shown_in_one_line_and_kept_unchanged() {
 #[test]
 fn a_location_is_shown_in_one_line() {
     for (location, shown) in [("/a\tb", "/a b"), ("/a\u{202e}b", "/a b"), ("/a\u{9b}b", "/a b"), ("/ä", "/ä")] {
-        let error = Scenario::at(HOMESERVER).fails_with(answer(302, &[("location", location)], ""));
+        let error = Scenario::at(HOMESERVER).fails_with(served(302, &[("location", location)], ""));
         let message = format!(
             "the response to GET /_matrix/client/v3/login is a redirect to {shown} that is not followed: use the right \
              address"
@@ -893,7 +893,7 @@ fn the_choice_is_shown_in_one_line() {
 #[test]
 fn a_server_error_without_status_and_code_has_a_message() {
     let mut story = Scenario::logging_in();
-    let mut error = story.answer(403, r#"{"errcode":"M_FORBIDDEN"}"#).refused().clone();
+    let mut error = story.responds(403, r#"{"errcode":"M_FORBIDDEN"}"#).refused().clone();
     (error.status, error.errcode) = (None, None);
     assert_eq!(error.to_string(), "the server refused");
     error.message = Some("No.".to_owned());

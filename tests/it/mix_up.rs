@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::scenario::{
     AUTH_METADATA_URL, CODE_CALLBACK, HOMESERVER, LOGIN_URL, METADATA, OFFERED, OFFERS, REGISTERED, Scenario,
-    UNRECOGNIZED, answer, code, invalid_field, metadata_with, noon, whole, with_oauth, with_registered_client,
+    UNRECOGNIZED, code, invalid_field, metadata_with, noon, served, whole, with_oauth, with_registered_client,
 };
 
 /// The issuer and the pages belong to the honest server, but the code would go to the homeserver.
@@ -44,7 +44,7 @@ fn a_token_endpoint_on_another_origin_is_never_offered() {
             is_not_offered(&mut Scenario::with_metadata(settings.clone(), metadata.as_str()));
             // It is not offered either if the homeserver offers nothing else.
             let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
-            story.answer(404, UNRECOGNIZED).answer(200, metadata.as_str());
+            story.responds(404, UNRECOGNIZED).responds(200, metadata.as_str());
             is_not_offered(&mut story);
         }
     }
@@ -56,7 +56,7 @@ fn a_device_code_on_another_origin_is_never_offered() {
     metadata["device_authorization_endpoint"] = json!("https://auth.example.org/device");
     metadata["grant_types_supported"] = json!(["urn:ietf:params:oauth:grant-type:device_code"]);
     let offers = |metadata: &serde_json::Value| {
-        let response = answer(200, &[], metadata.to_string());
+        let response = served(200, &[], metadata.to_string());
         let read = auth_metadata::response(&HOMESERVER.parse().unwrap(), &response).unwrap().unwrap();
         read.offers_device_authorization()
     };
@@ -73,7 +73,7 @@ fn after_a_resume_no_code_goes_to_another_origin() {
         assert_eq!(invalid_field(&story.fails(200, metadata.as_str())), "`token_endpoint`");
         let line = crate::support::replay::step_line(&story.flow.step(), noon()).to_string();
         assert!(!line.contains("c0d3"), "{line}");
-        story.back().gets(LOGIN_URL).answer(200, OFFERS).answer(200, metadata);
+        story.back().gets(LOGIN_URL).responds(200, OFFERS).responds(200, metadata);
         is_not_offered(&mut story);
     }
 }
@@ -84,7 +84,7 @@ fn the_issuer_is_compared_wherever_it_is_named() {
     let honest = "iss=https%3A%2F%2Fhonest.example.org%2F";
     for metadata in [METADATA.to_owned(), promising(METADATA)] {
         let mut story = Scenario::with_metadata(with_oauth(), metadata);
-        story.choose(code()).answer(201, REGISTERED);
+        story.choose(code()).responds(201, REGISTERED);
         let mut other_process = story.clone();
         other_process.suspend();
         for story in [&mut story, &mut other_process] {
@@ -104,7 +104,7 @@ fn the_issuer_is_compared_wherever_it_is_named() {
 #[test]
 fn a_code_does_not_follow_to_another_homeserver() {
     let mut story = Scenario::in_the_browser_for_a_code();
-    story.use_homeserver("https://evil.example.com").answer(200, OFFERS).answer(200, METADATA).asks(&OFFERED);
+    story.use_homeserver("https://evil.example.com").responds(200, OFFERS).responds(200, METADATA).asks(&OFFERED);
     let error = story.flow.handle_callback(&CODE_CALLBACK.parse().unwrap()).unwrap_err();
     assert!(matches!(error, Error::OutOfStep { .. }), "{error:?}");
 }

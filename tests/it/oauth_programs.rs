@@ -12,7 +12,7 @@ use crate::{
     login_types::of_an_oauth_server,
     support::{
         browsing::{Running, browse},
-        loopback::{self, Answer, Loopback, Received, answer},
+        loopback::{self, Loopback, Received, Served, served},
         programs,
         run::{PASSWORD, Run, folder, program},
         scenario::OFFERS,
@@ -30,7 +30,7 @@ struct Servers {
 }
 
 /// The response that a test wants to be different. `None` keeps the usual response.
-type Different = fn(&Received) -> Option<Answer>;
+type Different = fn(&Received) -> Option<Served>;
 
 impl Servers {
     fn start() -> Self {
@@ -38,23 +38,23 @@ impl Servers {
     }
 
     fn with(
-        homeserver: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
-        mut provider: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+        homeserver: impl FnMut(&Received) -> Option<Served> + Send + 'static,
+        mut provider: impl FnMut(&Received) -> Option<Served> + Send + 'static,
     ) -> Self {
         let mut number = 0;
         let provider = Loopback::start(move |received| {
             provider(received).unwrap_or_else(|| match received.target.as_str() {
-                "POST /register" => answer(201, r#"{"client_id":"client-1"}"#),
+                "POST /register" => served(201, r#"{"client_id":"client-1"}"#),
                 "POST /token" => {
                     number += 1;
                     let granted = json!({
                         "access_token": format!("access-{number}"), "refresh_token": format!("refresh-{number}"),
                         "token_type": "Bearer", "expires_in": 300,
                     });
-                    answer(200, granted.to_string())
+                    served(200, granted.to_string())
                 }
-                "POST /revoke" => answer(200, ""),
-                _ => answer(404, "<html>"),
+                "POST /revoke" => served(200, ""),
+                _ => served(404, "<html>"),
             })
         });
         let metadata = metadata(&provider.url);
@@ -108,12 +108,12 @@ impl Servers {
 /// A homeserver with these metadata. The responses of `otherwise` come first.
 pub fn start_homeserver(
     metadata: Value,
-    mut otherwise: impl FnMut(&Received) -> Option<Answer> + Send + 'static,
+    mut otherwise: impl FnMut(&Received) -> Option<Served> + Send + 'static,
 ) -> Loopback {
     Loopback::start(move |received| {
         otherwise(received).unwrap_or_else(|| match received.target.as_str() {
-            METADATA => answer(200, metadata.to_string()),
-            WHOAMI => answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID01"}"#),
+            METADATA => served(200, metadata.to_string()),
+            WHOAMI => served(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID01"}"#),
             _ => loopback::good(OFFERS, received),
         })
     })
@@ -323,7 +323,7 @@ fn a_user_who_insists_on_the_legacy_api_gets_it() {
 
 #[test]
 fn a_page_in_place_of_metadata_leads_to_single_sign_on() {
-    let page = |received: &Received| (received.target == METADATA).then(|| answer(404, "<!DOCTYPE html>not here"));
+    let page = |received: &Received| (received.target == METADATA).then(|| served(404, "<!DOCTYPE html>not here"));
     let servers = Servers::with(page, |_| None);
     let folder = folder();
     let (mut running, url) = servers.begin(&folder, &[]);
@@ -341,9 +341,9 @@ fn a_password_in_a_pipe_needs_no_browser() {
 }
 
 /// A homeserver without the legacy API.
-fn has_oauth_only(received: &Received) -> Option<Answer> {
+fn has_oauth_only(received: &Received) -> Option<Served> {
     let unrecognized = r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#;
-    received.target.ends_with("/v3/login").then(|| answer(404, unrecognized))
+    received.target.ends_with("/v3/login").then(|| served(404, unrecognized))
 }
 
 #[test]
@@ -408,7 +408,7 @@ mod at_a_terminal {
     #[test]
     fn a_user_who_wants_no_browser_is_not_sent_there_again() {
         let prefers: Different =
-            |received| (received.target == "GET /_matrix/client/v3/login").then(|| answer(200, of_an_oauth_server()));
+            |received| (received.target == "GET /_matrix/client/v3/login").then(|| served(200, of_an_oauth_server()));
         let said = "the homeserver asks people to log in with a browser";
         let typed = [(OPEN, "n\n"), ("Password for alice: ", "wonderland\n")];
         for (option, typed, is_said) in [("", &typed[..], false), ("--legacy ", &typed[1..], true)] {
@@ -460,11 +460,11 @@ mod at_a_terminal {
 // Tokens that are granted while their user is still unknown.
 
 /// A homeserver that fails this many times at whoami.
-fn failing(mut times: u32) -> impl FnMut(&Received) -> Option<Answer> {
+fn failing(mut times: u32) -> impl FnMut(&Received) -> Option<Served> {
     move |received| {
         let fails = received.target == WHOAMI && times > 0;
         times -= u32::from(fails);
-        fails.then(|| answer(502, "<html>bad gateway"))
+        fails.then(|| served(502, "<html>bad gateway"))
     }
 }
 
@@ -498,9 +498,9 @@ fn tokens_of_an_unknown_user_are_revoked_in_the_end() {
 #[test]
 fn tokens_that_cannot_be_revoked_are_reported() {
     let refused = |received: &Received| {
-        (received.target == WHOAMI).then(|| answer(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#))
+        (received.target == WHOAMI).then(|| served(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#))
     };
-    let fails: Different = |received| (received.target == "POST /revoke").then(|| answer(503, "<html>"));
+    let fails: Different = |received| (received.target == "POST /revoke").then(|| served(503, "<html>"));
     let servers = Servers::with(refused, fails);
     let folder = folder();
     let (running, url) = servers.begin(&folder, &[]);
@@ -531,7 +531,7 @@ fn an_expired_oauth_session_is_refreshed_before_it_is_used() {
 fn an_oauth_session_whose_grant_is_gone_says_how_to_go_on() {
     let gone: Different = |received| {
         (received.target == "POST /token")
-            .then(|| answer(400, r#"{"error":"invalid_grant","error_description":"Gone"}"#))
+            .then(|| served(400, r#"{"error":"invalid_grant","error_description":"Gone"}"#))
     };
     let servers = Servers::with(|_| None, gone);
     let run = Run::with(folder_with(&servers.stored(1)), &["--refresh"], "");
@@ -544,7 +544,7 @@ fn an_oauth_session_whose_grant_is_gone_says_how_to_go_on() {
 
 #[test]
 fn a_logout_that_fails_loses_nothing() {
-    let moved: Different = |received| (received.target == "POST /revoke").then(|| answer(404, "<html>moved"));
+    let moved: Different = |received| (received.target == "POST /revoke").then(|| served(404, "<html>moved"));
     let servers = Servers::with(|_| None, moved);
     let run = Run::with(folder_with(&servers.stored(u64::MAX)), &["--logout"], "");
     assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
@@ -602,7 +602,7 @@ fn a_device_that_oauth_cannot_name_is_replaced() {
 #[test]
 fn an_oauth_login_again_as_another_user_is_revoked() {
     let bob: Different = |received| {
-        (received.target == WHOAMI).then(|| answer(200, r#"{"user_id":"@bob:example.org","device_id":"DEVICEID01"}"#))
+        (received.target == WHOAMI).then(|| served(200, r#"{"user_id":"@bob:example.org","device_id":"DEVICEID01"}"#))
     };
     let servers = Servers::with(bob, |_| None);
     let folder = folder_with(&servers.stored(u64::MAX));

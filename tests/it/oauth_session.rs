@@ -26,7 +26,7 @@ use crate::{
     refresh::{oauth_session, session, stored},
     support::{
         replay::request_value,
-        scenario::{HOMESERVER, answer, noon},
+        scenario::{HOMESERVER, noon, served},
     },
 };
 
@@ -176,11 +176,11 @@ fn a_stored_legacy_session_removes_the_origin_of_another() {
 // How a session begins.
 
 fn granted(body: &Value) -> Granted {
-    token::response(&answer(200, &[], body.to_string())).unwrap()
+    token::response(&served(200, &[], body.to_string())).unwrap()
 }
 
 fn whoami(body: &Value) -> whoami::Response {
-    whoami::response(&answer(200, &[], body.to_string())).unwrap()
+    whoami::response(&served(200, &[], body.to_string())).unwrap()
 }
 
 fn tokens() -> Value {
@@ -262,7 +262,7 @@ fn it_is_refreshed_at_its_token_endpoint() {
 fn new_tokens_replace_the_old_and_the_origin_stays() {
     let mut session = oauth_session();
     let body = r#"{"access_token":"new","token_type":"bearer","expires_in":60,"refresh_token":"newer","scope":"x"}"#;
-    assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+    assert!(matches!(session.handle_refresh(&served(200, &[], body), noon()), Refresh::Refreshed));
     let mut expected = stored_with(origin());
     expected["access_token"] = json!("new");
     expected["refresh_token"] = json!("newer");
@@ -271,7 +271,7 @@ fn new_tokens_replace_the_old_and_the_origin_stays() {
 
     // Without a new refresh token the old one stays. The lifetime of the legacy API means nothing here.
     let body = r#"{"access_token":"newest","expires_in_ms":1}"#;
-    assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+    assert!(matches!(session.handle_refresh(&served(200, &[], body), noon()), Refresh::Refreshed));
     assert_eq!(session.refresh_token().map(RefreshToken::expose), Some("newer"));
     assert_eq!(session.expires_at(), None);
 }
@@ -280,10 +280,10 @@ fn new_tokens_replace_the_old_and_the_origin_stays() {
 fn a_busy_server_says_when_to_refresh_again() {
     let mut session = oauth_session();
     for (response, seconds) in [
-        (answer(503, &[("retry-after", "7")], ""), 7),
-        (answer(429, &[("retry-after", "9")], r#"{"error":"slow_down"}"#), 9),
-        (answer(400, &[], r#"{"error":"invalid_request"}"#), 4),
-        (answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","soft_logout":true}"#), 8),
+        (served(503, &[("retry-after", "7")], ""), 7),
+        (served(429, &[("retry-after", "9")], r#"{"error":"slow_down"}"#), 9),
+        (served(400, &[], r#"{"error":"invalid_request"}"#), 4),
+        (served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","soft_logout":true}"#), 8),
     ] {
         let Refresh::Later { delay, .. } = session.handle_refresh(&response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
@@ -293,21 +293,21 @@ fn a_busy_server_says_when_to_refresh_again() {
 
 #[test]
 fn a_refused_token_is_refreshed_whatever_soft_logout_says() {
-    let unknown = |more: &str| answer(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN","error":"no"{more}}}"#));
+    let unknown = |more: &str| served(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN","error":"no"{more}}}"#));
     for more in ["", r#","soft_logout":false"#, r#","soft_logout":true"#] {
         assert_eq!(oauth_session().judge(&unknown(more)), Verdict::Refresh { delay: Duration::ZERO }, "{more}");
     }
     assert_eq!(without("refresh_token").judge(&unknown("")), Verdict::LoggedOut);
     assert_eq!(without("refresh_token").judge(&unknown(r#","soft_logout":true"#)), Verdict::SoftLogout);
     // The scope of the token is too small, but the token is still valid.
-    let scope = answer(
+    let scope = served(
         403,
         &[("www-authenticate", r#"Bearer error="insufficient_scope""#)],
         r#"{"errcode":"M_FORBIDDEN","error":"no"}"#,
     );
     assert_eq!(oauth_session().judge(&scope), Verdict::Unaffected);
     // Synapse cannot reach its authentication service.
-    let away = answer(503, &[], r#"{"errcode":"M_UNKNOWN","error":"Unable to introspect the access token"}"#);
+    let away = served(503, &[], r#"{"errcode":"M_UNKNOWN","error":"Unable to introspect the access token"}"#);
     assert_eq!(oauth_session().judge(&away), Verdict::Unaffected);
 }
 
@@ -316,8 +316,8 @@ fn a_locked_user_does_not_make_a_loop() {
     // MAS refreshes a locked user, and Synapse refuses the new token with `soft_logout: false`.
     let mut session = oauth_session();
     let unknown =
-        answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Token is not active","soft_logout":false}"#);
-    let granted = answer(200, &[], r#"{"access_token":"new","token_type":"Bearer","refresh_token":"newer"}"#);
+        served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"Token is not active","soft_logout":false}"#);
+    let granted = served(200, &[], r#"{"access_token":"new","token_type":"Bearer","refresh_token":"newer"}"#);
     let mut waited = Duration::ZERO;
     for seconds in [0, 1, 2, 4, 8, 16, 32, 60, 60] {
         assert_eq!(session.judge(&unknown), Verdict::Refresh { delay: Duration::from_secs(seconds) });
@@ -325,7 +325,7 @@ fn a_locked_user_does_not_make_a_loop() {
         assert!(matches!(session.handle_refresh(&granted, noon() + waited), Refresh::Refreshed));
     }
     // The account is unlocked.
-    assert_eq!(session.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
+    assert_eq!(session.judge(&served(200, &[], "{}")), Verdict::Unaffected);
     assert_eq!(session.judge(&unknown), Verdict::Refresh { delay: Duration::ZERO });
 }
 
@@ -379,11 +379,11 @@ fn the_response_to_a_logout_is_read_for_the_right_api() {
         (429, "", None, None),
         (503, "", None, None),
     ] {
-        let response = answer(status, &[], body);
+        let response = served(status, &[], body);
         let ended = |session: &Session| session.handle_logout(&response).ok().map(|ended| ended.already_logged_out);
         assert_eq!((ended(&oauth_session()), ended(&session(stored()))), (oauth, legacy), "{status} {body}");
     }
-    let error = oauth_session().handle_logout(&answer(401, &[], r#"{"error":"invalid_client"}"#)).unwrap_err();
+    let error = oauth_session().handle_logout(&served(401, &[], r#"{"error":"invalid_client"}"#)).unwrap_err();
     assert!(matches!(error, ResponseError::Server(_)));
 }
 
@@ -494,8 +494,8 @@ fn a_session_sends_only_to_the_endpoints_of_its_own_api() {
 
 #[test]
 fn a_session_reads_only_the_errors_of_its_own_api() {
-    let oauth_end = answer(400, &[], r#"{"error":"invalid_grant"}"#);
-    let legacy_end = answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
+    let oauth_end = served(400, &[], r#"{"error":"invalid_grant"}"#);
+    let legacy_end = served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
     let mut legacy = session(stored());
     assert!(matches!(oauth_session().handle_refresh(&oauth_end, noon()), Refresh::TokenGone(_)));
     assert!(matches!(oauth_session().handle_refresh(&legacy_end, noon()), Refresh::Later { .. }));
@@ -529,7 +529,7 @@ fn one_of_many_threads_refreshes_and_all_go_on() {
                             "access_token": format!("access-{number}"), "token_type": "Bearer",
                             "refresh_token": format!("refresh-{number}"), "expires_in": 60,
                         });
-                        Ok(answer(200, &[], pair.to_string()))
+                        Ok(served(200, &[], pair.to_string()))
                     };
                     let store = |session: &Session| {
                         assert_eq!(as_stored(session)["oauth"], origin());
@@ -552,7 +552,7 @@ fn a_grant_that_has_ended_is_asked_once() {
         let used = oauth_session();
         let body = json!({ "error": error }).to_string();
         let outcome =
-            recipe::refresh(&shared, &used, |_| Ok(answer(400, &[], body.clone())), |_| panic!("nothing to store"));
+            recipe::refresh(&shared, &used, |_| Ok(served(400, &[], body.clone())), |_| panic!("nothing to store"));
         assert!(matches!(outcome.unwrap(), Some(Refresh::TokenGone(_))), "{error}");
         let late = recipe::refresh(&shared, &used, |_| panic!("nothing to send"), |_| panic!("nothing to store"));
         assert!(late.unwrap().is_none());

@@ -3,7 +3,7 @@
 use matrix_login::{DiscoveryOutcome, Homeserver, LoginFlow, LoginSettings, ServerName, Step};
 use serde_json::json;
 
-use crate::support::scenario::{GRANTED, OFFERS, Scenario, VERSIONS, answer, password};
+use crate::support::scenario::{GRANTED, OFFERS, Scenario, VERSIONS, password, served};
 
 /// Whether a server at one address may name the other.
 const CASES: [(&str, &str, bool); 24] = [
@@ -51,7 +51,7 @@ fn the_session_follows_the_response_only_if_it_may() {
         let mut story = Scenario::of(LoginFlow::at(own.parse().unwrap(), LoginSettings::default()));
         let mut granted: serde_json::Value = serde_json::from_str(GRANTED).unwrap();
         granted["well_known"] = json!({"m.homeserver": {"base_url": other}});
-        story.answer(200, OFFERS).choose(password()).answer(200, granted.to_string());
+        story.responds(200, OFFERS).choose(password()).responds(200, granted.to_string());
         let adopted: Homeserver = (if allowed { other } else { own }).parse().unwrap();
         assert_eq!(story.session().homeserver(), Some(&adopted), "{own} {other}");
     }
@@ -77,7 +77,7 @@ fn a_well_known_file_may_name_what_its_server_may_name() {
         assert_eq!(name.may_name(&homeserver), allowed, "{server_name} {base_url}");
 
         let mut story = Scenario::discover(server_name);
-        story.answer(200, json!({"m.homeserver": {"base_url": base_url}}).to_string());
+        story.responds(200, json!({"m.homeserver": {"base_url": base_url}}).to_string());
         if allowed {
             story.gets(&format!("{homeserver}/_matrix/client/versions"));
         } else {
@@ -89,7 +89,7 @@ fn a_well_known_file_may_name_what_its_server_may_name() {
 #[test]
 fn a_user_can_insist_on_the_address() {
     let mut story = Scenario::discover("example.org");
-    story.answer(200, json!({"m.homeserver": {"base_url": "http://hs.example:8008"}}).to_string());
+    story.responds(200, json!({"m.homeserver": {"base_url": "http://hs.example:8008"}}).to_string());
     let Step::Locate { failure, .. } = story.flow.step() else { panic!("{:?}", story.flow.step()) };
     assert_eq!(
         failure.to_string(),
@@ -99,19 +99,19 @@ fn a_user_can_insist_on_the_address() {
     );
     let named = failure.homeserver.clone().unwrap();
     story.use_homeserver(named.as_str()).gets("http://hs.example:8008/_matrix/client/v3/login");
-    story.answer(200, OFFERS).choose(password()).answer(200, GRANTED);
+    story.responds(200, OFFERS).choose(password()).responds(200, GRANTED);
     assert_eq!(story.session().homeserver(), Some(&named));
 }
 
 #[test]
 fn a_redirect_does_not_change_who_names_the_address() {
     let mut story = Scenario::discover("example.org");
-    story.answer_with(answer(302, &[("location", "https://localhost/client.json")], ""));
-    story.answer(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
+    story.responds_with(served(302, &[("location", "https://localhost/client.json")], ""));
+    story.responds(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
     story.locates(DiscoveryOutcome::FailError);
 
     let mut story = Scenario::discover("localhost");
-    story.answer_with(answer(302, &[("location", "https://example.org/client.json")], ""));
-    story.answer(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
-    story.gets("http://localhost:8008/_matrix/client/versions").answer(200, VERSIONS);
+    story.responds_with(served(302, &[("location", "https://example.org/client.json")], ""));
+    story.responds(200, json!({"m.homeserver": {"base_url": "http://localhost:8008"}}).to_string());
+    story.gets("http://localhost:8008/_matrix/client/versions").responds(200, VERSIONS);
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::support::scenario::{
-    CODE_LIFETIME, CODE_TO_SHOW, METADATA, OFFERS, PENDING, REGISTERED, Scenario, TOKENS, WHOAMI, answer, noon,
+    CODE_LIFETIME, CODE_TO_SHOW, METADATA, OFFERS, PENDING, REGISTERED, Scenario, TOKENS, WHOAMI, noon, served,
     with_oauth,
 };
 
@@ -92,17 +92,17 @@ impl World {
 
     fn exchange(&mut self, request: &Request<Vec<u8>>) -> Result<Response<Vec<u8>>, &'static str> {
         Ok(match request.uri().path() {
-            "/_matrix/client/v3/login" => answer(200, &[], OFFERS),
-            "/_matrix/client/v1/auth_metadata" => answer(200, &[], METADATA),
-            "/register" => answer(201, &[], REGISTERED),
+            "/_matrix/client/v3/login" => served(200, &[], OFFERS),
+            "/_matrix/client/v1/auth_metadata" => served(200, &[], METADATA),
+            "/register" => served(201, &[], REGISTERED),
             "/device" => {
                 assert!(self.shown_at.is_none(), "a second code is requested");
                 self.next_poll = self.time + self.interval;
                 self.shown_at = Some(self.now());
-                answer(200, &[], CODE_TO_SHOW)
+                served(200, &[], CODE_TO_SHOW)
             }
             "/token" => return self.poll(),
-            "/_matrix/client/v3/account/whoami" => answer(200, &[], WHOAMI),
+            "/_matrix/client/v3/account/whoami" => served(200, &[], WHOAMI),
             path => panic!("unexpected request: {path}"),
         })
     }
@@ -127,21 +127,21 @@ impl World {
         };
         self.next_poll = self.time + self.interval.max(Duration::from_secs(hint.unwrap_or_default()));
         let limited = |status: u16, body: String| match hint {
-            Some(seconds) => answer(status, &[("retry-after", &seconds.to_string())], body),
-            None => answer(status, &[], body),
+            Some(seconds) => served(status, &[("retry-after", &seconds.to_string())], body),
+            None => served(status, &[], body),
         };
         let error = |status: u16, code: &str| limited(status, json!({"error": code}).to_string());
         Ok(match poll {
             Poll::Pending(status, _) => limited(status, PENDING.to_owned()),
             Poll::SlowDown(status, _) => error(status, "slow_down"),
             Poll::Limited(_) => limited(429, String::new()),
-            Poll::Failed(status) => answer(status, &[], "<html>"),
-            Poll::NotJson => answer(200, &[], "<html>"),
+            Poll::Failed(status) => served(status, &[], "<html>"),
+            Poll::NotJson => served(200, &[], "<html>"),
             Poll::Refused => error(403, "access_denied"),
             Poll::Lost => return Err("connection reset"),
             Poll::Granted => {
                 self.is_granted = true;
-                answer(200, &[], TOKENS)
+                served(200, &[], TOKENS)
             }
         })
     }

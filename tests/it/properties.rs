@@ -89,7 +89,7 @@ fn errcode() -> impl Strategy<Value = &'static str> {
 }
 
 /// Some of the keys that a response can have, with values that fit or do not fit, and some unknown keys.
-fn answer_object() -> impl Strategy<Value = Vec<(String, Value)>> {
+fn response_object() -> impl Strategy<Value = Vec<(String, Value)>> {
     let known = prop_oneof![
         Just(("access_token", json!("t0k3n"))),
         Just(("user_id", json!("@alice:example.org"))),
@@ -224,7 +224,7 @@ proptest! {
         let sent_to = story.browses();
         if let Some(metadata) = resume {
             story.suspend().callback(scenario::CODE_CALLBACK);
-            let _ = scenario::respond(&mut story.flow, &scenario::answer(200, &[], metadata), scenario::noon());
+            let _ = scenario::respond(&mut story.flow, &scenario::served(200, &[], metadata), scenario::noon());
         } else {
             story.callback(scenario::CODE_CALLBACK);
         }
@@ -267,14 +267,14 @@ proptest! {
     fn any_response_is_all_or_nothing(
         begin in any::<Index>(),
         status in status(),
-        pairs in answer_object(),
+        pairs in response_object(),
         received_at in any::<u64>(),
     ) {
         let received_at = UNIX_EPOCH.checked_add(Duration::from_millis(received_at)).unwrap_or(UNIX_EPOCH);
         let story = begin.get(rules::states()).story();
         let (id, mut flow) = (story.last_request_id(), story.flow);
         let (before, seen) = (whole(&flow), picture(&flow));
-        match flow.handle_response(id, &scenario::answer(status, &[], write_object(&pairs)), received_at) {
+        match flow.handle_response(id, &scenario::served(status, &[], write_object(&pairs)), received_at) {
             Ok(()) => prop_assert_ne!(picture(&flow), seen),
             Err(Error::MissingRefreshToken(_) | Error::WrongUser { .. }) => prop_assert!(flow.session().is_none()),
             Err(_) => prop_assert_eq!(whole(&flow), before),
@@ -284,13 +284,13 @@ proptest! {
     #[test]
     fn the_order_of_json_keys_changes_nothing(
         status in status(),
-        (pairs, shuffled) in answer_object().prop_flat_map(|pairs| (Just(pairs.clone()), Just(pairs).prop_shuffle())),
+        (pairs, shuffled) in response_object().prop_flat_map(|pairs| (Just(pairs.clone()), Just(pairs).prop_shuffle())),
     ) {
         for state in rules::telling_states() {
             let story = state.story();
             let after = |pairs: &[(String, Value)]| {
                 let mut flow = story.flow.clone();
-                let response: Response<Vec<u8>> = scenario::answer(status, &[], write_object(pairs));
+                let response: Response<Vec<u8>> = scenario::served(status, &[], write_object(pairs));
                 let outcome = flow.handle_response(story.last_request_id(), &response, scenario::noon());
                 (outcome.err().map(|error| format!("{error:?}")), whole(&flow))
             };
@@ -442,14 +442,14 @@ proptest! {
     #[test]
     fn a_refresh_is_all_or_nothing_and_only_the_server_ends_it(
         status in status(),
-        pairs in answer_object(),
+        pairs in response_object(),
         received_at in any::<u64>(),
     ) {
         let received_at = UNIX_EPOCH.checked_add(Duration::from_millis(received_at)).unwrap_or(UNIX_EPOCH);
         let mut session = refresh::session(refresh::stored());
         let before = serde_json::to_value(&session).unwrap();
         let errcode = pairs.iter().find(|(key, _)| key == "errcode").and_then(|(_, value)| value.as_str());
-        match session.handle_refresh(&scenario::answer(status, &[], write_object(&pairs)), received_at) {
+        match session.handle_refresh(&scenario::served(status, &[], write_object(&pairs)), received_at) {
             Refresh::Refreshed => {
                 prop_assert!((200..300).contains(&status));
                 prop_assert_eq!(session.access_token().expose(), "t0k3n");
@@ -469,9 +469,9 @@ proptest! {
     }
 
     #[test]
-    fn a_session_is_judged_only_by_an_errcode(status in status(), pairs in answer_object()) {
+    fn a_session_is_judged_only_by_an_errcode(status in status(), pairs in response_object()) {
         let session = refresh::session(refresh::stored());
-        let judge = |pairs: &[(String, Value)]| session.judge(&scenario::answer(status, &[], write_object(pairs)));
+        let judge = |pairs: &[(String, Value)]| session.judge(&scenario::served(status, &[], write_object(pairs)));
         let ends = |verdict: Verdict| !matches!(verdict, Verdict::Unaffected | Verdict::NotMatrix);
         if ends(judge(&pairs)) {
             prop_assert!((400..500).contains(&status) && status != 429);

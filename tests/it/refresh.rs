@@ -12,7 +12,7 @@ use crate::{
     documents::table,
     support::{
         replay,
-        scenario::{HOMESERVER, answer, noon},
+        scenario::{HOMESERVER, noon, served},
     },
 };
 
@@ -95,7 +95,7 @@ fn an_end_that_does_not_fit_is_left_out() {
     ] {
         let mut session = expiring();
         let body = json!({"access_token": "new", "expires_in_ms": lifetime}).to_string();
-        assert!(matches!(session.handle_refresh(&answer(200, &[], body), received_at), Refresh::Refreshed));
+        assert!(matches!(session.handle_refresh(&served(200, &[], body), received_at), Refresh::Refreshed));
         assert_eq!(session.expires_at(), None, "{lifetime}: the earlier end belonged to the old token");
         assert_eq!(session.refresh_in(noon(), Duration::MAX), None, "{lifetime}");
         assert_eq!(session.access_token().expose(), "new");
@@ -141,7 +141,7 @@ fn a_request_needs_a_refresh_token_and_a_homeserver() {
 fn new_tokens_replace_the_old_and_everything_else_stays() {
     let mut session = expiring();
     let body = r#"{"access_token":"new-access","refresh_token":"new-refresh","expires_in_ms":3000.0}"#;
-    assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+    assert!(matches!(session.handle_refresh(&served(200, &[], body), noon()), Refresh::Refreshed));
     let mut expected = stored();
     expected["access_token"] = json!("new-access");
     expected["refresh_token"] = json!("new-refresh");
@@ -154,7 +154,7 @@ fn without_a_new_refresh_token_the_old_one_stays() {
     for refresh_token in ["", r#","refresh_token":null"#, r#","refresh_token":"""#, r#","refresh_token":7"#] {
         let mut session = expiring();
         let body = format!(r#"{{"access_token":"new"{refresh_token}}}"#);
-        assert!(matches!(session.handle_refresh(&answer(200, &[], body), noon()), Refresh::Refreshed));
+        assert!(matches!(session.handle_refresh(&served(200, &[], body), noon()), Refresh::Refreshed));
         assert_eq!(session.refresh_token().unwrap().expose(), "old-refresh", "{refresh_token}");
     }
 }
@@ -165,10 +165,10 @@ type Row = (&'static str, &'static str, Vec<Response<Vec<u8>>>);
 /// The rows of the table in the documentation of [`Refresh`].
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn rows() -> Vec<Row> {
-    let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
+    let error = |status, errcode: &str| served(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
     let soft = |flag: Value| {
         let body = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": flag });
-        answer(401, &[], body.to_string())
+        served(401, &[], body.to_string())
     };
     let granted = r#"{"access_token":"new"}"#;
     let too_long = format!("{granted}{}", " ".repeat(MAX_BODY));
@@ -177,19 +177,19 @@ fn rows() -> Vec<Row> {
             "2xx with an access token",
             "Refreshed",
             vec![
-                answer(200, &[], granted),
-                answer(201, &[("content-type", "text/html")], format!("\u{feff}{granted}")),
-                answer(200, &[], r#"{"access_token":"new","refresh_token":[],"expires_in_ms":{},"x":1e999}"#),
+                served(200, &[], granted),
+                served(201, &[("content-type", "text/html")], format!("\u{feff}{granted}")),
+                served(200, &[], r#"{"access_token":"new","refresh_token":[],"expires_in_ms":{},"x":1e999}"#),
             ],
         ),
         (
             "429, or another rate limit",
             "Later",
             vec![
-                answer(429, &[], ""),
-                answer(429, &[("retry-after", "3")], "<html>"),
-                answer(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
-                answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":3000}"#),
+                served(429, &[], ""),
+                served(429, &[("retry-after", "3")], "<html>"),
+                served(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                served(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":3000}"#),
             ],
         ),
         (
@@ -198,7 +198,7 @@ fn rows() -> Vec<Row> {
             vec![
                 error(408, "M_UNKNOWN_TOKEN"),
                 error(425, "M_FORBIDDEN"),
-                answer(408, &[], "<html>"),
+                served(408, &[], "<html>"),
                 error(500, "M_UNKNOWN"),
                 error(502, "M_UNKNOWN_TOKEN"),
                 error(503, "M_FORBIDDEN"),
@@ -209,39 +209,39 @@ fn rows() -> Vec<Row> {
             "not Matrix, whatever the status: a captive portal, a proxy",
             "Later",
             vec![
-                answer(200, &[], "<!DOCTYPE html><title>Welcome to the airport</title>"),
-                answer(200, &[], ""),
-                answer(401, &[], "<html>"),
-                answer(403, &[], "<html>403 Forbidden</html>"),
-                answer(404, &[], ""),
-                answer(511, &[], "<html>Network Authentication Required</html>"),
-                answer(403, &[], r#"{"message":"M_FORBIDDEN"}"#),
-                answer(403, &[], r#"["M_FORBIDDEN"]"#),
-                answer(502, &[], "<html>"),
-                answer(100, &[], ""),
-                answer(999, &[], ""),
-                answer(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
+                served(200, &[], "<!DOCTYPE html><title>Welcome to the airport</title>"),
+                served(200, &[], ""),
+                served(401, &[], "<html>"),
+                served(403, &[], "<html>403 Forbidden</html>"),
+                served(404, &[], ""),
+                served(511, &[], "<html>Network Authentication Required</html>"),
+                served(403, &[], r#"{"message":"M_FORBIDDEN"}"#),
+                served(403, &[], r#"["M_FORBIDDEN"]"#),
+                served(502, &[], "<html>"),
+                served(100, &[], ""),
+                served(999, &[], ""),
+                served(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
             ],
         ),
         (
             "a redirect",
             "Later",
-            vec![answer(302, &[("location", "https://portal.example.net/")], ""), answer(301, &[], "")],
+            vec![served(302, &[("location", "https://portal.example.net/")], ""), served(301, &[], "")],
         ),
         (
             "2xx that cannot be read, or with an errcode",
             "Later",
             vec![
-                answer(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#),
-                answer(200, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
-                answer(200, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
-                answer(200, &[], r#"{"errcode":"M_USER_LOCKED"}"#),
-                answer(200, &[], "{}"),
-                answer(200, &[], r#"{"access_token":"#),
-                answer(200, &[], r#"{"access_token":null}"#),
-                answer(200, &[], r#"{"access_token":"a b"}"#),
-                answer(200, &[], r#"[{"access_token":"new"}]"#),
-                answer(200, &[], too_long),
+                served(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#),
+                served(200, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                served(200, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                served(200, &[], r#"{"errcode":"M_USER_LOCKED"}"#),
+                served(200, &[], "{}"),
+                served(200, &[], r#"{"access_token":"#),
+                served(200, &[], r#"{"access_token":null}"#),
+                served(200, &[], r#"{"access_token":"a b"}"#),
+                served(200, &[], r#"[{"access_token":"new"}]"#),
+                served(200, &[], too_long),
             ],
         ),
         (
@@ -255,7 +255,7 @@ fn rows() -> Vec<Row> {
             "TokenGone",
             vec![
                 error(403, "M_FORBIDDEN"),
-                answer(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                served(403, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
                 error(400, "M_FORBIDDEN"),
             ],
         ),
@@ -265,7 +265,7 @@ fn rows() -> Vec<Row> {
             "Locked",
             vec![
                 error(401, "M_USER_LOCKED"),
-                answer(401, &[], r#"{"errcode":"M_USER_LOCKED","soft_logout":true}"#),
+                served(401, &[], r#"{"errcode":"M_USER_LOCKED","soft_logout":true}"#),
                 error(403, "M_USER_LOCKED"),
             ],
         ),
@@ -283,49 +283,49 @@ fn rows() -> Vec<Row> {
                 error(401, "M_MISSING_TOKEN"),
                 error(403, "M_LIMIT_EXCEEDED"),
                 error(404, "M_NOT_FOUND"),
-                answer(401, &[], r#"{"error":"no"}"#),
-                answer(401, &[], r#"{"errcode":["M_UNKNOWN_TOKEN"],"error":"no"}"#),
+                served(401, &[], r#"{"error":"no"}"#),
+                served(401, &[], r#"{"errcode":["M_UNKNOWN_TOKEN"],"error":"no"}"#),
             ],
         ),
         (
             "OAuth 2.0: `invalid_grant`, `invalid_client`, `unauthorized_client`",
             "TokenGone",
             vec![
-                answer(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
-                answer(400, &[], r#"{"error":"invalid_client"}"#),
-                answer(401, &[], r#"{"error":"invalid_client"}"#),
-                answer(401, &[], r#"{"error":"unauthorized_client"}"#),
-                answer(403, &[], r#"{"error":"invalid_grant"}"#),
-                answer(400, &[("retry-after", "3")], r#"{"error":"invalid_grant","soft_logout":true,"x":1e999}"#),
-                answer(400, &[], r#"{"errcode":"invalid_grant"}"#),
+                served(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
+                served(400, &[], r#"{"error":"invalid_client"}"#),
+                served(401, &[], r#"{"error":"invalid_client"}"#),
+                served(401, &[], r#"{"error":"unauthorized_client"}"#),
+                served(403, &[], r#"{"error":"invalid_grant"}"#),
+                served(400, &[("retry-after", "3")], r#"{"error":"invalid_grant","soft_logout":true,"x":1e999}"#),
+                served(400, &[], r#"{"errcode":"invalid_grant"}"#),
             ],
         ),
         (
             "OAuth 2.0: any other error, also one of the Matrix API",
             "Later",
             vec![
-                answer(400, &[], r#"{"error":"invalid_request"}"#),
-                answer(400, &[], r#"{"error":"invalid_scope"}"#),
-                answer(429, &[], r#"{"error":"slow_down"}"#),
-                answer(408, &[], r#"{"error":"invalid_grant"}"#),
-                answer(500, &[], r#"{"error":"invalid_grant"}"#),
-                answer(200, &[], r#"{"error":"invalid_grant"}"#),
+                served(400, &[], r#"{"error":"invalid_request"}"#),
+                served(400, &[], r#"{"error":"invalid_scope"}"#),
+                served(429, &[], r#"{"error":"slow_down"}"#),
+                served(408, &[], r#"{"error":"invalid_grant"}"#),
+                served(500, &[], r#"{"error":"invalid_grant"}"#),
+                served(200, &[], r#"{"error":"invalid_grant"}"#),
                 error(401, "M_UNKNOWN_TOKEN"),
                 error(403, "M_FORBIDDEN"),
                 error(404, "M_UNRECOGNIZED"),
-                answer(404, &[], "<html>"),
-                answer(422, &[], "Failed to deserialize form body"),
-                answer(200, &[], r#"{"access_token":"new","token_type":"DPoP"}"#),
-                answer(200, &[], r#"{"access_token":"","token_type":"Bearer","refresh_token":"newer"}"#),
-                answer(400, &[], r#"{"error":"unsupported_grant_type"}"#),
-                answer(403, &[], r#"{"error":"access_denied"}"#),
-                answer(400, &[], r#"{"error":"Invalid_Grant"}"#),
-                answer(400, &[], r#"{"error":["invalid_grant"]}"#),
-                answer(400, &[], r#"{"error_description":"invalid_grant"}"#),
-                answer(400, &[], "invalid_grant"),
-                answer(429, &[], r#"{"error":"invalid_grant"}"#),
-                answer(503, &[], r#"{"error":"temporarily_unavailable"}"#),
-                answer(400, &[], r#"{"errcode":"M_FORBIDDEN","error":"invalid_grant"}"#),
+                served(404, &[], "<html>"),
+                served(422, &[], "Failed to deserialize form body"),
+                served(200, &[], r#"{"access_token":"new","token_type":"DPoP"}"#),
+                served(200, &[], r#"{"access_token":"","token_type":"Bearer","refresh_token":"newer"}"#),
+                served(400, &[], r#"{"error":"unsupported_grant_type"}"#),
+                served(403, &[], r#"{"error":"access_denied"}"#),
+                served(400, &[], r#"{"error":"Invalid_Grant"}"#),
+                served(400, &[], r#"{"error":["invalid_grant"]}"#),
+                served(400, &[], r#"{"error_description":"invalid_grant"}"#),
+                served(400, &[], "invalid_grant"),
+                served(429, &[], r#"{"error":"invalid_grant"}"#),
+                served(503, &[], r#"{"error":"temporarily_unavailable"}"#),
+                served(400, &[], r#"{"errcode":"M_FORBIDDEN","error":"invalid_grant"}"#),
             ],
         ),
     ]
@@ -391,11 +391,11 @@ fn the_table_has_these_rows_and_no_others() {
 
 #[test]
 fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
-    let gone = answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
+    let gone = served(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#);
     let Refresh::TokenGone(error) = expiring().handle_refresh(&gone, noon()) else { panic!() };
     assert_eq!(error.message.as_deref(), Some("refresh token isn't valid anymore"));
 
-    let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#);
+    let limited = served(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2987}"#);
     let Refresh::Later { error, delay } = expiring().handle_refresh(&limited, noon()) else { panic!() };
     assert_eq!(delay, Duration::from_secs(3));
     assert!(error.may_retry());
@@ -406,26 +406,26 @@ fn a_refusal_keeps_the_servers_words_and_a_rate_limit_its_wait() {
 #[test]
 fn each_refused_refresh_makes_the_wait_longer() {
     let mut session = expiring();
-    let busy = answer(503, &[], "<html>");
+    let busy = served(503, &[], "<html>");
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
         let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
     // A hint counts, and the count of the attempts goes on.
     let mut session = expiring();
-    let limited = answer(429, &[("retry-after", "7")], "");
+    let limited = served(429, &[("retry-after", "7")], "");
     for (response, seconds) in [(&busy, 1), (&limited, 7), (&busy, 4)] {
         let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
     // A hint counts also if it is shorter than the wait without a hint.
-    let soon = answer(429, &[("retry-after", "1")], "");
+    let soon = served(429, &[("retry-after", "1")], "");
     for (response, seconds) in [(&busy, 8), (&soon, 1), (&busy, 32)] {
         let Refresh::Later { delay, .. } = session.handle_refresh(response, noon()) else { panic!() };
         assert_eq!(delay, Duration::from_secs(seconds));
     }
     // After a success the count starts over.
-    let granted = answer(200, &[], r#"{"access_token":"new"}"#);
+    let granted = served(200, &[], r#"{"access_token":"new"}"#);
     assert!(matches!(session.handle_refresh(&granted, noon()), Refresh::Refreshed));
     let Refresh::Later { delay, .. } = session.handle_refresh(&busy, noon()) else { panic!() };
     assert_eq!(delay, Duration::from_secs(1));
@@ -434,7 +434,7 @@ fn each_refused_refresh_makes_the_wait_longer() {
 #[test]
 fn an_unreadable_response_keeps_the_refresh_token() {
     let mut session = expiring();
-    let refresh = session.handle_refresh(&answer(200, &[], r#"{"access_token":"new"#), SystemTime::now());
+    let refresh = session.handle_refresh(&served(200, &[], r#"{"access_token":"new"#), SystemTime::now());
     assert!(matches!(refresh, Refresh::Later { error: ResponseError::InvalidResponse { .. }, .. }), "{refresh:?}");
     let body = session.refresh_request().unwrap().into_body();
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["refresh_token"], "old-refresh");

@@ -5,17 +5,17 @@ use http::StatusCode;
 use matrix_login::{Error, Location, ResponseError, RetryAfter, ServerError};
 use serde_json::json;
 
-use crate::support::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, answer, noon, not_matrix, password};
+use crate::support::scenario::{GRANTED, LOGIN_URL, OFFERED, OFFERS, Scenario, noon, not_matrix, password, served};
 
 #[test]
 fn the_right_password_logs_in_after_a_wrong_one() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
+    story.responds(403, r#"{"errcode":"M_FORBIDDEN","error":"Invalid username or password"}"#);
     let refused = story.refused();
     assert_eq!(refused.status, Some(StatusCode::FORBIDDEN));
     assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"));
     assert_eq!(refused.message.as_deref(), Some("Invalid username or password"));
-    story.choose(password()).answer(200, GRANTED).session();
+    story.choose(password()).responds(200, GRANTED).session();
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn every_kind_of_refusal_is_shown_as_the_server_says_it() {
         (404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#, "M_UNRECOGNIZED"),
     ] {
         let mut story = Scenario::logging_in();
-        story.answer(status, body);
+        story.responds(status, body);
         let refused = story.refused();
         assert_eq!((refused.status, refused.errcode.as_deref()), (StatusCode::from_u16(status).ok(), Some(errcode)));
     }
@@ -61,10 +61,10 @@ fn every_kind_of_refusal_is_shown_as_the_server_says_it() {
 #[test]
 fn a_locked_user_is_told_so_and_keeps_the_device() {
     let mut story = Scenario::logging_in();
-    story.answer(401, r#"{"errcode":"M_USER_LOCKED","error":"locked","soft_logout":true}"#);
+    story.responds(401, r#"{"errcode":"M_USER_LOCKED","error":"locked","soft_logout":true}"#);
     assert!(story.refused().soft_logout);
     let mut story = Scenario::logging_in();
-    story.answer(401, r#"{"errcode":"M_USER_LOCKED","error":"locked"}"#);
+    story.responds(401, r#"{"errcode":"M_USER_LOCKED","error":"locked"}"#);
     assert!(!story.refused().soft_logout);
 }
 
@@ -92,7 +92,7 @@ fn an_odd_field_beside_the_errcode_never_hides_it() {
         ("\u{feff} {\"errcode\":\"M_UNKNOWN\",\"errcode\":\"M_FORBIDDEN\"}", false),
     ] {
         let mut story = Scenario::logging_in();
-        story.answer(403, body);
+        story.responds(403, body);
         let refused = story.refused();
         assert_eq!(refused.errcode.as_deref(), Some("M_FORBIDDEN"), "{body}");
         assert_eq!((refused.message.as_deref(), refused.retry_after), (None, None));
@@ -103,10 +103,10 @@ fn an_odd_field_beside_the_errcode_never_hides_it() {
 #[test]
 fn bytes_that_are_not_text_spoil_only_their_own_field() {
     let mut story = Scenario::logging_in();
-    story.answer(403, *b"{\"errcode\":\"M_FORBIDDEN\",\"error\":\"f\xfcr dich\"}");
+    story.responds(403, *b"{\"errcode\":\"M_FORBIDDEN\",\"error\":\"f\xfcr dich\"}");
     assert_eq!(story.refused().message.as_deref(), Some("f\u{fffd}r dich"));
     story.choose(password());
-    story.answer(
+    story.responds(
         200,
         *b"{\"user_id\":\"@alice:example.org\",\"device_id\":\"D\",\"access_token\":\"t\",\"x\":\"M\xfcller\"}",
     );
@@ -120,20 +120,20 @@ fn bytes_that_are_not_text_spoil_only_their_own_field() {
         Error::Response(ResponseError::InvalidResponse { field: "`device_id`", .. })
     ));
     let body = *b"{\"user_id\":\"@a:b\",\"device_id\":\"D\",\"access_token\":\"t\",\"refresh_token\":\"r\xff\"}";
-    assert!(story.answer(200, body).session().refresh_token().is_none());
+    assert!(story.responds(200, body).session().refresh_token().is_none());
 }
 
 #[test]
 fn a_message_alone_is_a_matrix_error() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"error":"go away"}"#);
+    story.responds(403, r#"{"error":"go away"}"#);
     assert_eq!((story.refused().errcode.as_deref(), story.refused().message.as_deref()), (None, Some("go away")));
 }
 
 #[test]
 fn all_other_keys_of_an_error_are_kept() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"errcode":"M_RESOURCE_LIMIT_EXCEEDED","admin_contact":null,"limit_type":"hs_disabled"}"#);
+    story.responds(403, r#"{"errcode":"M_RESOURCE_LIMIT_EXCEEDED","admin_contact":null,"limit_type":"hs_disabled"}"#);
     let other = &story.refused().other;
     assert_eq!(json!(other), json!({"admin_contact": null, "limit_type": "hs_disabled"}));
 }
@@ -141,7 +141,7 @@ fn all_other_keys_of_an_error_are_kept() {
 #[test]
 fn a_matrix_error_keeps_the_description_of_an_oauth_error() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"errcode":"M_FORBIDDEN","error":"no","error_description":"of RFC 6749"}"#);
+    story.responds(403, r#"{"errcode":"M_FORBIDDEN","error":"no","error_description":"of RFC 6749"}"#);
     assert_eq!(story.refused().message.as_deref(), Some("no"));
     assert_eq!(json!(story.refused().other), json!({"error_description": "of RFC 6749"}));
 }
@@ -178,7 +178,7 @@ fn a_failure_of_the_homeserver_is_not_a_refusal() {
             "{error:?}"
         );
         assert!(error.may_retry(), "{error}");
-        story.answer(200, GRANTED).session();
+        story.responds(200, GRANTED).session();
     }
 }
 
@@ -188,7 +188,7 @@ fn a_status_that_http_does_not_know_refuses_nothing() {
     for status in [100, 600, 999] {
         let mut story = Scenario::logging_in();
         assert_eq!(not_matrix(&story.fails(status, FORBIDDEN)), status);
-        assert!(ServerError::from_response(&answer(status, &[], FORBIDDEN)).is_none(), "{status}");
+        assert!(ServerError::from_response(&served(status, &[], FORBIDDEN)).is_none(), "{status}");
     }
 }
 
@@ -196,7 +196,7 @@ fn a_status_that_http_does_not_know_refuses_nothing() {
 fn a_login_request_is_never_redirected() {
     for status in [301, 302, 303, 307, 308] {
         let mut story = Scenario::logging_in();
-        let response = answer(status, &[("location", "https://evil.example.com/_matrix/client/v3/login")], GRANTED);
+        let response = served(status, &[("location", "https://evil.example.com/_matrix/client/v3/login")], GRANTED);
         let error = story.fails_with(response);
         let Error::Response(ResponseError::Redirected { location, .. }) = &error else { panic!("{error:?}") };
         assert_eq!(location.as_ref().map(Location::as_str), Some("https://evil.example.com/_matrix/client/v3/login"));
@@ -215,7 +215,7 @@ fn a_login_that_became_a_get_on_the_way_grants_nothing() {
 #[test]
 fn a_refusal_is_forgotten_with_the_next_choice() {
     let mut story = Scenario::logging_in();
-    story.answer(403, r#"{"errcode":"M_FORBIDDEN"}"#).choose(password()).back();
+    story.responds(403, r#"{"errcode":"M_FORBIDDEN"}"#).choose(password()).back();
     story.asks(&OFFERED);
 }
 
@@ -234,7 +234,7 @@ fn a_body_that_is_too_long_is_not_read() {
     assert_eq!(not_matrix(&story.fails(403, long(r#"{"errcode":"M_FORBIDDEN"}"#))), StatusCode::FORBIDDEN);
     let mut fits = GRANTED.as_bytes().to_vec();
     fits.resize(matrix_login::MAX_BODY, b' ');
-    story.answer(200, fits).session();
+    story.responds(200, fits).session();
 }
 
 #[test]
@@ -244,12 +244,12 @@ fn a_lost_response_leaves_the_same_request_due() {
     assert_eq!(first["url"], LOGIN_URL);
     assert!(matches!(story.flow.handle_unreachable(story.request_id()), Err(Error::OutOfStep { due: "Send", .. })));
     assert_eq!(crate::support::replay::step_line(&story.flow.step(), noon()), first);
-    story.answer(200, GRANTED).session();
+    story.responds(200, GRANTED).session();
 }
 
 #[test]
 fn the_response_to_any_request_can_be_read_as_an_error() {
-    let limited = answer(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
+    let limited = served(429, &[("retry-after", "3")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
     let error = ServerError::from_response(&limited).unwrap();
     assert_eq!(error.errcode.as_deref(), Some("M_LIMIT_EXCEEDED"));
     let three_seconds = Some(RetryAfter::Delay(std::time::Duration::from_secs(3)));
@@ -260,6 +260,6 @@ fn the_response_to_any_request_can_be_read_as_an_error() {
     for (status, body) in
         [(200, r#"{"errcode":"M_UNKNOWN"}"#), (302, r#"{"errcode":"M_UNKNOWN"}"#), (404, "<html>"), (400, "{}")]
     {
-        assert!(ServerError::from_response(&answer(status, &[], body)).is_none(), "{status} {body}");
+        assert!(ServerError::from_response(&served(status, &[], body)).is_none(), "{status} {body}");
     }
 }

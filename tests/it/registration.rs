@@ -4,7 +4,7 @@ use http::Request;
 use matrix_login::{HttpsUrl, MAX_BODY, OAuthClient, ResponseError, endpoint::oauth::registration};
 use serde_json::{Value, json};
 
-use crate::support::scenario::{answer, invalid_field, not_matrix};
+use crate::support::scenario::{invalid_field, not_matrix, served};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -140,7 +140,7 @@ fn any_2xx_with_a_client_id_is_a_success() {
         // An ID can be any text: continuwuity uses base64.
         for client_id in ["01M87HWDCKP1X6SPTYR2JB5E3S", "a+b/c==", "ID with spaces & \u{e4}"] {
             let body = json!({ "client_id": client_id, "grant_types": [], "redirect_uris": 7 }).to_string();
-            let response = registration::response(&answer(status, &[], body)).unwrap();
+            let response = registration::response(&served(status, &[], body)).unwrap();
             assert_eq!(response.client_id, client_id, "{status}");
         }
     }
@@ -152,7 +152,7 @@ fn a_client_secret_that_was_not_requested_is_never_shown() {
         "client_id": "client", "client_secret": "s3cr3t", "client_secret_expires_at": 0,
         "registration_access_token": "s3cr3t", "token_endpoint_auth_method": "client_secret_basic",
     });
-    let response = registration::response(&answer(201, &[], body.to_string())).unwrap();
+    let response = registration::response(&served(201, &[], body.to_string())).unwrap();
     assert_eq!(response.client_id, "client");
     assert!(!format!("{response:?}").contains("s3cr3t"));
 }
@@ -166,15 +166,15 @@ fn a_response_without_a_client_id_is_invalid() {
         json!({"client_id": 7}),
         json!({"client_id": ["client"], "client_secret": "s3cr3t"}),
     ] {
-        let error = registration::response(&answer(201, &[], body.to_string())).unwrap_err();
+        let error = registration::response(&served(201, &[], body.to_string())).unwrap_err();
         assert_eq!(invalid_field(&error), "`client_id`", "{body}");
     }
     for (body, is_page) in [("[]", false), ("{\"client_id\":\"c\"", false), ("<html>", true), ("", true)] {
-        let error = registration::response(&answer(201, &[], body)).unwrap_err();
+        let error = registration::response(&served(201, &[], body)).unwrap_err();
         assert_eq!(matches!(error, ResponseError::NotMatrix { .. }), is_page, "{body}: {error:?}");
     }
     let long = format!("{}{}", json!({"client_id": "client"}), " ".repeat(MAX_BODY));
-    assert!(matches!(registration::response(&answer(201, &[], long)), Err(ResponseError::TooLarge { .. })));
+    assert!(matches!(registration::response(&served(201, &[], long)), Err(ResponseError::TooLarge { .. })));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_refusal_says_what_is_wrong_with_the_client() {
         (429, r#"{"errcode":"M_LIMIT_EXCEEDED","error":"slow"}"#, "M_LIMIT_EXCEEDED", Some("slow"), true),
         (500, r#"{"error":"server_error"}"#, "server_error", None, true),
     ] {
-        let error = registration::response(&answer(status, &[], body)).unwrap_err();
+        let error = registration::response(&served(status, &[], body)).unwrap_err();
         let ResponseError::Server(server) = &error else { panic!("{error:?}") };
         assert_eq!((server.errcode.as_deref(), server.message.as_deref()), (Some(errcode), message), "{body}");
         assert_eq!(error.may_retry(), may_retry, "{body}");
@@ -214,7 +214,7 @@ fn a_text_or_a_page_is_not_a_refusal() {
         (400, r#"{"error_description":"no"}"#),
         (503, "<html>"),
     ] {
-        let error = registration::response(&answer(status, &[("content-type", "text/plain")], body)).unwrap_err();
+        let error = registration::response(&served(status, &[("content-type", "text/plain")], body)).unwrap_err();
         assert_eq!(not_matrix(&error).as_u16(), status, "{body}");
         assert!(error.to_string().contains("POST registration_endpoint is not from an OAuth 2.0 server"), "{error}");
     }

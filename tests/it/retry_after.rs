@@ -4,11 +4,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use matrix_login::{RetryAfter, ServerError};
 
-use crate::support::scenario::answer;
+use crate::support::scenario::served;
 
 /// What the header of a 429 says.
 fn read(text: &str) -> Option<RetryAfter> {
-    ServerError::from_response(&answer(429, &[("retry-after", text)], "")).unwrap().retry_after
+    ServerError::from_response(&served(429, &[("retry-after", text)], "")).unwrap().retry_after
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn dates_are_read() {
 #[test]
 fn a_date_counts_from_the_date_of_its_response() {
     let read = |date: &str, retry_after: &str| {
-        let response = answer(429, &[("date", date), ("retry-after", retry_after)], "");
+        let response = served(429, &[("date", date), ("retry-after", retry_after)], "");
         ServerError::from_response(&response).unwrap().retry_after
     };
     let later = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -62,7 +62,7 @@ fn a_date_counts_from_the_date_of_its_response() {
 #[test]
 fn zero_and_the_past_are_not_a_hint() {
     assert_eq!(read("0"), None);
-    let body = |body: &str| ServerError::from_response(&answer(429, &[], body)).unwrap().retry_after;
+    let body = |body: &str| ServerError::from_response(&served(429, &[], body)).unwrap().retry_after;
     assert_eq!(body(r#"{"retry_after_ms":0}"#), None);
     assert_eq!(body(r#"{"retry_after_ms":-5}"#), None);
     assert_eq!(body(r#"{"retry_after_ms":0.4}"#), Some(RetryAfter::Delay(Duration::from_millis(1))));
@@ -118,7 +118,7 @@ fn a_header_that_is_not_text_says_nothing() {
     assert_eq!(read("Ã"), None);
     let date = |date: &str| {
         let headers = [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", date)];
-        ServerError::from_response(&answer(429, &headers, "")).unwrap().retry_after
+        ServerError::from_response(&served(429, &headers, "")).unwrap().retry_after
     };
     assert_eq!(date("Ã"), read("Sun, 06 Nov 1994 08:49:37 GMT"));
 }

@@ -5,11 +5,11 @@ use matrix_login::{
     endpoint::oauth::revocation::{self, Token},
 };
 
-use crate::support::scenario::{answer, not_matrix};
+use crate::support::scenario::{not_matrix, served};
 
 /// Whether the server has said that there was nothing to revoke.
 fn respond(status: u16, body: &str) -> Result<bool, ResponseError> {
-    revocation::response(&answer(status, &[], body)).map(|response| response.already_revoked)
+    revocation::response(&served(status, &[], body)).map(|response| response.already_revoked)
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn nothing_else_is_a_success() {
 
 #[test]
 fn a_server_that_is_busy_says_when_to_try_again() {
-    let error = revocation::response(&answer(503, &[("retry-after", "9")], "")).unwrap_err();
+    let error = revocation::response(&served(503, &[("retry-after", "9")], "")).unwrap_err();
     assert!(error.may_retry() && error.retry_after().is_some());
 }
 

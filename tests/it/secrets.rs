@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     auth_metadata::{document, read},
-    support::scenario::{HOMESERVER, OFFERS, Scenario, answer, noon, respond},
+    support::scenario::{HOMESERVER, OFFERS, Scenario, noon, respond, served},
 };
 
 /// The text in every planted secret.
@@ -100,12 +100,12 @@ fn login_responses() -> Vec<Response<Vec<u8>>> {
         "<html>s3cr3t</html>",
     ];
     let statuses = [200, 202, 301, 401, 403, 429, 500, 502];
-    let mut answers: Vec<_> =
-        statuses.iter().flat_map(|status| bodies.map(|body| answer(*status, &[], body))).collect();
-    answers.push(answer(200, &[("x-secret", "s3cr3t")], format!("{}s3cr3t", " ".repeat(matrix_login::MAX_BODY))));
+    let mut responses: Vec<_> =
+        statuses.iter().flat_map(|status| bodies.map(|body| served(*status, &[], body))).collect();
+    responses.push(served(200, &[("x-secret", "s3cr3t")], format!("{}s3cr3t", " ".repeat(matrix_login::MAX_BODY))));
     let fields = r#"{"errcode":"M_FORBIDDEN","x":"s3cr3t","retry_after_ms":"s3cr3t","soft_logout":"s3cr3t"}"#;
-    answers.extend([answer(403, &[], fields), answer(429, &[("retry-after", "s3cr3t")], fields)]);
-    answers
+    responses.extend([served(403, &[], fields), served(429, &[("retry-after", "s3cr3t")], fields)]);
+    responses
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn the_session_of_another_user_is_not_quoted() {
     let stored = json!({"access_token": "s3cr3t", "user_id": "@nobody:b", "device_id": "D"});
     let session = Session::from_json(stored.to_string()).unwrap().unwrap();
     let mut story = Scenario::of(LoginFlow::again(&session, LoginSettings::default()));
-    story.use_homeserver("https://hs.example.org").answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
+    story.use_homeserver("https://hs.example.org").responds(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
     clean_flow("flow", &story.flow);
     story.choose(choices().remove(0));
     let granted = login_responses().into_iter().find(|response| login::response(response).is_ok()).unwrap();
@@ -280,7 +280,7 @@ fn credentials_hide_themselves() {
 fn a_login_without_a_device_is_not_quoted() {
     let body = r#"{"user_id":"@a:b","access_token":"s3cr3t","refresh_token":"s3cr3t","well_known":{"x":"s3cr3t"},
         "x":"s3cr3t","y":5317008853}"#;
-    let response = login::response(&answer(200, &[], body)).unwrap();
+    let response = login::response(&served(200, &[], body)).unwrap();
     let homeserver = "https://hs.example.org".parse().unwrap();
     let error = Session::granted(homeserver, response, &LoginSettings::default(), noon()).unwrap_err();
     let SessionError::NoDeviceId(response) = &error else { panic!("{error:?}") };
@@ -289,7 +289,7 @@ fn a_login_without_a_device_is_not_quoted() {
     clean_error("login without a device", &Error::from(error.clone()));
     clean_error(
         "login without a device",
-        &respond(&mut Scenario::logging_in().flow, &answer(200, &[], body), noon()).unwrap_err(),
+        &respond(&mut Scenario::logging_in().flow, &served(200, &[], body), noon()).unwrap_err(),
     );
 }
 
@@ -439,11 +439,11 @@ fn oauth_steps() -> Vec<LoginFlow> {
     let mut flows = Vec::new();
     let mut metadata = document();
     metadata["org.example.x"] = json!({"deep": ["s3cr3t", SECRET_NUMBER]});
-    story.answer(200, OFFERS).answer(200, metadata.to_string());
+    story.responds(200, OFFERS).responds(200, metadata.to_string());
     flows.push(story.flow.clone());
     story.choose(oauth_choice());
     flows.push(story.flow.clone());
-    story.answer(201, REGISTERED);
+    story.responds(201, REGISTERED);
     flows.push(story.flow.clone());
     let mut resumed = story.clone();
     resumed.suspend();
@@ -452,14 +452,14 @@ fn oauth_steps() -> Vec<LoginFlow> {
     flows.push(resumed.flow.clone());
     story.callback(OAUTH_CALLBACK);
     flows.push(story.flow.clone());
-    story.answer(200, TOKENS);
+    story.responds(200, TOKENS);
     flows.push(story.flow.clone());
     let mut back = story.clone();
     back.back();
     flows.push(back.flow.clone());
-    story.answer(429, "");
+    story.responds(429, "");
     flows.push(story.flow.clone());
-    story.timeout().answer(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
+    story.timeout().responds(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
     flows.push(story.flow.clone());
     flows
 }
@@ -471,23 +471,23 @@ fn device_steps() -> Vec<LoginFlow> {
     let mut metadata = document();
     metadata["org.example.x"] = json!({"deep": ["s3cr3t", SECRET_NUMBER]});
     let mut story = Scenario::with_metadata(settings, metadata.to_string());
-    story.choose(Choice::device_authorization()).answer(201, REGISTERED);
+    story.choose(Choice::device_authorization()).responds(201, REGISTERED);
     let mut flows = vec![story.flow.clone()];
-    story.answer(200, CODE_TO_SHOW);
+    story.responds(200, CODE_TO_SHOW);
     flows.push(story.flow.clone());
     story.timeout();
     flows.push(story.flow.clone());
     let mut waiting = story.clone();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     flows.push(waiting.flow.clone());
-    story.answer(403, r#"{"error":"authorization_pending","x":"s3cr3t"}"#);
+    story.responds(403, r#"{"error":"authorization_pending","x":"s3cr3t"}"#);
     flows.push(story.flow.clone());
-    story.timeout().answer(200, TOKENS);
+    story.timeout().responds(200, TOKENS);
     flows.push(story.flow.clone());
     let mut back = story.clone();
     back.back();
     flows.push(back.flow.clone());
-    story.answer(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
+    story.responds(200, r#"{"user_id":"@a:b.c","device_id":"KITCHENTABLET"}"#);
     flows.push(story.flow.clone());
     flows
 }
@@ -518,7 +518,7 @@ fn oauth_responses() -> Vec<Response<Vec<u8>>> {
     ];
     [200, 201, 302, 400, 401, 403, 429, 500]
         .iter()
-        .flat_map(|status| bodies.map(|body| answer(*status, &[], body)))
+        .flat_map(|status| bodies.map(|body| served(*status, &[], body)))
         .collect()
 }
 
@@ -569,7 +569,7 @@ fn an_oauth_login_hides_its_inputs_and_the_responses() {
             let mut flow = flow.clone();
             let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
             if let Err(error) = flow.handle_response(id, &response, noon()) {
-                clean_error("answer", &error);
+                clean_error("response", &error);
             }
             clean_debug("flow after the response", &flow);
             clean_debug("step after the response", &flow.step());
@@ -606,7 +606,7 @@ fn a_device_grant_hides_its_code_and_stores_nothing() {
                 let mut flow = flow.clone();
                 let Some(id) = crate::support::scenario::request_id(&flow) else { continue };
                 if let Err(error) = flow.handle_response(id, &response, time) {
-                    clean_error("answer", &error);
+                    clean_error("response", &error);
                 }
                 hides("flow after the response", &flow);
             }
@@ -670,8 +670,8 @@ fn oauth_callbacks_are_not_quoted() {
 
 #[test]
 fn tokens_that_belong_to_no_device_are_not_quoted() {
-    let tokens = || token::response(&answer(200, &[], TOKENS)).unwrap();
-    let who = |body: &str| whoami::response(&answer(200, &[], body)).unwrap();
+    let tokens = || token::response(&served(200, &[], TOKENS)).unwrap();
+    let who = |body: &str| whoami::response(&served(200, &[], body)).unwrap();
     let metadata = read(HOMESERVER, &document());
     let grant =
         |who| Session::granted_by_oauth(HOMESERVER.parse().unwrap(), "client", &metadata, tokens(), who, noon());
@@ -726,9 +726,9 @@ fn debug_shows_what_is_not_secret() {
     let mut sso = Scenario::at_the_question();
     sso.choose(Choice::sso(redirect.clone()));
     let offers = r#"{"flows":[{"type":"m.login.sso","identity_providers":[{"id":"google","name":"Google"}]}]}"#;
-    let login_types = login_types::response(&answer(200, &[], offers)).unwrap();
+    let login_types = login_types::response(&served(200, &[], offers)).unwrap();
     let provider = &login_types.get("m.login.sso").unwrap().identity_providers()[0];
-    let code = device_authorization::response(&HOMESERVER.parse().unwrap(), &answer(200, &[], CODE_TO_SHOW)).unwrap();
+    let code = device_authorization::response(&HOMESERVER.parse().unwrap(), &served(200, &[], CODE_TO_SHOW)).unwrap();
     let metadata = read(HOMESERVER, &document());
     for (shown, expected) in [
         (format!("{redirect:?}"), "http://127.0.0.1:9/cb"),

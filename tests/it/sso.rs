@@ -36,7 +36,7 @@ fn the_browser_comes_back_and_the_token_is_spent() {
     );
     story.callback(CALLBACK);
     story.posts(LOGIN_URL, json!({"type": "m.login.token", "token": "t0k3n", "refresh_token": true}));
-    story.answer(200, GRANTED).session();
+    story.responds(200, GRANTED).session();
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn foreign_callbacks_change_nothing() {
         let error = story.flow.handle_callback(&callback.parse().unwrap()).unwrap_err();
         assert!(matches!(error, Error::ForeignCallback(_)), "{callback}");
         assert_eq!(whole(&story.flow), before, "{callback}");
-        story.callback(CALLBACK).answer(200, GRANTED).session();
+        story.callback(CALLBACK).responds(200, GRANTED).session();
     }
 }
 
@@ -173,23 +173,23 @@ fn a_callback_that_comes_twice_is_out_of_step() {
     story.callback(CALLBACK);
     let again = story.flow.handle_callback(&CALLBACK.parse().unwrap());
     assert!(matches!(again, Err(Error::OutOfStep { input: "handle_callback", due: "Send", .. })));
-    story.answer(200, GRANTED).session();
+    story.responds(200, GRANTED).session();
 }
 
 #[test]
 fn a_token_that_is_used_or_expired_leads_back_to_the_question() {
     let mut story = Scenario::in_the_browser();
-    story.callback(CALLBACK).answer(403, FORBIDDEN);
+    story.callback(CALLBACK).responds(403, FORBIDDEN);
     assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
 #[test]
 fn the_token_login_need_not_be_offered() {
     let mut story = Scenario::at(HOMESERVER);
-    story.answer(200, r#"{"flows":[{"type":"m.login.sso"}]}"#);
+    story.responds(200, r#"{"flows":[{"type":"m.login.sso"}]}"#);
     let choice = Choice::token(LoginToken::new("t"));
     assert!(matches!(story.flow.choose(choice), Err(Error::NotOffered { .. })));
-    story.choose(Choice::sso(redirect("http://127.0.0.1:9/cb"))).callback(CALLBACK).answer(200, GRANTED).session();
+    story.choose(Choice::sso(redirect("http://127.0.0.1:9/cb"))).callback(CALLBACK).responds(200, GRANTED).session();
 }
 
 #[test]

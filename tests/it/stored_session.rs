@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    loopback::{Answer, Loopback, Received, answer},
+    loopback::{Loopback, Received, Served, served},
     programs,
     run::{Run, folder, program},
     scenario::{OFFERS, VERSIONS},
@@ -37,10 +37,10 @@ fn folder_with(stored: &Value) -> TempDir {
     folder
 }
 
-fn unknown_token(soft_logout: bool) -> Answer {
+fn unknown_token(soft_logout: bool) -> Served {
     let error =
         json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "Access token has expired", "soft_logout": soft_logout });
-    answer(401, error.to_string())
+    served(401, error.to_string())
 }
 
 /// A homeserver that treats tokens as Synapse does. A refresh token is valid until a token that it has bought is used.
@@ -64,7 +64,7 @@ impl Tokens {
         token.and_then(|token| token.strip_prefix(kind)?.parse().ok()).unwrap_or(0)
     }
 
-    fn answer(&mut self, received: &Received) -> Answer {
+    fn responds(&mut self, received: &Received) -> Served {
         let token = Self::number(received.token.as_deref(), "access-");
         match received.target.as_str() {
             // The two APIs differ only in the names of the members and of the errors.
@@ -74,9 +74,9 @@ impl Tokens {
                     self.current = token;
                 } else if token != self.current {
                     return if received.target == "POST /oauth2/token" {
-                        answer(400, r#"{"error":"invalid_grant"}"#)
+                        served(400, r#"{"error":"invalid_grant"}"#)
                     } else {
-                        answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#)
+                        served(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#)
                     };
                 }
                 // The pair that was bought before is no longer valid, unless it is in use.
@@ -86,24 +86,24 @@ impl Tokens {
                     "access_token": format!("access-{bought}"), "refresh_token": format!("refresh-{bought}"),
                     "expires_in_ms": 300_000, "expires_in": 300, "token_type": "Bearer",
                 });
-                answer(200, granted.to_string())
+                served(200, granted.to_string())
             }
             _ if token != self.current && token != self.bought => unknown_token(false),
             _ if token <= self.expired => unknown_token(true),
             "GET /_matrix/client/v3/account/whoami" => {
                 self.current = token;
-                answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","is_guest":false}"#)
+                served(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","is_guest":false}"#)
             }
             "POST /_matrix/client/v3/logout" => {
                 (self.current, self.bought) = (0, 0);
-                answer(200, "{}")
+                served(200, "{}")
             }
             target => panic!("{target}"),
         }
     }
 
     fn serve(mut self) -> Loopback {
-        Loopback::start(move |received| self.answer(received))
+        Loopback::start(move |received| self.responds(received))
     }
 }
 
@@ -161,7 +161,7 @@ fn an_application_service_and_a_guest_are_shown_as_such() {
             "logged in as the guest @1:example.org with device ID guest_device",
         ),
     ] {
-        let homeserver = Loopback::start(move |_| answer(200, body));
+        let homeserver = Loopback::start(move |_| served(200, body));
         Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--whoami"], "").says(line);
     }
 }
@@ -198,7 +198,7 @@ fn it_is_refreshed_when_the_user_says_so() {
 
 #[test]
 fn the_old_refresh_token_stays_if_there_is_no_new_one() {
-    let homeserver = Loopback::start(|_| answer(200, r#"{"access_token":"access-2"}"#));
+    let homeserver = Loopback::start(|_| served(200, r#"{"access_token":"access-2"}"#));
     let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--refresh"], "");
     run.says(LOGGED_IN);
     let mut expected = stored(&homeserver.url, PAST);
@@ -209,7 +209,7 @@ fn the_old_refresh_token_stays_if_there_is_no_new_one() {
 
 /// A homeserver that sends this response to a refresh. To every other request it says that the access token has
 /// expired.
-fn at_a_refresh(refresh: Answer) -> Loopback {
+fn at_a_refresh(refresh: Served) -> Loopback {
     Loopback::start(
         move |received| {
             if received.target.ends_with("/refresh") { refresh.clone() } else { unknown_token(true) }
@@ -227,26 +227,26 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
              expired: log in again with --again",
         ),
         (
-            answer(401, r#"{"errcode":"M_USER_LOCKED"}"#),
+            served(401, r#"{"errcode":"M_USER_LOCKED"}"#),
             "Error: the server refused (status 401, M_USER_LOCKED); the session stays: try again when the account is \
              unlocked",
         ),
         (
-            answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
+            served(500, r#"{"errcode":"M_UNKNOWN"}"#),
             "Error: the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
-            answer(502, "<html>"),
+            served(502, "<html>"),
             "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 502): try \
              again later; the session stays unchanged",
         ),
         (
-            answer(403, "<html>Welcome to the airport"),
+            served(403, "<html>Welcome to the airport"),
             "Error: the response to POST /_matrix/client/v3/refresh is not from a Matrix server (status 403): check \
              the address; the session stays unchanged",
         ),
         (
-            answer(200, r#"{"access_token":"#),
+            served(200, r#"{"access_token":"#),
             "Error: invalid response to POST /_matrix/client/v3/refresh: expected the body to be a JSON object; the \
              server is at fault; the session stays unchanged",
         ),
@@ -267,12 +267,12 @@ fn whatever_goes_wrong_the_session_stays_in_its_file() {
 fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
     for (refused, said) in [
         (
-            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
+            served(403, r#"{"errcode":"M_FORBIDDEN","error":"refresh token isn't valid anymore"}"#),
             "the server refused (status 403, M_FORBIDDEN): refresh token isn't valid anymore; the session cannot be \
              refreshed, and ends when its access token expires",
         ),
         (
-            answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+            served(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
             "the server refused (status 404, M_UNRECOGNIZED); the session cannot be refreshed, and ends when its \
              access token expires",
         ),
@@ -282,7 +282,7 @@ fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
             if received.target.ends_with("/refresh") {
                 alive.clone()
             } else {
-                answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID"}"#)
+                served(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID"}"#)
             }
         });
         let before = stored(&alive.url, PAST);
@@ -322,7 +322,7 @@ fn a_session_that_cannot_be_refreshed_is_used_until_it_ends() {
 fn a_new_token_that_is_refused_is_not_refreshed_without_end() {
     let homeserver = Loopback::start(|received| {
         if received.target.ends_with("/refresh") {
-            answer(200, r#"{"access_token":"new","refresh_token":"new"}"#)
+            served(200, r#"{"access_token":"new","refresh_token":"new"}"#)
         } else {
             unknown_token(false)
         }
@@ -345,7 +345,7 @@ fn a_new_token_that_is_refused_is_not_refreshed_without_end() {
 
 #[test]
 fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
-    let homeserver = Loopback::start(|_| answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#));
+    let homeserver = Loopback::start(|_| served(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":4001}"#));
     for option in ["--whoami", "--logout"] {
         Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &[option], "").fails(
             "Error: the server refused (status 429, M_LIMIT_EXCEEDED); the session stays unchanged: try again in 5s",
@@ -355,7 +355,7 @@ fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
 
 #[test]
 fn a_network_that_is_down_leaves_the_session() {
-    let url = Loopback::start(|_| answer(200, "{}")).url.clone();
+    let url = Loopback::start(|_| served(200, "{}")).url.clone();
     let before = stored(&url, PAST);
     for option in ["--refresh", "--whoami", "--logout"] {
         let run = Run::with(folder_with(&before), &[option], "");
@@ -497,7 +497,7 @@ fn after_the_wait_for_the_lock_the_newer_session_is_used() {
 #[cfg(target_os = "linux")]
 #[test]
 fn after_the_lock_the_session_of_another_user_is_kept() {
-    let homeserver = Loopback::start(|_| answer(200, "{}"));
+    let homeserver = Loopback::start(|_| served(200, "{}"));
     for (option, other) in [
         ("--logout", json!({"access_token": "bobs", "user_id": "@bob:example.org", "device_id": "DEVICEID"})),
         ("--whoami", json!({"access_token": "new", "user_id": "@alice:example.org", "device_id": "OTHER"})),
@@ -644,9 +644,9 @@ fn a_session_that_cannot_be_refreshed_can_still_be_ended() {
     // The homeserver does as Synapse does: it accepts the logout of a token that has expired.
     let homeserver = Loopback::start(|received| {
         if received.target.ends_with("/refresh") {
-            answer(403, r#"{"errcode":"M_FORBIDDEN","error":"The supplied refresh token has expired"}"#)
+            served(403, r#"{"errcode":"M_FORBIDDEN","error":"The supplied refresh token has expired"}"#)
         } else {
-            answer(200, "{}")
+            served(200, "{}")
         }
     });
     let run = Run::with(folder_with(&stored(&homeserver.url, PAST)), &["--logout"], "");
@@ -661,11 +661,11 @@ fn a_session_that_cannot_be_refreshed_can_still_be_ended() {
 fn a_logout_that_fails_leaves_the_session() {
     for (response, said) in [
         (
-            answer(500, r#"{"errcode":"M_UNKNOWN"}"#),
+            served(500, r#"{"errcode":"M_UNKNOWN"}"#),
             "Error: the server failed (status 500, M_UNKNOWN); the session stays unchanged",
         ),
         (
-            answer(403, "<html>"),
+            served(403, "<html>"),
             "Error: the response to POST /_matrix/client/v3/logout is not from a Matrix server (status 403): check the \
              address; the session stays unchanged",
         ),
@@ -683,7 +683,7 @@ fn a_logout_that_fails_leaves_the_session() {
 #[test]
 fn a_session_that_might_only_have_expired_is_kept() {
     let refresh_fails = Loopback::start(|received| {
-        if received.target.ends_with("/refresh") { answer(503, "<html>") } else { unknown_token(false) }
+        if received.target.ends_with("/refresh") { served(503, "<html>") } else { unknown_token(false) }
     });
     for valid_until in [PAST, FUTURE] {
         let before = stored(&refresh_fails.url, valid_until);
@@ -695,8 +695,8 @@ fn a_session_that_might_only_have_expired_is_kept() {
         assert_eq!(run.file("data.json"), before);
     }
     let homeserver = Loopback::start(|received| match (received.target.as_str(), received.token.as_deref()) {
-        ("POST /_matrix/client/v3/refresh", _) => answer(200, r#"{"access_token":"new","refresh_token":"new"}"#),
-        (_, Some("new")) => answer(200, "{}"),
+        ("POST /_matrix/client/v3/refresh", _) => served(200, r#"{"access_token":"new","refresh_token":"new"}"#),
+        (_, Some("new")) => served(200, "{}"),
         _ => unknown_token(false),
     });
     let run = Run::with(folder_with(&stored(&homeserver.url, FUTURE)), &["--logout"], "");
@@ -716,7 +716,7 @@ fn no_process_refreshes_a_session_during_its_logout() {
     let homeserver = Loopback::start(move |received| {
         let lock = fs::File::open(&lock).unwrap();
         assert!(fs4::FileExt::try_lock(&lock).is_err(), "{} without the lock", received.target);
-        tokens.answer(received)
+        tokens.responds(received)
     });
     fs::write(folder.path().join("data.json"), stored(&homeserver.url, PAST).to_string()).unwrap();
     let run = Run::with(folder, &["--logout"], "");
@@ -728,13 +728,13 @@ fn no_process_refreshes_a_session_during_its_logout() {
 
 fn homeserver_of(user_id: &'static str) -> Loopback {
     Loopback::start(move |received| match received.target.as_str() {
-        "GET /_matrix/client/versions" => answer(200, VERSIONS),
-        "GET /_matrix/client/v3/login" => answer(200, OFFERS),
+        "GET /_matrix/client/versions" => served(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => served(200, OFFERS),
         "POST /_matrix/client/v3/login" => {
             let granted = json!({ "user_id": user_id, "device_id": "DEVICEID", "access_token": "access-9" });
-            answer(200, granted.to_string())
+            served(200, granted.to_string())
         }
-        "POST /_matrix/client/v3/logout" => answer(200, "{}"),
+        "POST /_matrix/client/v3/logout" => served(200, "{}"),
         target => panic!("{target}"),
     })
 }
@@ -762,10 +762,10 @@ fn a_login_again_keeps_a_session_that_was_stored_meanwhile() {
     let (written, meanwhile) = (path.clone(), other.to_string());
     let homeserver = Loopback::start(move |received| {
         if !received.target.starts_with("POST") {
-            return answer(200, OFFERS);
+            return served(200, OFFERS);
         }
         fs::write(&written, &meanwhile).unwrap();
-        answer(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"access-9"}"#)
+        served(200, r#"{"user_id":"@alice:example.org","device_id":"DEVICEID","access_token":"access-9"}"#)
     });
     fs::write(path, stored(&homeserver.url, PAST).to_string()).unwrap();
     let run = Run::with(folder, &["--again"], "wonderland\n");
@@ -807,7 +807,7 @@ fn the_homeserver_can_be_given_if_the_session_has_none() {
     let homeserver = Loopback::start({
         let mut tokens = tokens;
         move |received| {
-            if received.target.ends_with("/versions") { answer(200, VERSIONS) } else { tokens.answer(received) }
+            if received.target.ends_with("/versions") { served(200, VERSIONS) } else { tokens.responds(received) }
         }
     });
     let mut before = stored(&homeserver.url, PAST);
@@ -830,7 +830,7 @@ fn the_homeserver_is_discovered_if_the_session_has_none() {
 
 #[test]
 fn a_token_is_not_sent_to_another_homeserver() {
-    let other = Loopback::start(|_| answer(200, VERSIONS));
+    let other = Loopback::start(|_| served(200, VERSIONS));
     let before = stored("https://hs.example.org", FUTURE);
     for option in ["--whoami", "--refresh", "--logout", "--account", "--again"] {
         let run = Run::with(folder_with(&before), &[option, "-H", &other.url], "");

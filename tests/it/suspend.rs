@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::scenario::{
     CALLBACK, FORBIDDEN, GRANTED, HOMESERVER, LOGIN_URL, METADATA, OFFERED, OFFERS, PENDING, Scenario, TOKENS,
-    VERSIONS, WELL_KNOWN, WELL_KNOWN_URL, answer, noon, password, sso,
+    VERSIONS, WELL_KNOWN, WELL_KNOWN_URL, noon, password, served, sso,
 };
 
 fn stored(story: &Scenario) -> Value {
@@ -19,23 +19,23 @@ fn refusal(stored: Value) -> String {
 #[test]
 fn a_resume_during_discovery_starts_over_at_the_well_known() {
     let mut redirected = Scenario::discover("example.org");
-    redirected.answer_with(answer(302, &[("location", "https://www.example.org/client.json")], ""));
+    redirected.responds_with(served(302, &[("location", "https://www.example.org/client.json")], ""));
     let mut waiting = Scenario::at_versions();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     for mut story in [Scenario::discover("example.org"), redirected, Scenario::at_versions(), waiting, Scenario::lost()]
     {
-        story.suspend().gets(WELL_KNOWN_URL).answer(200, WELL_KNOWN).answer(200, VERSIONS).gets(LOGIN_URL);
+        story.suspend().gets(WELL_KNOWN_URL).responds(200, WELL_KNOWN).responds(200, VERSIONS).gets(LOGIN_URL);
     }
 }
 
 #[test]
 fn a_resume_with_a_homeserver_asks_for_the_login_types() {
     let mut waiting_for_types = Scenario::at(HOMESERVER);
-    waiting_for_types.answer(429, "");
+    waiting_for_types.responds(429, "");
     let mut refused = Scenario::logging_in();
-    refused.answer(403, FORBIDDEN);
+    refused.responds(403, FORBIDDEN);
     let mut waiting = Scenario::logging_in();
-    waiting.answer(429, "");
+    waiting.responds(429, "");
     let mut insisting = Scenario::lost();
     insisting.use_homeserver(HOMESERVER);
     for mut story in [
@@ -47,8 +47,8 @@ fn a_resume_with_a_homeserver_asks_for_the_login_types() {
         waiting,
         insisting,
     ] {
-        story.suspend().gets(LOGIN_URL).answer(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
-        story.asks(&["m.login.password"]).choose(password()).answer(200, GRANTED).session();
+        story.suspend().gets(LOGIN_URL).responds(200, r#"{"flows":[{"type":"m.login.password"}]}"#);
+        story.asks(&["m.login.password"]).choose(password()).responds(200, GRANTED).session();
     }
 }
 
@@ -58,22 +58,22 @@ fn a_resume_in_the_browser_keeps_the_url_and_the_callback() {
     let url = story.browses();
     story.suspend();
     assert_eq!(story.browses(), url);
-    story.callback(CALLBACK).answer(200, GRANTED).session();
+    story.callback(CALLBACK).responds(200, GRANTED).session();
 }
 
 #[test]
 fn a_refused_token_is_shown_with_the_question_after_a_resume() {
     let mut story = Scenario::in_the_browser();
-    story.suspend().callback(CALLBACK).answer(403, FORBIDDEN).gets(LOGIN_URL);
-    story.answer(429, "").timeout();
-    story.answer(200, OFFERS);
+    story.suspend().callback(CALLBACK).responds(403, FORBIDDEN).gets(LOGIN_URL);
+    story.responds(429, "").timeout();
+    story.responds(200, OFFERS);
     assert_eq!(story.refused().errcode.as_deref(), Some("M_FORBIDDEN"));
 }
 
 #[test]
 fn after_a_resume_back_asks_for_the_login_types_first() {
     let mut story = Scenario::in_the_browser();
-    story.suspend().back().gets(LOGIN_URL).answer(200, OFFERS).choose(sso());
+    story.suspend().back().gets(LOGIN_URL).responds(200, OFFERS).choose(sso());
     story.browses();
 }
 
@@ -95,7 +95,7 @@ fn settings_and_the_fields_of_a_single_sign_on_survive() {
             "org.example": "x",
         }),
     );
-    story.answer(
+    story.responds(
         200,
         r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1,
             "well_known":{"m.homeserver":{"base_url":"https://other.example.org"}}}"#,
@@ -130,7 +130,7 @@ fn the_stored_form_is_small_and_has_a_version() {
 #[test]
 fn no_text_of_a_server_is_stored() {
     let mut story = Scenario::at_versions();
-    story.answer(200, VERSIONS).answer(200, OFFERS).choose(password()).answer(403, FORBIDDEN);
+    story.responds(200, VERSIONS).responds(200, OFFERS).choose(password()).responds(403, FORBIDDEN);
     let text = stored(&story).to_string();
     for said in ["v1.11", "badge", "oidc-x", "M_FORBIDDEN", "Invalid username"] {
         assert!(!text.contains(said), "{text}");
@@ -152,13 +152,13 @@ fn only_the_settings_of_a_device_grant_are_stored() {
     let mut registering = Scenario::at_the_question_with_oauth();
     registering.choose(Choice::device_authorization().with_device_id("ANOTHERDEVICE").unwrap());
     let mut waiting_for_a_code = Scenario::asking_for_a_code_to_show();
-    waiting_for_a_code.answer(429, "");
+    waiting_for_a_code.responds(429, "");
     let mut pending = Scenario::polling();
-    pending.answer(403, PENDING);
+    pending.responds(403, PENDING);
     let mut waiting_to_poll = Scenario::polling();
-    waiting_to_poll.answer(429, "");
+    waiting_to_poll.responds(429, "");
     let mut with_tokens = Scenario::polling();
-    with_tokens.answer(200, TOKENS);
+    with_tokens.responds(200, TOKENS);
     for mut story in [
         registering,
         Scenario::asking_for_a_code_to_show(),
@@ -172,7 +172,7 @@ fn only_the_settings_of_a_device_grant_are_stored() {
         assert_eq!(form(&story), question);
         story.suspend().gets(LOGIN_URL);
         assert!(story.flow.shown_code().is_none());
-        story.answer(200, OFFERS).answer(200, METADATA).asks(&OFFERED);
+        story.responds(200, OFFERS).responds(200, METADATA).asks(&OFFERED);
     }
 }
 
@@ -315,7 +315,7 @@ fn the_fields_of_a_single_sign_on_are_stored_and_sent() {
     );
     // The fields belong only to that choice.
     assert!(stored(&story).get("fields").is_none());
-    story.answer(403, FORBIDDEN).answer(200, OFFERS).choose(sso());
+    story.responds(403, FORBIDDEN).responds(200, OFFERS).choose(sso());
     assert!(stored(&story).get("fields").is_none());
 }
 
@@ -358,7 +358,7 @@ fn any_request_id_that_is_a_number_is_read() {
     for id in [0, 1, u64::MAX - 1, u64::MAX] {
         let suspended = serde_json::from_value::<Suspended>(planted("request_id", json!(id))).unwrap();
         let mut story = Scenario::of(LoginFlow::resume(suspended));
-        story.callback(CALLBACK).answer(200, GRANTED).session();
+        story.callback(CALLBACK).responds(200, GRANTED).session();
     }
     let mut without = stored(&Scenario::in_the_browser());
     without.as_object_mut().unwrap().remove("request_id");

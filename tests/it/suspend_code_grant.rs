@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::support::scenario::{
     AUTH_METADATA_URL, CHALLENGE, CLIENT_ID, CODE_CALLBACK, FORBIDDEN, HOMESERVER, LOGIN_URL, METADATA, OFFERED,
-    OFFERS, REFUSED_BY_OAUTH, REGISTERED, STATE, Scenario, TOKENS, UNRECOGNIZED, VERIFIER, WHOAMI, answer, code,
-    invalid_field, metadata_with, noon, not_matrix, respond, with_oauth, with_registered_client,
+    OFFERS, REFUSED_BY_OAUTH, REGISTERED, STATE, Scenario, TOKENS, UNRECOGNIZED, VERIFIER, WHOAMI, code, invalid_field,
+    metadata_with, noon, not_matrix, respond, served, with_oauth, with_registered_client,
 };
 
 fn stored(story: &Scenario) -> Value {
@@ -59,27 +59,27 @@ fn another_process_finishes_the_login() {
     let url = story.browses();
     story.suspend().suspend();
     assert_eq!(story.browses(), url);
-    story.callback(CODE_CALLBACK).gets(AUTH_METADATA_URL).answer(200, METADATA).posts_the_code();
-    story.answer(200, TOKENS).asks_whose("at").answer(200, WHOAMI);
+    story.callback(CODE_CALLBACK).gets(AUTH_METADATA_URL).responds(200, METADATA).posts_the_code();
+    story.responds(200, TOKENS).asks_whose("at").responds(200, WHOAMI);
     assert_eq!((story.session().client_id(), story.session().is_oauth()), (Some(CLIENT_ID), true));
 }
 
 #[test]
 fn a_registered_client_goes_on_with_its_own_id() {
     let mut story = Scenario::with_metadata(with_registered_client(), METADATA);
-    story.choose(code()).suspend().callback(CODE_CALLBACK).answer(200, METADATA).posts_the_code();
+    story.choose(code()).suspend().callback(CODE_CALLBACK).responds(200, METADATA).posts_the_code();
 }
 
 #[test]
 fn a_refusal_in_the_browser_is_shown_after_a_resume() {
     let mut story = Scenario::in_the_browser_for_a_code();
     story.suspend().callback(&format!("http://127.0.0.1:9/cb?state={STATE}&error=access_denied"));
-    story.gets(LOGIN_URL).answer(200, OFFERS).answer(200, METADATA);
+    story.gets(LOGIN_URL).responds(200, OFFERS).responds(200, METADATA);
     assert_eq!(story.refused().errcode.as_deref(), Some("access_denied"));
 
     let mut story = resumed();
-    story.answer(200, METADATA).answer(400, REFUSED_BY_OAUTH).gets(LOGIN_URL).answer(200, OFFERS);
-    story.answer(404, UNRECOGNIZED);
+    story.responds(200, METADATA).responds(400, REFUSED_BY_OAUTH).gets(LOGIN_URL).responds(200, OFFERS);
+    story.responds(404, UNRECOGNIZED);
     assert_eq!(story.refused().errcode.as_deref(), Some("invalid_grant"));
 }
 
@@ -87,7 +87,7 @@ fn a_refusal_in_the_browser_is_shown_after_a_resume() {
 fn a_promise_of_the_issuer_survives() {
     let promising = metadata_with("authorization_response_iss_parameter_supported", true);
     let mut story = Scenario::with_metadata(with_oauth(), promising);
-    story.choose(code()).answer(201, REGISTERED).suspend();
+    story.choose(code()).responds(201, REGISTERED).suspend();
     assert_eq!(stored(&story)["code_grant"]["iss_in_callback"], true);
     for foreign in [CODE_CALLBACK.to_owned(), format!("{CODE_CALLBACK}&iss=https%3A%2F%2Fauth.example.org")] {
         let error = story.flow.handle_callback(&foreign.parse().unwrap()).unwrap_err();
@@ -122,8 +122,8 @@ fn a_server_that_has_changed_does_not_get_the_code() {
         assert_eq!(invalid_field(&error), field, "{metadata}");
         assert!(error.to_string().contains("go back, and log in again") && !error.may_retry(), "{error}");
         // The server can recover later.
-        story.clone().answer(200, METADATA).posts_the_code();
-        story.back().gets(LOGIN_URL).answer(200, OFFERS).answer(200, metadata).asks(&OFFERED);
+        story.clone().responds(200, METADATA).posts_the_code();
+        story.back().gets(LOGIN_URL).responds(200, OFFERS).responds(200, metadata).asks(&OFFERED);
     }
 }
 
@@ -131,9 +131,9 @@ fn a_server_that_has_changed_does_not_get_the_code() {
 fn a_server_whose_endpoint_has_a_query_gets_the_code() {
     let metadata = metadata_with("authorization_endpoint", "https://auth.example.org/authorize?tenant=a");
     let mut story = Scenario::with_metadata(with_oauth(), metadata.as_str());
-    story.choose(code()).answer(201, REGISTERED).suspend().callback(CODE_CALLBACK);
+    story.choose(code()).responds(201, REGISTERED).suspend().callback(CODE_CALLBACK);
     let mut same = story.clone();
-    same.answer(200, metadata).posts_the_code();
+    same.responds(200, metadata).posts_the_code();
     let other = metadata_with("authorization_endpoint", "https://auth.example.org/authorize?tenant=b");
     assert_eq!(invalid_field(&story.fails(200, other)), "`authorization_endpoint`");
     // The server without that query is refused too, because the code belongs to another tenant.
@@ -147,10 +147,10 @@ fn without_the_metadata_the_code_is_kept_until_back() {
     assert_eq!(not_matrix(&story.fails(502, "<html>")), 502);
     story.fails(403, FORBIDDEN);
     story.fails(404, UNRECOGNIZED);
-    story.answer(429, "").timeout();
+    story.responds(429, "").timeout();
     let id = story.request_id();
     assert!(matches!(story.flow.handle_unreachable(id), Err(Error::OutOfStep { .. })));
-    story.clone().answer(200, METADATA).posts_the_code();
+    story.clone().responds(200, METADATA).posts_the_code();
     story.back().gets(LOGIN_URL);
 }
 
@@ -159,9 +159,9 @@ fn without_the_metadata_the_code_is_kept_until_back() {
 #[test]
 fn neither_a_code_nor_a_token_is_stored() {
     let mut waiting_with_a_code = Scenario::with_a_code();
-    waiting_with_a_code.answer(429, "");
+    waiting_with_a_code.responds(429, "");
     let mut waiting_with_tokens = Scenario::with_tokens();
-    waiting_with_tokens.answer(429, "");
+    waiting_with_tokens.responds(429, "");
     let mut revoking = Scenario::with_tokens();
     revoking.back();
     for mut story in [
@@ -178,7 +178,7 @@ fn neither_a_code_nor_a_token_is_stored() {
             assert!(!text.contains(secret), "{text}");
         }
         assert!(stored.get("code_grant").is_none());
-        story.suspend().gets(LOGIN_URL).answer(200, OFFERS).answer(200, METADATA).asks(&OFFERED);
+        story.suspend().gets(LOGIN_URL).responds(200, OFFERS).responds(200, METADATA).asks(&OFFERED);
     }
     let mut registering = Scenario::at_the_question_with_oauth();
     registering.choose(code());
@@ -205,7 +205,7 @@ fn nothing_shows_the_secrets_of_a_code_grant() {
     clean(&story);
     story.choose(choice);
     clean(&story);
-    story.answer(201, r#"{"client_id":"c","client_secret":"s3cr3t"}"#);
+    story.responds(201, r#"{"client_id":"c","client_secret":"s3cr3t"}"#);
     clean(&story);
     let mut other_process = story.clone();
     other_process.suspend();
@@ -215,7 +215,7 @@ fn nothing_shows_the_secrets_of_a_code_grant() {
     assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
     other_process.callback(callback);
     clean(&other_process);
-    other_process.answer(200, metadata);
+    other_process.responds(200, metadata);
     story.callback(callback);
     for mut story in [story, other_process] {
         clean(&story);
@@ -228,17 +228,17 @@ fn nothing_shows_the_secrets_of_a_code_grant() {
             let error = story.fails(status, body);
             assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
         }
-        story.answer(200, r#"{"access_token":"s3cr3t","refresh_token":"s3cr3t","id_token":"s3cr3t"}"#);
+        story.responds(200, r#"{"access_token":"s3cr3t","refresh_token":"s3cr3t","id_token":"s3cr3t"}"#);
         clean(&story);
         assert!(!stored(&story).to_string().contains("s3cr3t"));
         let mut revoking = story.clone();
         revoking.back();
         clean(&revoking);
         assert!(!stored(&revoking).to_string().contains("s3cr3t"));
-        let error = respond(&mut story.flow, &answer(200, &[], r#"{"user_id":"@a:b","x":"s3cr3t"}"#), noon());
+        let error = respond(&mut story.flow, &served(200, &[], r#"{"user_id":"@a:b","x":"s3cr3t"}"#), noon());
         let error = error.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
-        story.answer(200, r#"{"user_id":"@a:b","device_id":"D"}"#);
+        story.responds(200, r#"{"user_id":"@a:b","device_id":"D"}"#);
         clean(&story);
     }
 }

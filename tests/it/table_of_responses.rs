@@ -14,7 +14,7 @@ use crate::{
     support::scenario::{
         AUTH_METADATA_URL, CALLBACK, CODE_CALLBACK, CODE_LIFETIME, CODE_TO_SHOW, GRANTED, HOMESERVER, METADATA,
         OAUTH_DEVICE_ID, OFFERS, REGISTERED, STATE, Scenario, TOKENS, TOKENS_THAT_END, UNRECOGNIZED, VERSIONS,
-        WELL_KNOWN, WHOAMI, answer, code, metadata_with, noon, sso, whole, with_oauth,
+        WELL_KNOWN, WHOAMI, code, metadata_with, noon, served, sso, whole, with_oauth,
     },
 };
 use serde_json::json;
@@ -79,55 +79,55 @@ impl Row {
             "good",
             "",
             [
-                answer(200, &[], good),
-                answer(200, &[("content-type", "text/html")], good),
-                answer(200, &[("retry-after", "7")], good),
-                answer(200, &[], format!("\u{feff}{good}")),
-                answer(200, &[], format!(" \r\n\t{good}\n")),
+                served(200, &[], good),
+                served(200, &[("content-type", "text/html")], good),
+                served(200, &[("retry-after", "7")], good),
+                served(200, &[], format!("\u{feff}{good}")),
+                served(200, &[], format!(" \r\n\t{good}\n")),
             ],
         )
         .case(
             "not usable",
             "",
             [
-                answer(200, &[], "{}"),
-                answer(200, &[], truncated),
-                answer(200, &[], format!("{good}{good}")),
-                answer(200, &[], format!("[{good}]")),
-                answer(200, &[], "null"),
-                answer(200, &[], "\"text\""),
-                answer(200, &[], too_long),
+                served(200, &[], "{}"),
+                served(200, &[], truncated),
+                served(200, &[], format!("{good}{good}")),
+                served(200, &[], format!("[{good}]")),
+                served(200, &[], "null"),
+                served(200, &[], "\"text\""),
+                served(200, &[], too_long),
             ],
         )
     }
 
     fn with_3xx_and_4xx(self, good: &str) -> Self {
         let redirects = [300, 301, 302, 303, 304, 307, 308];
-        self.case("3xx", "", redirects.map(|status| answer(status, &[("location", "http://other.example.org/")], good)))
+        self.case("3xx", "", redirects.map(|status| served(status, &[("location", "http://other.example.org/")], good)))
             .case(
                 "4xx",
                 "",
                 [
-                    answer(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
-                    answer(400, &[], r#"{"errcode":"M_UNKNOWN"}"#),
-                    answer(401, &[], r#"{"error":"no"}"#),
-                    answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
-                    answer(200, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
-                    answer(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    served(403, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
+                    served(400, &[], r#"{"errcode":"M_UNKNOWN"}"#),
+                    served(401, &[], r#"{"error":"no"}"#),
+                    served(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    served(200, &[], r#"{"errcode":"M_FORBIDDEN","error":"no"}"#),
+                    served(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
                 ],
             )
             .case(
                 "rate limit",
                 "",
                 [
-                    answer(429, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
-                    answer(429, &[], "<html>"),
-                    answer(429, &[], ""),
-                    answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
-                    answer(503, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
-                    answer(408, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
-                    answer(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
-                    answer(200, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    served(429, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    served(429, &[], "<html>"),
+                    served(429, &[], ""),
+                    served(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    served(503, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    served(408, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+                    served(200, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}"#),
+                    served(200, &[("retry-after", "5")], r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
                 ],
             )
     }
@@ -137,35 +137,35 @@ impl Row {
             "5xx",
             "",
             [
-                answer(500, &[], r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
-                answer(500, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
-                answer(500, &[], good),
-                answer(502, &[], "<html>502 Bad Gateway</html>"),
-                answer(503, &[("retry-after", "5")], ""),
-                answer(408, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
-                answer(408, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
-                answer(408, &[], "<html>408 Request Time-out</html>"),
-                answer(425, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
-                answer(425, &[], ""),
+                served(500, &[], r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#),
+                served(500, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                served(500, &[], good),
+                served(502, &[], "<html>502 Bad Gateway</html>"),
+                served(503, &[("retry-after", "5")], ""),
+                served(408, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                served(408, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#),
+                served(408, &[], "<html>408 Request Time-out</html>"),
+                served(425, &[], r#"{"errcode":"M_FORBIDDEN"}"#),
+                served(425, &[], ""),
             ],
         )
         .case(
             "not Matrix",
             "",
             [
-                answer(200, &[], "<!DOCTYPE html>"),
-                answer(200, &[], ""),
-                answer(200, &[], r#"{"error":"no"}"#),
-                answer(200, &[("content-encoding", "gzip")], b"\x1f\x8b\x08".as_slice()),
-                answer(403, &[("content-encoding", "br")], b"\x0b\x02\x80".as_slice()),
-                answer(403, &[], "<html>Forbidden</html>"),
-                answer(400, &[], "[]"),
-                answer(401, &[], r#"{"flows":[],"session":"x"}"#),
-                answer(413, &[], ""),
-                answer(100, &[], ""),
-                answer(199, &[], ""),
-                answer(600, &[], ""),
-                answer(999, &[], ""),
+                served(200, &[], "<!DOCTYPE html>"),
+                served(200, &[], ""),
+                served(200, &[], r#"{"error":"no"}"#),
+                served(200, &[("content-encoding", "gzip")], b"\x1f\x8b\x08".as_slice()),
+                served(403, &[("content-encoding", "br")], b"\x0b\x02\x80".as_slice()),
+                served(403, &[], "<html>Forbidden</html>"),
+                served(400, &[], "[]"),
+                served(401, &[], r#"{"flows":[],"session":"x"}"#),
+                served(413, &[], ""),
+                served(100, &[], ""),
+                served(199, &[], ""),
+                served(600, &[], ""),
+                served(999, &[], ""),
             ],
         )
     }
@@ -194,22 +194,22 @@ impl Row {
             .and(
                 "4xx",
                 [
-                    answer(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
-                    answer(401, &[], r#"{"error":"invalid_client"}"#),
-                    answer(403, &[], r#"{"error":"M_LIMIT_EXCEEDED"}"#),
-                    answer(200, &[], r#"{"error":"invalid_grant"}"#),
+                    served(400, &[], r#"{"error":"invalid_grant","error_description":"no"}"#),
+                    served(401, &[], r#"{"error":"invalid_client"}"#),
+                    served(403, &[], r#"{"error":"M_LIMIT_EXCEEDED"}"#),
+                    served(200, &[], r#"{"error":"invalid_grant"}"#),
                 ],
             )
-            .and("rate limit", [answer(429, &[], r#"{"error":"slow_down"}"#)])
+            .and("rate limit", [served(429, &[], r#"{"error":"slow_down"}"#)])
             .and(
                 "5xx",
                 [
-                    answer(500, &[], r#"{"error":"server_error"}"#),
-                    answer(503, &[], r#"{"error":"temporarily_unavailable"}"#),
-                    answer(408, &[], r#"{"error":"invalid_grant"}"#),
+                    served(500, &[], r#"{"error":"server_error"}"#),
+                    served(503, &[], r#"{"error":"temporarily_unavailable"}"#),
+                    served(408, &[], r#"{"error":"invalid_grant"}"#),
                 ],
             )
-            .and("not Matrix", [answer(422, &[], "Failed to deserialize form body")])
+            .and("not Matrix", [served(422, &[], "Failed to deserialize form body")])
     }
 
     /// Removes some of the responses that every request has.
@@ -315,21 +315,21 @@ fn unreachable_outcome(flow: &LoginFlow) -> String {
 
 #[test]
 fn the_table_holds_for_get_well_known() {
-    let not_found = ["", "<html>", WELL_KNOWN].map(|body| answer(404, &[], body));
-    let redirects = [301, 302, 303, 307, 308].map(|status| answer(status, &[("location", "/other")], ""));
+    let not_found = ["", "<html>", WELL_KNOWN].map(|body| served(404, &[], body));
+    let redirects = [301, 302, 303, 307, 308].map(|status| served(status, &[("location", "/other")], ""));
     let not_followed = [300, 301, 302, 303, 304, 307, 308]
-        .map(|status| answer(status, &[("location", "http://other.example.org/")], WELL_KNOWN));
+        .map(|status| served(status, &[("location", "http://other.example.org/")], WELL_KNOWN));
     Row::new(Scenario::discover("example.org").flow, WELL_KNOWN)
-        .and("not usable", [201, 202, 203, 204, 206].map(|status| answer(status, &[], WELL_KNOWN)))
+        .and("not usable", [201, 202, 203, 204, 206].map(|status| served(status, &[], WELL_KNOWN)))
         .case(
             "not usable",
             "the base_url is not a URL, or is plain http",
             ["matrix.example:443", "http://hs.example.org", "http://127.0.0.1:8008"]
-                .map(|base_url| answer(200, &[], format!(r#"{{"m.homeserver":{{"base_url":"{base_url}"}}}}"#))),
+                .map(|base_url| served(200, &[], format!(r#"{{"m.homeserver":{{"base_url":"{base_url}"}}}}"#))),
         )
         .case("3xx", "", redirects)
         .case("3xx", "the redirect must not be followed", not_followed)
-        .case("4xx", "the status is 404", [answer(404, &[], r#"{"errcode":"M_NOT_FOUND"}"#)])
+        .case("4xx", "the status is 404", [served(404, &[], r#"{"errcode":"M_NOT_FOUND"}"#)])
         .case("not Matrix", "the status is 404", not_found)
         .check("GET well-known");
 }
@@ -341,7 +341,7 @@ fn the_table_holds_for_get_versions() {
 
 /// Responses that say that an API does not exist.
 fn unrecognized() -> [Response<Vec<u8>>; 4] {
-    [404, 400, 405, 200].map(|status| answer(status, &[], UNRECOGNIZED))
+    [404, 400, 405, 200].map(|status| served(status, &[], UNRECOGNIZED))
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn the_table_holds_for_get_login() {
         let expected = cells("GET login").unwrap();
         let column = if case.starts_with("M_") { "4xx" } else { "good" };
         assert_eq!(expected[column][case], outcome);
-        let responses = if column == "4xx" { unrecognized().to_vec() } else { vec![answer(200, &[], OFFERS)] };
+        let responses = if column == "4xx" { unrecognized().to_vec() } else { vec![served(200, &[], OFFERS)] };
         for response in responses {
             assert_eq!(self::outcome(&flow, &response), outcome, "{case}");
         }
@@ -366,7 +366,7 @@ fn the_table_holds_for_get_login() {
     // Everything else is the same, whether OAuth 2.0 is wanted or not.
     Row::new(wanted(), OFFERS)
         .case("good", "", [])
-        .case("good", "the settings ask for OAuth 2.0", [answer(200, &[], OFFERS)])
+        .case("good", "the settings ask for OAuth 2.0", [served(200, &[], OFFERS)])
         .case("4xx", "M_UNRECOGNIZED", [])
         .case("4xx", "M_UNRECOGNIZED, and the settings ask for OAuth 2.0", unrecognized())
         .check("GET login");
@@ -375,23 +375,23 @@ fn the_table_holds_for_get_login() {
 #[test]
 fn the_table_holds_for_post_login() {
     let mut again = Scenario::of(LoginFlow::again(&refresh::session(refresh::stored()), LoginSettings::default()));
-    again.answer(200, OFFERS).choose(sso()).callback(CALLBACK);
+    again.responds(200, OFFERS).choose(sso()).callback(CALLBACK);
     let ends = r#"{"user_id":"@alice:example.org","device_id":"D","access_token":"t","expires_in_ms":1}"#;
     let other = r#"{"user_id":"@mallory:example.org","device_id":"D","access_token":"t"}"#;
     Row::new(again.flow, GRANTED)
-        .and("good", [201, 202, 203, 206].map(|status| answer(status, &[], GRANTED)))
-        .case("good", "the access token expires, and there is no refresh token", [answer(200, &[], ends)])
-        .case("good", "the login is of another user", [answer(200, &[], other)])
-        .and("4xx", [answer(404, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)])
+        .and("good", [201, 202, 203, 206].map(|status| served(status, &[], GRANTED)))
+        .case("good", "the access token expires, and there is no refresh token", [served(200, &[], ends)])
+        .case("good", "the login is of another user", [served(200, &[], other)])
+        .and("4xx", [served(404, &[], r#"{"errcode":"M_UNRECOGNIZED"}"#)])
         .check("POST login");
 }
 
 #[test]
 fn the_table_holds_for_get_auth_metadata_with_login_types() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-    story.answer(200, OFFERS).gets(AUTH_METADATA_URL);
+    story.responds(200, OFFERS).gets(AUTH_METADATA_URL);
     Row::new(story.flow, METADATA)
-        .and("good", [201, 203].map(|status| answer(status, &[], METADATA)))
+        .and("good", [201, 203].map(|status| served(status, &[], METADATA)))
         .and("4xx", unrecognized())
         .with_4xx_apart()
         .check("GET auth_metadata, with login types");
@@ -400,7 +400,7 @@ fn the_table_holds_for_get_auth_metadata_with_login_types() {
 #[test]
 fn the_table_holds_for_get_auth_metadata_without_login_types() {
     let mut story = Scenario::of(LoginFlow::at(HOMESERVER.parse().unwrap(), with_oauth()));
-    story.answer(404, UNRECOGNIZED).gets(AUTH_METADATA_URL);
+    story.responds(404, UNRECOGNIZED).gets(AUTH_METADATA_URL);
     Row::new(story.flow, METADATA)
         .case("4xx", "M_UNRECOGNIZED", unrecognized())
         .check("GET auth_metadata, without login types");
@@ -410,7 +410,7 @@ fn the_table_holds_for_get_auth_metadata_without_login_types() {
 fn the_table_holds_for_get_auth_metadata_after_a_resume() {
     let mut story = Scenario::in_the_browser_for_a_code();
     story.suspend().callback(CODE_CALLBACK).gets(AUTH_METADATA_URL);
-    let other = |member, value: &str| answer(200, &[], metadata_with(member, value));
+    let other = |member, value: &str| served(200, &[], metadata_with(member, value));
     Row::new(story.flow, METADATA)
         .case("4xx", "M_UNRECOGNIZED", unrecognized())
         .case(
@@ -421,7 +421,7 @@ fn the_table_holds_for_get_auth_metadata_after_a_resume() {
                 other("authorization_endpoint", "https://auth.example.org/other"),
                 other("authorization_endpoint", "https://other.example.org/authorize"),
                 other("token_endpoint", "https://other.example.org/token"),
-                answer(200, &[], r#"{"issuer":"https://auth.example.org/"}"#),
+                served(200, &[], r#"{"issuer":"https://auth.example.org/"}"#),
             ],
         )
         .check("GET auth_metadata, after a resume");
@@ -432,8 +432,8 @@ fn the_table_holds_for_post_register() {
     let mut story = Scenario::at_the_question_with_oauth();
     story.choose(code());
     Row::new(story.flow, REGISTERED)
-        .and("good", [201, 202].map(|status| answer(status, &[], REGISTERED)))
-        .and("not usable", [answer(201, &[], r#"{"client_id":""}"#), answer(201, &[], r#"{"client_id":7}"#)])
+        .and("good", [201, 202].map(|status| served(status, &[], REGISTERED)))
+        .and("not usable", [served(201, &[], r#"{"client_id":""}"#), served(201, &[], r#"{"client_id":7}"#)])
         .case("good", "the choice is a code to show", [])
         .of_oauth()
         .check("POST register");
@@ -441,7 +441,7 @@ fn the_table_holds_for_post_register() {
     story.choose(Choice::device_authorization());
     Row::new(story.flow, REGISTERED)
         .case("good", "", [])
-        .case("good", "the choice is a code to show", [201, 202].map(|status| answer(status, &[], REGISTERED)))
+        .case("good", "the choice is a code to show", [201, 202].map(|status| served(status, &[], REGISTERED)))
         .of_oauth()
         .check("POST register");
 }
@@ -449,7 +449,7 @@ fn the_table_holds_for_post_register() {
 #[test]
 fn the_table_holds_for_post_device_authorization() {
     Row::new(Scenario::asking_for_a_code_to_show().flow, CODE_TO_SHOW)
-        .and("not usable", [answer(200, &[], r#"{"device_code":"d","user_code":"u"}"#)])
+        .and("not usable", [served(200, &[], r#"{"device_code":"d","user_code":"u"}"#)])
         .of_oauth()
         .check("POST device_authorization");
 }
@@ -459,23 +459,23 @@ fn the_table_holds_for_post_token_as_a_poll() {
     let undecided = || {
         let codes = ["authorization_pending", "slow_down"];
         let responses = [200, 400, 401, 403].map(|status| {
-            codes.map(|code| answer(status, &[("retry-after", "9")], json!({"error": code}).to_string()))
+            codes.map(|code| served(status, &[("retry-after", "9")], json!({"error": code}).to_string()))
         });
         responses.into_iter().flatten()
     };
     let slow_down = |response: &Response<Vec<u8>>| response.body() == br#"{"error":"slow_down"}"#;
     let refusals = ["access_denied", "expired_token", "invalid_grant", "server_error", "M_FORBIDDEN"];
     Row::new(Scenario::polling().flow, TOKENS)
-        .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
+        .and("good", [served(200, &[], r#"{"access_token":"at"}"#)])
         .of_oauth()
-        .and("4xx", refusals.map(|code| answer(400, &[], json!({"error": code}).to_string())))
+        .and("4xx", refusals.map(|code| served(400, &[], json!({"error": code}).to_string())))
         .case("4xx", "authorization_pending or slow_down", undecided())
         .case("4xx", "the same, after the code has expired", [])
         .without("rate limit", slow_down)
-        .case("rate limit", "slow_down", [answer(429, &[], r#"{"error":"slow_down"}"#)])
+        .case("rate limit", "slow_down", [served(429, &[], r#"{"error":"slow_down"}"#)])
         .check("POST token, a poll");
     let mut ended = Scenario::asking_for_a_code_to_show();
-    ended.answer_at(noon() - CODE_LIFETIME, 200, CODE_TO_SHOW).timeout();
+    ended.responds_at(noon() - CODE_LIFETIME, 200, CODE_TO_SHOW).timeout();
     for response in undecided() {
         let expected = &cells("POST token, a poll").unwrap()["4xx"]["the same, after the code has expired"];
         assert_eq!(&outcome(&ended.flow, &response), expected);
@@ -485,8 +485,8 @@ fn the_table_holds_for_post_token_as_a_poll() {
 #[test]
 fn the_table_holds_for_post_token() {
     Row::new(Scenario::with_a_code().flow, TOKENS)
-        .and("good", [answer(200, &[], r#"{"access_token":"at"}"#)])
-        .and("not usable", [answer(200, &[], r#"{"access_token":"at","token_type":"mac"}"#)])
+        .and("good", [served(200, &[], r#"{"access_token":"at"}"#)])
+        .and("not usable", [served(200, &[], r#"{"access_token":"at","token_type":"mac"}"#)])
         .of_oauth()
         .check("POST token");
 }
@@ -497,20 +497,20 @@ fn the_table_holds_for_get_whoami() {
         let mut stored = refresh::stored();
         stored["device_id"] = OAUTH_DEVICE_ID.into();
         let mut story = Scenario::of(LoginFlow::again(&refresh::session(stored), with_oauth()));
-        story.answer(200, OFFERS).answer(200, METADATA).choose(code()).answer(201, REGISTERED);
-        story.callback(CODE_CALLBACK).answer(200, tokens);
+        story.responds(200, OFFERS).responds(200, METADATA).choose(code()).responds(201, REGISTERED);
+        story.callback(CODE_CALLBACK).responds(200, tokens);
         story.flow
     };
     let other = r#"{"user_id":"@mallory:example.org","device_id":"KITCHENTABLET"}"#;
     // The token expires for good, or not: that was granted before.
     let ends = "the access token expires, and there is no refresh token";
-    assert_eq!(outcome(&again(TOKENS_THAT_END), &answer(200, &[], WHOAMI)), cells("GET whoami").unwrap()["good"][ends]);
+    assert_eq!(outcome(&again(TOKENS_THAT_END), &served(200, &[], WHOAMI)), cells("GET whoami").unwrap()["good"][ends]);
     Row::new(again(TOKENS), WHOAMI)
-        .and("good", [201, 203].map(|status| answer(status, &[], WHOAMI)))
+        .and("good", [201, 203].map(|status| served(status, &[], WHOAMI)))
         .case("good", ends, [])
-        .case("good", "the login is of another user", [answer(200, &[], other)])
-        .case("good", "the response contains no device ID", [answer(200, &[], r#"{"user_id":"@alice:example.org"}"#)])
-        .and("4xx", [answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#), answer(404, &[], UNRECOGNIZED)])
+        .case("good", "the login is of another user", [served(200, &[], other)])
+        .case("good", "the response contains no device ID", [served(200, &[], r#"{"user_id":"@alice:example.org"}"#)])
+        .and("4xx", [served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#), served(404, &[], UNRECOGNIZED)])
         .check("GET whoami");
 }
 
@@ -520,8 +520,8 @@ fn the_table_holds_for_post_revoke() {
     story.back();
     let is_empty = |response: &Response<Vec<u8>>| response.status() == 200 && response.body().is_empty();
     Row::new(story.flow, "{}")
-        .and("good", ["", " \n"].map(|body| answer(200, &[], body)))
-        .and("good", [answer(204, &[], "")])
+        .and("good", ["", " \n"].map(|body| served(200, &[], body)))
+        .and("good", [served(204, &[], "")])
         .of_oauth()
         .without("not Matrix", is_empty)
         .check("POST revoke");
@@ -532,7 +532,7 @@ fn the_table_holds_for_the_callback_of_the_code_grant() {
     let mut cells = cells("callback, of the code grant").unwrap();
     let metadata = metadata_with("authorization_response_iss_parameter_supported", true);
     let mut promising = Scenario::with_metadata(with_oauth(), metadata);
-    promising.choose(code()).answer(201, REGISTERED);
+    promising.choose(code()).responds(201, REGISTERED);
     let silent = Scenario::in_the_browser_for_a_code();
     let issuer = "iss=https%3A%2F%2Fauth.example.org%2F";
     let (ours, other) = (format!("state={STATE}"), "state=fedcba9876543210");

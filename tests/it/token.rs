@@ -12,7 +12,7 @@ use matrix_login::{
 };
 use serde_json::{Value, json};
 
-use crate::support::scenario::{VERIFIER, answer, invalid_field, noon, not_matrix};
+use crate::support::scenario::{VERIFIER, invalid_field, noon, not_matrix, served};
 
 // What is sent.
 
@@ -81,7 +81,7 @@ fn all_values_are_encoded_as_a_form() {
 // What comes back.
 
 fn respond(status: u16, body: impl Into<Vec<u8>>) -> Result<Response, ResponseError> {
-    token::response(&answer(status, &[], body))
+    token::response(&served(status, &[], body))
 }
 
 /// A response with another member.
@@ -267,14 +267,14 @@ fn a_page_or_a_text_is_not_from_the_server() {
 #[test]
 fn a_redirect_is_not_followed() {
     for status in [301, 302, 307, 308] {
-        let response = answer(status, &[("location", "https://evil.example.net/")], r#"{"access_token":"t0k3n"}"#);
+        let response = served(status, &[("location", "https://evil.example.net/")], r#"{"access_token":"t0k3n"}"#);
         assert!(matches!(token::response(&response), Err(ResponseError::Redirected { .. })), "{status}");
     }
 }
 
 #[test]
 fn a_rate_limit_says_how_long_to_wait() {
-    let response = answer(429, &[("retry-after", "7")], "");
+    let response = served(429, &[("retry-after", "7")], "");
     let error = token::response(&response).unwrap_err();
     assert!(error.may_retry());
     assert_eq!(error.retry_after().unwrap().delay(noon()), Some(Duration::from_secs(7)));

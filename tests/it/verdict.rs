@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     documents::table,
     refresh::{oauth_session, session, stored},
-    support::scenario::{answer, noon},
+    support::scenario::{noon, served},
 };
 
 /// The verdict on a token that has worked before, or that a login has granted.
@@ -28,21 +28,21 @@ type Row = (&'static str, [Verdict; 2], Vec<Response<Vec<u8>>>);
 fn rows() -> Vec<Row> {
     use Verdict::{Locked, LoggedOut, NotMatrix, SoftLogout, Unaffected};
 
-    let error = |status, errcode: &str| answer(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
+    let error = |status, errcode: &str| served(status, &[], json!({ "errcode": errcode, "error": "no" }).to_string());
     let soft = |errcode: &str, flag: Value| {
-        answer(401, &[], json!({ "errcode": errcode, "error": "no", "soft_logout": flag }).to_string())
+        served(401, &[], json!({ "errcode": errcode, "error": "no", "soft_logout": flag }).to_string())
     };
     vec![
         (
             "a success, a redirect",
             [Unaffected; 2],
             vec![
-                answer(200, &[], "{}"),
-                answer(200, &[], "<html>"),
-                answer(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
-                answer(204, &[], ""),
-                answer(302, &[("location", "https://example.org/")], ""),
-                answer(304, &[], ""),
+                served(200, &[], "{}"),
+                served(200, &[], "<html>"),
+                served(200, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                served(204, &[], ""),
+                served(302, &[("location", "https://example.org/")], ""),
+                served(304, &[], ""),
             ],
         ),
         (
@@ -61,7 +61,7 @@ fn rows() -> Vec<Row> {
             vec![
                 soft("M_UNKNOWN_TOKEN", json!(false)),
                 error(401, "M_UNKNOWN_TOKEN"),
-                answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
                 error(403, "M_UNKNOWN_TOKEN"),
             ],
         ),
@@ -85,37 +85,37 @@ fn rows() -> Vec<Row> {
                 error(403, "M_FORBIDDEN"),
                 error(404, "M_UNRECOGNIZED"),
                 error(404, "M_NOT_FOUND"),
-                answer(429, &[], ""),
-                answer(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
-                answer(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1}"#),
+                served(429, &[], ""),
+                served(429, &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
+                served(403, &[], r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1}"#),
                 error(500, "M_UNKNOWN"),
                 error(502, "M_UNKNOWN_TOKEN"),
                 error(408, "M_UNKNOWN_TOKEN"),
                 error(425, "M_USER_DEACTIVATED"),
-                answer(400, &[], r#"{"error":"no"}"#),
+                served(400, &[], r#"{"error":"no"}"#),
             ],
         ),
         (
             "401 that asks the user to authenticate once more",
             [Unaffected; 2],
             vec![
-                answer(401, &[], r#"{"flows":[{"stages":["m.login.password"]}],"session":"x","params":{}}"#),
-                answer(401, &[], r#"{"errcode":"M_FORBIDDEN","error":"no","flows":[],"completed":[]}"#),
+                served(401, &[], r#"{"flows":[{"stages":["m.login.password"]}],"session":"x","params":{}}"#),
+                served(401, &[], r#"{"errcode":"M_FORBIDDEN","error":"no","flows":[],"completed":[]}"#),
             ],
         ),
         (
             "not Matrix, under any other status: a captive portal, a proxy",
             [NotMatrix; 2],
             vec![
-                answer(401, &[], "<html>"),
-                answer(401, &[("www-authenticate", "Basic")], ""),
-                answer(403, &[], "<html>"),
-                answer(404, &[], "{}"),
-                answer(403, &[], r#"{"flows":[]}"#),
-                answer(502, &[], "<html>"),
-                answer(511, &[], ""),
-                answer(999, &[], ""),
-                answer(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
+                served(401, &[], "<html>"),
+                served(401, &[("www-authenticate", "Basic")], ""),
+                served(403, &[], "<html>"),
+                served(404, &[], "{}"),
+                served(403, &[], r#"{"flows":[]}"#),
+                served(502, &[], "<html>"),
+                served(511, &[], ""),
+                served(999, &[], ""),
+                served(401, &[], format!(r#"{{"errcode":"M_UNKNOWN_TOKEN"}}{}"#, " ".repeat(MAX_BODY))),
             ],
         ),
     ]
@@ -151,13 +151,13 @@ fn the_table_has_these_rows_and_no_others() {
 
 /// Refreshes the session, and its new access token is refused. Returns how long to wait before the next refresh.
 fn refreshed_and_refused(session: &mut Session, at: SystemTime) -> Duration {
-    let granted = answer(200, &[], r#"{"access_token":"new","refresh_token":"new"}"#);
+    let granted = served(200, &[], r#"{"access_token":"new","refresh_token":"new"}"#);
     assert!(matches!(session.handle_refresh(&granted, at), Refresh::Refreshed));
     refused(session)
 }
 
 fn refused(session: &Session) -> Duration {
-    let unknown = answer(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
+    let unknown = served(401, &[], r#"{"errcode":"M_UNKNOWN_TOKEN","error":"no"}"#);
     let Verdict::Refresh { delay } = session.judge(&unknown) else { panic!() };
     delay
 }
@@ -179,14 +179,14 @@ fn a_token_that_has_worked_is_refreshed_at_once() {
     assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
     // Any copy of the session with the same token can report the success.
     let copy = session.clone();
-    assert_eq!(copy.judge(&answer(500, &[], "")), Verdict::NotMatrix);
-    assert_eq!(copy.judge(&answer(302, &[], "")), Verdict::Unaffected);
+    assert_eq!(copy.judge(&served(500, &[], "")), Verdict::NotMatrix);
+    assert_eq!(copy.judge(&served(302, &[], "")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::from_secs(1), "only a success shows that the token works");
-    assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
+    assert_eq!(copy.judge(&served(200, &[], "{}")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::ZERO);
     // The next token is another token, and the count starts over.
     assert_eq!(refreshed_and_refused(&mut session, noon()), Duration::from_secs(1));
-    assert_eq!(copy.judge(&answer(200, &[], "{}")), Verdict::Unaffected);
+    assert_eq!(copy.judge(&served(200, &[], "{}")), Verdict::Unaffected);
     assert_eq!(refused(&session), Duration::from_secs(1), "an old token says nothing about the new one");
 }
 
@@ -212,7 +212,7 @@ fn a_clock_that_is_set_back_hides_no_loop() {
 fn without_a_refresh_token_a_soft_logout_is_recognized() {
     let [mut session, _] = sessions();
     let unknown = |soft_logout: bool| {
-        answer(401, &[], json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": soft_logout }).to_string())
+        served(401, &[], json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": soft_logout }).to_string())
     };
     assert_eq!([session.judge(&unknown(true)), session.judge(&unknown(false))], [REFRESH; 2]);
     session.forget_refresh_token();

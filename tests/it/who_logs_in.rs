@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    loopback::{self, Answer, Loopback, Received},
+    loopback::{self, Loopback, Received, Served},
     run::{Run, folder},
     scenario::OFFERS,
 };
 
-fn good(received: &Received) -> Answer {
+fn good(received: &Received) -> Served {
     loopback::good(OFFERS, received)
 }
 

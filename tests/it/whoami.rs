@@ -2,10 +2,10 @@
 
 use matrix_login::{AccessToken, Homeserver, ResponseError, endpoint::whoami};
 
-use crate::support::scenario::{HOMESERVER, answer, invalid_field, not_matrix};
+use crate::support::scenario::{HOMESERVER, invalid_field, not_matrix, served};
 
 fn whoami(status: u16, body: &str) -> Result<whoami::Response, ResponseError> {
-    whoami::response(&answer(status, &[], body))
+    whoami::response(&served(status, &[], body))
 }
 
 #[test]

@@ -24,22 +24,22 @@ pub struct Received {
 }
 
 /// Status, headers and body.
-pub type Answer = (u16, Vec<(&'static str, String)>, String);
+pub type Served = (u16, Vec<(&'static str, String)>, String);
 
 /// In place of a status: the server sends bytes that are not HTTP, so the client gets no response.
 pub const NO_RESPONSE: u16 = 0;
 
-pub fn answer(status: u16, body: impl Into<String>) -> Answer {
+pub fn served(status: u16, body: impl Into<String>) -> Served {
     (status, Vec::new(), body.into())
 }
 
 /// The responses of a homeserver that offers these login types, and grants every login.
-pub fn good(offers: &str, received: &Received) -> Answer {
+pub fn good(offers: &str, received: &Received) -> Served {
     match received.target.as_str() {
-        "GET /_matrix/client/versions" => answer(200, VERSIONS),
-        "GET /_matrix/client/v3/login" => answer(200, offers),
-        "POST /_matrix/client/v3/login" => answer(200, GRANTED),
-        _ => answer(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        "GET /_matrix/client/versions" => served(200, VERSIONS),
+        "GET /_matrix/client/v3/login" => served(200, offers),
+        "POST /_matrix/client/v3/login" => served(200, GRANTED),
+        _ => served(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
     }
 }
 
@@ -52,7 +52,7 @@ pub struct Loopback {
 
 impl Loopback {
     /// Sends the response of the script to every request.
-    pub fn start(mut script: impl FnMut(&Received) -> Answer + Send + 'static) -> Self {
+    pub fn start(mut script: impl FnMut(&Received) -> Served + Send + 'static) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let url = format!("http://{}", server.server_addr());
         let received = Arc::new(Mutex::new(Vec::new()));

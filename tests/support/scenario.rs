@@ -74,7 +74,7 @@ pub fn noon() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_795_435_200)
 }
 
-pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
+pub fn served(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
@@ -184,14 +184,14 @@ impl Scenario {
     /// The well-known file was read; GET versions is due.
     pub fn at_versions() -> Self {
         let mut story = Self::discover("example.org");
-        story.answer(200, WELL_KNOWN).gets(VERSIONS_URL);
+        story.responds(200, WELL_KNOWN).gets(VERSIONS_URL);
         story
     }
 
     /// No homeserver was found.
     pub fn lost() -> Self {
         let mut story = Self::discover("example.org");
-        story.answer(404, "").locates(DiscoveryOutcome::Ignore);
+        story.responds(404, "").locates(DiscoveryOutcome::Ignore);
         story
     }
 
@@ -202,7 +202,7 @@ impl Scenario {
 
     pub fn at_the_question_with(settings: LoginSettings) -> Self {
         let mut story = Self::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
-        story.gets(LOGIN_URL).answer(200, OFFERS);
+        story.gets(LOGIN_URL).responds(200, OFFERS);
         story
     }
 
@@ -222,7 +222,7 @@ impl Scenario {
 
     pub fn logged_in() -> Self {
         let mut story = Self::logging_in();
-        story.answer(200, GRANTED);
+        story.responds(200, GRANTED);
         story
     }
 
@@ -233,14 +233,14 @@ impl Scenario {
 
     pub fn with_metadata(settings: LoginSettings, metadata: impl Into<Vec<u8>>) -> Self {
         let mut story = Self::of(LoginFlow::at(HOMESERVER.parse().unwrap(), settings));
-        story.gets(LOGIN_URL).answer(200, OFFERS).gets(AUTH_METADATA_URL).answer(200, metadata);
+        story.gets(LOGIN_URL).responds(200, OFFERS).gets(AUTH_METADATA_URL).responds(200, metadata);
         story
     }
 
     /// The user is in the browser, for a code.
     pub fn in_the_browser_for_a_code() -> Self {
         let mut story = Self::at_the_question_with_oauth();
-        story.choose(code()).answer(201, REGISTERED);
+        story.choose(code()).responds(201, REGISTERED);
         story
     }
 
@@ -254,21 +254,21 @@ impl Scenario {
     /// Tokens are granted; GET whoami is due.
     pub fn with_tokens() -> Self {
         let mut story = Self::with_a_code();
-        story.answer(200, TOKENS);
+        story.responds(200, TOKENS);
         story
     }
 
     /// POST `device_authorization` is due.
     pub fn asking_for_a_code_to_show() -> Self {
         let mut story = Self::at_the_question_with_oauth();
-        story.choose(Choice::device_authorization()).answer(201, REGISTERED);
+        story.choose(Choice::device_authorization()).responds(201, REGISTERED);
         story
     }
 
     /// The user has a code to enter somewhere else.
     pub fn showing_a_code() -> Self {
         let mut story = Self::asking_for_a_code_to_show();
-        story.answer(200, CODE_TO_SHOW);
+        story.responds(200, CODE_TO_SHOW);
         story
     }
 
@@ -395,19 +395,19 @@ impl Scenario {
 
     // The inputs of the flow.
 
-    pub fn answer(&mut self, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
-        self.answer_with(answer(status, &[], body))
+    pub fn responds(&mut self, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
+        self.responds_with(served(status, &[], body))
     }
 
-    pub fn answer_with(&mut self, response: Response<Vec<u8>>) -> &mut Self {
-        self.answer_with_at(noon(), response)
+    pub fn responds_with(&mut self, response: Response<Vec<u8>>) -> &mut Self {
+        self.responds_with_at(noon(), response)
     }
 
-    pub fn answer_at(&mut self, time: SystemTime, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
-        self.answer_with_at(time, answer(status, &[], body))
+    pub fn responds_at(&mut self, time: SystemTime, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
+        self.responds_with_at(time, served(status, &[], body))
     }
 
-    fn answer_with_at(&mut self, time: SystemTime, response: Response<Vec<u8>>) -> &mut Self {
+    fn responds_with_at(&mut self, time: SystemTime, response: Response<Vec<u8>>) -> &mut Self {
         let before = picture(&self.flow);
         let id = self.see();
         self.flow.handle_response(id, &response, time).unwrap();
@@ -418,7 +418,7 @@ impl Scenario {
 
     /// A response that the flow does not accept. It changes nothing.
     pub fn fails(&mut self, status: u16, body: impl Into<Vec<u8>>) -> Error {
-        self.fails_with(answer(status, &[], body))
+        self.fails_with(served(status, &[], body))
     }
 
     pub fn fails_with(&mut self, response: Response<Vec<u8>>) -> Error {
@@ -439,7 +439,7 @@ impl Scenario {
         request_id(&self.flow).or(self.last_id).unwrap_or_else(|| {
             // No request was sent yet. Any ID is enough that does not belong to this flow.
             let mut story = Self::at_versions();
-            story.answer(429, "").timeout().request_id()
+            story.responds(429, "").timeout().request_id()
         })
     }
 
@@ -453,7 +453,7 @@ impl Scenario {
     /// A response that comes too late: it is refused, and nothing changes.
     pub fn late(&mut self, id: RequestId, status: u16, body: impl Into<Vec<u8>>) -> &mut Self {
         let before = whole(&self.flow);
-        let error = self.flow.handle_response(id, &answer(status, &[], body), noon()).unwrap_err();
+        let error = self.flow.handle_response(id, &served(status, &[], body), noon()).unwrap_err();
         assert!(matches!(error, Error::StaleResponse), "{error:?}");
         assert_eq!(whole(&self.flow), before, "a stale response, but something changed");
         self

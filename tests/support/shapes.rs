@@ -289,10 +289,10 @@ fn of_oauth() -> Vec<Shape> {
         shape(
             unread("flow, metadata with grants"),
             (r#"{"issuer":"i","grant_types_supported":["#, |index| format!(r#""org.example.{index}""#), "]}"),
-            |response| Box::new(answered(at_metadata(), response)),
+            |response| Box::new(after(at_metadata(), response)),
         ),
         shape(unread("flow, metadata with tiny objects"), (r#"{"issuer":"i","x":["#, tiny_object, "]}"), |response| {
-            Box::new(answered(at_metadata(), response))
+            Box::new(after(at_metadata(), response))
         }),
     ]
 }
@@ -311,7 +311,7 @@ fn at_metadata() -> LoginFlow {
     let client = OAuthClient::registered("c").expect("an ID");
     let settings = LoginSettings::default().with_oauth(client);
     let flow = LoginFlow::at("https://b.c".parse().expect("a homeserver"), settings);
-    answered(flow, &Response::new(br#"{"flows":[{"type":"m.login.password"}]}"#.to_vec()))
+    after(flow, &Response::new(br#"{"flows":[{"type":"m.login.password"}]}"#.to_vec()))
 }
 
 /// Bodies for a whole flow.
@@ -320,22 +320,22 @@ fn of_flows() -> Vec<Shape> {
         shape(
             ("flow, tiny objects beside the login types", 200, UNREAD),
             (r#"{"flows":[{"type":"m.login.password"}],"x":["#, tiny_object, "]}"),
-            |response| Box::new(answered(at(), response)),
+            |response| Box::new(after(at(), response)),
         ),
         shape(
             ("flow, login types", 200, LISTED),
             (r#"{"flows":["#, |index| format!(r#"{{"type":"org.example.{index}"}}"#), "]}"),
-            |response| Box::new(answered(at(), response)),
+            |response| Box::new(after(at(), response)),
         ),
         shape(
             ("flow, a refusal with many keys", 403, UNREAD),
             (r#"{"errcode":"M_FORBIDDEN","#, member, "}"),
-            |response| Box::new(answered(logging_in(), response)),
+            |response| Box::new(after(logging_in(), response)),
         ),
         shape(
             ("flow, a login with tiny objects", 200, UNREAD),
             (r#"{"user_id":"@a:b.c","device_id":"D","access_token":"t","x":["#, tiny_object, "]}"),
-            |response| Box::new(answered(logging_in(), response)),
+            |response| Box::new(after(logging_in(), response)),
         ),
     ]
 }
@@ -358,12 +358,12 @@ fn at() -> LoginFlow {
 
 fn logging_in() -> LoginFlow {
     let login_types = Response::new(br#"{"flows":[{"type":"m.login.password"}]}"#.to_vec());
-    let mut flow = answered(at(), &login_types);
+    let mut flow = after(at(), &login_types);
     flow.choose(Choice::password(UserIdentifier::user("a"), Password::new("p"))).expect("an offer");
     flow
 }
 
-fn answered(mut flow: LoginFlow, response: &Response<Vec<u8>>) -> LoginFlow {
+fn after(mut flow: LoginFlow, response: &Response<Vec<u8>>) -> LoginFlow {
     let Step::Send { id, .. } = flow.step() else { panic!("{:?}", flow.step()) };
     flow.handle_response(id, response, UNIX_EPOCH + Duration::from_secs(1)).expect("a response that counts");
     flow

@@ -12,7 +12,7 @@ use matrix_login::{
 use serde_json::{Map, Value, json};
 
 use crate::support::scenario::{
-    CODE_LIFETIME, HOMESERVER, METADATA, OFFERS, PENDING, UNRECOGNIZED, VERSIONS, WELL_KNOWN, answer, noon,
+    CODE_LIFETIME, HOMESERVER, METADATA, OFFERS, PENDING, UNRECOGNIZED, VERSIONS, WELL_KNOWN, noon, served,
 };
 
 /// The text in every planted secret.
@@ -107,7 +107,7 @@ fn poor_metadata() -> String {
 
 /// The responses that the requests ask for.
 fn good_responses() -> Vec<Input> {
-    let of = |name, status, body: &str| response(name, "body", answer(status, &[], body));
+    let of = |name, status, body: &str| response(name, "body", served(status, &[], body));
     let session = |more: Value| {
         let mut session = json!({"user_id": "@alice:example.org", "device_id": "D", "access_token": "s3cr3t"});
         session.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -148,8 +148,8 @@ fn good_responses() -> Vec<Input> {
 
 /// All other responses, under their names in the table of `handle_response`.
 fn bad_responses() -> Vec<Input> {
-    let of = |name, family, status, body: &str| response(name, family, answer(status, &[], body));
-    let with = |name, family, status, header, body: &str| response(name, family, answer(status, &[header], body));
+    let of = |name, family, status, body: &str| response(name, family, served(status, &[], body));
+    let with = |name, family, status, header, body: &str| response(name, family, served(status, &[header], body));
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5,"x":"s3cr3t"}"#;
     let too_large = format!(r#"{{"access_token":"s3cr3t","x":"{}"}}"#, " ".repeat(MAX_BODY));
     vec![
@@ -167,7 +167,7 @@ fn bad_responses() -> Vec<Input> {
         of("400 invalid_grant", "refusal", 400, r#"{"error":"invalid_grant","error_uri":"https://x/?s3cr3t"}"#),
         of("400 access_denied", "refusal", 400, r#"{"error":"access_denied","x":"s3cr3t"}"#),
         of("400 pending", "refusal", 400, PENDING),
-        response_at("403 pending (after the end)", "refusal", answer(403, &[], PENDING), noon() + CODE_LIFETIME),
+        response_at("403 pending (after the end)", "refusal", served(403, &[], PENDING), noon() + CODE_LIFETIME),
         of("429", "rate limit", 429, ""),
         of("429 M_LIMIT_EXCEEDED", "rate limit", 429, limited),
         of("403 M_LIMIT_EXCEEDED", "rate limit", 403, limited),

@@ -11,7 +11,7 @@ use matrix_login::{Error, LoginFlow, LoginSettings, RequestId, Step};
 use serde_json::json;
 
 use super::inputs::{Input, SECRET, client, inputs};
-use crate::support::scenario::{HOMESERVER, OAUTH_DEVICE_ID, Scenario, VERSIONS, WELL_KNOWN, answer, noon, request_id};
+use crate::support::scenario::{HOMESERVER, OAUTH_DEVICE_ID, Scenario, VERSIONS, WELL_KNOWN, noon, request_id, served};
 
 /// The boxes of the diagram, in its order: the variant of `Due`, and its name.
 pub const BOXES: [(&str, &str); 17] = [
@@ -250,7 +250,7 @@ fn beginnings() -> Vec<(&'static str, LoginFlow)> {
         let flow = LoginFlow::discover("example.org".parse().unwrap(), settings);
         // The flow that has discovered its homeserver comes first, so that it stands for its state.
         let mut discovered = Scenario::of(flow.clone());
-        discovered.answer(200, WELL_KNOWN).answer(200, VERSIONS);
+        discovered.responds(200, WELL_KNOWN).responds(200, VERSIONS);
         flows.push(("discover, well-known, versions", discovered.flow));
         flows.push(("discover", flow));
     }
@@ -388,7 +388,7 @@ impl Explorer {
     fn check_wait(&mut self, visit: &Visit, input: &Input, after: &Seen, flow: &LoginFlow) {
         let mut flow = flow.clone();
         if input.method == "handle_timeout" && visit.seen.traits[0] > 0 {
-            let limited = flow.handle_response(request_id(&flow).unwrap(), &answer(429, &[], ""), noon());
+            let limited = flow.handle_response(request_id(&flow).unwrap(), &served(429, &[], ""), noon());
             self.check(limited.is_ok(), visit, input.name, "the request has no second wait");
         } else if after.traits[0] == 0 {
             self.check(after.attempts == 0, visit, input.name, "waits are still counted");
@@ -409,7 +409,7 @@ impl Explorer {
         );
         let mut late = flow.clone();
         for id in &visit.ids {
-            let response = late.handle_response(*id, &answer(200, &[], ""), noon());
+            let response = late.handle_response(*id, &served(200, &[], ""), noon());
             let unreachable = late.handle_unreachable(*id);
             let are_stale = [response, unreachable].iter().all(|late| matches!(late, Err(Error::StaleResponse)));
             self.check(are_stale, visit, input, "an earlier ID is not stale");
