@@ -4,7 +4,7 @@
 //! - `--check` compares this crate with `figures.json`, which is committed.
 //! - `--update` writes that file.
 //! - `--adoption` builds programs that log in, and compares their costs. It takes half an hour. Names of programs after
-//! it limit it to these programs.
+//!   it limit it to these programs.
 
 mod adoption;
 mod callgrind;
