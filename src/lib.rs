@@ -7,11 +7,13 @@
 //!
 //! # Six words
 //!
-//! - **Driver**: your code around a login. It sends requests, waits, and asks the user.
-//! - **Step**: what a login needs next from the driver. See [`Step`].
-//! - **Input**: a call that moves the login to another step, such as [`choose`](LoginFlow::choose).
-//! - **Due**: the step that the login waits for now.
-//! - **Refusal**: the server refuses this attempt. The login then asks again how to log in.
+//! A [`LoginFlow`] is one login, as plain data. This page calls it the flow.
+//!
+//! - **Driver**: your code around a flow. It sends requests, waits, and asks the user.
+//! - **Step**: what a flow needs next from the driver. See [`Step`].
+//! - **Input**: a call that moves the flow to another step, such as [`choose`](LoginFlow::choose).
+//! - **Due**: the step that the flow waits for now.
+//! - **Refusal**: the server refuses this attempt. The flow then asks again how to log in.
 //! - **Verdict**: what a response means for the session that sent the request. See [`Verdict`].
 //!
 //! # A login
@@ -68,12 +70,12 @@
 //!     let choice = Choice::password(UserIdentifier::from(&user_id), password);
 //!     loop {
 //!         match drive(&mut flow, &mut Client).await? {
-//!             // 3. The homeserver is known. Choose how to log in.
+//!             // 3. A person is needed: here, to choose how to log in.
 //!             Step::Choose { refused: None, .. } => flow.choose(choice.clone())?,
 //!             Step::Choose { refused: Some(refused), .. } => {
 //!                 return Err(refused.clone().into());
 //!             }
-//!             // 4. Store the session, and use it.
+//!             // 4. The login is done. Store the session.
 //!             Step::Done(session) => {
 //!                 println!("logged in as {}", one_line(session.user_id().as_str()));
 //!                 return Ok(());
@@ -89,13 +91,14 @@
 //! 1. A [`Transport`] sends a request, waits, and knows the time. Its HTTP client must not follow redirects, and must
 //!    return a 4xx and a 5xx as responses. It should stop reading a body one byte after [`MAX_BODY`], which is 64 KiB:
 //!    [`BodyCollector`] does so. Let its `Error` be an [`Error`](std::error::Error), for example [`std::io::Error`].
-//!    Then a [`DriveError`] is one, too.
+//!    Then [`DriveError`] implements `Error` too.
 //! 2. [`LoginFlow::discover`] finds the homeserver of a server name. If you know the address, use [`LoginFlow::at`].
 //!    Each login makes a device, which the user sees in a list. With a device ID of your own, a login that you repeat
 //!    does not make a second device.
 //! 3. [`drive()`] sends requests until a person is needed, and returns the step that is due. Here it is
 //!    [`Step::Choose`]. After a refusal it is due again, with the reason.
-//! 4. The server chooses user IDs and messages. [`one_line`] makes them safe for a terminal.
+//! 4. [`Session::to_json`] is what a program stores. The server chooses user IDs and messages: [`one_line`] makes them
+//!    safe for a terminal.
 //!
 //! If sending fails, [`drive()`] returns an error, and the flow does not change: the same step is still due. Call
 //! [`drive()`] again to send the request again. Print errors with `{error}`, which is a sentence for people.
@@ -114,8 +117,8 @@
 //! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
 //!   response leads.
 //! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow can
-//!   go on without some requests: in discovery, [`Step::Locate`] is due then. For the others it is an error, and you
-//!   send the request again or stop.
+//!   go on without some requests: in discovery, [`Step::Locate`] is due then. Without OAuth 2.0 metadata or a
+//!   revocation, [`Step::Choose`] is due. For other requests it is an error: send the request again, or stop.
 //! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
 //! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
 //!
@@ -129,8 +132,9 @@
 //! 1. A step is a view, not an event. If you ask twice, drop a future or fail to send, nothing is lost.
 //! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
 //!    exception: the homeserver grants a login, and the flow does not accept it ([`Error::MissingRefreshToken`],
-//!    [`Error::WrongUser`]). Then [`Step::Choose`] is due. The error contains the session: log it out, or use it.
-//! 3. A refusal is a step, not an error, and every step has a way out. `use_homeserver` works until there is a session.
+//!    [`Error::WrongUser`]). Then the question how to log in is due again. The error contains the session: log it out,
+//!    or use it.
+//! 3. A refusal is a step, not an error, and every step has a way out. `use_homeserver` works until tokens are granted.
 //!    `back` works after every choice, and in [`Step::Locate`].
 //! 4. A flow has no clock, no randomness and no I/O. You give it the time.
 //!
@@ -349,7 +353,8 @@
 //! #         1500.7
 //! #     }
 //! # }
-//! /// The module `js` calls JavaScript. `stacks/browser` does the same with `web-sys`.
+//! /// The module `js` calls JavaScript, as `stacks/browser` does with `web-sys`. Its `fetch`
+//! /// sends no cookies, and removes `Content-Encoding` from the response.
 //! struct Fetch;
 //!
 //! impl Transport for Fetch {
@@ -406,11 +411,11 @@
 //!
 //! # Finding the homeserver
 //!
-//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification. It loads the
-//! [well-known file](https://spec.matrix.org/v1.18/client-server-api/#well-known-uris), and asks
-//! the homeserver that the file names for its versions. If that fails, [`Step::Locate`] is due, and a
-//! [`DiscoveryOutcome`] says what to do. [`LoginFlow::at`] takes the address of a [`Homeserver`], and asks it for its
-//! login types at once.
+//! [`LoginFlow::discover`] takes a [`ServerName`] and follows the specification. It loads the [well-known
+//! file](https://spec.matrix.org/v1.18/client-server-api/#well-known-uris), and asks the homeserver that the file names
+//! for its versions. If that fails, [`Step::Locate`] is due, and a [`DiscoveryOutcome`] says what to do. After `Ignore`
+//! there is no well-known file: ask the user, or try `https://` and the server name. [`LoginFlow::at`] takes the
+//! address of a [`Homeserver`], and asks it for its login types at once.
 //!
 //! The file is loaded over https from the host of the server name, without its port. To reach a server on your machine,
 //! use `LoginFlow::at("http://127.0.0.1:8008".parse()?, ..)`: the caller can choose plain http, and a server cannot.
@@ -441,7 +446,8 @@
 //!
 //! [`LoginTypes::for_a_person`] lists the login types that a client should offer to a person. A [`Choice`] is a login
 //! type with its credentials: [`password`](Choice::password), [`token`](Choice::token), [`sso`](Choice::sso),
-//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) login type.
+//! [`application_service`](Choice::application_service), or a [`custom`](Choice::custom) login type. OAuth 2.0 has
+//! [`authorization_code`](Choice::authorization_code) and [`device_authorization`](Choice::device_authorization).
 //! [`with_field`](Choice::with_field) adds another field to the login request. [`LoginSettings`] are the same for all
 //! choices. A [`UserIdentifier`] is a user name, a user ID, an e-mail address, a phone number, or anything else that
 //! the homeserver knows.
@@ -470,9 +476,10 @@
 //! use matrix_login::{Choice, Redirect};
 //! use url::Url;
 //!
-//! # let sixteen_random_bytes_in_hex = "00112233445566778899aabbccddeeff";
+//! // Use 16 random bytes in hexadecimal, new ones for every login.
+//! let state = "00112233445566778899aabbccddeeff";
 //! let callback = Url::parse("http://127.0.0.1:8765/callback")?;
-//! let choice = Choice::sso(Redirect::new(callback, sixteen_random_bytes_in_hex)?);
+//! let choice = Choice::sso(Redirect::new(callback, state)?);
 //! # drop(choice);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -483,10 +490,10 @@
 //! time that you wait.
 //!
 //! The callback may reach another process, or the same process after a restart. [`LoginFlow::suspend`] returns the flow
-//! as plain data without credentials, and [`LoginFlow::resume`] goes on from it. [`endpoint::callback::state`] finds
-//! the state in a callback, so a web backend can store suspended flows under their states. [`endpoint::sso`] shows how,
-//! and how to bind a login to the browser that began it. The folder `stacks/web` of the source has a whole web
-//! application.
+//! as plain data without passwords and tokens, and [`LoginFlow::resume`] goes on from it. [`endpoint::callback::state`]
+//! finds the state in a callback, so a web backend can store suspended flows under their states. [`endpoint::sso`]
+//! shows how, and how to bind a login to the browser that began it. The folder `stacks/web` of the source has a whole
+//! web application.
 //!
 //! # OAuth 2.0
 //!
@@ -536,8 +543,8 @@
 //!
 //! 1. The server shows the name of your program and its page to the user. The flow registers the client, unless it is
 //!    [registered already](OAuthClient::registered).
-//! 2. The client chooses the device ID, and the user grants access for that device. It has at least 10 characters of
-//!    `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. Take a new one for each new device.
+//! 2. The client chooses the device ID, and the user grants access for that device. The device ID has at least 10
+//!    characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. Take a new one for each new device.
 //! 3. A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver can name the honest OAuth 2.0 server
 //!    of another homeserver. If the user logs in there, the malicious homeserver receives the access token, because
 //!    `GET whoami` goes to the homeserver. The protocol cannot prevent that. **So show the host of the page next to the
@@ -569,10 +576,10 @@
 //!
 //! # A device without a browser
 //!
-//! A bot on a server, a command line and a television have no browser that can come back. They show a code and an
-//! address. The user opens that address on any device, and enters the code there. Meanwhile, the flow polls. The
-//! settings contain an [`OAuthClient`] and a device ID of at least 10 characters, as for any OAuth 2.0 login. The
-//! feature `pkce` is not needed.
+//! A bot on a server, a command line and a television have no browser that can come back. They show an address and a
+//! short code, the user code. The user opens that address on any device, and enters the code there. Meanwhile, the flow
+//! polls. The settings contain an [`OAuthClient`] and a device ID of at least 10 characters, as for any OAuth 2.0
+//! login. The feature `pkce` is not needed.
 //!
 //! ```
 //! use std::error::Error;
@@ -586,10 +593,10 @@
 //! {
 //!     loop {
 //!         match blocking::drive(flow, transport) {
-//!             // 5. The user has refused, or the code has ended.
-//!             Ok(Step::Choose { refused: Some(refused), .. }) => Err(refused.clone())?,
 //!             // 1. Ask for a code.
-//!             Ok(Step::Choose { .. }) => flow.choose(Choice::device_authorization())?,
+//!             Ok(Step::Choose { refused: None, .. }) => {
+//!                 flow.choose(Choice::device_authorization())?;
+//!             }
 //!             // 2. Show it.
 //!             Ok(Step::ShowCode(code)) => {
 //!                 let user_code = one_line(code.user_code());
@@ -599,11 +606,15 @@
 //!                     println!("if that page belongs to {homeserver}");
 //!                 }
 //!             }
-//!             // 4. The user has agreed.
+//!             // 3. The user has agreed.
 //!             Ok(Step::Done(session)) => return Ok(session.clone()),
+//!             // 4. The user has refused, or the code has ended.
+//!             Ok(Step::Choose { refused: Some(refused), .. }) => {
+//!                 return Err(refused.clone().into());
+//!             }
 //!             Ok(step) => return Err(format!("a person is needed: {step:?}").into()),
 //!             Err(error) => {
-//!                 // 3. A poll that failed is still due: the next call waits and sends it.
+//!                 // 5. A poll that failed is still due: the next call waits and sends it.
 //!                 let is_poll = matches!(flow.step(), Step::Send { .. });
 //!                 let end = flow.shown_code().and_then(ShownCode::expires_at);
 //!                 if !is_poll || end.is_none_or(|end| end <= transport.now()) {
@@ -649,22 +660,22 @@
 //! ```
 //!
 //! 1. The flow registers the client, and asks for a code.
-//! 2. [`Step::ShowCode`] contains the code and the address where the user enters it. It may contain a second address
-//!    for a QR code, which includes the code. Show the host of the address next to the homeserver: the user should
-//!    enter the code only if the two belong together. `SECURITY.md` says why.
-//! 3. [`drive()`] and [`blocking::drive`] return a new code once. Call them again: they poll until the user has
-//!    decided. A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
-//!    [`handle_timeout`](LoginFlow::handle_timeout). While a poll is on its way, [`LoginFlow::shown_code`] still
-//!    returns the code.
-//! 4. If the user agrees, `GET whoami` says whose the tokens are. If that request fails, the flow keeps the tokens: try
-//!    again. If you give up, call [`back`](LoginFlow::back) and send the revocation that is due then. Otherwise an
-//!    unused device stays in the user's list.
-//! 5. If the user refuses, or if the code ends, the question how to log in is due again. Its `refused` is
-//!    `access_denied` or `expired_token`.
+//! 2. [`Step::ShowCode`] contains the user code and the address where the user enters it. It may contain a second
+//!    address for a QR code, which includes the user code. Show the host of the address next to the homeserver: the
+//!    user should enter the code only if the two belong together. `SECURITY.md` says why. [`drive()`] and
+//!    [`blocking::drive`] return a new code once. Call them again: they poll until the user has decided.
+//! 3. If the user agrees, `GET whoami` says which user the tokens belong to. If that request fails, the flow keeps the
+//!    tokens: try again. If you give up, call [`back`](LoginFlow::back), which makes POST revoke due, and send that
+//!    request. Otherwise an unused device stays in the user's list.
+//! 4. If the user refuses, or if the code ends, the question how to log in is due again. Its `refused` has the
+//!    `errcode` `access_denied` or `expired_token`.
+//! 5. A poll that fails does not end the login: the same poll is due again. A server that is asked too often makes all
+//!    later polls wait longer, so [`drive()`] waits for the [interval](ShownCode::interval) before it sends the poll.
+//!    Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
 //!
-//! **A poll that fails does not end the login.** The same poll is due again. Wait for the
-//! [interval](ShownCode::interval) before you send it: a server that is asked too often makes all later polls wait
-//! longer. [`drive()`] waits for you. Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
+//! A loop of your own waits as long as [`ShownCode::remaining`] says, and calls
+//! [`handle_timeout`](LoginFlow::handle_timeout). After a poll that failed, it waits for the interval. While a poll is
+//! on its way, [`LoginFlow::shown_code`] still returns the code.
 //!
 //! A flow that is suspended while it shows a code asks again how to log in. A person who has the device code can get
 //! the tokens, so the device code is never stored.
@@ -773,7 +784,7 @@
 //! 3. Store the new tokens before you use them, because their first use makes the old refresh token invalid.
 //! 4. The homeserver no longer accepts this refresh token, or does not support refreshing. The access token stays valid
 //!    until it expires.
-//! 5. The session counts the attempts, so that the next [`refresh_in`](Session::refresh_in) says when to try again.
+//! 5. The session counts the attempts. [`Refresh::Later`] contains a `delay`: wait that long before the next refresh.
 //!
 //! If a [`Verdict::Refresh`] asked for the refresh, first wait for its `delay`. Asynchronous tasks do the same with the
 //! mutex of their runtime. Processes that share a file use a file lock: take the lock, read the session again, refresh
@@ -790,15 +801,16 @@
 //! token that the request contained. If the shared session has another access token now, send the request again.
 //!
 //! [`Session::logout_request`] ends a session at the API that granted it, and [`Session::handle_logout`] reads the
-//! response. [`endpoint::logout_all`] ends all sessions of a user, except those of the OAuth 2.0 API. If the access
-//! token has expired, refresh the session before you log out. If the homeserver does not know the access token, the
-//! logout succeeds. But a session with a refresh token may still exist then: refresh it, and log out with the new
-//! access token. [`endpoint::whoami`] asks whose session it is.
+//! response. [`endpoint::logout_all`] ends all sessions of a user, except sessions of the OAuth 2.0 API. If the access
+//! token has expired, refresh the session before you log out. The logout also succeeds if the homeserver does not know
+//! the access token. A session with a refresh token may still exist then: refresh it, and log out again.
+//! [`endpoint::whoami`] asks whose session it is.
 //!
 //! # The life of a bot
 //!
 //! A bot restores its session, calls the homeserver with it, and does what each verdict asks for. This is the loop
-//! around one call. `refresh` calls the function above, and `log_in_again` drives [`LoginFlow::again`]:
+//! around one call. `World::refresh` calls the function above. After [`Refresh::SoftLogout`] it logs in again, and
+//! after [`Refresh::Later`] it waits for the `delay`. `World::log_in_again` drives [`LoginFlow::again`]:
 //!
 //! ```
 //! use std::{
@@ -833,7 +845,8 @@
 //!         let before = session();
 //!         let margin = Duration::from_secs(30);
 //!         if before.refresh_in(SystemTime::now(), margin) == Some(Duration::ZERO) {
-//!             world.refresh(shared, &before)?;
+//!             // If that fails, the access token may still be valid.
+//!             let _ = world.refresh(shared, &before);
 //!         }
 //!         // 2. Call.
 //!         let used = session();
@@ -851,9 +864,10 @@
 //!             }
 //!             // 5. Log in again.
 //!             Verdict::SoftLogout => world.log_in_again(shared, &used)?,
+//!             // 6. Nothing more can be done now.
 //!             Verdict::LoggedOut => return Err("the session was ended".into()),
 //!             Verdict::Locked => return Err("the account is locked".into()),
-//!             Verdict::NotMatrix => return Err("the homeserver did not respond".into()),
+//!             Verdict::NotMatrix => return Err("this is not the homeserver".into()),
 //!         }
 //!     }
 //!     Err("the homeserver refuses its own tokens".into())
@@ -889,6 +903,8 @@
 //! 3. Judge every response, also a success.
 //! 4. Refresh, and call again.
 //! 5. Log in again. The device still exists, with its encryption keys.
+//! 6. The session has ended, an administrator has locked the account, or a proxy responded instead of the homeserver.
+//!    Tell the user. In the last two cases keep the session, and try again later.
 //!
 //! The folder `stacks/bot` of the source has a whole bot of this kind, with tasks on tokio, and its tests.
 //!
@@ -910,7 +926,8 @@
 //!     endpoint::{login, logout},
 //! };
 //!
-//! /// The request that ends a login which came too late. `None` if no login was granted.
+//! /// The request that ends a login which came too late, at the homeserver that was asked.
+//! /// `None` if no login was granted.
 //! fn end_late_login(
 //!     response: &Response<Vec<u8>>,
 //!     homeserver: &Homeserver,
@@ -928,7 +945,7 @@
 //!
 //! # Addresses from strangers
 //!
-//! A program on a server must not send requests to any address that a stranger names (server-side request forgery). A
+//! A stranger must not choose freely where a program on a server sends requests (server-side request forgery). A
 //! server name can be `127.0.0.1`, `[::1]`, or a name that leads there. Some systems also read `2130706433` and
 //! `0x7f.1` as addresses. A redirect of the well-known file, its `base_url` and the `well_known` of a login response
 //! can lead anywhere. This crate does not resolve names, so it cannot check that. Check every request before you send
@@ -1001,7 +1018,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Do this for every [`Step::Send`], and for the requests of a [`Session`]: a server may have named its homeserver. A
+//! Do this for every [`Step::Send`], and for the requests of a [`Session`]: its address can come from a server. A
 //! proxy that refuses private addresses does the same.
 //!
 //! # Without the flow
@@ -1016,7 +1033,7 @@
 //!
 //! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
 //! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. Neither the message of
-//! an error nor any `Debug` output of this crate contains the body of a response or the values in [`Fields`]. They do
+//! an error nor any `Debug` output of this crate contains the body of a response or the values in [`Fields`]. Both
 //! contain the message of a server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of
 //! [`http::Request`] prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a
 //! terminal.
