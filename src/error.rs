@@ -17,9 +17,9 @@ use crate::shown::one_line;
 /// ([`MissingRefreshToken`](Self::MissingRefreshToken), [`WrongUser`](Self::WrongUser)). Then this login is over, and
 /// the error owns its session.
 ///
-/// The errors of all other parts of this crate convert to this type, so that a driver can return one type. The flow
-/// itself never returns [`InvalidInput`](Self::InvalidInput), [`Session`](Self::Session) or
-/// [`Discovery`](Self::Discovery).
+/// The errors of all other parts of this crate convert to this type, so that a driver can return one type. Of these,
+/// the flow itself returns only [`InvalidInput`](Self::InvalidInput), from [`choose`](crate::LoginFlow::choose),
+/// [`ForeignCallback`](Self::ForeignCallback) and [`Response`](Self::Response).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -41,7 +41,7 @@ pub enum Error {
     /// The response belongs to another request than the one that is due, or no request is due. The flow ignores the
     /// response. If it is the response to a login, the server might have granted a session: the manual says
     /// [what to do then](crate#late-responses).
-    #[error("the flow does not wait for this response: it is too late, or belongs to another request")]
+    #[error("the flow does not wait for this response: it is too late, or belongs to another request; ignore it")]
     StaleResponse,
 
     /// The caller's mistake: the flow already has a session. Log it out before another login, or begin another flow.
@@ -80,7 +80,7 @@ pub enum Error {
     /// first.
     #[error(
         "logged in, but the access token expires and there is no refresh token: \
-         log this session out, or accept it with the setting `require_refresh_token`"
+         log this session out, or turn off the setting `require_refresh_token` before the login"
     )]
     MissingRefreshToken(Box<Session>),
 

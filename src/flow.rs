@@ -140,10 +140,10 @@ impl LoginFlow {
     /// The device stays the same: the device ID of the session replaces the device ID in the settings. `session` itself
     /// does not change. After the login, [store](Session::store_in) the new session in place of the old one.
     ///
-    /// The flow refuses a login of another user with [`Error::WrongUser`], which owns the session of this user. The
-    /// homeserver chooses the device: if its response contains another device ID, the new session has that device ID.
-    /// Compare the two IDs before you use old encryption keys. If the response contains no device ID, the requested one
-    /// counts.
+    /// The flow refuses a login of another user with [`Error::WrongUser`]: this error contains the session of the other
+    /// user. The homeserver chooses the device: if its response contains another device ID, the new session has that
+    /// device ID. Compare the two IDs before you use old encryption keys. If the response contains no device ID, the
+    /// requested one counts.
     ///
     /// ```
     /// use matrix_login::{LoginFlow, LoginSettings, Session};
@@ -303,8 +303,8 @@ impl LoginFlow {
     /// - *good*: a 2xx (for the well-known file only a 200) whose body contains what the step needs.
     /// - *not usable*: a 2xx with JSON that lacks what the step needs, or with a body longer than
     ///   [`MAX_BODY`](crate::MAX_BODY), which is not read.
-    /// - *4xx*: a 4xx with an error of the Matrix API or of the OAuth 2.0 API. A 2xx that lacks what the step needs and
-    ///   contains an errcode is treated as this error too: a refusal, or a rate limit.
+    /// - *4xx*: a 4xx with an error of the Matrix API or of the OAuth 2.0 API. A 2xx that contains an errcode instead
+    ///   of what the step needs is *4xx* too, or a rate limit.
     /// - *5xx*: a 5xx, and also 408 and 425, after which the same request can succeed later.
     /// - *not Matrix*: any other body, for instance a page, or a body that is still compressed.
     /// - *unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
@@ -325,11 +325,11 @@ impl LoginFlow {
     ///
     /// - **Polls.** The errors of RFC 8628, section 3.5, count before the status: servers send them with 400, 403 and
     ///   429. If `authorization_pending` or `slow_down` arrives after the [end](ShownCode::expires_at) of the code, it
-    ///   is treated as `expired_token`. `slow_down` makes the [interval](ShownCode::interval) five seconds longer from
-    ///   then on. If the server asks for a longer wait, this counts for one poll. A rate limit lasts at least the
-    ///   interval. After an error, wait for the interval, and then send the poll again.
-    /// - **Tokens.** After POST token, the flow keeps the tokens until whoami says whose they are. POST revoke is due
-    ///   after [`back`](Self::back) from GET whoami.
+    ///   is treated as `expired_token`. `slow_down` makes the [interval](ShownCode::interval) five seconds longer
+    ///   from then on. If the server asks for a longer wait, only the next poll waits longer. A rate limit lasts
+    ///   at least the interval. After an error, wait for the interval, and then send the poll again.
+    /// - **Tokens.** After POST token, the flow keeps the tokens until whoami says which user they belong to. POST
+    ///   revoke is due after [`back`](Self::back) from GET whoami.
     /// - **Rate limits.** A 429 is a rate limit, whatever its body. `M_LIMIT_EXCEEDED` with another status is a rate
     ///   limit if the response says how long to wait. The header `Retry-After` counts before `retry_after_ms`, which is
     ///   rounded up. The header is a number of seconds, or a date in one of the three formats of HTTP. A date is
@@ -589,7 +589,7 @@ impl LoginFlow {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfStep`] if nothing was chosen and [`Step::Locate`] is not due, or after the login.
+    /// [`Error::OutOfStep`] before a choice, except in [`Step::Locate`], and after the login.
     pub fn back(&mut self) -> Result<(), Error> {
         // The caller can go back from a wait too.
         match self.due.behind_wait() {

@@ -104,8 +104,8 @@ impl Pause<'_> {
     /// # Errors
     ///
     /// [`TooLong`] if the homeserver limits the rate for longer than `longest`, or more than `attempts` times in a row.
-    /// Before a poll, [`TooLong`] if the pause is longer than `longest`, and the code expires before the end of the
-    /// pause or at an unknown time.
+    /// Before a poll, [`TooLong`] if the pause is longer than `longest`, and the code does not live longer than the
+    /// pause.
     pub fn remaining_within(&self, longest: Duration, attempts: u32, now: SystemTime) -> Result<Duration, TooLong> {
         let remaining = self.remaining(now);
         let is_too_long = match self {
@@ -171,7 +171,7 @@ pub enum DriveError<E> {
 ///
 /// # Errors
 ///
-/// [`DriveError`], which also says which step is due then. If the transport fails during discovery, the caller can give
+/// [`DriveError`]. Its page says which step is due then. If the transport fails during discovery, the caller can give
 /// up on the request with [`LoginFlow::handle_unreachable`].
 pub async fn drive<'a, T: Transport>(
     flow: &'a mut LoginFlow,

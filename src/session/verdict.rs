@@ -18,9 +18,9 @@ use crate::session::Session;
 /// | 401 `M_UNKNOWN_TOKEN` without it | `Refresh` | `LoggedOut` |
 /// | `M_USER_DEACTIVATED` | `LoggedOut` | `LoggedOut` |
 /// | `M_USER_LOCKED`, whatever `soft_logout` says | `Locked` | `Locked` |
-/// | any other error of a Matrix server: 4xx, 408, 425, 429, 5xx | `Unaffected` | `Unaffected` |
+/// | any other error of a Matrix server: 4xx or 5xx | `Unaffected` | `Unaffected` |
 /// | 401 that asks the user to authenticate once more | `Unaffected` | `Unaffected` |
-/// | not Matrix, under any other status: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
+/// | any other response that is not from a Matrix server: a captive portal, a proxy | `NotMatrix` | `NotMatrix` |
 ///
 /// The statuses in the table are the usual ones. Only the errcode counts: it means the same with any 4xx. If the
 /// session has a refresh token, `soft_logout` does not matter: servers with the OAuth 2.0 API report an expired token
@@ -35,15 +35,18 @@ pub enum Verdict {
     /// The access token is no longer valid: wait, [refresh](Session::refresh_request) the session, then send the
     /// request again.
     Refresh {
-        /// How long to wait before the refresh. This is usually zero. If a refresh has just granted the token, and no
-        /// request with the token has succeeded, it is one second, and twice as long each further time in a row, up to
-        /// a minute: some homeservers refresh the session of a locked user, and then refuse the new token.
+        /// How long to wait before the refresh. The delay is usually zero. It is one second if a refresh has just
+        /// granted the token, and no request with that token has succeeded. Each further time in a row it is twice as
+        /// long, up to a minute. The reason: Synapse refreshes the session of a locked user, and then refuses the new
+        /// token.
         delay: Duration,
     },
     /// The access token is no longer valid, but the device is: log in [again](crate#logging-in-again-and-logging-out),
     /// and keep its encryption keys.
     SoftLogout,
-    /// The session has ended: delete it, and begin a new login.
+    /// The session has ended: delete it, and begin a new login. There is one exception. If you have
+    /// [forgotten](Session::forget_refresh_token) the refresh token of an OAuth 2.0 session, the device may still
+    /// exist: log in [again](crate#logging-in-again-and-logging-out), and keep its encryption keys until then.
     LoggedOut,
     /// The account is locked. Keep everything, and ask again from time to time.
     Locked,

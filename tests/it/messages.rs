@@ -416,7 +416,7 @@ fn out_of_step_names_the_input_and_what_is_due() {
 
 #[test]
 fn a_stale_response_says_that_it_belongs_to_another_request() {
-    let message = "the flow does not wait for this response: it is too late, or belongs to another request";
+    let message = "the flow does not wait for this response: it is too late, or belongs to another request; ignore it";
     says(Scenario::at_the_question().fails(200, GRANTED), message, false);
     let mut story = Scenario::lost();
     let id = story.last_request_id();
@@ -800,7 +800,7 @@ fn a_missing_refresh_token_says_what_can_be_done() {
     let body = GRANTED.replace('}', r#","expires_in_ms":1}"#);
     let error = respond(&mut Scenario::logging_in().flow, &served(200, &[], body), noon()).unwrap_err();
     let message = "logged in, but the access token expires and there is no refresh token: log this session out, or \
-                   accept it with the setting `require_refresh_token`";
+                   turn off the setting `require_refresh_token` before the login";
     says(error, message, false);
 }
 

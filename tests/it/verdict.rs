@@ -76,7 +76,7 @@ fn rows() -> Vec<Row> {
             vec![soft("M_USER_LOCKED", json!(true)), soft("M_USER_LOCKED", json!(false)), error(401, "M_USER_LOCKED")],
         ),
         (
-            "any other error of a Matrix server: 4xx, 408, 425, 429, 5xx",
+            "any other error of a Matrix server: 4xx or 5xx",
             [Unaffected; 2],
             vec![
                 error(400, "M_BAD_JSON"),
@@ -104,7 +104,7 @@ fn rows() -> Vec<Row> {
             ],
         ),
         (
-            "not Matrix, under any other status: a captive portal, a proxy",
+            "any other response that is not from a Matrix server: a captive portal, a proxy",
             [NotMatrix; 2],
             vec![
                 served(401, &[], "<html>"),
