@@ -98,7 +98,8 @@ impl<'a> Cursor<'a> {
         if self.peek() == Some(b'"') { self.quoted() } else { self.value().map(|_| None) }
     }
 
-    /// A string that is not empty, and in which no byte was replaced: the client may have to send it back unchanged.
+    /// A string that is not empty, and in which no byte was replaced: the client might send it back, and then it must
+    /// be unchanged.
     pub(crate) fn text(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
         let text = self.string()?.filter(|text| !text.is_empty());
         Ok(text.filter(|text| !self.replaced || !text.contains(char::REPLACEMENT_CHARACTER)))

@@ -421,7 +421,7 @@
 //! use `LoginFlow::at("http://127.0.0.1:8008".parse()?, ..)`: the caller can choose plain http, and a server cannot.
 //!
 //! The flow itself follows redirects of the well-known file, to https only. All other redirects are errors. A transport
-//! that cannot stop redirects, such as `fetch`, may follow those of the well-known file only.
+//! that cannot stop redirects, such as `fetch`, may follow redirects of the well-known file only.
 //!
 //! A person may type a URL or a server name. [`Typed`] reads the text, and [`ServerAddress`] says which of the two it
 //! is:

@@ -20,7 +20,7 @@ struct Cost {
 /// Prints what these programs cost, or what all of them cost if the list is empty.
 pub fn print(only: &[&str]) -> Result<(), String> {
     println!(
-        "Each program logs in; those of `matrix-login-pkce` and `oauth2` exchange a code. \
+        "Each program logs in; the programs with `matrix-login-pkce` and `oauth2` exchange a code. \
          `dependencies` uses plain serde structs, and nothing"
     );
     println!("but what matrix-login depends on. Only the one of `matrix-sdk` contains an HTTP client.");

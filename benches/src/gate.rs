@@ -32,7 +32,7 @@ const ADVICE: &str = "If this is meant, run `cargo run --release --manifest-path
 #[derive(Serialize, Deserialize)]
 struct Figures {
     allocations: u64,
-    /// Instructions divided by those of the owned structs.
+    /// Instructions divided by the instructions of the owned structs.
     instructions_to_owned: f64,
 }
 

@@ -258,7 +258,7 @@ fn drive(flow: &mut LoginFlow, mut transport: &Transport) -> Result<(), Failure>
     }
 }
 
-/// Whether an OAuth 2.0 server has granted tokens, and the homeserver has not yet said whose they are.
+/// Whether an OAuth 2.0 server has granted tokens, and the homeserver has not yet said which user they belong to.
 fn has_tokens(flow: &LoginFlow) -> bool {
     let mut flow = flow.clone();
     // Whoami can wait behind a rate limit. If no wait is due, nothing changes.

@@ -61,7 +61,7 @@ pub(crate) enum Due {
     ShowCode { server: Server, grant: Box<DeviceGrant> },
     /// The server must say whether the user has decided.
     PostPoll { server: Server, grant: Box<DeviceGrant> },
-    /// The server has granted tokens, and the homeserver must say whose they are.
+    /// The server has granted tokens, and the homeserver must say which user they belong to.
     GetWhoami { server: Server, granted: Box<Granted> },
     /// The caller went back, so the tokens are no longer needed.
     PostRevoke { server: Server, granted: Box<Granted> },
@@ -95,7 +95,7 @@ impl Server {
         }
     }
 
-    /// After the server has granted tokens, the homeserver must say whose they are.
+    /// After the server has granted tokens, the homeserver must say which user they belong to.
     pub(crate) fn ask_whoami(&self, granted: Granted) -> Next {
         Next::To(Due::GetWhoami { server: self.clone(), granted: Box::new(granted) })
     }
