@@ -117,8 +117,9 @@
 //! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
 //!   response leads.
 //! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow can
-//!   go on without some requests: in discovery, [`Step::Locate`] is due then. Without OAuth 2.0 metadata or a
-//!   revocation, [`Step::Choose`] is due. For other requests it is an error: send the request again, or stop.
+//!   go on without some requests. In discovery, [`Step::Locate`] is due then. If the request was for OAuth 2.0 metadata
+//!   or for a revocation, [`Step::Choose`] is due. For other requests this is an error: send the request again, or
+//!   stop.
 //! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
 //! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
 //!
