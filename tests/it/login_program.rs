@@ -12,7 +12,7 @@ use std::{
 use serde_json::json;
 
 use crate::support::{
-    loopback::{self, Loopback, Received, Served, served},
+    loopback::{self, Loopback, Received, Refusing, Served, served},
     programs,
     run::{PASSWORD, Run, folder, program},
     scenario::{FORBIDDEN, GRANTED, OFFERS, VERSIONS},
@@ -451,9 +451,12 @@ fn an_address_without_a_homeserver_says_how_to_give_another() {
         "Error: No Matrix server found: there is no homeserver at {} (status 200); check the URL and the network",
         web_site.url
     ));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let run = Run::with(folder(), &["-H", &format!("http://{closed}"), "alice"], "");
-    run.fails(&format!("Error: No Matrix server found: connection refused by {closed}; check the URL and the network"));
+    let refusing = Refusing::new();
+    let address = refusing.address();
+    let run = Run::with(folder(), &["-H", &format!("http://{address}"), "alice"], "");
+    run.fails(&format!(
+        "Error: No Matrix server found: connection refused by {address}; check the URL and the network"
+    ));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    loopback::{Loopback, Received, Served, served},
+    loopback::{Loopback, Received, Refusing, Served, served},
     programs,
     run::{Run, folder, program},
     scenario::{OFFERS, VERSIONS},
@@ -355,11 +355,11 @@ fn a_homeserver_that_says_when_to_ask_again_is_quoted() {
 
 #[test]
 fn a_network_that_is_down_leaves_the_session() {
-    let url = Loopback::start(|_| served(200, "{}")).url.clone();
-    let before = stored(&url, PAST);
+    let refusing = Refusing::new();
+    let address = refusing.address();
+    let before = stored(&format!("http://{address}"), PAST);
     for option in ["--refresh", "--whoami", "--logout"] {
         let run = Run::with(folder_with(&before), &[option], "");
-        let address = url.trim_start_matches("http://");
         run.fails(&format!("Error: connection refused by {address}; check the network and try again"));
         assert_eq!(run.file("data.json"), before);
     }

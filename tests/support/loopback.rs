@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
@@ -40,6 +41,25 @@ pub fn good(offers: &str, received: &Received) -> Served {
         "GET /_matrix/client/v3/login" => served(200, offers),
         "POST /_matrix/client/v3/login" => served(200, GRANTED),
         _ => served(404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    }
+}
+
+/// An address that refuses connections as long as this value lives. It belongs to the client of a connection, so no
+/// server of another test can get it meanwhile.
+pub struct Refusing {
+    client: TcpStream,
+    _server: TcpStream,
+}
+
+impl Refusing {
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        Self { client, _server: listener.accept().unwrap().0 }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.client.local_addr().unwrap()
     }
 }
 
