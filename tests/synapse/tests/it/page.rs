@@ -55,6 +55,13 @@ fn the_right_password_logs_in_after_a_wrong_one() {
     chromium.sees("logged in as @alice:example.test");
 }
 
+/// The browser is on the page again, and no login token and no code stays in the address.
+fn comes_back_logged_in(chromium: &Chromium) {
+    chromium.sees("logged in as @alice:example.test");
+    let page = servers()["page"].as_str().unwrap();
+    assert_eq!(chromium.callback(page).as_str(), page);
+}
+
 #[test]
 fn single_sign_on_leaves_the_page_and_comes_back() {
     let Some(chromium) = open(url("sso")) else { return };
@@ -62,10 +69,7 @@ fn single_sign_on_leaves_the_page_and_comes_back() {
     // The page of Synapse asks which provider.
     chromium.click("a[href*='idp=oidc-op&']");
     chromium.log_in("alice");
-    chromium.sees("logged in as @alice:example.test");
-    // No login token stays in the address.
-    let page = servers()["page"].as_str().unwrap();
-    assert_eq!(chromium.callback(page).as_str(), page);
+    comes_back_logged_in(&chromium);
 }
 
 #[test]
@@ -74,9 +78,7 @@ fn a_login_with_a_code_leaves_the_page_and_comes_back() {
     chromium.sees("Log in at 127.0.0.1");
     chromium.click("#page:not([hidden]) button");
     chromium.log_in("alice");
-    chromium.sees("logged in as @alice:example.test");
-    let page = servers()["page"].as_str().unwrap();
-    assert_eq!(chromium.callback(page).as_str(), page);
+    comes_back_logged_in(&chromium);
 }
 
 #[test]
