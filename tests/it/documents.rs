@@ -73,6 +73,24 @@ fn the_readme_links_to_files_that_exist() {
     assert!(links.iter().any(|link| link.starts_with(sources)));
 }
 
+#[test]
+fn the_figures_of_the_readme_are_those_of_the_benchmarks() {
+    if is_archive() {
+        return;
+    }
+    let costs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/README.md")).unwrap();
+    let row = |page: &str, name: &str| {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap().to_owned();
+        row.split('|').skip(2).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let logins = row(&costs, "**one login**");
+    for name in ["`matrix-login`", "`ruma-client-api` 0.25.2", "`matrix-sdk` 0.18.0"] {
+        let [login, program @ ..] = &row(README, name)[..] else { unreachable!() };
+        assert_eq!(program[..2], row(&costs, &format!("{name} |"))[..2], "{name}");
+        assert!(login == "not measured" || logins.contains(&format!("**{login}**")), "{name}: {login}");
+    }
+}
+
 /// The lines of the code samples in doc comments that are wider than a page. A reader does not see hidden lines.
 fn wide_lines(source: &str) -> Vec<String> {
     let text = doc_text(source);
