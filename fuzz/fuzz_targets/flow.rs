@@ -39,7 +39,7 @@ use url::{Origin, Url, form_urlencoded};
 use self::{
     answers::{
         ALICE, Answer, Body, DEVICE_ID, Grant, OAuthCode, SECRET, Status, Stored, USER_CODE, check_error, homeserver,
-        shows_no_secret, time,
+        shows_no_secret, story, time,
     },
     browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
     views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
@@ -640,7 +640,8 @@ fn may_look_the_same(operation: &Operation) -> bool {
     matches!(operation, Operation::UseHomeserver(_) | Operation::Suspend)
 }
 
-fuzz_target!(|story: Story| {
+fuzz_target!(|data: &[u8]| {
+    let Some(story) = story::<Story>(data) else { return };
     let mut login = Login::begin(&story.start, &story.settings);
     let mut before = login.check(None);
     for turn in story.turns {

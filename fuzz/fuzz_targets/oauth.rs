@@ -48,7 +48,9 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use self::{
-    answers::{ALICE, Answer, Body, Grant, SECRET, Status, Stored, check_error, homeserver, shows_no_secret, time},
+    answers::{
+        ALICE, Answer, Body, Grant, SECRET, Status, Stored, check_error, homeserver, shows_no_secret, story, time,
+    },
     browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
     sessions::{authorize, check_later, end, expect_tokens, is_final, judge, kept, look_at_the_clock},
     views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
@@ -1094,7 +1096,8 @@ impl Login {
     }
 }
 
-fuzz_target!(|story: Story| {
+fuzz_target!(|data: &[u8]| {
+    let Some(story) = story::<Story>(data) else { return };
     let mut login = Login::begin(&story);
     login.look();
     for _ in 0..story.head_start % 16 {

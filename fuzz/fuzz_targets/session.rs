@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use self::{
-    answers::{ALICE, Answer, DEVICE_ID, SECRET, Stored, check_error, homeserver, shows_no_secret, time},
+    answers::{ALICE, Answer, DEVICE_ID, SECRET, Stored, check_error, homeserver, shows_no_secret, story, time},
     sessions::{authorize, check_later, expect_tokens, is_final, judge, kept},
 };
 
@@ -172,7 +172,8 @@ fn apply(session: &mut Session, operation: &Operation) -> Value {
     expected
 }
 
-fuzz_target!(|story: Story| {
+fuzz_target!(|data: &[u8]| {
+    let Some(story) = story::<Story>(data) else { return };
     let mut session = story.stored.session();
     check(&session);
     for operation in &story.operations {
