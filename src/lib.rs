@@ -101,8 +101,9 @@
 //!    safe for a terminal.
 //!
 //! If sending fails, [`drive()`] returns an error, and the flow does not change: the same step is still due. Call
-//! [`drive()`] again to send the request again. Print errors with `{error}`, which is a sentence for people.
-//! [`blocking`] is the same without `async`, and its page has a whole program with ureq.
+//! [`drive()`] again to send the request again. In discovery, a host may never respond. Then take the ID from
+//! [`Step::Send`], and call [`handle_unreachable`](LoginFlow::handle_unreachable). Print errors with `{error}`, which
+//! is a sentence for people. [`blocking`] is the same without `async`, and its page has a whole program with ureq.
 //!
 //! # The methods of a flow
 //!
@@ -117,9 +118,9 @@
 //! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
 //!   response leads.
 //! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow can
-//!   go on without some requests. In discovery, [`Step::Locate`] is due then. If the request was for OAuth 2.0 metadata
-//!   or for a revocation, [`Step::Choose`] is due. For other requests this is an error: send the request again, or
-//!   stop.
+//!   go on without some requests. In discovery, [`Step::Locate`] is due then. After a revocation, and after OAuth 2.0
+//!   metadata if the login types are known, [`Step::Choose`] is due. For other requests this is an error: send the
+//!   request again, or stop.
 //! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
 //! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
 //!
@@ -133,10 +134,12 @@
 //! 1. A step is a view, not an event. If you ask twice, drop a future or fail to send, nothing is lost.
 //! 2. If an input returns `Ok`, the flow has moved. If it returns an [`Error`], nothing has changed. There is one
 //!    exception: the homeserver grants a login, and the flow does not accept it ([`Error::MissingRefreshToken`],
-//!    [`Error::WrongUser`]). Then the question how to log in is due again. The error contains the session: log it out,
-//!    or use it.
-//! 3. A refusal is a step, not an error, and every step has a way out. `use_homeserver` works until tokens are granted.
-//!    `back` works after every choice, and in [`Step::Locate`].
+//!    [`Error::WrongUser`]). Then [`Step::Choose`] is due again. The error contains the session: log it out, or use it.
+//!    By default, the flow asks for a refresh token, and does not accept a session that expires and has none.
+//!    [`LoginSettings::with_require_refresh_token`] changes that.
+//! 3. A refusal is a step, not an error, and every step has a way out. `back` works in [`Step::Locate`], and after
+//!    every choice until the login is done. `use_homeserver` works until the login is done, but not while the flow
+//!    waits for the user ID of tokens (`GET whoami`).
 //! 4. A flow has no clock, no randomness and no I/O. You give it the time.
 //!
 //! # A loop of your own
@@ -282,8 +285,8 @@
 //!
 //! *Proxy* is the proxy that the environment names, for example in `https_proxy`. A client does not need to decode
 //! gzip: if a body is still compressed, the flow returns an error that says so. None of these clients keeps cookies
-//! unless a feature of its crate is switched on. The folder `stacks` of the source has a program of at most sixty lines
-//! for each client, and the tests of every switch in this table.
+//! unless a feature of its crate is switched on. The folder `stacks` of the repository has a program of at most sixty
+//! lines for each client, and the tests of every switch in this table.
 //!
 //! This is `send` for the asynchronous `reqwest`:
 //!
@@ -408,7 +411,7 @@
 //! password. So allow only your own scripts, with a `Content-Security-Policy`. Do not store a suspended flow in
 //! `localStorage`, which outlives the tab.
 //!
-//! The folder `stacks/browser` of the source has the whole page.
+//! The folder `stacks/browser` of the repository has the whole page.
 //!
 //! # Finding the homeserver
 //!
@@ -485,21 +488,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The state is a random text, new for every login. The callback contains it again, and so the flow knows its callback.
-//! [`Step::Browse`] contains the URL to open. The browser comes back to the callback with a login token and the state.
-//! If the state is right, the flow logs in with the token at once. A user who gives up never comes back, so limit the
-//! time that you wait.
+//! The state is a random text, new for every login. The callback contains the state too, so the flow knows that the
+//! callback belongs to this login. The crate `getrandom` makes random bytes, and `examples/login/callback.rs` waits for
+//! a callback. [`Step::Browse`] contains the URL to open. The browser comes back to the callback with a login token and
+//! the state. If the state is right, the flow logs in with the token at once. A user who gives up never comes back, so
+//! limit the time that you wait.
 //!
 //! The callback may reach another process, or the same process after a restart. [`LoginFlow::suspend`] returns the flow
 //! as plain data without passwords and tokens, and [`LoginFlow::resume`] goes on from it. [`endpoint::callback::state`]
 //! finds the state in a callback, so a web backend can store suspended flows under their states. [`endpoint::sso`]
-//! shows how, and how to bind a login to the browser that began it. The folder `stacks/web` of the source has a whole
-//! web application.
+//! shows how, and how to bind a login to the browser that began it. The folder `stacks/web` of the repository has a
+//! whole web application.
 //!
 //! # OAuth 2.0
 //!
-//! matrix.org, and every homeserver with the Matrix Authentication Service, use the OAuth 2.0 API. A flow uses it if
-//! the settings contain an [`OAuthClient`]. If the homeserver does not have that API, the flow goes on without it:
+//! matrix.org, and every homeserver with the Matrix Authentication Service, use the OAuth 2.0 API. The older way to log
+//! in, with login types, is called the legacy API. A flow uses OAuth 2.0 if the settings contain an [`OAuthClient`]. If
+//! the homeserver does not have that API, the flow goes on without it:
 //!
 //! ```
 //! use std::error::Error;
@@ -517,19 +522,22 @@
 //!     Ok(LoginFlow::discover("matrix.org".parse()?, settings))
 //! }
 //!
-//! /// Answers the question how to log in. `state` and `verifier` are random, and new for
-//! /// every login. The verifier is 32 bytes in base64url: 43 characters.
+//! /// Answers the question how to log in, if no earlier answer was `refused`. `state` and
+//! /// `verifier` are random, and new for every login. The verifier is 32 bytes in
+//! /// base64url: 43 characters.
 //! fn choose(
 //!     flow: &mut LoginFlow,
 //!     state: &str,
 //!     verifier: &str,
 //! ) -> Result<(), Box<dyn Error>> {
-//!     let Step::Choose { oauth: Some(metadata), .. } = flow.step() else { return Ok(()) };
-//!     // 3. Show the user where the browser goes.
+//!     let Step::Choose { oauth: Some(metadata), refused: None, .. } = flow.step() else {
+//!         return Err("the homeserver has no OAuth 2.0 API, or has refused".into());
+//!     };
+//!     // 3. Show the user where the browser goes. Ask before you go on.
 //!     let (Some(page), Some(homeserver)) =
 //!         (&metadata.authorization_endpoint, flow.homeserver())
 //!     else {
-//!         return Ok(());
+//!         return Err("the homeserver offers no login in a browser".into());
 //!     };
 //!     println!("log in at {} for {homeserver}", page.url().host_str().unwrap_or_default());
 //!     // 4. Choose. The browser comes back to this address.
@@ -538,7 +546,24 @@
 //!     Ok(())
 //! }
 //! #
-//! # choose(&mut begin("QWKTZRVBHM")?, "0123456789abcdef", "")?;
+//! # let homeserver = |path: &str| match path {
+//! #     "/.well-known/matrix/client" => r#"{"m.homeserver": {"base_url": "https://example.org"}}"#,
+//! #     "/_matrix/client/versions" => r#"{"versions": ["v1.18"]}"#,
+//! #     "/_matrix/client/v3/login" => r#"{"flows": []}"#,
+//! #     _ => r#"{"issuer": "https://a.example/", "authorization_endpoint": "https://a.example/authorize",
+//! #         "token_endpoint": "https://a.example/token", "response_types_supported": ["code"],
+//! #         "registration_endpoint": "https://a.example/register", "response_modes_supported": ["query"],
+//! #         "grant_types_supported": ["authorization_code"], "code_challenge_methods_supported": ["S256"]}"#,
+//! # };
+//! # let (state, verifier) = ("0123456789abcdef", "0123456789012345678901234567890123456789012");
+//! # let mut flow = begin("QWKTZRVBHM")?;
+//! # assert!(choose(&mut flow, state, verifier).is_err());
+//! # while let Step::Send { id, request } = flow.step() {
+//! #     let response = http::Response::new(homeserver(request.uri().path()));
+//! #     flow.handle_response(id, &response, std::time::UNIX_EPOCH)?;
+//! # }
+//! # choose(&mut flow, state, verifier)?;
+//! # assert!(matches!(flow.step(), Step::Send { request, .. } if request.uri().path() == "/register"));
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
@@ -552,11 +577,20 @@
 //!    homeserver, and ask the user before you choose.** Do not show the issuer, which is only a name.
 //! 4. After the choice, [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a
 //!    code. Give the callback to [`handle_callback`](LoginFlow::handle_callback). The flow exchanges the code for
-//!    tokens, and asks the homeserver which user they belong to (`GET whoami`).
+//!    tokens, and asks the homeserver which user they belong to (`GET whoami`). If the redirect URL is https, the code
+//!    is in the fragment of the callback, which only a script of the page can see. A web backend calls
+//!    [`Redirect::in_query`]: then the code is in the query.
+//!
+//! An OAuth 2.0 server may offer the login in a browser, the [login with a code](#a-device-without-a-browser), or
+//! both. [`offers_authorization_code`] and [`offers_device_authorization`] say which.
+//!
+//! [`offers_authorization_code`]: endpoint::oauth::auth_metadata::AuthMetadata::offers_authorization_code
+//! [`offers_device_authorization`]: endpoint::oauth::auth_metadata::AuthMetadata::offers_device_authorization
 //!
 //! Then the [`Session`] is like any other. [`refresh_request`](Session::refresh_request), [`judge`](Session::judge) and
-//! [`logout_request`](Session::logout_request) know which API granted it. The flow offers a grant only if the token
-//! endpoint has the same origin as the page that the browser opens. So no code goes to another server.
+//! [`logout_request`](Session::logout_request) know which API granted it. [`choose`](LoginFlow::choose) refuses a login
+//! in a browser if the token endpoint has another origin than the page that the browser opens. So no code goes to
+//! another server.
 //!
 //! [`CodeVerifier::new`] needs the feature `pkce`. Without that feature, compute the challenge yourself and call
 //! [`CodeVerifier::with_challenge`].
@@ -568,8 +602,8 @@
 //! - If others can *write* to the store, sign the data: otherwise they can replace the login with one of their own.
 //! - If others can *read* the store, as in a cookie, encrypt the data: the callback is in the history of the browser.
 //!
-//! A suspended flow never contains a code, or tokens whose user is not known yet. A flow that is suspended with them
-//! asks again how to log in.
+//! A code, and tokens whose user is not known yet, are never stored. If a flow has them when you suspend it, the
+//! resumed flow asks again how to log in.
 //!
 //! **If the response to POST token is lost**, the same request is still due. Some servers accept the code again for a
 //! few seconds. Others end the session that the first request has made. Then call [`back`](LoginFlow::back), and log in
@@ -668,8 +702,8 @@
 //! 3. If the user agrees, `GET whoami` says which user the tokens belong to. If that request fails, the flow keeps the
 //!    tokens: try again. If you give up, call [`back`](LoginFlow::back), which makes POST revoke due, and send that
 //!    request. Otherwise an unused device stays in the user's list.
-//! 4. If the user refuses, or if the code ends, the question how to log in is due again. Its `refused` has the
-//!    `errcode` `access_denied` or `expired_token`.
+//! 4. If the user refuses, or if the code ends, [`Step::Choose`] is due again. Its `refused` has the `errcode`
+//!    `access_denied` or `expired_token`.
 //! 5. A poll that fails does not end the login: the same poll is due again. A server that is asked too often makes all
 //!    later polls wait longer, so [`drive()`] waits for the [interval](ShownCode::interval) before it sends the poll.
 //!    Stop when the code [ends](ShownCode::expires_at). If it has no end, set a limit.
@@ -718,8 +752,8 @@
 //!
 //! When a client uses one of the new tokens, the old refresh token becomes invalid. Until then, the specification
 //! allows the client to send the old one again, so a lost response does no harm. But if two threads refresh at the same
-//! time, each gets new tokens, and one of the two gets tokens that are already invalid. Some homeservers also accept a
-//! refresh token only once. **So let only one thread or process at a time refresh a session.** This function does that:
+//! time, both get new tokens, and only the tokens of one thread are valid. Some homeservers also accept a refresh token
+//! only once. **So let only one thread or process at a time refresh a session.** This function does that:
 //!
 //! ```
 //! use std::{
@@ -735,7 +769,7 @@
 //!
 //! /// Refreshes the session that threads share. `used` is the session whose access token has
 //! /// expired or was refused. Afterwards, use the session in `shared`. Returns `None` if
-//! /// another thread has refreshed it, or has removed its refresh token.
+//! /// another thread has refreshed it, or if it has no refresh token.
 //! fn refresh(
 //!     shared: &Mutex<Session>,
 //!     used: &Session,
@@ -759,7 +793,7 @@
 //!         }
 //!         // 4. Do not send the refresh token again.
 //!         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-//!         // 5. The session counts the attempts.
+//!         // 5. Keep `next`, which counts the attempts.
 //!         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {
 //!             *session = next;
 //!         }
@@ -781,11 +815,14 @@
 //! ```
 //!
 //! 1. Take the lock. Other threads wait here.
-//! 2. Look again: another thread may have refreshed the session, or may have removed its refresh token.
+//! 2. Look again: another thread may have refreshed the session, or may have removed its refresh token. If the session
+//!    never had one, log in again when the access token has expired.
 //! 3. Store the new tokens before you use them, because their first use makes the old refresh token invalid.
 //! 4. The homeserver no longer accepts this refresh token, or does not support refreshing. The access token stays valid
-//!    until it expires.
-//! 5. The session counts the attempts. [`Refresh::Later`] contains a `delay`: wait that long before the next refresh.
+//!    until it expires. You need not store this: after a restart, the homeserver refuses the refresh token once more.
+//! 5. Keep `next`, which counts the attempts. After [`Refresh::Later`], wait for its `delay` before the next refresh.
+//!    After [`Refresh::SoftLogout`], log in again. After [`Refresh::Locked`], keep the session and try again from time
+//!    to time.
 //!
 //! If a [`Verdict::Refresh`] asked for the refresh, first wait for its `delay`. Asynchronous tasks do the same with the
 //! mutex of their runtime. Processes that share a file use a file lock: take the lock, read the session again, refresh
@@ -798,20 +835,60 @@
 //!
 //! After a soft logout the tokens are no longer valid, but the device and its encryption keys still exist.
 //! [`LoginFlow::again`] logs in on that device. It does not accept the session of another user: [`Error::WrongUser`]
-//! contains that session. Let only one thread or process at a time do this, too. A [`Verdict`] is about the access
-//! token that the request contained. If the shared session has another access token now, send the request again.
+//! contains that session. For a login with OAuth 2.0, the settings contain an [`OAuthClient`] again. If the device ID
+//! is shorter than 10 characters, [`Choice::with_device_id`] gives the login a new one.
 //!
-//! [`Session::logout_request`] ends a session at the API that granted it, and [`Session::handle_logout`] reads the
-//! response. [`endpoint::logout_all`] ends all sessions of a user, except sessions of the OAuth 2.0 API. If the access
-//! token has expired, refresh the session before you log out. The logout also succeeds if the homeserver does not know
-//! the access token. A session with a refresh token may still exist then: refresh it, and log out again.
-//! [`endpoint::whoami`] asks whose session it is.
+//! Let only one thread or process at a time log in again. Look first: if the shared session has another access token
+//! than the request had, another thread was faster. Then only send the request again.
+//!
+//! [`Session::logout_request`] builds the request that ends a session, at the API that granted it.
+//! [`Session::handle_logout`] reads the response:
+//!
+//! ```
+//! use std::error::Error;
+//!
+//! use http::{Request, Response};
+//! use matrix_login::Session;
+//!
+//! /// Logs out. Returns whether the session has ended for certain. Then delete it.
+//! fn log_out(
+//!     session: &Session,
+//!     send: impl Fn(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Box<dyn Error>>,
+//! ) -> Result<bool, Box<dyn Error>> {
+//!     // 1. The request belongs to the API that granted the session.
+//!     let response = send(session.logout_request()?)?;
+//!     // 2. An error says that the session may still exist.
+//!     let logged_out = session.handle_logout(&response)?;
+//!     // 3. The access token of the legacy API may only have expired.
+//!     let can_refresh = !session.is_oauth() && session.refresh_token().is_some();
+//!     Ok(!(logged_out.already_logged_out && can_refresh))
+//! }
+//! #
+//! # let stored = r#"{"access_token": "t", "refresh_token": "r", "user_id": "@alice:example.org",
+//! #     "device_id": "KITCHEN", "base_client_url": "https://example.org/_matrix/client/"}"#;
+//! # let session = Session::from_json(stored)?.expect("somebody is logged in");
+//! # assert!(log_out(&session, |_| Ok(Response::new(b"{}".into())))?);
+//! # let unknown = br#"{"errcode": "M_UNKNOWN_TOKEN"}"#;
+//! # assert!(!log_out(&session, |_| Ok(Response::builder().status(401).body(unknown.into())?))?);
+//! # Ok::<(), Box<dyn Error>>(())
+//! ```
+//!
+//! 1. The legacy API ends the session of an access token. The OAuth 2.0 API ends the session of a refresh token, so it
+//!    does not matter there whether the access token has expired.
+//! 2. If the access token of the legacy API has expired, some homeservers refuse with a soft logout. Refresh the
+//!    session, or log in again, and then log out.
+//! 3. Other homeservers say only that they do not know the access token. If the session has a refresh token, refresh
+//!    the session, and log out again.
+//!
+//! [`endpoint::logout_all`] ends all sessions of a user, except sessions of the OAuth 2.0 API. [`endpoint::whoami`]
+//! asks whose session it is.
 //!
 //! # The life of a bot
 //!
 //! A bot restores its session, calls the homeserver with it, and does what each verdict asks for. This is the loop
-//! around one call. `World::refresh` calls the function above. After [`Refresh::SoftLogout`] it logs in again, and
-//! after [`Refresh::Later`] it waits for the `delay`. `World::log_in_again` drives [`LoginFlow::again`]:
+//! around one call. `World::refresh` calls the function `refresh` above. After [`Refresh::SoftLogout`] it logs in
+//! again, after [`Refresh::Later`] it waits for the `delay`, and after [`Refresh::Locked`] it returns an error.
+//! `World::log_in_again` drives [`LoginFlow::again`]:
 //!
 //! ```
 //! use std::{
@@ -905,9 +982,10 @@
 //! 4. Refresh, and call again.
 //! 5. Log in again. The device still exists, with its encryption keys.
 //! 6. The session has ended, an administrator has locked the account, or a proxy responded instead of the homeserver.
-//!    Tell the user. In the last two cases keep the session, and try again later.
+//!    Tell the user. In the last two cases keep the session, and try again later. If you have forgotten the refresh
+//!    token of an OAuth 2.0 session, its device may still exist: see [`Verdict::LoggedOut`].
 //!
-//! The folder `stacks/bot` of the source has a whole bot of this kind, with tasks on tokio, and its tests.
+//! The folder `stacks/bot` of the repository has a whole bot of this kind, with tasks on tokio, and its tests.
 //!
 //! # Late responses
 //!
@@ -918,7 +996,8 @@
 //!
 //! A user may go [back](LoginFlow::back) or [elsewhere](LoginFlow::use_homeserver) while a login request is on its way.
 //! Its late response may still grant a login that nobody uses, and its device stays in the user's list. A driver ends
-//! that login like this:
+//! that login like this. For a response to `POST token`, use [`endpoint::oauth::token`] and
+//! [`endpoint::oauth::revocation`]:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -1033,9 +1112,9 @@
 //! # Secrets
 //!
 //! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
-//! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. Neither the message of
-//! an error nor any `Debug` output of this crate contains the body of a response or the values in [`Fields`]. Both
-//! contain the message of a server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of
+//! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. No error message and
+//! no `Debug` output of this crate contains the body of a response, or a value in [`Fields`]. There is one exception:
+//! the message of the server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of
 //! [`http::Request`] prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a
 //! terminal.
 //!

@@ -13,7 +13,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Refreshes the session that threads share. `used` is the session whose access token has
 /// expired or was refused. Afterwards, use the session in `shared`. Returns `None` if
-/// another thread has refreshed it, or has removed its refresh token.
+/// another thread has refreshed it, or if it has no refresh token.
 pub fn refresh(
     shared: &Mutex<Session>,
     used: &Session,
@@ -37,7 +37,7 @@ pub fn refresh(
         }
         // 4. Do not send the refresh token again.
         Refresh::TokenGone(_) | Refresh::Unsupported(_) => session.forget_refresh_token(),
-        // 5. The session counts the attempts.
+        // 5. Keep `next`, which counts the attempts.
         Refresh::Later { .. } | Refresh::SoftLogout(_) | Refresh::Locked(_) => {
             *session = next;
         }
