@@ -17,9 +17,9 @@ use crate::shown::one_line;
 /// ([`MissingRefreshToken`](Self::MissingRefreshToken), [`WrongUser`](Self::WrongUser)). Then this login is over, and
 /// the error owns its session.
 ///
-/// The errors of all other parts of this crate convert to this type, so that a driver can return one type. Of these,
-/// the flow itself returns only [`InvalidInput`](Self::InvalidInput), from [`choose`](crate::LoginFlow::choose),
-/// [`ForeignCallback`](Self::ForeignCallback) and [`Response`](Self::Response).
+/// The errors of all other parts of this crate convert to this type, so that a driver can return one type. The flow
+/// itself returns only three of them: [`ForeignCallback`](Self::ForeignCallback), [`Response`](Self::Response), and
+/// [`InvalidInput`](Self::InvalidInput), which comes from [`choose`](crate::LoginFlow::choose).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -52,7 +52,8 @@ pub enum Error {
     #[error("the homeserver does not offer {}{}", one_line(choice), instead(offered))]
     #[non_exhaustive]
     NotOffered {
-        /// The login type or the identity provider that the caller chose.
+        /// The login type or the identity provider that the caller chose. For OAuth 2.0, the grant type, with the
+        /// reason why it cannot be used.
         choice: String,
         /// The login types or identity providers that the homeserver offers.
         offered: Vec<String>,

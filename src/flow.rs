@@ -303,8 +303,8 @@ impl LoginFlow {
     /// - *good*: a 2xx (for the well-known file only a 200) whose body contains what the step needs.
     /// - *not usable*: a 2xx with JSON that lacks what the step needs, or with a body longer than
     ///   [`MAX_BODY`](crate::MAX_BODY), which is not read.
-    /// - *4xx*: a 4xx with an error of the Matrix API or of the OAuth 2.0 API. A 2xx that contains an errcode instead
-    ///   of what the step needs is *4xx* too, or a rate limit.
+    /// - *4xx*: a 4xx with an error of the Matrix API or of the OAuth 2.0 API. A 2xx can contain an
+    ///   errcode in place of what the step needs: it is treated as a *4xx*, or as a rate limit.
     /// - *5xx*: a 5xx, and also 408 and 425, after which the same request can succeed later.
     /// - *not Matrix*: any other body, for instance a page, or a body that is still compressed.
     /// - *unreachable*: no response, see [`handle_unreachable`](Self::handle_unreachable).
@@ -339,10 +339,11 @@ impl LoginFlow {
     /// - **Redirects.** The flow follows only redirects of the well-known file: 301, 302, 303, 307 and 308, at most
     ///   five, only to https, and never to an address that it has already asked. A relative `Location` is relative to
     ///   the address of the last request.
-    /// - **Plain http.** Only the caller can choose plain http, never a server ([`Homeserver::may_name`]). An address
-    ///   from a server must be https, or have the origin in use, or be on loopback if the address in use is on loopback
-    ///   too. Any other address in a well-known file is a failure. The failure contains the address, so that a user can
-    ///   insist on it with [`use_homeserver`](Self::use_homeserver). In a login response, such an address is ignored.
+    /// - **Plain http.** Only the caller can choose plain http, never a server ([`Homeserver::may_name`]). A server may
+    ///   name any https address. It may name a plain http address in two cases: the address has the origin in use, or
+    ///   both addresses are on loopback. Any other address in a well-known file is a failure. The failure contains the
+    ///   address, so that a user can insist on it with [`use_homeserver`](Self::use_homeserver). In a login response,
+    ///   such an address is ignored.
     /// - **Moves.** If the login response contains a `well_known`, the session moves to the homeserver in it, unless
     ///   the [settings](LoginSettings::with_follow_well_known) forbid it.
     /// - **Bodies.** Status and headers count before the body. One byte order mark is skipped. The `Content-Type` does
@@ -459,7 +460,8 @@ impl LoginFlow {
     ///
     /// After single sign-on, POST login with the token in the callback is due, even if the homeserver does not list
     /// `m.login.token`. For a code grant, POST token is due. After a resume, the metadata are requested again before
-    /// that. If the server or the user has refused, [`Step::Choose`] is due.
+    /// that. If the callback of a code grant contains an error, [`Step::Choose`] is due. Single sign-on has no such
+    /// callback: after a while, go [back](Self::back).
     ///
     /// ```
     /// use matrix_login::{Choice, LoginFlow, LoginSettings, Redirect, Step};

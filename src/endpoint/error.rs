@@ -24,7 +24,7 @@ pub enum ResponseError {
     )]
     LoginUnsupported,
 
-    /// The response lacks a member that it must contain.
+    /// A part of the response is missing, or cannot be used.
     #[error("invalid response to {endpoint}: expected {field} to be {expected}; the server is at fault")]
     #[non_exhaustive]
     InvalidResponse {

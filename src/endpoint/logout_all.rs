@@ -11,7 +11,8 @@ use crate::endpoint::{Endpoint, logout};
 /// The endpoint, as errors name it.
 pub const ENDPOINT: Endpoint = Endpoint::new(Method::POST, "/_matrix/client/v3/logout/all");
 
-/// Asks to end all sessions of the user, including this one. The homeserver deletes every device.
+/// Asks to end all sessions of the user, including this one, but not the sessions of the OAuth 2.0 API. The homeserver
+/// deletes the devices of these sessions.
 pub fn request(homeserver: &Homeserver, access_token: &AccessToken) -> Request<Vec<u8>> {
     ENDPOINT.authorized(homeserver, access_token)
 }

@@ -301,7 +301,8 @@ impl Choice {
         if let Kind::Credentials(credentials) = &self.kind { Some(credentials) } else { None }
     }
 
-    /// How the browser logs in and comes back. `None` if this choice needs no browser, or none that comes back.
+    /// How the browser logs in and comes back. `None` if no browser comes back: for a
+    /// password, a token, an application service or a code that the user enters.
     ///
     /// ```
     /// use matrix_login::Choice;

@@ -16,8 +16,8 @@ use crate::flow::wait::Wait;
 /// Sends the requests of a login, with any HTTP client and any runtime. [`drive`] uses it.
 ///
 /// The futures need not be `Send`. If they are `Send`, the future of [`drive`] is `Send` too, so that a runtime with
-/// many threads can run it. This is a trait and not a set of closures, because a runtime with many threads cannot run a
-/// future over asynchronous closures.
+/// many threads can run it. This is a trait and not a set of closures, because the future of an asynchronous closure
+/// cannot be required to be `Send`.
 ///
 /// ```
 /// use std::{convert::Infallible, time::SystemTime};
@@ -104,8 +104,8 @@ impl Pause<'_> {
     /// # Errors
     ///
     /// [`TooLong`] if the homeserver limits the rate for longer than `longest`, or more than `attempts` times in a row.
-    /// Before a poll, [`TooLong`] if the pause is longer than `longest`, and the code does not live longer than the
-    /// pause.
+    /// Before a poll, [`TooLong`] needs two things: the pause is longer than `longest`, and the code expires before the
+    /// pause ends, or has no known end.
     pub fn remaining_within(&self, longest: Duration, attempts: u32, now: SystemTime) -> Result<Duration, TooLong> {
         let remaining = self.remaining(now);
         let is_too_long = match self {
@@ -172,7 +172,7 @@ pub enum DriveError<E> {
 /// # Errors
 ///
 /// [`DriveError`]. Its page says which step is due then. If the transport fails during discovery, the caller can give
-/// up on the request with [`LoginFlow::handle_unreachable`].
+/// up on the request: call [`LoginFlow::handle_unreachable`] with the ID in [`Step::Send`].
 pub async fn drive<'a, T: Transport>(
     flow: &'a mut LoginFlow,
     transport: &mut T,

@@ -23,8 +23,9 @@ use crate::shown::without_secrets;
 #[expect(clippy::large_enum_variant, reason = "a step is short-lived; a box would cost an allocation")]
 pub enum Step<'a> {
     /// Send this request, then call [`handle_response`](crate::LoginFlow::handle_response) with the same ID. If there
-    /// is no response, the same step stays due: send the request again, give up, or in discovery call
-    /// [`handle_unreachable`](crate::LoginFlow::handle_unreachable).
+    /// is no response, the same step stays due: send the request again, give up, or call
+    /// [`handle_unreachable`](crate::LoginFlow::handle_unreachable). Its page says which requests the flow can do
+    /// without.
     Send {
         /// The ID of the request. It stays the same while this step is due.
         id: RequestId,

@@ -55,7 +55,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The same as [`logout::response`] or [`revocation::response`]. Then the session still exists.
+    /// The same as [`logout::response`] or [`revocation::response`]. Then the session may still exist.
     pub fn handle_logout<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Result<logout::Response, ResponseError> {
         match self.oauth {
             None => logout::response(response),

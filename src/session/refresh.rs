@@ -45,7 +45,7 @@ pub enum Refresh {
     /// The session has new tokens. Store it before you use them: after the first use, the old refresh token is no
     /// longer valid.
     Refreshed,
-    /// The session is unchanged: ask again later with the same refresh token.
+    /// The tokens are unchanged: ask again later with the same refresh token.
     Later {
         /// Why the refresh failed.
         error: ResponseError,

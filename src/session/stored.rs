@@ -33,8 +33,8 @@ impl Session {
     /// # Errors
     ///
     /// [`InvalidInput`] if the text is not a JSON object, or if `access_token`, `user_id` or `device_id` cannot be
-    /// used. Also if there is an access token, and `oauth` is not null and cannot be used: such a session is never
-    /// treated as a session of the legacy API.
+    /// used. Also if `oauth` is not null and cannot be used: without it, the tokens would go to the endpoints of the
+    /// legacy API.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Option<Self>, InvalidInput> {
         let json = std::str::from_utf8(json.as_ref()).map_err(|_| not_an_object())?;
         let stored: Fields = json.parse().map_err(|_| not_an_object())?;

@@ -56,8 +56,8 @@ pub enum Verdict {
 
 impl Session {
     /// What a response means for the session whose access token the request contained. Do not call this function for
-    /// the response to a refresh, a login or a logout. Call it for successes too: then the session, and every copy of
-    /// it with the same access token, knows that the token works.
+    /// the response to a refresh or a login, or to the revocation of OAuth 2.0. Call it for successes too: then the
+    /// session, and every copy of it with the same access token, knows that the token works.
     ///
     /// ```
     /// use http::Response;

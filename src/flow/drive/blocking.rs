@@ -28,7 +28,7 @@
 //!     ) -> Result<Response<Vec<u8>>, ureq::Error> {
 //!         let (head, body) = self.0.run(request)?.into_parts();
 //!         let mut bytes = Vec::new();
-//!         // One byte more than the flow reads, so that it sees a body that is too long.
+//!         // One byte more than the flow reads: the flow sees that the body is too long.
 //!         body.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
 //!         Ok(Response::from_parts(head, bytes))
 //!     }
