@@ -19,7 +19,7 @@ impl Transport for Client {
     async fn send(&mut self, request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
         let (head, body) = self.0.send_async(request).await?.into_parts();
         let mut bytes = Vec::new();
-        // One byte more than the flow reads, so that it sees that there is more.
+        // One byte more than the flow reads: the flow sees that the body is too long.
         body.take(MAX_BODY as u64 + 1).read_to_end(&mut bytes).await?;
         Ok(Response::from_parts(head, bytes))
     }

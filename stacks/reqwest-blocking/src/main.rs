@@ -18,7 +18,7 @@ impl blocking::Transport for Client {
         let request = request.try_into().map_err(io::Error::other)?;
         let mut response = self.0.execute(request).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
-        // One byte more than the flow reads, so that it sees that there is more.
+        // One byte more than the flow reads: the flow sees that the body is too long.
         response.by_ref().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
         let mut whole = Response::new(bytes);
         *whole.status_mut() = response.status();

@@ -16,7 +16,7 @@ impl blocking::Transport for Client {
     fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ureq::Error> {
         let (head, body) = self.0.run(request)?.into_parts();
         let mut bytes = Vec::new();
-        // One byte more than the flow reads: the flow then knows that the body is too long.
+        // One byte more than the flow reads: the flow sees that the body is too long.
         body.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes)?;
         Ok(Response::from_parts(head, bytes))
     }
