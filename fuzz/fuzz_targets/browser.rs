@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use matrix_login::{Action, Choice, CodeVerifier, OAuthClient, Redirect};
 use url::{Url, form_urlencoded};
 
-use crate::answers::{ISSUER, SECRET};
+use crate::responses::{ISSUER, SECRET};
 
 pub const STATE: &str = "0123456789abcdef";
 /// The device ID of a choice.

@@ -20,8 +20,8 @@
 
 #![no_main]
 
-mod answers;
 mod browser;
+mod responses;
 mod views;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,11 +37,11 @@ use serde_json::{Map, Value, json};
 use url::{Origin, Url, form_urlencoded};
 
 use self::{
-    answers::{
-        ALICE, Answer, Body, DEVICE_ID, Grant, OAuthCode, SECRET, Status, Stored, USER_CODE, check_error, homeserver,
+    browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
+    responses::{
+        ALICE, Body, DEVICE_ID, Grant, OAuthCode, SECRET, Scripted, Status, Stored, USER_CODE, check_error, homeserver,
         shows_no_secret, story, time,
     },
-    browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
     views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
 };
 
@@ -83,7 +83,7 @@ enum Turn {
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    Respond(Answer),
+    Respond(Scripted),
     Timeout,
     Unreachable,
     UseHomeserver(u8),
@@ -94,7 +94,7 @@ enum Operation {
     /// A response to a request that is no longer due.
     Late {
         which: u8,
-        answer: Answer,
+        scripted: Scripted,
     },
 }
 
@@ -238,7 +238,7 @@ impl Login {
     /// The operation that the step asks for.
     fn ahead(&self, grant: Grant) -> Operation {
         match self.flow.step() {
-            Step::Send { .. } => Operation::Respond(Answer {
+            Step::Send { .. } => Operation::Respond(Scripted {
                 status: Status::Ok,
                 headers: Vec::new(),
                 body: Body::Good(grant),
@@ -271,11 +271,11 @@ impl Login {
         self.device_id.is_none_or(|device_id| device_id.len() < 10)
     }
 
-    /// Returns everything that can be seen. `answered` is the request that the last operation has answered.
-    fn check(&mut self, answered: Option<(RequestId, &Answer)>) -> Picture {
+    /// Returns everything that can be seen. `responded` is the request that the last operation has responded to.
+    fn check(&mut self, responded: Option<(RequestId, &Scripted)>) -> Picture {
         let picture = Picture::of(&self.flow);
-        if let Some((id, answer)) = answered {
-            self.refuses(id, &answer.response(), time(self.now));
+        if let Some((id, scripted)) = responded {
+            self.refuses(id, &scripted.response(), time(self.now));
         }
         for index in 0..self.stale.len() {
             self.refuses(self.stale[index], &Response::new(GOOD), UNIX_EPOCH);
@@ -462,13 +462,13 @@ impl Login {
     }
 
     /// The certain outcome of a poll, if there is one: the code of the refusal, or how much slower the next polls are.
-    fn expected_of_poll(&self, answer: &Answer, received_at: SystemTime) -> Option<Result<Duration, &'static str>> {
+    fn expected_of_poll(&self, scripted: &Scripted, received_at: SystemTime) -> Option<Result<Duration, &'static str>> {
         let shown = self.shown.as_ref().filter(|_| due_id(&self.flow).is_some())?;
         // Everything except a redirect and an incomplete response.
-        if matches!(answer.status, Status::Found | Status::Any(_)) {
+        if matches!(scripted.status, Status::Found | Status::Any(_)) {
             return None;
         }
-        let Body::OAuthRefusal(code) = &answer.body else { return None };
+        let Body::OAuthRefusal(code) = &scripted.body else { return None };
         let has_ended = shown.expires_at.is_some_and(|end| end <= received_at);
         match code {
             OAuthCode::AuthorizationPending | OAuthCode::SlowDown if has_ended => Some(Err("expired_token")),
@@ -503,19 +503,19 @@ impl Login {
         let id = self.id();
         let Self { flow, attempts, has_further, chosen_device_id, callbacks, device_id, stale, now, .. } = self;
         match operation {
-            Operation::Late { which, answer } => {
+            Operation::Late { which, scripted } => {
                 if let Some(index) = usize::from(*which).checked_rem(stale.len()) {
                     let id = stale[index];
-                    self.refuses(id, &answer.response(), time(answer.received_at));
+                    self.refuses(id, &scripted.response(), time(scripted.received_at));
                 }
                 return Err(Error::StaleResponse);
             }
-            Operation::Respond(answer) => {
+            Operation::Respond(scripted) => {
                 // The clock jumps, also back.
-                let arrival = now.saturating_add(answer.received_at);
+                let arrival = now.saturating_add(scripted.received_at);
                 let received_at = time(arrival);
-                let expected = self.expected_of_poll(answer, received_at);
-                self.flow.handle_response(id, &answer.response(), received_at)?;
+                let expected = self.expected_of_poll(scripted, received_at);
+                self.flow.handle_response(id, &scripted.response(), received_at)?;
                 self.now = arrival;
                 if let Some(expected) = expected {
                     self.check_poll(expected);
@@ -660,7 +660,7 @@ fuzz_target!(|data: &[u8]| {
         let retired = due.filter(|_| is_accepted);
         login.stale.extend(retired);
         let after = match &operation {
-            Operation::Respond(answer) => login.check(retired.map(|id| (id, answer))),
+            Operation::Respond(scripted) => login.check(retired.map(|id| (id, scripted))),
             _ => login.check(None),
         };
         if is_accepted {

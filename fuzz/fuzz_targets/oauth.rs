@@ -23,8 +23,8 @@
 
 #![no_main]
 
-mod answers;
 mod browser;
+mod responses;
 mod sessions;
 mod views;
 
@@ -48,10 +48,10 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use self::{
-    answers::{
-        ALICE, Answer, Body, Grant, SECRET, Status, Stored, check_error, homeserver, shows_no_secret, story, time,
-    },
     browser::{CHOSEN_DEVICE_ID, Callback, Client, Iss, STATE, VERIFIER, Way, callback, code_choice, of_oauth},
+    responses::{
+        ALICE, Body, Grant, SECRET, Scripted, Status, Stored, check_error, homeserver, shows_no_secret, story, time,
+    },
     sessions::{authorize, check_later, end, expect_tokens, is_final, judge, kept, look_at_the_clock},
     views::{GOOD, Picture, check_remaining, due_id, is_of_a_code, may_name},
 };
@@ -87,9 +87,9 @@ enum Start {
 enum Turn {
     /// The step that is due succeeds, so that few bytes lead far.
     Ahead(Grant),
-    Respond(Answer),
+    Respond(Scripted),
     /// The server has done its work, but its response does not arrive, or not yet.
-    Lose(Answer),
+    Lose(Scripted),
     /// A response of the past arrives.
     Late(u8),
     Jump(Jump),
@@ -115,11 +115,11 @@ enum Turn {
 #[derive(Arbitrary, Debug)]
 enum Deed {
     RefreshAhead(Grant),
-    Refresh(Answer),
-    Judge(Answer),
-    Whoami(Answer),
-    LogOut(Answer),
-    Metadata(Answer),
+    Refresh(Scripted),
+    Judge(Scripted),
+    Whoami(Scripted),
+    LogOut(Scripted),
+    Metadata(Scripted),
     LookAtTheClock(Duration),
     Authorize(u8),
     Store,
@@ -456,7 +456,7 @@ struct Login {
     /// The time that has really passed. No jump of the clock changes it.
     passed: Duration,
     /// When the last response arrived, in time that has really passed. `None` if the clock was set ahead since then.
-    answered: Option<Duration>,
+    responded: Option<Duration>,
     /// The metadata of the choice.
     metadata: Option<AuthMetadata>,
     client_id: String,
@@ -490,7 +490,7 @@ impl Login {
             flow,
             clock,
             passed: Duration::ZERO,
-            answered: None,
+            responded: None,
             metadata: None,
             redirect_uri: String::new(),
             browse: None,
@@ -534,7 +534,7 @@ impl Login {
 
     fn jump(&mut self, to: SystemTime) {
         if to > self.clock {
-            self.answered = None;
+            self.responded = None;
         }
         self.clock = to;
     }
@@ -542,15 +542,15 @@ impl Login {
     fn take_turn(&mut self, turn: Turn) {
         match turn {
             Turn::Ahead(grant) => self.ahead(grant),
-            Turn::Respond(answer) => {
+            Turn::Respond(scripted) => {
                 let (distance, is_ahead) =
-                    (Duration::from_millis(answer.received_at.unsigned_abs()), answer.received_at > 0);
+                    (Duration::from_millis(scripted.received_at.unsigned_abs()), scripted.received_at > 0);
                 self.jump(shifted(self.clock, distance, is_ahead));
-                self.respond(answer.response());
+                self.respond(scripted.response());
             }
-            Turn::Lose(answer) => {
+            Turn::Lose(scripted) => {
                 if let Some(id) = due_id(&self.flow) {
-                    self.keep_for_later(id, answer.response());
+                    self.keep_for_later(id, scripted.response());
                 }
             }
             Turn::Late(which) => {
@@ -589,9 +589,9 @@ impl Login {
     fn ahead(&mut self, grant: Grant) {
         match self.flow.step() {
             Step::Send { .. } => {
-                let answer =
-                    Answer { status: Status::Ok, headers: Vec::new(), body: Body::Good(grant), received_at: 0 };
-                self.respond(answer.response());
+                let scripted =
+                    Scripted { status: Status::Ok, headers: Vec::new(), body: Body::Good(grant), received_at: 0 };
+                self.respond(scripted.response());
             }
             Step::Choose { oauth: Some(metadata), .. }
                 if metadata.offers_device_authorization()
@@ -669,10 +669,10 @@ impl Login {
         // A pause that no time can hold passes too. Then its length is unknown.
         match (self.passed.checked_add(pause), self.clock.checked_add(pause)) {
             (Some(passed), Some(clock)) => (self.passed, self.clock) = (passed, clock),
-            _ => (self.passed, self.answered) = (Duration::ZERO, None),
+            _ => (self.passed, self.responded) = (Duration::ZERO, None),
         }
-        if let (Some(answered), Some(shown)) = (self.answered, self.flow.shown_code()) {
-            assert!(self.passed - answered >= shown.interval(), "the driver polls too soon");
+        if let (Some(responded), Some(shown)) = (self.responded, self.flow.shown_code()) {
+            assert!(self.passed - responded >= shown.interval(), "the driver polls too soon");
         }
         self.input(Input::Timeout, LoginFlow::handle_timeout);
     }
@@ -734,7 +734,7 @@ impl Login {
         }
         let is_wanted = self.check_grant(&response, from.0, &outcome);
         if outcome.is_ok() {
-            self.answered = Some(self.passed);
+            self.responded = Some(self.passed);
         }
         self.moved(Input::Response, Some(id), outcome, is_wanted);
         self.keep_for_later(id, response);
@@ -1044,24 +1044,24 @@ impl Login {
         let mut expected = kept(&held.session);
         match deed {
             Deed::RefreshAhead(grant) => {
-                let answer =
-                    Answer { status: Status::Ok, headers: Vec::new(), body: Body::Good(grant), received_at: 0 };
-                held.refresh(&answer.response(), clock, &mut expected);
+                let scripted =
+                    Scripted { status: Status::Ok, headers: Vec::new(), body: Body::Good(grant), received_at: 0 };
+                held.refresh(&scripted.response(), clock, &mut expected);
             }
-            Deed::Refresh(answer) => held.refresh(&answer.response(), clock, &mut expected),
-            Deed::Judge(answer) => judge(&held.session, &answer.response()),
-            Deed::Whoami(answer) => {
+            Deed::Refresh(scripted) => held.refresh(&scripted.response(), clock, &mut expected),
+            Deed::Judge(scripted) => judge(&held.session, &scripted.response()),
+            Deed::Whoami(scripted) => {
                 let homeserver = held.session.homeserver().expect("it is known");
                 let request = whoami::request(homeserver, held.session.access_token());
                 assert_eq!(request.uri().to_string(), format!("{homeserver}/_matrix/client/v3/account/whoami"));
-                let response = answer.response();
+                let response = scripted.response();
                 if let Err(error) = whoami::response(&response) {
                     check_error(&error);
                 }
                 judge(&held.session, &response);
             }
-            Deed::LogOut(answer) => {
-                let response = answer.response();
+            Deed::LogOut(scripted) => {
+                let response = scripted.response();
                 match (held.session.handle_logout(&response), revocation::response(&response)) {
                     (Ok(ended), Ok(revoked)) => {
                         assert_eq!(ended.already_logged_out, revoked.already_revoked);
@@ -1071,7 +1071,7 @@ impl Login {
                     outcome => panic!("{outcome:?}"),
                 }
             }
-            Deed::Metadata(answer) => held.look_again(&answer.response(), &mut expected),
+            Deed::Metadata(scripted) => held.look_again(&scripted.response(), &mut expected),
             Deed::LookAtTheClock(margin) => look_at_the_clock(&held.session, clock, margin),
             Deed::Authorize(index) => authorize(&held.session, &homeserver(index)),
             Deed::Store => {

@@ -152,9 +152,9 @@ fn check_granted(granted: token::Response) {
 }
 
 /// A session has ended if the homeserver says so, or if it says that it does not know the session.
-fn check_logout(response: &Response<Vec<u8>>, answer: &logout::Response) {
-    assert_eq!(response.status().is_success(), !answer.already_logged_out);
-    if answer.already_logged_out {
+fn check_logout(response: &Response<Vec<u8>>, parsed: &logout::Response) {
+    assert_eq!(response.status().is_success(), !parsed.already_logged_out);
+    if parsed.already_logged_out {
         let Err(ResponseError::Server(error)) = whoami::response(response) else {
             panic!("the homeserver does not say so")
         };
@@ -211,8 +211,8 @@ fuzz_target!(|data: &[u8]| {
             let Some(response) = response(line, body) else { return };
             match name {
                 "well_known" => match well_known::response(&response) {
-                    Ok(answer) => {
-                        check_homeserver(&answer.base_url);
+                    Ok(parsed) => {
+                        check_homeserver(&parsed.base_url);
                         None
                     }
                     Err(failure) => {
@@ -232,29 +232,29 @@ fuzz_target!(|data: &[u8]| {
                 },
                 "get_token" => get_token::response(&response).err().map(Into::into),
                 "login" => match login::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
-                        check_user_id(&answer.user_id);
-                        check_login(answer);
+                        check_tokens(&parsed.access_token, parsed.refresh_token.as_ref(), parsed.expires_in);
+                        check_user_id(&parsed.user_id);
+                        check_login(parsed);
                         None
                     }
                     Err(error) => Some(error.into()),
                 },
                 "refresh" => match refresh::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
+                        check_tokens(&parsed.access_token, parsed.refresh_token.as_ref(), parsed.expires_in);
                         None
                     }
                     Err(error) => Some(error.into()),
                 },
                 "logout" | "logout_all" => {
-                    let answer =
+                    let parsed =
                         if name == "logout" { logout::response(&response) } else { logout_all::response(&response) };
-                    match answer {
-                        Ok(answer) => {
-                            check_logout(&response, &answer);
+                    match parsed {
+                        Ok(parsed) => {
+                            check_logout(&response, &parsed);
                             None
                         }
                         Err(error) => Some(error.into()),
@@ -273,47 +273,47 @@ fuzz_target!(|data: &[u8]| {
                     Err(error) => Some(error.into()),
                 },
                 "registration" => match registration::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                        assert!(!answer.client_id.is_empty());
+                        assert!(!parsed.client_id.is_empty());
                         None
                     }
                     Err(error) => Some(error.into()),
                 },
                 "token" => match token::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                        check_tokens(&answer.access_token, answer.refresh_token.as_ref(), answer.expires_in);
-                        assert!(answer.expires || answer.expires_in.is_none());
-                        check_granted(answer);
+                        check_tokens(&parsed.access_token, parsed.refresh_token.as_ref(), parsed.expires_in);
+                        assert!(parsed.expires || parsed.expires_in.is_none());
+                        check_granted(parsed);
                         None
                     }
                     Err(error) => Some(error.into()),
                 },
                 "device_authorization" => {
                     match device_authorization::response(&LOOPBACK.parse().expect("it is one"), &response) {
-                        Ok(answer) => {
+                        Ok(parsed) => {
                             assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                            assert!(!answer.user_code.is_empty() && answer.interval >= Duration::from_secs(1));
-                            assert!(matches!(answer.verification_uri.scheme(), "http" | "https"));
+                            assert!(!parsed.user_code.is_empty() && parsed.interval >= Duration::from_secs(1));
+                            assert!(matches!(parsed.verification_uri.scheme(), "http" | "https"));
                             None
                         }
                         Err(error) => Some(error.into()),
                     }
                 }
                 "revocation" => match revocation::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() || response.status().is_client_error());
-                        assert!(answer.already_revoked || response.status().is_success());
+                        assert!(parsed.already_revoked || response.status().is_success());
                         None
                     }
                     Err(error) => Some(error.into()),
                 },
                 "whoami" => match whoami::response(&response) {
-                    Ok(answer) => {
+                    Ok(parsed) => {
                         assert!(response.status().is_success() && response.body().len() <= MAX_BODY);
-                        check_user_id(&answer.user_id);
-                        assert!(answer.device_id.is_none_or(|device_id| !device_id.is_empty()));
+                        check_user_id(&parsed.user_id);
+                        assert!(parsed.device_id.is_none_or(|device_id| !device_id.is_empty()));
                         None
                     }
                     Err(error) => Some(error.into()),

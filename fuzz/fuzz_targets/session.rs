@@ -5,7 +5,7 @@
 
 #![no_main]
 
-mod answers;
+mod responses;
 mod sessions;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use self::{
-    answers::{ALICE, Answer, DEVICE_ID, SECRET, Stored, check_error, homeserver, shows_no_secret, story, time},
+    responses::{ALICE, DEVICE_ID, SECRET, Scripted, Stored, check_error, homeserver, shows_no_secret, story, time},
     sessions::{authorize, check_later, expect_tokens, is_final, judge, kept},
 };
 
@@ -30,8 +30,8 @@ struct Story {
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    Refresh(Answer),
-    Judge(Answer),
+    Refresh(Scripted),
+    Judge(Scripted),
     LookAtTheClock(Clock, Duration),
     Authorize(u8),
     Store,
@@ -70,10 +70,10 @@ fn check(session: &Session) {
 }
 
 /// Returns the expected content of the session afterwards.
-fn refresh(session: &mut Session, answer: &Answer) -> Value {
+fn refresh(session: &mut Session, scripted: &Scripted) -> Value {
     let mut expected = kept(session);
-    let response = answer.response();
-    let refresh = session.handle_refresh(&response, time(answer.received_at));
+    let response = scripted.response();
+    let refresh = session.handle_refresh(&response, time(scripted.received_at));
     shows_no_secret(&format!("{refresh:?}"));
     match &refresh {
         Refresh::Refreshed => {
@@ -85,9 +85,9 @@ fn refresh(session: &mut Session, answer: &Answer) -> Value {
                 assert_eq!(body["access_token"], access_token);
             }
             let tokens = (&granted.access_token, granted.refresh_token.as_ref(), granted.expires_in);
-            expect_tokens(&mut expected, tokens, time(answer.received_at));
+            expect_tokens(&mut expected, tokens, time(scripted.received_at));
         }
-        Refresh::Later { error, delay } => check_later(error, *delay, time(answer.received_at)),
+        Refresh::Later { error, delay } => check_later(error, *delay, time(scripted.received_at)),
         Refresh::SoftLogout(error) => assert!(is_final(error) && error.soft_logout),
         Refresh::TokenGone(error) | Refresh::Locked(error) | Refresh::Unsupported(error) => assert!(is_final(error)),
     }
@@ -157,8 +157,8 @@ fn log_in_again(session: &Session) {
 fn apply(session: &mut Session, operation: &Operation) -> Value {
     let mut expected = kept(session);
     match operation {
-        Operation::Refresh(answer) => return refresh(session, answer),
-        Operation::Judge(answer) => judge(session, &answer.response()),
+        Operation::Refresh(scripted) => return refresh(session, scripted),
+        Operation::Judge(scripted) => judge(session, &scripted.response()),
         Operation::LookAtTheClock(clock, margin) => look_at_the_clock(session, clock, *margin),
         Operation::Authorize(index) => authorize(session, &homeserver(*index)),
         Operation::Store => store(session),

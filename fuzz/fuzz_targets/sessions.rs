@@ -10,7 +10,7 @@ use matrix_login::{
 };
 use serde_json::Value;
 
-use crate::answers::{check_error, shows_no_secret};
+use crate::responses::{check_error, shows_no_secret};
 
 /// Everything that is kept of a session.
 pub fn kept(session: &Session) -> Value {

@@ -24,8 +24,9 @@ pub const ISSUER: &str = "https://auth.example.org/";
 pub const USER_CODE: &str = "WDJB-MJHT";
 const HOMESERVERS: [&str; 3] = ["https://hs.example.org", "http://localhost:8008/prefix", "https://[2001:db8::1]:8448"];
 
+/// A response that the fuzzer makes up.
 #[derive(Arbitrary, Debug)]
-pub struct Answer {
+pub struct Scripted {
     pub status: Status,
     pub headers: Vec<Header>,
     pub body: Body,
@@ -484,7 +485,7 @@ impl Field {
     }
 }
 
-impl Answer {
+impl Scripted {
     pub fn response(&self) -> Response<Vec<u8>> {
         let status = match self.status {
             Status::Ok => 200,
