@@ -592,8 +592,8 @@
 //! in a browser if the token endpoint has another origin than the page that the browser opens. So no code goes to
 //! another server.
 //!
-//! [`CodeVerifier::new`] needs the feature `pkce`. Without that feature, compute the challenge yourself and call
-//! [`CodeVerifier::with_challenge`].
+//! [`CodeVerifier::new`](CodeVerifier) needs the feature `pkce`. Without that feature, compute the challenge yourself
+//! and call [`CodeVerifier::with_challenge`].
 //!
 //! **Protect a suspended login.** The data contain the state and the code verifier. The verifier is worthless without
 //! its code. A person who can read both the data and the callback can log in as the user.
