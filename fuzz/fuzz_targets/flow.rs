@@ -418,7 +418,7 @@ impl Login {
             assert!(self.spent < self.callbacks, "the code has become tokens before");
             assert_eq!(Some(target.origin()), self.sent_to, "mix-up");
         } else {
-            assert!(value("token").is_some_and(|token| token.contains(SECRET)));
+            assert!(value("token").is_some_and(|token| !token.is_empty()));
             assert_eq!((value("code"), value("code_verifier")), (None, None));
         }
     }
