@@ -581,7 +581,7 @@
 //!    is in the fragment of the callback, which only a script of the page can see. A web backend calls
 //!    [`Redirect::in_query`]: then the code is in the query.
 //!
-//! An OAuth 2.0 server may offer the login in a browser, the [login with a code](#a-device-without-a-browser), or
+//! An OAuth 2.0 server can offer the login in a browser, the [login with a code](#a-device-without-a-browser), or
 //! both. [`offers_authorization_code`] and [`offers_device_authorization`] say which.
 //!
 //! [`offers_authorization_code`]: endpoint::oauth::auth_metadata::AuthMetadata::offers_authorization_code
@@ -859,7 +859,7 @@
 //!     let response = send(session.logout_request()?)?;
 //!     // 2. An error says that the session may still exist.
 //!     let logged_out = session.handle_logout(&response)?;
-//!     // 3. The access token of the legacy API may only have expired.
+//!     // 3. The access token of the legacy API might only have expired.
 //!     let can_refresh = !session.is_oauth() && session.refresh_token().is_some();
 //!     Ok(!(logged_out.already_logged_out && can_refresh))
 //! }
