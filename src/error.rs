@@ -48,7 +48,8 @@ pub enum Error {
     #[error("already logged in: log out first, or begin another login")]
     AlreadyLoggedIn,
 
-    /// The caller's mistake: the homeserver does not offer this way to log in.
+    /// The caller's mistake: the homeserver does not offer this way to log in, or the settings do not ask for
+    /// OAuth 2.0.
     #[error("the homeserver does not offer {}{}", one_line(choice), instead(offered))]
     #[non_exhaustive]
     NotOffered {

@@ -143,7 +143,7 @@ fn offered<'a>(
     settings: &'a LoginSettings,
     grant: &GrantChoice,
 ) -> Result<(&'a OAuthClient, Arc<AuthMetadata>), String> {
-    let client = settings.oauth().ok_or("the settings do not ask for OAuth 2.0")?;
+    let client = settings.oauth().ok_or("the settings do not ask for OAuth 2.0: use `LoginSettings::with_oauth`")?;
     let metadata = server.offers.as_ref().and_then(|offers| offers.oauth.clone());
     let metadata = metadata.ok_or("it has no OAuth 2.0 API")?;
     let problem = match grant {

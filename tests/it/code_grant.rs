@@ -374,7 +374,7 @@ fn without_the_settings_there_is_no_oauth() {
     assert!(!offers_oauth(&story));
     for choice in [code(), code().unlisted()] {
         let error = refuses(&mut story, choice);
-        let expected = "authorization_code (the settings do not ask for OAuth 2.0)";
+        let expected = "authorization_code (the settings do not ask for OAuth 2.0: use `LoginSettings::with_oauth`)";
         assert!(matches!(&error, Error::NotOffered { choice, .. } if choice == expected), "{error:?}");
     }
 }
