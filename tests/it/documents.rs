@@ -137,6 +137,17 @@ fn the_manual_shows_a_method_that_is_compiled() {
     assert!(doc_text(MANUAL).contains(&format!("```ignore\n{method}```\n")), "lib.rs shows another method");
 }
 
+#[test]
+fn the_manual_shows_the_check_of_addresses_that_is_tested() {
+    if is_archive() {
+        return;
+    }
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/web/src/public.rs")).unwrap();
+    let function = &source[source.find("/// Whether an address is public.").unwrap()..];
+    let (function, _) = function.split_once("\n#[cfg(test)]").unwrap();
+    assert!(doc_text(MANUAL).contains(function), "lib.rs shows another function");
+}
+
 /// A program of `stacks`.
 fn program(client: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(client).join("src/main.rs");

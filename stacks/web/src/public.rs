@@ -36,7 +36,7 @@ pub fn may_be_public(url: &Url) -> bool {
     }
 }
 
-/// IANA's registries of special addresses list the addresses that are not public.
+/// Whether an address is public. The registries of IANA list the special addresses.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -47,15 +47,16 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_documentation()
                 || first == 0 // this network
                 || first >= 224 // multicast, reserved, broadcast
-                || (first == 100 && (64..128).contains(&second)) // shared by the customers of a provider
+                || (first == 100 && (64..128).contains(&second)) // carrier-grade NAT
                 || (first == 192 && second == 0) // protocol assignments
                 || (first == 198 && (18..20).contains(&second))) // benchmarks
         }
-        // Global unicast, except 2001::/23 and addresses that contain an address of IPv4 (6to4).
+        // Global unicast, without special blocks and without 6to4, which contains IPv4.
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
-            let is_special = (first == 0x2001 && (second < 0x200 || second == 0xdb8)) || first == 0x2002;
-            (first & 0xe000) == 0x2000 && !is_special && first != 0x3fff
+            let is_special = first == 0x2001 && (second < 0x200 || second == 0xdb8);
+            let is_unicast = (first & 0xe000) == 0x2000;
+            is_unicast && !is_special && first != 0x2002 && first != 0x3fff
         }
     }
 }
