@@ -101,9 +101,34 @@
 //!    safe for a terminal.
 //!
 //! If sending fails, [`drive()`] returns an error, and the flow does not change: the same step is still due. Call
-//! [`drive()`] again to send the request again. In discovery, a host may never respond. Then take the ID from
-//! [`Step::Send`], and call [`handle_unreachable`](LoginFlow::handle_unreachable). Print errors with `{error}`, which
-//! is a sentence for people. [`blocking`] is the same without `async`, and its page has a whole program with ureq.
+//! [`drive()`] again to send the request again. Print errors with `{error}`, which is a sentence for people.
+//! [`blocking`] is the same without `async`, and its page has a whole program with ureq.
+//!
+//! In discovery, a host may never respond, for example because the user has mistyped its name. Then the flow can go on
+//! without the response, and [`Step::Locate`] is due:
+//!
+//! ```
+//! use matrix_login::{DriveError, LoginFlow, Step, Transport, drive};
+//!
+//! /// Drives a login, and gives up requests that the flow can do without.
+//! async fn drive_on<T: Transport>(
+//!     flow: &mut LoginFlow,
+//!     client: &mut T,
+//! ) -> Result<(), DriveError<T::Error>> {
+//!     while let Err(error) = drive(flow, client).await {
+//!         let is_given_up = match (&error, flow.step()) {
+//!             (DriveError::Transport(_), Step::Send { id, .. }) => {
+//!                 flow.handle_unreachable(id).is_ok()
+//!             }
+//!             _ => false,
+//!         };
+//!         if !is_given_up {
+//!             return Err(error);
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # The methods of a flow
 //!
@@ -118,9 +143,9 @@
 //! - [`handle_response`](LoginFlow::handle_response): a response has arrived. Its page has a table of where each
 //!   response leads.
 //! - [`handle_unreachable`](LoginFlow::handle_unreachable): you give up on a request that got no response. The flow can
-//!   go on without some requests. In discovery, [`Step::Locate`] is due then. After a revocation, and after OAuth 2.0
-//!   metadata if the login types are known, [`Step::Choose`] is due. For other requests this is an error: send the
-//!   request again, or stop.
+//!   go on without some requests. Without a response in discovery, [`Step::Locate`] is due. Without a response to POST
+//!   revoke, or to GET `auth_metadata` if the login types are known, [`Step::Choose`] is due. For other requests this
+//!   is an error: send the request again, or stop.
 //! - [`handle_timeout`](LoginFlow::handle_timeout): the wait is over.
 //! - [`handle_callback`](LoginFlow::handle_callback): the browser came back.
 //!
@@ -273,7 +298,7 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | `hyper-util` 0.1 | responses | not followed | not asked for | not used | none |
 //! | `isahc` 2 | responses | not followed | decoded | used | none |
-//! | `reqwest` 0.13 | responses | followed | decoded, with its feature `gzip` | used | none |
+//! | `reqwest` 0.13 | responses | followed | decoded, with its feature `gzip` | used | none; `blocking`: 30 s |
 //! | `ureq` 3 | errors | followed | decoded, with its feature `gzip` | used | none |
 //!
 //! - `hyper-util`: time: `tokio::time::timeout(..)` around the whole exchange.
@@ -313,8 +338,11 @@
 //!
 //! - **Clock.** [`SystemTime::now`](std::time::SystemTime::now) compiles for that target, and panics. Use `Date.now` of
 //!   JavaScript.
+//! - **Random values.** `crypto.getRandomValues` makes the state, the verifier and the device ID. With its feature
+//!   `wasm_js`, the crate `getrandom` calls that function.
 //! - **Redirects.** `fetch` does not show where a redirect leads. It follows the redirect, or it fails. Let it fail:
-//!   `redirect: "error"`. There is one exception: it may follow redirects of the well-known file, which is public.
+//!   `redirect: "error"`. There is one exception: the request for the well-known file contains no secret, so `fetch`
+//!   may follow its redirects.
 //! - **Limits.** `fetch` has none. `AbortSignal.timeout` limits the time, including the time of the body. Read the body
 //!   in chunks into a [`BodyCollector`], and cancel the reader when the collector is full.
 //! - **CORS.** A page sees the status, the body and a few headers. It sees `Retry-After` only if the server exposes
@@ -474,6 +502,49 @@
 //! # Ok::<(), matrix_login::InvalidInput>(())
 //! ```
 //!
+//! A program that offers several ways tries OAuth 2.0 first, then single sign-on, then a password:
+//!
+//! ```
+//! use matrix_login::{Choice, CodeVerifier, Redirect, Step};
+//!
+//! /// The best way to log in that the homeserver offers.
+//! fn best_way(
+//!     step: &Step<'_>,
+//!     redirect: Redirect,
+//!     verifier: CodeVerifier,
+//!     password: impl FnOnce() -> Choice,
+//! ) -> Option<Choice> {
+//!     let Step::Choose { login_types, oauth, .. } = step else { return None };
+//!     let offers = |name| login_types.for_a_person().any(|offered| offered.name() == name);
+//!     if oauth.is_some_and(|server| server.offers_authorization_code()) {
+//!         // First show the user where the browser goes: see "OAuth 2.0" below.
+//!         Some(Choice::authorization_code(redirect, verifier))
+//!     } else if offers("m.login.sso") {
+//!         Some(Choice::sso(redirect))
+//!     } else if offers("m.login.password") {
+//!         Some(password())
+//!     } else {
+//!         None
+//!     }
+//! }
+//! #
+//! # let settings = matrix_login::LoginSettings::default();
+//! # let mut flow = matrix_login::LoginFlow::at("https://example.org".parse()?, settings);
+//! # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
+//! # let verifier = CodeVerifier::new("0123456789012345678901234567890123456789012")?;
+//! # let password = || Choice::token(matrix_login::LoginToken::new("t"));
+//! # assert!(best_way(&flow.step(), redirect.clone(), verifier.clone(), password).is_none());
+//! # let Step::Send { id, .. } = flow.step() else { unreachable!("GET login is due") };
+//! # let flows = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
+//! # flow.handle_response(id, &http::Response::new(flows), std::time::UNIX_EPOCH)?;
+//! # let choice = best_way(&flow.step(), redirect, verifier, password).ok_or("it offers nothing")?;
+//! # flow.choose(choice)?;
+//! # assert!(matches!(flow.step(), Step::Browse(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! If it returns `None`, the homeserver may still have a [fallback page](endpoint::login_fallback).
+//!
 //! # Single sign-on
 //!
 //! ```
@@ -497,8 +568,10 @@
 //! The callback may reach another process, or the same process after a restart. [`LoginFlow::suspend`] returns the flow
 //! as plain data without passwords and tokens, and [`LoginFlow::resume`] goes on from it. [`endpoint::callback::state`]
 //! finds the state in a callback, so a web backend can store suspended flows under their states. [`endpoint::sso`]
-//! shows how, and how to bind a login to the browser that began it. The folder `stacks/web` of the repository has a
-//! whole web application.
+//! shows how, and how to bind a login to the browser that began it. With OAuth 2.0, two things differ. After the
+//! choice, POST register can be due: drive the flow until [`Step::Browse`], and then suspend it. After the callback,
+//! more than one request is due: drive the resumed flow. The folder `stacks/web` of the repository has a whole web
+//! application.
 //!
 //! # OAuth 2.0
 //!
@@ -567,8 +640,9 @@
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
-//! 1. The server shows the name of your program and its page to the user. The flow registers the client, unless it is
-//!    [registered already](OAuthClient::registered).
+//! 1. The server shows the name of your program and its page to the user. The page can be any https page about the
+//!    program. If the redirect URL is https too, give it the host of that page: servers want that. The flow registers
+//!    the client, unless it is [registered already](OAuthClient::registered).
 //! 2. The client chooses the device ID, and the user grants access for that device. The device ID has at least 10
 //!    characters of `A-Z`, `a-z`, `0-9`, `-`, `.`, `_` and `~`. Take a new one for each new device.
 //! 3. A homeserver says which OAuth 2.0 server it trusts. A malicious homeserver can name the honest OAuth 2.0 server
@@ -577,9 +651,9 @@
 //!    homeserver, and ask the user before you choose.** Do not show the issuer, which is only a name.
 //! 4. After the choice, [`Step::Browse`] contains the URL to open, as for single sign-on. The browser comes back with a
 //!    code. Give the callback to [`handle_callback`](LoginFlow::handle_callback). The flow exchanges the code for
-//!    tokens, and asks the homeserver which user they belong to (`GET whoami`). If the redirect URL is https, the code
-//!    is in the fragment of the callback, which only a script of the page can see. A web backend calls
-//!    [`Redirect::in_query`]: then the code is in the query.
+//!    tokens, and asks the homeserver which user they belong to (`GET whoami`). If the redirect URL is https, and not
+//!    on loopback, the code is in the fragment of the callback, which only a script of the page can see. A web backend
+//!    calls [`Redirect::in_query`]: then the code is in the query.
 //!
 //! An OAuth 2.0 server can offer the login in a browser, the [login with a code](#a-device-without-a-browser), or
 //! both. [`offers_authorization_code`] and [`offers_device_authorization`] say which.
@@ -592,8 +666,9 @@
 //! in a browser if the token endpoint has another origin than the page that the browser opens. So no code goes to
 //! another server.
 //!
-//! [`CodeVerifier::new`](CodeVerifier) needs the feature `pkce`. Without that feature, compute the challenge yourself
-//! and call [`CodeVerifier::with_challenge`].
+//! [`CodeVerifier::new`](CodeVerifier) needs the feature `pkce`: `cargo add matrix-login --features pkce`. Without that
+//! feature, compute the challenge yourself and call [`CodeVerifier::with_challenge`]. 32 random bytes in hexadecimal
+//! are a verifier too, with 64 characters.
 //!
 //! **Protect a suspended login.** The data contain the state and the code verifier. The verifier is worthless without
 //! its code. A person who can read both the data and the callback can log in as the user.
@@ -739,7 +814,8 @@
 //! # Keeping a session alive
 //!
 //! On many homeservers an access token expires, for example after five minutes. A session then has a second token, the
-//! refresh token. The client sends it to the homeserver, and gets a new access token and a new refresh token.
+//! refresh token. The client sends it to the server that granted it, and gets a new access token, and usually a new
+//! refresh token.
 //!
 //! - [`Session::refresh_in`] says when to do that.
 //! - [`Session::refresh_request`] builds the request, and [`Session::handle_refresh`] reads the response into the
@@ -985,6 +1061,13 @@
 //!    Tell the user. In the last two cases keep the session, and try again later. If you have forgotten the refresh
 //!    token of an OAuth 2.0 session, its device may still exist: see [`Verdict::LoggedOut`].
 //!
+//! With a password, `World::log_in_again` needs no person. With OAuth 2.0 it needs one: the bot shows a code, or tells
+//! its administrator. So a bot on matrix.org logs in once [with a code](#a-device-without-a-browser), stores the
+//! session, and refreshes it.
+//!
+//! A transport for logins stops after [`MAX_BODY`]. Do not use it for calls with long responses, such as `GET sync`: it
+//! would cut them off. [`judge`](Session::judge) needs the body of an error only.
+//!
 //! The folder `stacks/bot` of the repository has a whole bot of this kind, with tasks on tokio, and its tests.
 //!
 //! # Late responses
@@ -1025,12 +1108,15 @@
 //!
 //! # Addresses from strangers
 //!
-//! A stranger must not choose freely where a program on a server sends requests (server-side request forgery). A
-//! server name can be `127.0.0.1`, `[::1]`, or a name that leads there. Some systems also read `2130706433` and
-//! `0x7f.1` as addresses. A redirect of the well-known file, its `base_url` and the `well_known` of a login response
-//! can lead anywhere. This crate does not resolve names, so it cannot check that. Check every request before you send
-//! it: resolve the name, refuse addresses of your own network, and connect to the addresses that you have checked. Do
-//! not resolve the name again: it may lead to another address the second time.
+//! A stranger must not choose freely where a program on a server sends requests (server-side request forgery). A server
+//! name can be `127.0.0.1`, `[::1]`, or a name that leads there. Some systems also read `2130706433` and `0x7f.1` as
+//! addresses. A redirect of the well-known file, its `base_url` and the `well_known` of a login response can lead
+//! anywhere. This crate does not resolve names, so it cannot check that. Check every request before you send it:
+//! resolve the name, refuse addresses of your own network, and connect to the addresses that you have checked. Do not
+//! resolve the name again: it may lead to another address the second time. In reqwest, a `dns_resolver` does that. An
+//! address in a URL does not reach the resolver, so check the URL too. A proxy resolves names itself: use none, or one
+//! that refuses private addresses. The files `outgoing.rs` and `public.rs` in `stacks/web/src` of the repository do all
+//! this.
 //!
 //! ```
 //! use std::{
@@ -1098,8 +1184,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Do this for every [`Step::Send`], and for the requests of a [`Session`]: its address can come from a server. A
-//! proxy that refuses private addresses does the same.
+//! Do this for every [`Step::Send`], and for the requests of a [`Session`]: its address can come from a server.
 //!
 //! # Without the flow
 //!
@@ -1113,20 +1198,27 @@
 //!
 //! [`Password`], [`LoginToken`], [`AccessToken`], [`RefreshToken`] and [`CodeVerifier`] print as `[redacted]`. They
 //! have no `Display`, no `Eq` and no `Serialize`. Only their method `expose` returns the secret. No error message and
-//! no `Debug` output of this crate contains the body of a response, or a value in [`Fields`]. There is one exception:
-//! the message of the server in a [`ServerError`]. Do not log the request of [`Step::Send`]: the `Debug` of
-//! [`http::Request`] prints the body. A server chooses user IDs, names and messages: [`one_line`] makes them safe for a
-//! terminal.
+//! no `Debug` output of this crate contains a whole body, or a value in [`Fields`]. They contain what the crate reads
+//! and shows: addresses, user IDs, login types, and the code and message of a [`ServerError`]. A server chooses these
+//! texts, and could write a secret that it knows into them. [`one_line`] makes them safe for a terminal. Do not log the
+//! request of [`Step::Send`]: the `Debug` of [`http::Request`] prints the body.
+//!
+//! # With a Matrix SDK
+//!
+//! A Matrix SDK goes on from the session. It takes the address of the homeserver, the user ID, the device ID and the
+//! tokens, and for OAuth 2.0 the [client ID](Session::client_id). From then on, only the SDK refreshes the tokens and
+//! stores them. If two programs refresh one session, one of them loses it.
 //!
 //! # What is not in it
 //!
 //! - Registration of users. A homeserver with the OAuth 2.0 API registers users on its pages: see
 //!   [`Redirect::with_action`].
 //! - HTTP, TLS, timeouts, retries, storage and random numbers: your program has them.
-//! - End-to-end encryption, synchronisation and rooms: a Matrix SDK goes on from the session.
+//! - End-to-end encryption, synchronisation and rooms: a Matrix SDK has them.
 //!
 //! Types of other crates in this API: those of [`http`], [`url::Url`], [`serde_json::Map`] and [`serde_json::Value`],
-//! and the traits of serde. The crate compiles with Rust 1.85 and later. Only a minor release raises that version.
+//! and the traits of serde. The crate needs `std`, but no clock, threads, files or sockets. It compiles with Rust 1.85
+//! and later. Only a minor release raises that version.
 #![warn(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -1136,11 +1228,6 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-
-/// The README's code is compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
 
 mod address;
 mod blank;

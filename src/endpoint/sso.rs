@@ -67,7 +67,7 @@
 //!         Ok(url)
 //!     }
 //!
-//!     /// Returns the flow that the callback belongs to. Its next step is the login request.
+//!     /// Returns the flow that the callback belongs to. Drive it to the end of the login.
 //!     /// `None` if the callback comes from another browser, belongs to another login, comes
 //!     /// too late, or comes a second time.
 //!     fn end(&mut self, callback: &Url, cookie: &str, now: Instant) -> Option<LoginFlow> {

@@ -61,7 +61,8 @@ pub trait Transport {
     /// the body one byte after [`MAX_BODY`](crate::MAX_BODY).
     ///
     /// - **Redirects:** follow none. Otherwise the client would send the credentials to any address that a server
-    ///   names. The flow itself follows redirects of the well-known file.
+    ///   names. The flow itself follows redirects of the well-known file. Only `fetch` [in a
+    ///   browser](crate#in-a-browser) may follow them too.
     /// - **Time:** limit the whole exchange, including the body. Otherwise a silent server could keep it open without
     ///   end.
     /// - **Proxies:** many clients use the proxy in the environment variables. On a machine with several users, decide

@@ -20,7 +20,8 @@ impl Client {
         builder.build().map(Self)
     }
 
-    /// Every task has the same client, and needs no exclusive access to it.
+    /// Every task has the same client, and needs no exclusive access to it. The response is cut off after 64 KiB. A
+    /// call with a long response, such as GET sync, needs a method without `BodyCollector`.
     pub async fn exchange(&self, request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
         let request = request.try_into().map_err(io::Error::other)?;
         let mut response = self.0.execute(request).await.map_err(io::Error::other)?;
