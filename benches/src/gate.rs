@@ -14,8 +14,9 @@ use crate::task::{FLOWS, ONE_LOGIN, OPERATIONS, instructions_for_shape, measure}
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.json");
 
-/// How far the instructions may differ.
-const TOLERANCE: f64 = 0.02;
+/// How far the instructions may differ. Two clones of one commit, in two folders, were compiled to different code. They
+/// differed by 3 % for the login types.
+const TOLERANCE: f64 = 0.05;
 
 /// This number of instructions may always differ. After an unrelated change the compiler can inline another function:
 /// after one such change, reading a 429 took 145 more, and with owned structs reading a 403 took 82 less.
