@@ -12,13 +12,18 @@ pub const DEVICE_DISPLAY_NAME: &str = "Example client on Linux";
 pub struct Body {
     pub name: &'static str,
     pub status: StatusCode,
-    pub text: &'static str,
+    pub bytes: &'static [u8],
 }
+
+/// Bytes at an aligned address. The search for a byte reads aligned blocks, so its instructions depend on the address.
+/// Without this type, the address depends on the length of the path of the checkout, which the program also contains.
+#[repr(C, align(64))]
+struct Aligned<T: ?Sized>(T);
 
 impl Body {
     /// The response, as an HTTP client hands it over.
     pub fn response(&self) -> Response<&'static [u8]> {
-        let mut response = Response::new(self.text.as_bytes());
+        let mut response = Response::new(self.bytes);
         *response.status_mut() = self.status;
         response
     }
@@ -26,7 +31,14 @@ impl Body {
 
 macro_rules! body {
     ($name:literal, $status:ident) => {
-        Body { name: $name, status: StatusCode::$status, text: include_str!(concat!("../../tests/bodies/", $name)) }
+        Body {
+            name: $name,
+            status: StatusCode::$status,
+            bytes: {
+                static ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!("../../tests/bodies/", $name)));
+                &ALIGNED.0
+            },
+        }
     };
 }
 

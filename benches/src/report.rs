@@ -85,7 +85,7 @@ impl From<Cost> for Figures {
 pub fn print() -> Result<(), String> {
     println!("The bodies, in bytes:");
     for body in [&LOGIN_TYPES, &LOGIN, &FORBIDDEN, &LIMIT_EXCEEDED] {
-        println!("- tests/bodies/{}: {}", body.name, body.text.len());
+        println!("- tests/bodies/{}: {}", body.name, body.bytes.len());
     }
     println!("- what POST login sends: {}", Ours::new().build_post_login().body().len());
     println!();
