@@ -128,6 +128,27 @@
 //!     }
 //!     Ok(())
 //! }
+//! #
+//! # struct Unplugged;
+//! # impl Transport for Unplugged {
+//! #     type Body = Vec<u8>;
+//! #     type Error = std::io::Error;
+//! #     async fn send(&mut self, _: http::Request<Vec<u8>>) -> std::io::Result<http::Response<Vec<u8>>> {
+//! #         Err(std::io::ErrorKind::ConnectionRefused.into())
+//! #     }
+//! #     async fn pause(&mut self, _: matrix_login::Pause<'_>) -> std::io::Result<()> {
+//! #         Ok(())
+//! #     }
+//! #     fn now(&self) -> std::time::SystemTime {
+//! #         std::time::UNIX_EPOCH
+//! #     }
+//! # }
+//! # let mut flow = LoginFlow::discover("mistyped.example".parse()?, Default::default());
+//! # futures_executor::block_on(drive_on(&mut flow, &mut Unplugged))?;
+//! # assert!(matches!(flow.step(), Step::Locate { .. }));
+//! # let mut flow = LoginFlow::at("https://example.org".parse()?, Default::default());
+//! # assert!(futures_executor::block_on(drive_on(&mut flow, &mut Unplugged)).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The methods of a flow
@@ -516,7 +537,7 @@
 //! ) -> Option<Choice> {
 //!     let Step::Choose { login_types, oauth, .. } = step else { return None };
 //!     let offers = |name| login_types.for_a_person().any(|offered| offered.name() == name);
-//!     if oauth.is_some_and(|server| server.offers_authorization_code()) {
+//!     if matches!(oauth, Some(server) if server.offers_authorization_code()) {
 //!         // First show the user where the browser goes: see "OAuth 2.0" below.
 //!         Some(Choice::authorization_code(redirect, verifier))
 //!     } else if offers("m.login.sso") {
@@ -527,20 +548,6 @@
 //!         None
 //!     }
 //! }
-//! #
-//! # let settings = matrix_login::LoginSettings::default();
-//! # let mut flow = matrix_login::LoginFlow::at("https://example.org".parse()?, settings);
-//! # let redirect = Redirect::new("http://127.0.0.1:8765/callback", "00112233445566778899aabbccddeeff")?;
-//! # let verifier = CodeVerifier::new("0123456789012345678901234567890123456789012")?;
-//! # let password = || Choice::token(matrix_login::LoginToken::new("t"));
-//! # assert!(best_way(&flow.step(), redirect.clone(), verifier.clone(), password).is_none());
-//! # let Step::Send { id, .. } = flow.step() else { unreachable!("GET login is due") };
-//! # let flows = r#"{"flows": [{"type": "m.login.password"}, {"type": "m.login.sso"}]}"#;
-//! # flow.handle_response(id, &http::Response::new(flows), std::time::UNIX_EPOCH)?;
-//! # let choice = best_way(&flow.step(), redirect, verifier, password).ok_or("it offers nothing")?;
-//! # flow.choose(choice)?;
-//! # assert!(matches!(flow.step(), Step::Browse(_)));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! If it returns `None`, the homeserver may still have a [fallback page](endpoint::login_fallback).

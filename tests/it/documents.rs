@@ -3,15 +3,16 @@
 use std::{cell::Cell, error::Error, fs, path::Path};
 
 use http::Response;
-use matrix_login::{Choice, LoginFlow, LoginSettings, Session};
+use matrix_login::{Choice, CodeVerifier, LoginFlow, LoginSettings, Redirect, Session};
 
 use crate::{
+    best_way::best_way,
     driver::log_in,
     support::{
         is_archive,
         scenario::{
             self, CALLBACK, CODE_CALLBACK, CODE_TO_SHOW, FORBIDDEN, GRANTED, HOMESERVER, METADATA, OAUTH_DEVICE_ID,
-            OFFERS, PENDING, REGISTERED, TOKENS, VERSIONS, WELL_KNOWN, WHOAMI,
+            OFFERS, PENDING, REGISTERED, Scenario, TOKENS, VERSIONS, WELL_KNOWN, WHOAMI,
         },
     },
 };
@@ -54,6 +55,34 @@ fn the_manual_shows_the_refresh_that_is_tested() {
 }
 
 #[test]
+fn the_manual_shows_the_choice_that_is_tested() {
+    assert!(doc_text(MANUAL).contains(&shown(include_str!("best_way.rs"))), "lib.rs shows another choice");
+}
+
+#[test]
+fn the_best_way_is_the_first_one_that_is_offered() {
+    let offers = |flows: &str| {
+        let mut story = Scenario::at(HOMESERVER);
+        story.responds(200, flows);
+        story
+    };
+    let no_grants = scenario::metadata_with("grant_types_supported", Vec::<String>::new());
+    for (story, best) in [
+        (Scenario::at_the_question_with_oauth(), Some(scenario::code())),
+        (Scenario::with_metadata(scenario::with_oauth(), no_grants), Some(scenario::sso())),
+        (Scenario::at_the_question(), Some(scenario::sso())),
+        (offers(r#"{"flows":[{"type":"m.login.token"},{"type":"m.login.password"}]}"#), Some(scenario::password())),
+        (offers(r#"{"flows":[{"type":"m.login.token"}]}"#), None),
+        (Scenario::at(HOMESERVER), None),
+    ] {
+        let redirect = Redirect::new("http://127.0.0.1:9/cb", "0123456789abcdef").unwrap();
+        let verifier = CodeVerifier::new("0".repeat(43)).unwrap();
+        let choice = best_way(&story.flow.step(), redirect, verifier, scenario::password);
+        assert_eq!(choice.as_ref().map(Choice::login_type), best.as_ref().map(Choice::login_type));
+    }
+}
+
+#[test]
 fn the_readme_fits_on_a_page() {
     let lines = README.lines().count();
     assert!(lines <= 120, "README.md has {lines} lines, and should have at most 120");
@@ -78,7 +107,7 @@ fn the_figures_of_the_readme_are_those_of_the_benchmarks() {
     if is_archive() {
         return;
     }
-    let costs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/README.md")).unwrap();
+    let costs = file("benches/README.md");
     let row = |page: &str, name: &str| {
         let row = page.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap().to_owned();
         row.split('|').skip(2).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
@@ -142,7 +171,7 @@ fn the_manual_shows_the_check_of_addresses_that_is_tested() {
     if is_archive() {
         return;
     }
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/web/src/public.rs")).unwrap();
+    let source = file("stacks/web/src/public.rs");
     let function = &source[source.find("/// Whether an address is public.").unwrap()..];
     let (function, _) = function.split_once("\n#[cfg(test)]").unwrap();
     assert!(doc_text(MANUAL).contains(function), "lib.rs shows another function");
@@ -150,8 +179,12 @@ fn the_manual_shows_the_check_of_addresses_that_is_tested() {
 
 /// A program of `stacks`.
 fn program(client: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(client).join("src/main.rs");
-    fs::read_to_string(path).unwrap()
+    file(&format!("stacks/{client}/src/main.rs"))
+}
+
+/// A file that the archive of the package does not contain.
+fn file(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod at_once;
 mod auth_metadata;
 mod authorization;
 mod auto_traits;
+mod best_way;
 mod bodies;
 mod browser_program;
 mod chapter;
